@@ -1,0 +1,82 @@
+//! `audit.append`: one event in the caller's transaction. `audit.forget_cached`: the caches' trigger.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::catalog;
+use crate::context::Context;
+use crate::edge::{Arguments, sql_function};
+use crate::error::Error;
+use crate::event::{Event, Input, Ip};
+use crate::idempotency::{self, Claim};
+use crate::insert::Inserter;
+use crate::jsonb::Container;
+use crate::values;
+
+sql_function!(audit_append, pg_finfo_audit_append, append);
+
+/// `audit.append(action, workspace, actor, target, targets, details, outcome, ip, user_agent, session_id, request_id,
+/// idempotency_key)`: the event's id.
+fn append(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let context = Context::current();
+    let event = Event::prepare(input(arguments), &context)?;
+    let mut inserter = Inserter::new();
+    let id = store(&event, &mut inserter)?;
+    inserter.finish();
+    Ok(Some(Datum::from(id)))
+}
+
+/// Stores an event, unless its idempotency key stands for one already, and returns its id or that one's.
+pub fn store(event: &Event, inserter: &mut Inserter) -> Result<i64, Error> {
+    let id = next_id()?;
+    if let Some((workspace, key)) = &event.idempotency
+        && let Claim::Stands(first) = idempotency::claim(workspace, key, id)?
+    {
+        return Ok(first);
+    }
+    inserter.insert(event, id)?;
+    Ok(id)
+}
+
+fn input(arguments: &Arguments) -> Input<'_> {
+    Input {
+        action: arguments.text(0),
+        workspace: arguments.text(1),
+        actor: arguments.text(2),
+        target: arguments.text(3),
+        // SAFETY: the SQL declaration gives the types: text[] here, jsonb below.
+        targets: arguments.datum(4).map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum) }),
+        details: arguments.datum(5).map(|datum| {
+            let (bytes, datum) = unsafe { values::jsonb_bytes(datum) };
+            (Container::new(bytes), Some(datum))
+        }),
+        outcome: arguments.text(6),
+        ip: arguments.datum(7).map(Ip::Inet),
+        user_agent: arguments.text(8),
+        session_id: arguments.text(9),
+        request_id: arguments.text(10),
+        idempotency_key: arguments.text(11),
+        occurred_at: None,
+    }
+}
+
+fn next_id() -> Result<i64, Error> {
+    let sequence = catalog::relation("event_id_seq")?;
+    // SAFETY: exported by the server with this signature since version 10, not bound by pgrx; it raises through
+    // longjmp, which the boundary catches. The privilege to append stands for that on the sequence.
+    Ok(unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) })
+}
+
+unsafe extern "C-unwind" {
+    fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
+}
+
+sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
+
+/// `audit.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
+fn forget_cached(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    if let Some(relation) = arguments.trigger_relation() {
+        catalog::announce_change(relation);
+    }
+    Ok(Some(Datum::null()))
+}

@@ -1,0 +1,184 @@
+//! What can be wrong with an append, and how it reaches the client.
+
+use std::ffi::c_int;
+
+use pgrx::pg_sys;
+
+/// A refusal that the extension itself decides on. Class `ZA` is its own: SQL reserves classes that begin with `I` to
+/// `Z` for implementations, and PostgreSQL uses none that begins with `Z`.
+#[derive(Debug)]
+pub enum Error {
+    /// `ZA002`: neither the call nor the session names a workspace.
+    NoWorkspace,
+    /// `ZA003`: a value cannot be stored as it is.
+    InvalidValue { name: &'static str, problem: String, hint: &'static str },
+    /// `ZA004`: the catalog does not know the action and `audit.unknown_actions` is `reject`.
+    UnknownAction(String),
+    /// `ZA005`: the details are no object, lack a key, or do not satisfy the action's schema.
+    InvalidDetails { action: String, problem: String },
+    /// `ZA006`: the details are larger than `audit.max_details_size`.
+    DetailsTooLarge { bytes: usize, limit: usize },
+    /// `ZA007`: an element of a batch is not an event.
+    InvalidElement { problem: String },
+    /// `ZA009`: an imported event lies in the future or is past its retention.
+    TimeOutOfRange { problem: String },
+    /// `42501`: the action is one that only the audit log itself appends.
+    ReservedAction(String),
+    /// `42P01`: a table of the extension is not there.
+    NotInstalled(String),
+    /// `55000`: the partition for an event is a table of its own.
+    NoPartition(String),
+    /// An error of PostgreSQL about a value in a batch, with its own SQLSTATE.
+    Value { sqlstate: c_int, message: String },
+    /// Any of the above, about one element of a batch, counted from 0.
+    Element { index: usize, error: Box<Error> },
+}
+
+impl Error {
+    /// Names the element of the batch that the error is about.
+    pub fn in_element(self, index: usize) -> Error {
+        Error::Element { index, error: Box::new(self) }
+    }
+
+    fn sqlstate(&self) -> c_int {
+        match self {
+            Error::NoWorkspace => sqlstate(b"ZA002"),
+            Error::InvalidValue { .. } => sqlstate(b"ZA003"),
+            Error::UnknownAction(_) => sqlstate(b"ZA004"),
+            Error::InvalidDetails { .. } => sqlstate(b"ZA005"),
+            Error::DetailsTooLarge { .. } => sqlstate(b"ZA006"),
+            Error::InvalidElement { .. } => sqlstate(b"ZA007"),
+            Error::TimeOutOfRange { .. } => sqlstate(b"ZA009"),
+            Error::ReservedAction(_) => sqlstate(b"42501"),
+            Error::NotInstalled(_) => sqlstate(b"42P01"),
+            Error::NoPartition(_) => sqlstate(b"55000"),
+            Error::Value { sqlstate, .. } => *sqlstate,
+            Error::Element { error, .. } => error.sqlstate(),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Error::NoWorkspace => "no workspace given".into(),
+            Error::InvalidValue { name, problem, .. } => format!("{name} {problem}"),
+            Error::UnknownAction(action) => format!("action \"{action}\" is not in the catalog"),
+            Error::InvalidDetails { action, problem } => {
+                format!("details of action \"{action}\" {problem}")
+            }
+            Error::DetailsTooLarge { bytes, limit } => {
+                format!("details have {bytes} bytes, the limit is {limit}")
+            }
+            Error::InvalidElement { problem } => problem.clone(),
+            Error::TimeOutOfRange { problem } => problem.clone(),
+            Error::ReservedAction(action) => {
+                format!("action \"{action}\" is appended by the audit log itself alone")
+            }
+            Error::NotInstalled(relation) => format!("relation audit.{relation} does not exist"),
+            Error::NoPartition(name) => format!("audit.{name} is not a partition of audit.event"),
+            Error::Value { message, .. } => message.clone(),
+            Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::NoWorkspace => {
+                Some("Pass workspace => '…', or SET LOCAL audit.workspace = '…' once per request.")
+            }
+            Error::InvalidValue { hint, .. } => Some(hint),
+            Error::UnknownAction(_) => {
+                Some("Register it with audit.register_action, or set audit.unknown_actions to accept.")
+            }
+            Error::InvalidDetails { .. } => {
+                Some("SELECT * FROM audit.action JOIN audit.category USING (category) tells what is required.")
+            }
+            Error::DetailsTooLarge { .. } => {
+                Some("Shorten what is recorded, or raise audit.max_details_size.")
+            }
+            Error::InvalidElement { .. } => {
+                Some("Pass a JSON array of objects whose keys are the arguments of audit.append.")
+            }
+            Error::TimeOutOfRange { .. } => {
+                Some("Import what has happened and is still within the retention of its workspace.")
+            }
+            Error::ReservedAction(_) => Some("Members of audit_admin and audit_sidecar may append it."),
+            Error::NotInstalled(_) => Some("CREATE EXTENSION audit_log."),
+            Error::NoPartition(_) => Some("Attach it to audit.event again, or rename it."),
+            Error::Value { .. } => None,
+            Error::Element { error, .. } => error.hint(),
+        }
+    }
+}
+
+/// An error in PostgreSQL's memory: nothing of it needs dropping when the raise jumps out of the Rust frames.
+pub struct Report {
+    sqlstate: c_int,
+    message: *mut std::ffi::c_char,
+    hint: *mut std::ffi::c_char,
+}
+
+impl Report {
+    /// Copies the error into the current memory context.
+    pub fn new(error: &Error) -> Report {
+        Report {
+            sqlstate: error.sqlstate(),
+            message: to_c_string(&error.message()),
+            hint: error.hint().map_or(std::ptr::null_mut(), to_c_string),
+        }
+    }
+
+    /// Raises the error. pgrx's own report knows PostgreSQL's SQLSTATEs alone, hence this one.
+    ///
+    /// # Safety
+    /// On the main thread of a backend, with no frame between here and the caller in PostgreSQL that owns what needs
+    /// dropping: the call leaves by longjmp.
+    pub unsafe fn raise(self) -> ! {
+        const FORMAT: &std::ffi::CStr = c"%s";
+        // SAFETY: the same sequence of calls that ereport(ERROR) expands to; the strings are palloc'd and live on.
+        unsafe {
+            errstart(pgrx::PgLogLevel::ERROR as c_int, std::ptr::null());
+            errcode(self.sqlstate);
+            errmsg(FORMAT.as_ptr(), self.message);
+            if !self.hint.is_null() {
+                errhint(FORMAT.as_ptr(), self.hint);
+            }
+            errfinish(c"audit_log".as_ptr(), 0, c"append".as_ptr());
+        }
+        unreachable!("errfinish does not return from an ERROR")
+    }
+}
+
+unsafe extern "C-unwind" {
+    fn errstart(elevel: c_int, domain: *const std::ffi::c_char) -> bool;
+    fn errcode(sqlerrcode: c_int) -> c_int;
+    fn errmsg(fmt: *const std::ffi::c_char, ...) -> c_int;
+    fn errhint(fmt: *const std::ffi::c_char, ...) -> c_int;
+    fn errfinish(
+        filename: *const std::ffi::c_char,
+        lineno: c_int,
+        funcname: *const std::ffi::c_char,
+    );
+}
+
+/// PostgreSQL's packing of a SQLSTATE into an integer: six bits a character (`MAKE_SQLSTATE` in `utils/elog.h`).
+const fn sqlstate(code: &[u8; 5]) -> c_int {
+    let mut packed = 0;
+    let mut i = 0;
+    while i < 5 {
+        packed |= (((code[i] - b'0') & 0x3F) as c_int) << (6 * i);
+        i += 1;
+    }
+    packed
+}
+
+fn to_c_string(text: &str) -> *mut std::ffi::c_char {
+    let bytes = text.as_bytes();
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    // SAFETY: palloc returns end + 1 writable bytes or raises.
+    unsafe {
+        let copy: *mut u8 = pg_sys::palloc(end + 1).cast();
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy, end);
+        *copy.add(end) = 0;
+        copy.cast()
+    }
+}

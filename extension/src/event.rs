@@ -1,0 +1,315 @@
+//! From what a caller gives to the row that is stored: defaults, checks, category, masking, expiry.
+
+use std::net::IpAddr;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::catalog::{self, Action};
+use crate::context::Context;
+use crate::error::Error;
+use crate::jsonb::Container;
+use crate::mask::mask;
+use crate::partition;
+use crate::settings::{self, UnknownActions};
+use crate::values::{self, Text};
+
+/// Columns of `audit.event`, in the order of sql/event.sql.
+pub const COLUMNS: usize = 20;
+
+const SUCCESS: &str = "success";
+const OUTCOMES: [&str; 3] = [SUCCESS, "failure", "denied"];
+const MAX_TARGETS: usize = 1000;
+
+/// What a caller gives; None is left out.
+#[derive(Default)]
+pub struct Input<'a> {
+    pub action: Option<Text<'a>>,
+    pub workspace: Option<Text<'a>>,
+    pub actor: Option<Text<'a>>,
+    pub target: Option<Text<'a>>,
+    pub targets: Vec<Option<Text<'a>>>,
+    /// The root container and, where it is one already, the jsonb datum.
+    pub details: Option<(Container<'a>, Option<Datum>)>,
+    pub outcome: Option<Text<'a>>,
+    pub ip: Option<Ip<'a>>,
+    pub user_agent: Option<Text<'a>>,
+    pub session_id: Option<Text<'a>>,
+    pub request_id: Option<Text<'a>>,
+    pub idempotency_key: Option<Text<'a>>,
+    /// Of an imported event: microseconds since 2000-01-01 UTC.
+    pub occurred_at: Option<i64>,
+}
+
+/// An IP address, as an inet datum or as text.
+pub enum Ip<'a> {
+    Inet(Datum),
+    Text(&'a str),
+}
+
+/// A row of `audit.event`, but for its id.
+pub struct Event {
+    values: [Option<Datum>; COLUMNS],
+    /// Month of expiry, see [`partition::month_of`].
+    pub month: i32,
+    /// Workspace and key, where the caller gave a key.
+    pub idempotency: Option<(String, String)>,
+}
+
+impl Event {
+    /// Checks the input and fills what it leaves out.
+    pub fn prepare(input: Input<'_>, context: &Context) -> Result<Event, Error> {
+        let from_session = SessionContext::for_gaps_of(&input);
+        let action = required_name("action", input.action, 200)?;
+        let workspace = match input.workspace.or(text(&from_session.workspace)) {
+            Some(workspace) => required_name("workspace", Some(workspace), 200)?,
+            None => return Err(Error::NoWorkspace),
+        };
+        let actor = name("actor", input.actor.or(text(&from_session.actor)), 1000)?;
+        let targets = targets(input.target, &input.targets)?;
+        let outcome = outcome(input.outcome)?;
+        let ip = match input.ip {
+            Some(Ip::Inet(datum)) => Some(host(datum)?),
+            Some(Ip::Text(address)) => Some(parse_ip(address)?),
+            None => from_session.ip.as_deref().map(parse_ip).transpose()?,
+        };
+        let user_agent = text_up_to("user_agent", input.user_agent.or(text(&from_session.user_agent)), 4000)?;
+        let session_id = name("session_id", input.session_id.or(text(&from_session.session_id)), 1000)?;
+        let request_id = name("request_id", input.request_id.or(text(&from_session.request_id)), 1000)?;
+        let key = name("idempotency_key", input.idempotency_key, 1000)?;
+
+        let entry = catalog::action(action.value())?;
+        allow(action.value(), &entry)?;
+        let details = details(input.details, action.value(), &entry)?;
+
+        let occurred_at = input.occurred_at.unwrap_or(context.now);
+        let expires_on = catalog::expires_on(workspace.value(), occurred_at)?;
+        if input.occurred_at.is_some() {
+            check_imported(occurred_at, expires_on, context)?;
+        }
+
+        Ok(Event {
+            values: [
+                None,
+                Some(Datum::from(occurred_at)),
+                Some(Datum::from(context.now)),
+                Some(Datum::from(context.xid)),
+                Some(Datum::from(expires_on)),
+                Some(workspace.datum()),
+                Some(Text::new(&entry.category).datum()),
+                Some(action.datum()),
+                Some(outcome.datum()),
+                actor.map(|text| text.datum()),
+                Some(targets),
+                ip,
+                user_agent.map(|text| text.datum()),
+                session_id.map(|text| text.datum()),
+                request_id.map(|text| text.datum()),
+                Some(context.database_user),
+                context.application_name,
+                context.client_addr,
+                Some(details),
+                Some(salt()),
+            ],
+            month: partition::month_of(expires_on),
+            idempotency: key.map(|key| (workspace.value().to_owned(), key.value().to_owned())),
+        })
+    }
+
+    /// The columns' values, None for NULL.
+    pub fn values(&self, id: i64) -> [Option<Datum>; COLUMNS] {
+        let mut values = self.values;
+        values[0] = Some(Datum::from(id));
+        values
+    }
+}
+
+/// The settings that fill what a call leaves out.
+#[derive(Default)]
+struct SessionContext {
+    workspace: Option<String>,
+    actor: Option<String>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    session_id: Option<String>,
+    request_id: Option<String>,
+}
+
+impl SessionContext {
+    fn for_gaps_of(input: &Input<'_>) -> SessionContext {
+        use settings::{Context, context};
+        let fill = |given: bool, which| if given { None } else { context(which) };
+        SessionContext {
+            workspace: fill(input.workspace.is_some(), Context::Workspace),
+            actor: fill(input.actor.is_some(), Context::Actor),
+            ip: fill(input.ip.is_some(), Context::Ip),
+            user_agent: fill(input.user_agent.is_some(), Context::UserAgent),
+            session_id: fill(input.session_id.is_some(), Context::SessionId),
+            request_id: fill(input.request_id.is_some(), Context::RequestId),
+        }
+    }
+}
+
+fn text(value: &Option<String>) -> Option<Text<'_>> {
+    value.as_deref().map(Text::new)
+}
+
+fn required_name<'a>(what: &'static str, value: Option<Text<'a>>, limit: usize) -> Result<Text<'a>, Error> {
+    name(what, value, limit)?.ok_or_else(|| Error::InvalidValue {
+        name: what,
+        problem: "is missing".into(),
+        hint: "Every event has an action.",
+    })
+}
+
+/// A name: not empty, no control characters, at most `limit` bytes.
+fn name<'a>(what: &'static str, value: Option<Text<'a>>, limit: usize) -> Result<Option<Text<'a>>, Error> {
+    let Some(text) = text_up_to(what, value, limit)? else { return Ok(None) };
+    let invalid = |problem: &str, hint| Error::InvalidValue { name: what, problem: problem.into(), hint };
+    if text.value().is_empty() {
+        return Err(invalid("is empty", "Leave it out where there is none."));
+    }
+    if text.value().chars().any(char::is_control) {
+        return Err(invalid("contains a control character", "Names are printable text on one line."));
+    }
+    Ok(Some(text))
+}
+
+fn text_up_to<'a>(what: &'static str, value: Option<Text<'a>>, limit: usize) -> Result<Option<Text<'a>>, Error> {
+    match value {
+        Some(text) if text.value().len() > limit => Err(Error::InvalidValue {
+            name: what,
+            problem: format!("has {} bytes, the limit is {limit}", text.value().len()),
+            hint: "Put long values into details.",
+        }),
+        other => Ok(other),
+    }
+}
+
+/// The one target and the list together, each once, in the order given.
+fn targets(target: Option<Text<'_>>, list: &[Option<Text<'_>>]) -> Result<Datum, Error> {
+    if list.len() > MAX_TARGETS {
+        return Err(Error::InvalidValue {
+            name: "targets",
+            problem: format!("has {} elements, the limit is {MAX_TARGETS}", list.len()),
+            hint: "Append one event per group of targets.",
+        });
+    }
+    let mut all: Vec<Text<'_>> = Vec::with_capacity(list.len() + 1);
+    for candidate in target.map(Some).into_iter().chain(list.iter().copied()) {
+        let text = name("target", candidate, 1000)?.ok_or_else(|| Error::InvalidValue {
+            name: "target",
+            problem: "is null".into(),
+            hint: "Leave out what there is none of.",
+        })?;
+        if !all.iter().any(|earlier| earlier.value() == text.value()) {
+            all.push(text);
+        }
+    }
+    Ok(values::text_array(&all))
+}
+
+fn outcome(value: Option<Text<'_>>) -> Result<Text<'_>, Error> {
+    match value {
+        None => Ok(Text::new(SUCCESS)),
+        Some(text) if OUTCOMES.contains(&text.value()) => Ok(text),
+        Some(text) => Err(Error::InvalidValue {
+            name: "outcome",
+            problem: format!("\"{}\" does not exist", shorten(text.value())),
+            hint: "Outcomes are success, failure and denied.",
+        }),
+    }
+}
+
+fn host(inet: Datum) -> Result<Datum, Error> {
+    // SAFETY: the argument's SQL type is inet, and it is not NULL.
+    match unsafe { values::inet_netmask(inet) } {
+        None => Ok(inet),
+        Some(bits) => Err(Error::InvalidValue {
+            name: "ip",
+            problem: format!("has netmask /{bits}"),
+            hint: "Pass the address of one host.",
+        }),
+    }
+}
+
+fn parse_ip(address: &str) -> Result<Datum, Error> {
+    address.parse::<IpAddr>().map(values::inet).map_err(|_| Error::InvalidValue {
+        name: "ip",
+        problem: format!("\"{}\" is not an IP address", shorten(address)),
+        hint: "Pass an IPv4 or IPv6 address without port and netmask.",
+    })
+}
+
+/// Whether the caller may append this action at all.
+fn allow(name: &str, action: &Action) -> Result<(), Error> {
+    if !action.known && settings::unknown_actions() == UnknownActions::Reject {
+        return Err(Error::UnknownAction(name.into()));
+    }
+    if action.category == "audit" && !is_trusted() {
+        return Err(Error::ReservedAction(name.into()));
+    }
+    Ok(())
+}
+
+fn is_trusted() -> bool {
+    // SAFETY: look-ups in the system caches.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        [c"audit_sidecar", c"audit_admin"].iter().any(|role| {
+            let role = pg_sys::get_role_oid(role.as_ptr(), true);
+            role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(user, role)
+        }) || pg_sys::superuser_arg(user)
+    }
+}
+
+/// The details to store: checked, then masked.
+fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action: &Action) -> Result<Datum, Error> {
+    let empty = 0x2000_0000_u32.to_ne_bytes();
+    let (container, datum) = given.unwrap_or((Container::new(&empty), None));
+    let invalid = |problem: String| Error::InvalidDetails { action: name.into(), problem };
+    if !container.is_object() {
+        return Err(invalid("are not a JSON object".into()));
+    }
+    let bytes = container.bytes().len();
+    let limit = settings::max_details_size();
+    if bytes > limit {
+        return Err(Error::DetailsTooLarge { bytes, limit });
+    }
+    for required in &action.required_keys {
+        if !container.pairs().any(|(key, _)| key == required) {
+            return Err(invalid(format!("lack the key \"{required}\"")));
+        }
+    }
+    let datum = datum.unwrap_or_else(|| values::varlena(&[container.bytes()]));
+    if let Some(schema) = &action.schema {
+        schema.check(datum).map_err(invalid)?;
+    }
+    // SAFETY: datum is a jsonb, given or made above.
+    let (aligned, datum) = unsafe { values::jsonb_bytes(datum) };
+    Ok(mask(Container::new(aligned), datum))
+}
+
+fn check_imported(occurred_at: i64, expires_on: i32, context: &Context) -> Result<(), Error> {
+    if occurred_at > context.now {
+        return Err(Error::TimeOutOfRange { problem: "occurred_at lies in the future".into() });
+    }
+    if i64::from(expires_on) < context.now.div_euclid(86_400_000_000) {
+        return Err(Error::TimeOutOfRange {
+            problem: "occurred_at is so long ago that the event has expired".into(),
+        });
+    }
+    Ok(())
+}
+
+fn salt() -> Datum {
+    let mut salt = [0u8; 16];
+    // SAFETY: writes 16 bytes.
+    let filled = unsafe { pg_sys::pg_strong_random(salt.as_mut_ptr().cast(), salt.len()) };
+    assert!(filled, "no random numbers are to be had from the operating system");
+    values::varlena(&[&salt])
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}

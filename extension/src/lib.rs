@@ -1,0 +1,49 @@
+//! PostgreSQL extension `audit_log`: the SQL edge of the audit log.
+//!
+//! The SQL objects are in `sql/`, one concept a file; here is what needs the library: appending an event, its checks,
+//! and the direct insert into a partition.
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("errors of PostgreSQL cross this library as panics: build it with panic = \"unwind\"");
+
+mod append;
+mod batch;
+mod catalog;
+mod context;
+mod edge;
+mod error;
+mod event;
+mod idempotency;
+mod insert;
+mod jsonb;
+mod lookup;
+mod mask;
+mod owner;
+mod partition;
+mod schema;
+mod settings;
+mod values;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../../sql/setup.sql", name = "setup", bootstrap);
+extension_sql_file!("../../sql/workspace.sql", name = "workspace", requires = ["setup"]);
+extension_sql_file!("../../sql/action.sql", name = "action", requires = ["workspace"]);
+extension_sql_file!("../../sql/event.sql", name = "event", requires = ["action"]);
+extension_sql_file!("../../sql/guard.sql", name = "guard", requires = ["event"]);
+extension_sql_file!("../../sql/partition.sql", name = "partition", requires = ["guard", "idempotency"]);
+extension_sql_file!("../../sql/idempotency.sql", name = "idempotency", requires = ["event"]);
+extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"]);
+extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);
+extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event"]);
+extension_sql_file!("../../sql/api_token.sql", name = "api_token", requires = ["append"]);
+extension_sql_file!("../../sql/access.sql", name = "access", finalize);
+
+/// Called by PostgreSQL when it loads the library, at server start or at the first call.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+    catalog::watch_invalidations();
+}

@@ -1,0 +1,152 @@
+//! The settings (GUCs). Nobody else reads a `GucSetting`.
+
+use std::ffi::CString;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+
+/// What becomes of an action that the catalog does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum UnknownActions {
+    /// It is stored under category `other`.
+    #[name = c"accept"]
+    Accept,
+    /// The append fails with `ZA004`.
+    #[name = c"reject"]
+    Reject,
+}
+
+/// What a session has said about all its events; each fills the argument of that name that a call leaves out.
+#[derive(Clone, Copy)]
+pub enum Context {
+    Workspace,
+    Actor,
+    Ip,
+    UserAgent,
+    SessionId,
+    RequestId,
+}
+
+type Text = GucSetting<Option<CString>>;
+
+static WORKSPACE: Text = Text::new(Some(c""));
+static ACTOR: Text = Text::new(Some(c""));
+static IP: Text = Text::new(Some(c""));
+static USER_AGENT: Text = Text::new(Some(c""));
+static SESSION_ID: Text = Text::new(Some(c""));
+static REQUEST_ID: Text = Text::new(Some(c""));
+static UNKNOWN_ACTIONS: GucSetting<UnknownActions> = GucSetting::<UnknownActions>::new(UnknownActions::Accept);
+static MASKED_KEYS: Text = Text::new(Some(
+    c"*password*, passwd, pwd, passphrase, *secret*, *token, authorization, proxy-authorization, cookie, set-cookie, \
+      *api_key, *private_key, *access_key, credential, credentials, otp, pin, cvv, cvc, card_number",
+));
+static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
+static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// The session's value, None where it is not set or empty.
+pub fn context(which: Context) -> Option<String> {
+    let setting = match which {
+        Context::Workspace => &WORKSPACE,
+        Context::Actor => &ACTOR,
+        Context::Ip => &IP,
+        Context::UserAgent => &USER_AGENT,
+        Context::SessionId => &SESSION_ID,
+        Context::RequestId => &REQUEST_ID,
+    };
+    text(setting).filter(|value| !value.is_empty())
+}
+
+/// `audit.unknown_actions`.
+pub fn unknown_actions() -> UnknownActions {
+    UNKNOWN_ACTIONS.get()
+}
+
+/// `audit.masked_keys`, as written.
+pub fn masked_keys() -> String {
+    text(&MASKED_KEYS).unwrap_or_default()
+}
+
+/// `audit.max_details_size` in bytes.
+pub fn max_details_size() -> usize {
+    MAX_DETAILS_SIZE.get() as usize * 1024
+}
+
+/// `audit.direct_insert`.
+pub fn direct_insert() -> bool {
+    DIRECT_INSERT.get()
+}
+
+/// Makes the settings known to PostgreSQL. Values set before the library was loaded take effect.
+pub fn define() {
+    for (name, setting, what) in [
+        (c"audit.workspace", &WORKSPACE, c"Workspace of the session's events."),
+        (c"audit.actor", &ACTOR, c"Actor of the session's events."),
+        (c"audit.ip", &IP, c"IP address of the actor."),
+        (c"audit.user_agent", &USER_AGENT, c"User agent of the actor."),
+        (c"audit.session_id", &SESSION_ID, c"Session of the actor in the application."),
+        (c"audit.request_id", &REQUEST_ID, c"Request that the session serves."),
+    ] {
+        GucRegistry::define_string_guc(
+            name,
+            what,
+            c"SET LOCAL it once per request; audit.append takes it where its own argument is left out.",
+            setting,
+            GucContext::Userset,
+            GucFlags::default(),
+        );
+    }
+    GucRegistry::define_enum_guc(
+        c"audit.unknown_actions",
+        c"What becomes of an action that the catalog does not know.",
+        c"accept stores it under category other, reject refuses it (SQLSTATE ZA004).",
+        &UNKNOWN_ACTIONS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"audit.masked_keys",
+        c"Keys of details whose values are masked before they are stored.",
+        c"Separated by commas; a * at either end stands for anything; case, _ and - make no difference.",
+        &MASKED_KEYS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"audit.max_details_size",
+        c"Largest details that an event may have.",
+        c"An append of more is refused (SQLSTATE ZA006).",
+        &MAX_DETAILS_SIZE,
+        1,
+        256 * 1024,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_bool_guc(
+        c"audit.direct_insert",
+        c"Whether events are put into their partition directly.",
+        c"When off, or when a partition has insert triggers, they go through an ordinary INSERT, slower and equal.",
+        &DIRECT_INSERT,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    // SAFETY: called from _PG_init with a constant string.
+    unsafe { reserve_prefix() };
+}
+
+#[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
+unsafe fn reserve_prefix() {
+    // SAFETY: the string is static and NUL-terminated.
+    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"audit".as_ptr()) }
+}
+
+#[cfg(any(feature = "pg13", feature = "pg14"))]
+unsafe fn reserve_prefix() {
+    // SAFETY: the string is static and NUL-terminated.
+    unsafe { pgrx::pg_sys::EmitWarningsOnPlaceholders(c"audit".as_ptr()) }
+}
+
+fn text(setting: &Text) -> Option<String> {
+    setting.get().map(|value| match value.into_string() {
+        Ok(text) => text,
+        Err(error) => error.into_cstring().to_string_lossy().into_owned(),
+    })
+}

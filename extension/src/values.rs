@@ -1,0 +1,150 @@
+//! Values in PostgreSQL's own representation: text, text[], inet, jsonb. Read in place, made in the current memory
+//! context, no more copies than needed.
+
+use std::net::IpAddr;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+const HEADER: usize = 4;
+const INET_FAMILY_4: u8 = 2;
+const INET_FAMILY_6: u8 = 3;
+
+/// A text and, where it came from PostgreSQL, the datum that it came in.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    value: &'a str,
+    datum: Option<Datum>,
+}
+
+impl<'a> Text<'a> {
+    /// Reads a datum of type text.
+    ///
+    /// # Safety
+    /// `datum` is a non-null text of a UTF8 database and stays in memory for `'a`.
+    pub unsafe fn from_datum(datum: Datum) -> Text<'a> {
+        // SAFETY: promised by the caller; CREATE EXTENSION refuses other encodings than UTF8, and PostgreSQL checks
+        // every text against the database's encoding.
+        unsafe {
+            let (bytes, datum) = varlena_bytes(datum);
+            Text { value: std::str::from_utf8_unchecked(bytes), datum: Some(datum) }
+        }
+    }
+
+    /// A text that is not in PostgreSQL's representation yet.
+    pub fn new(value: &'a str) -> Text<'a> {
+        Text { value, datum: None }
+    }
+
+    /// The characters.
+    pub fn value(&self) -> &'a str {
+        self.value
+    }
+
+    /// The datum, made where there is none.
+    pub fn datum(&self) -> Datum {
+        self.datum.unwrap_or_else(|| varlena(&[self.value.as_bytes()]))
+    }
+}
+
+/// The content of a variable-length datum, detoasted where need be, and the datum that holds it.
+///
+/// # Safety
+/// `datum` is a non-null varlena and stays in memory for `'a`.
+pub unsafe fn varlena_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
+    // SAFETY: promised by the caller; pg_detoast_datum_packed returns its argument or a palloc'd copy.
+    unsafe {
+        let packed = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        (pgrx::varlena::varlena_to_byte_slice(packed), Datum::from(packed))
+    }
+}
+
+/// A jsonb's root container, 4-byte aligned, and the datum that holds it.
+///
+/// # Safety
+/// `datum` is a non-null jsonb and stays in memory for `'a`.
+pub unsafe fn jsonb_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
+    // SAFETY: promised by the caller; pg_detoast_datum gives a four-byte header, so that the content is aligned.
+    unsafe {
+        let plain = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
+        (pgrx::varlena::varlena_to_byte_slice(plain), Datum::from(plain))
+    }
+}
+
+/// Makes a variable-length datum of the parts, one after the other.
+pub fn varlena(parts: &[&[u8]]) -> Datum {
+    let size = HEADER + parts.iter().map(|part| part.len()).sum::<usize>();
+    // SAFETY: palloc returns `size` writable bytes or raises; the parts add up to what is written behind the header.
+    unsafe {
+        let start: *mut u8 = pg_sys::palloc(size).cast();
+        pgrx::varlena::set_varsize_4b(start.cast(), size as i32);
+        let mut next = start.add(HEADER);
+        for part in parts {
+            std::ptr::copy_nonoverlapping(part.as_ptr(), next, part.len());
+            next = next.add(part.len());
+        }
+        Datum::from(start)
+    }
+}
+
+/// Makes a datum of type text[] with one dimension.
+pub fn text_array(elements: &[Text<'_>]) -> Datum {
+    let mut datums: Vec<Datum> = elements.iter().map(Text::datum).collect();
+    // SAFETY: the datums are texts; -1, false and 'i' are the length, by-value flag and alignment of text.
+    unsafe {
+        Datum::from(pg_sys::construct_array(
+            datums.as_mut_ptr(),
+            datums.len() as i32,
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            b'i' as std::ffi::c_char,
+        ))
+    }
+}
+
+/// The elements of a text[]; None stands for NULL.
+///
+/// # Safety
+/// `datum` is a non-null text[] and stays in memory for `'a`.
+pub unsafe fn text_array_elements<'a>(datum: Datum) -> Vec<Option<Text<'a>>> {
+    let mut datums = std::ptr::null_mut();
+    let mut nulls = std::ptr::null_mut();
+    let mut count = 0;
+    // SAFETY: promised by the caller; deconstruct_array sets the three outputs to palloc'd arrays of `count` elements.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
+        pg_sys::deconstruct_array(
+            array.cast(),
+            pg_sys::TEXTOID,
+            -1,
+            false,
+            b'i' as std::ffi::c_char,
+            &mut datums,
+            &mut nulls,
+            &mut count,
+        );
+        (0..count as usize)
+            .map(|i| (!*nulls.add(i)).then(|| Text::from_datum(*datums.add(i))))
+            .collect()
+    }
+}
+
+/// Makes a datum of type inet of one address (`inet_struct` in `utils/inet.h`: family, bits, address).
+pub fn inet(address: IpAddr) -> Datum {
+    match address {
+        IpAddr::V4(v4) => varlena(&[&[INET_FAMILY_4, 32], &v4.octets()]),
+        IpAddr::V6(v6) => varlena(&[&[INET_FAMILY_6, 128], &v6.octets()]),
+    }
+}
+
+/// Whether an inet is one address, not a network; the netmask otherwise.
+///
+/// # Safety
+/// `datum` is a non-null inet.
+pub unsafe fn inet_netmask(datum: Datum) -> Option<u8> {
+    // SAFETY: promised by the caller; an inet has at least family and bits.
+    let (bytes, _) = unsafe { varlena_bytes(datum) };
+    let whole = if bytes[0] == INET_FAMILY_4 { 32 } else { 128 };
+    (bytes[1] != whole).then_some(bytes[1])
+}

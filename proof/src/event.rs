@@ -1,0 +1,246 @@
+use std::io::Write;
+
+use crate::encoding::write_base64;
+use crate::error::Error;
+use crate::field::Field;
+use crate::string::{write as write_string, write_or_null};
+use crate::{digest, json, time};
+
+/// An audit event, borrowed from wherever its row is.
+///
+/// `T` holds the targets: a slice or array of strings, or any iterator over strings that is cheap
+/// to clone, so that a caller need not collect them.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a, T = &'a [&'a str]> {
+    /// The id, at least 1.
+    pub id: i64,
+    /// The workspace.
+    pub workspace: &'a str,
+    /// When it happened, in microseconds since 1970-01-01T00:00:00Z, from [`time::MIN`] to
+    /// [`time::MAX`].
+    pub occurred_at: i64,
+    /// When it was recorded, in the same unit and range.
+    pub recorded_at: i64,
+    /// The category of the action.
+    pub category: &'a str,
+    /// What was done.
+    pub action: &'a str,
+    /// What came of it.
+    pub outcome: &'a str,
+    /// Who did it, if that is known.
+    pub actor: Option<&'a str>,
+    /// What it was done to, in the order of the row.
+    pub targets: T,
+    /// Where it came from.
+    pub source: Source<'a>,
+    /// The details: PostgreSQL's text of the stored `jsonb`, an object.
+    pub details: &'a str,
+    /// The salt, random for each event.
+    pub salt: [u8; 16],
+    /// The leaf index in the log of the workspace, from 0 to 2⁶³ − 1; none if the event
+    /// is not in a log yet.
+    pub leaf: Option<u64>,
+}
+
+/// Where an event came from, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// Address of the user, as the application sees it.
+    pub ip: Option<&'a str>,
+    /// User agent of the request.
+    pub user_agent: Option<&'a str>,
+    /// Session of the application.
+    pub session_id: Option<&'a str>,
+    /// Request of the application.
+    pub request_id: Option<&'a str>,
+    /// Role that was logged in to the database.
+    pub database_user: Option<&'a str>,
+    /// Name that the database connection gave itself.
+    pub application_name: Option<&'a str>,
+    /// Address that the database connection came from.
+    pub client_addr: Option<&'a str>,
+}
+
+impl<T> Event<'_, T>
+where
+    T: Clone + IntoIterator<Item: AsRef<str>>,
+{
+    /// Appends the full line of the event to `out`, without a line feed.
+    ///
+    /// What has been written is a line that [`crate::Line::parse`] accepts. After an error `out` is
+    /// as before.
+    ///
+    /// # Errors
+    /// [`Error::Number`], [`Error::Time`] or [`Error::Details`] for an event that has no line.
+    pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        let times = self.check()?;
+        self.write_head(&times, out);
+        for field in Field::ALL {
+            out.extend_from_slice(field.key().as_bytes());
+            self.write_field(field, out);
+        }
+        out.extend_from_slice(br#","salt":"#);
+        write_base64(&self.salt, out);
+        write_leaf(self.leaf, out);
+        Ok(())
+    }
+
+    /// The digest of a field, as a parsed line gives it. `scratch` is overwritten; reusing it saves
+    /// allocations.
+    ///
+    /// # Errors
+    /// As [`Event::write_line`].
+    pub fn field_digest(&self, field: Field, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
+        self.check()?;
+        Ok(self.digest(field, &digest::field_salt(&self.salt, field), scratch))
+    }
+
+    /// The body of the event, as a parsed line gives it. `scratch` is overwritten; reusing it saves
+    /// allocations.
+    ///
+    /// # Errors
+    /// As [`Event::write_line`].
+    pub fn body(&self, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
+        self.check()?;
+        Ok(self.unchecked_body(scratch))
+    }
+
+    /// The leaf hash of the event, as a parsed line gives it. `scratch` is overwritten; reusing it
+    /// saves allocations.
+    ///
+    /// # Errors
+    /// As [`Event::write_line`].
+    pub fn leaf_hash(&self, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
+        let times = self.check()?;
+        let body = self.unchecked_body(scratch);
+        scratch.clear();
+        self.write_head(&times, scratch);
+        Ok(digest::leaf_hash(scratch, &body))
+    }
+
+    /// Refuses what has no line; gives the texts of the two times, which only exist for times that
+    /// do.
+    fn check(&self) -> Result<[[u8; 27]; 2], Error> {
+        if self.id < 1 {
+            return Err(Error::Number {
+                key: "id",
+                value: self.id.into(),
+            });
+        }
+        if let Some(leaf) = self.leaf.filter(|leaf| *leaf > i64::MAX.cast_unsigned()) {
+            return Err(Error::Number {
+                key: "leaf",
+                value: leaf.into(),
+            });
+        }
+        let text = |key, micros| time::to_text(micros).ok_or(Error::Time { key, micros });
+        let times = [
+            text("occurred_at", self.occurred_at)?,
+            text("recorded_at", self.recorded_at)?,
+        ];
+        match json::object_end(self.details.as_bytes(), 0) {
+            Ok(end) if end == self.details.len() => Ok(times),
+            Ok(position) => Err(Error::Details {
+                position,
+                expected: "the end of the details",
+            }),
+            Err((position, expected)) => Err(Error::Details { position, expected }),
+        }
+    }
+
+    fn unchecked_body(&self, scratch: &mut Vec<u8>) -> [u8; 32] {
+        let salts = digest::field_salts(&self.salt);
+        digest::body(&Field::ALL.map(|field| self.digest(field, &salts[field as usize], scratch)))
+    }
+
+    fn digest(&self, field: Field, salt: &[u8; 32], scratch: &mut Vec<u8>) -> [u8; 32] {
+        // The details are their own raw text.
+        if field == Field::Details {
+            return digest::field_digest(salt, self.details.as_bytes());
+        }
+        scratch.clear();
+        self.write_field(field, scratch);
+        digest::field_digest(salt, scratch)
+    }
+
+    fn write_head(&self, [occurred_at, recorded_at]: &[[u8; 27]; 2], out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"v":1,"id":"#);
+        write_number(self.id.cast_unsigned(), out);
+        out.extend_from_slice(br#","workspace":"#);
+        write_string(self.workspace, out);
+        out.extend_from_slice(br#","occurred_at":""#);
+        out.extend_from_slice(occurred_at);
+        out.extend_from_slice(br#"","recorded_at":""#);
+        out.extend_from_slice(recorded_at);
+        out.extend_from_slice(br#"","category":"#);
+        write_string(self.category, out);
+        out.extend_from_slice(br#","action":"#);
+        write_string(self.action, out);
+        out.extend_from_slice(br#","outcome":"#);
+        write_string(self.outcome, out);
+    }
+
+    fn write_field(&self, field: Field, out: &mut Vec<u8>) {
+        match field {
+            Field::Actor => write_or_null(self.actor, out),
+            Field::Targets => {
+                out.push(b'[');
+                for (index, target) in self.targets.clone().into_iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    write_string(target.as_ref(), out);
+                }
+                out.push(b']');
+            }
+            Field::Source => {
+                for (key, value) in SOURCE_KEYS.into_iter().zip(self.source.values()) {
+                    out.extend_from_slice(key.as_bytes());
+                    write_or_null(value, out);
+                }
+                out.push(b'}');
+            }
+            Field::Details => out.extend_from_slice(self.details.as_bytes()),
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// The values, in the order of [`SOURCE_KEYS`].
+    fn values(&self) -> [Option<&'a str>; 7] {
+        [
+            self.ip,
+            self.user_agent,
+            self.session_id,
+            self.request_id,
+            self.database_user,
+            self.application_name,
+            self.client_addr,
+        ]
+    }
+}
+
+/// Appends the end of a line of any form.
+pub(crate) fn write_leaf(leaf: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","leaf":"#);
+    match leaf {
+        Some(leaf) => write_number(leaf, out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+}
+
+fn write_number(number: u64, out: &mut Vec<u8>) {
+    write!(out, "{number}").expect("a vector takes every write");
+}
+
+/// What stands before each value of a source.
+pub(crate) const SOURCE_KEYS: [&str; 7] = [
+    r#"{"ip":"#,
+    r#","user_agent":"#,
+    r#","session_id":"#,
+    r#","request_id":"#,
+    r#","database_user":"#,
+    r#","application_name":"#,
+    r#","client_addr":"#,
+];

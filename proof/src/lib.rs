@@ -1,0 +1,57 @@
+//! The bytes of an audit event.
+//!
+//! An event becomes one line of JSON ([`Event::write_line`]); a line is read back into slices of
+//! itself ([`Line::parse`]) without re-serialising anything, so every hash is over bytes that a
+//! reader can see. A field can be withheld from a line, or the whole line cut down to a stub, and
+//! its leaf hash stays the same. The rules are in `FORMAT.md` beside this crate; this is the
+//! implementation that the writer and the verifier share.
+//!
+//! Nothing here does I/O, reads a clock or makes randomness.
+//!
+//! ```
+//! use audit_proof::{Event, Field, Line, Source};
+//!
+//! let event = Event {
+//!     id: 1,
+//!     workspace: "acme",
+//!     occurred_at: 1_741_944_413_589_793,
+//!     recorded_at: 1_741_944_413_589_793,
+//!     category: "auth",
+//!     action: "login",
+//!     outcome: "success",
+//!     actor: Some("dana@example.com"),
+//!     targets: ["user:17"],
+//!     source: Source { ip: Some("203.0.113.9"), ..Source::default() },
+//!     details: r#"{"method": "password"}"#,
+//!     salt: [7; 16],
+//!     leaf: None,
+//! };
+//! let mut text = Vec::new();
+//! event.write_line(&mut text)?;
+//!
+//! let line = Line::parse(&text)?;
+//! assert_eq!(line.shown(Field::Actor), Some(r#""dana@example.com""#));
+//! let without_details = line.withhold(&[Field::Details]);
+//! assert_eq!(Line::parse(&without_details)?.leaf_hash(), line.leaf_hash());
+//! # Ok::<(), audit_proof::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cursor;
+pub mod digest;
+mod encoding;
+mod error;
+mod event;
+mod field;
+mod form;
+mod json;
+mod line;
+mod parse;
+mod string;
+pub mod time;
+
+pub use error::Error;
+pub use event::{Event, Source};
+pub use field::Field;
+pub use line::Line;

@@ -1,0 +1,245 @@
+//! What must hold for any event and any bytes.
+
+mod row;
+
+use audit_proof::{Error, Event, Field, Line, time};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::row::{field, plain_row, row};
+
+proptest! {
+    #[test]
+    fn an_event_comes_back_from_its_line(row in row()) {
+        let event = row.event();
+        let text = line_of(&event);
+        let line = Line::parse(&text).unwrap();
+        prop_assert_eq!(line.id(), event.id);
+        prop_assert_eq!(&line.workspace(), event.workspace);
+        prop_assert_eq!(line.occurred_at(), event.occurred_at);
+        prop_assert_eq!(line.recorded_at(), event.recorded_at);
+        prop_assert_eq!(&line.action(), event.action);
+        prop_assert_eq!(line.leaf(), event.leaf);
+        prop_assert!(text.starts_with(line.head().as_bytes()));
+
+        // An ordinary JSON reader must see the same values.
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        prop_assert_eq!(value["workspace"].as_str(), Some(event.workspace));
+        prop_assert_eq!(value["actor"].as_str(), event.actor);
+        prop_assert_eq!(&value["targets"], &Value::from(row.targets.clone()));
+        prop_assert_eq!(value["source"]["user_agent"].as_str(), event.source.user_agent);
+        prop_assert_eq!(&value["details"], &serde_json::from_str::<Value>(event.details).unwrap());
+    }
+
+    #[test]
+    fn every_form_and_the_event_have_one_leaf_hash(row in row(), fields in vec(field(), 0..6)) {
+        let event = row.event();
+        let text = line_of(&event);
+        let line = Line::parse(&text).unwrap();
+        let mut scratch = b"left over".to_vec();
+        prop_assert_eq!(event.leaf_hash(&mut scratch).unwrap(), line.leaf_hash());
+        prop_assert_eq!(event.body(&mut scratch).unwrap(), line.body());
+        for form in [line.withhold(&fields), line.stub()] {
+            let form = Line::parse(&form).unwrap();
+            prop_assert_eq!(form.leaf_hash(), line.leaf_hash());
+            prop_assert_eq!(form.leaf(), line.leaf());
+            for field in Field::ALL {
+                let shown = !form.is_stub() && !fields.contains(&field);
+                prop_assert_eq!(form.shown(field).is_some(), shown);
+                let digest = line.field_digest(field).filter(|_| !form.is_stub());
+                prop_assert_eq!(form.field_digest(field), digest);
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_anywhere_is_found(
+        row in row(),
+        fields in vec(field(), 0..3),
+        at: prop::sample::Index,
+        byte: u8,
+    ) {
+        let full = line_of(&row.event());
+        let line = Line::parse(&full).unwrap();
+        for text in [line.text().into(), line.withhold(&fields), line.stub()] {
+            let at = at.index(text.len());
+            assert_found(&text, &[&text[..at], &[byte], &text[at + 1..]].concat());
+            assert_found(&text, &[&text[..at], &[byte], &text[at..]].concat());
+            assert_found(&text, &[&text[..at], &text[at + 1..]].concat());
+            assert_found(&text, &text[..at]);
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..200)) {
+        prop_assert!(Line::parse(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_tail_panics(
+        row in row(),
+        at: prop::sample::Index,
+        tail in r#"[]\[{}":,0-9eE.+\\ untrfalsebd-]{0,40}"#,
+    ) {
+        let text = line_of(&row.event());
+        let cut = [&text[..at.index(text.len())], tail.as_bytes()].concat();
+        let _ = Line::parse(&cut);
+        let _ = Event { details: &tail, ..row.event() }.write_line(&mut Vec::new());
+    }
+
+    #[test]
+    fn what_is_written_can_be_read(details in r#"\{[]\[{}":,0-9eE.+\\ untrfalsebd-]{0,12}\}"#) {
+        let row = plain_row();
+        let event = Event { details: &details, ..row.event() };
+        let mut text = b"kept".to_vec();
+        match event.write_line(&mut text) {
+            Ok(()) => {
+                let line = Line::parse(&text[4..]).unwrap();
+                prop_assert_eq!(line.shown(Field::Details), Some(&details[..]));
+                prop_assert!(serde_json::from_str::<Value>(&details).is_ok());
+            }
+            Err(error) => {
+                prop_assert!(matches!(error, Error::Details { .. }), "{}", error);
+                prop_assert_eq!(text, b"kept");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_comes_back_from_its_text(micros in time::MIN..=time::MAX) {
+        prop_assert_eq!(time::from_text(&time::to_text(micros).unwrap()), Some(micros));
+    }
+}
+
+#[test]
+fn every_bit_of_a_line_counts() {
+    let row = plain_row();
+    let full = line_of(&row.event());
+    let line = Line::parse(&full).unwrap();
+    for text in [
+        line.text().into(),
+        line.withhold(&[Field::Source]),
+        line.withhold(&Field::ALL),
+        line.stub(),
+    ] {
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                let mut changed = text.clone();
+                changed[at] ^= 1 << bit;
+                assert_found(&text, &changed);
+            }
+            for digit in b'0'..=b'9' {
+                let mut changed = text.clone();
+                changed[at] = digit;
+                assert_found(&text, &changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_line_is_refused() {
+    let row = plain_row();
+    let refused = |event: Event<'_, _>| event.leaf_hash(&mut Vec::new()).unwrap_err();
+    let event = row.event();
+    assert_eq!(
+        refused(Event { id: 0, ..event }),
+        Error::Number {
+            key: "id",
+            value: 0
+        }
+    );
+    let leaf = Some(1 << 63);
+    assert_eq!(
+        refused(Event { leaf, ..event }),
+        Error::Number {
+            key: "leaf",
+            value: 1 << 63
+        }
+    );
+    let micros = time::MAX + 1;
+    assert_eq!(
+        refused(Event {
+            occurred_at: micros,
+            ..event
+        }),
+        Error::Time {
+            key: "occurred_at",
+            micros
+        }
+    );
+    let micros = i64::MIN;
+    assert_eq!(
+        refused(Event {
+            recorded_at: micros,
+            ..event
+        }),
+        Error::Time {
+            key: "recorded_at",
+            micros
+        }
+    );
+    for details in [
+        "",
+        "null",
+        "[]",
+        "{}{}",
+        "{} ",
+        "{\"a\": \"\u{1}\"}",
+        "{\"a\":\n1}",
+    ] {
+        assert!(
+            matches!(refused(Event { details, ..event }), Error::Details { .. }),
+            "{details}"
+        );
+    }
+}
+
+#[test]
+fn targets_need_no_vector() {
+    let row = plain_row();
+    let targets = "user:17 team:3".split(' ');
+    let event = row.event();
+    let same = Event {
+        id: event.id,
+        workspace: event.workspace,
+        occurred_at: event.occurred_at,
+        recorded_at: event.recorded_at,
+        category: event.category,
+        action: event.action,
+        outcome: event.outcome,
+        actor: event.actor,
+        targets,
+        source: event.source,
+        details: event.details,
+        salt: event.salt,
+        leaf: event.leaf,
+    };
+    assert_eq!(line_of(&same), line_of(&event));
+}
+
+/// A changed line must not parse, or hash differently, or claim another leaf, which is all that a
+/// hash leaves open.
+fn assert_found(text: &[u8], changed: &[u8]) {
+    if text == changed {
+        return;
+    }
+    let Ok(after) = Line::parse(changed) else {
+        return;
+    };
+    let before = Line::parse(text).unwrap();
+    if after.leaf_hash() == before.leaf_hash() {
+        assert_ne!(after.leaf(), before.leaf(), "{}", after.text());
+        assert_eq!(
+            after.text().rsplit_once(r#","leaf":"#).unwrap().0,
+            before.text().rsplit_once(r#","leaf":"#).unwrap().0,
+        );
+    }
+}
+
+fn line_of<T: Clone + IntoIterator<Item: AsRef<str>>>(event: &Event<'_, T>) -> Vec<u8> {
+    let mut text = Vec::new();
+    event.write_line(&mut text).unwrap();
+    text
+}

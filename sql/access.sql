@@ -1,0 +1,43 @@
+-- Who may do what. Nothing is granted to PUBLIC.
+
+REVOKE ALL ON SCHEMA audit FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA audit FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_sidecar;
+
+-- audit_writer: the application. It appends, and can do nothing else.
+GRANT EXECUTE ON FUNCTION
+    audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text),
+    audit.append_batch(jsonb),
+    audit.append_many(jsonb)
+    TO audit_writer;
+
+-- audit_reader: queries and exports of all workspaces.
+GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace TO audit_reader;
+GRANT EXECUTE ON FUNCTION
+    audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
+    audit.event_columns(),
+    audit.parse_cursor(text),
+    audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer),
+    audit.event(bigint),
+    audit.activity(text, interval, timestamptz, timestamptz, text, text, text, text, text, text, jsonb),
+    audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor)
+    TO audit_reader;
+
+-- audit_admin: also the catalog, imports and maintenance.
+GRANT audit_reader, audit_writer TO audit_admin;
+GRANT EXECUTE ON FUNCTION
+    audit.register_action(text, text, text, jsonb),
+    audit.import(jsonb),
+    audit.import_batch(jsonb),
+    audit.maintain(integer)
+    TO audit_admin;
+
+-- audit_sidecar: reads, appends, and keeps its tokens.
+GRANT audit_reader, audit_writer TO audit_sidecar;
+GRANT SELECT ON audit.api_token TO audit_sidecar;
+GRANT EXECUTE ON FUNCTION
+    audit.create_api_token(text, bytea, text, text, text, timestamptz),
+    audit.revoke_api_token(text)
+    TO audit_sidecar;

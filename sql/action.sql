@@ -1,0 +1,69 @@
+-- The catalog: which actions there are, which category each belongs to, and what their details must look like.
+
+CREATE TABLE audit.category (
+    category text PRIMARY KEY,
+    description text NOT NULL,
+    required_keys text[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE audit.category IS 'The categories of actions';
+COMMENT ON COLUMN audit.category.category IS 'Name of the category';
+COMMENT ON COLUMN audit.category.description IS 'What belongs to it';
+COMMENT ON COLUMN audit.category.required_keys IS 'Top-level keys that the details of each of its events must have';
+
+INSERT INTO audit.category (category, description, required_keys) VALUES
+    ('auth', 'Logins, credentials and sessions of people', '{}'),
+    ('admin', 'Changes that an administrator makes: roles, integrations, branding, rules', '{}'),
+    ('rule', 'Dispatches of the rules engine', '{trigger,payload,outcome}'),
+    ('writeback', 'Writes to systems outside', '{request,response_status}'),
+    ('feedback', 'What customers submit', '{}'),
+    ('audit', 'The audit log''s own doings: queries, exports, tokens, catalog', '{}'),
+    ('other', 'Actions that the catalog does not know', '{}');
+
+CREATE TABLE audit.action (
+    action text PRIMARY KEY,
+    category text NOT NULL REFERENCES audit.category,
+    description text NOT NULL,
+    details_schema jsonb,
+    built_in boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE audit.action IS 'The actions that audit.append knows; audit.register_action adds one';
+COMMENT ON COLUMN audit.action.action IS 'Name of the action, as in audit.event.action';
+COMMENT ON COLUMN audit.action.category IS 'Category that its events get';
+COMMENT ON COLUMN audit.action.description IS 'What has happened when such an event is recorded';
+COMMENT ON COLUMN audit.action.details_schema IS 'JSON Schema that the details of its events must satisfy, or NULL';
+COMMENT ON COLUMN audit.action.built_in IS 'Whether the action came with the extension';
+
+INSERT INTO audit.action (action, category, description, built_in) VALUES
+    ('login_succeeded', 'auth', 'Someone has logged in', true),
+    ('login_failed', 'auth', 'A login was refused', true),
+    ('password_changed', 'auth', 'A password was changed', true),
+    ('mfa_enrolled', 'auth', 'A second factor was enrolled', true),
+    ('session_invalidated', 'auth', 'A session was ended by someone or something other than its time-out', true),
+    ('sso_callback', 'auth', 'An identity provider answered a single sign-on', true),
+    ('rate_limited', 'auth', 'Requests were refused because there were too many', true),
+    ('integration_credentials_saved', 'admin', 'Credentials of an integration were saved', true),
+    ('user_role_changed', 'admin', 'A user was given another role', true),
+    ('branding_updated', 'admin', 'Branding was changed', true),
+    ('customer_matching_changed', 'admin', 'The rules that match records to customers were changed', true),
+    ('rule_created', 'admin', 'A rule was created', true),
+    ('rule_edited', 'admin', 'A rule was edited', true),
+    ('rule_deleted', 'admin', 'A rule was deleted', true),
+    ('rule_fired', 'rule', 'A rule was triggered and dispatched its action', true),
+    ('create_ticket', 'writeback', 'A ticket was created in an outside system', true),
+    ('update_ticket', 'writeback', 'A ticket was edited in an outside system', true),
+    ('update_ticket_status', 'writeback', 'The status of a ticket was changed in an outside system', true),
+    ('add_ticket_note', 'writeback', 'A note was added to a ticket in an outside system', true),
+    ('acknowledge_alert', 'writeback', 'An alert was acknowledged in an outside system', true),
+    ('resolve_alert', 'writeback', 'An alert was resolved in an outside system', true),
+    ('create_time_entry', 'writeback', 'Time was entered in an outside system', true),
+    ('feedback_submitted', 'feedback', 'A customer gave feedback', true),
+    ('support_request_submitted', 'feedback', 'A customer asked for support', true),
+    ('action_registered', 'audit', 'An action was added to the catalog or changed in it', true),
+    ('events_imported', 'audit', 'Events of an existing log were imported', true),
+    ('events_queried', 'audit', 'Events were queried through the sidecar', true),
+    ('export_started', 'audit', 'An export or evidence pack was begun', true),
+    ('export_finished', 'audit', 'An export or evidence pack has ended', true),
+    ('api_token_created', 'audit', 'A token for the sidecar was created', true),
+    ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);
+
+SELECT pg_catalog.pg_extension_config_dump('audit.action', 'WHERE NOT built_in');

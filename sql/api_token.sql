@@ -1,0 +1,68 @@
+-- Bearer tokens of the sidecar. The database never sees a token, only the hash of its secret.
+
+CREATE TABLE audit.api_token (
+    id text PRIMARY KEY,
+    secret_sha256 bytea NOT NULL CHECK (octet_length(secret_sha256) = 32),
+    name text NOT NULL,
+    role text NOT NULL CHECK (role IN ('viewer', 'auditor', 'writer', 'admin')),
+    workspace text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    revoked_at timestamptz
+);
+COMMENT ON TABLE audit.api_token IS 'Bearer tokens of the sidecar';
+COMMENT ON COLUMN audit.api_token.id IS 'Public part of the token; the actor of its events is token:<id>';
+COMMENT ON COLUMN audit.api_token.secret_sha256 IS 'SHA-256 of the secret part';
+COMMENT ON COLUMN audit.api_token.name IS 'What or whom it was made for';
+COMMENT ON COLUMN audit.api_token.role IS 'viewer queries; auditor also exports; writer appends; admin does all';
+COMMENT ON COLUMN audit.api_token.workspace IS 'The one workspace it is good for, or NULL for all';
+COMMENT ON COLUMN audit.api_token.created_at IS 'When it was made';
+COMMENT ON COLUMN audit.api_token.expires_at IS 'When it ends by itself, or NULL';
+COMMENT ON COLUMN audit.api_token.revoked_at IS 'When it was revoked, or NULL';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.api_token', '');
+
+CREATE FUNCTION audit.create_api_token(
+    id text, secret_sha256 bytea, name text, role text, workspace text DEFAULT NULL, expires_at timestamptz DEFAULT NULL
+) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF workspace = '' OR octet_length(workspace) > 200 THEN
+        RAISE EXCEPTION 'workspace must have 1 to 200 bytes' USING ERRCODE = 'ZA003';
+    END IF;
+    IF expires_at <= now() THEN
+        RAISE EXCEPTION 'expires_at % is in the past', expires_at USING ERRCODE = 'ZA003';
+    END IF;
+    INSERT INTO audit.api_token (id, secret_sha256, name, role, workspace, expires_at)
+    VALUES (id, secret_sha256, name, role, workspace, expires_at);
+    PERFORM audit.append('api_token_created', workspace => coalesce(workspace, 'audit'), target => 'token:' || id,
+                         details => jsonb_build_object('name', name, 'role', role, 'workspace', workspace,
+                                                       'expires_at', expires_at));
+END
+$$;
+COMMENT ON FUNCTION audit.create_api_token(text, bytea, text, text, text, timestamptz) IS
+    'Stores the hash of a new token; an event (SQLSTATE ZA003, 23505 where the id is taken, 23514 for an unknown role)';
+
+CREATE FUNCTION audit.revoke_api_token(id text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    token audit.api_token;
+BEGIN
+    UPDATE audit.api_token t SET revoked_at = now()
+    WHERE t.id = revoke_api_token.id AND t.revoked_at IS NULL
+    RETURNING * INTO token;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM audit.append('api_token_revoked', workspace => coalesce(token.workspace, 'audit'), target => 'token:' || token.id,
+                         details => jsonb_build_object('name', token.name, 'role', token.role));
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION audit.revoke_api_token(text) IS
+    'Ends a token at once; an event. False where there is no such token or it is revoked already';

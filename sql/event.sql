@@ -1,0 +1,51 @@
+-- The log itself. Partitions, their indexes and their triggers come from audit.create_partition: an index on this
+-- parent, which is a member of the extension, would make pg_restore fail.
+
+CREATE SEQUENCE audit.event_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE audit.event_id_seq IS 'Ids of events; never reused, may have gaps, not in the order of commits';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.event_id_seq', '');
+
+CREATE TABLE audit.event (
+    id bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    xid xid8 NOT NULL,
+    expires_on date NOT NULL,
+    workspace text NOT NULL,
+    category text NOT NULL,
+    action text NOT NULL,
+    outcome text NOT NULL,
+    actor text,
+    targets text[] NOT NULL,
+    ip inet,
+    user_agent text,
+    session_id text,
+    request_id text,
+    database_user text NOT NULL,
+    application_name text,
+    client_addr inet,
+    details jsonb NOT NULL,
+    salt bytea NOT NULL
+) PARTITION BY RANGE (expires_on);
+COMMENT ON TABLE audit.event IS 'One row per event, append-only; audit.append writes it, audit.events reads it';
+COMMENT ON COLUMN audit.event.id IS 'Number of the event, from audit.event_id_seq';
+COMMENT ON COLUMN audit.event.occurred_at IS 'When it happened: the server''s clock at the append; an import gives its own';
+COMMENT ON COLUMN audit.event.recorded_at IS 'When it was recorded, by the server''s clock';
+COMMENT ON COLUMN audit.event.xid IS 'Transaction that recorded it';
+COMMENT ON COLUMN audit.event.expires_on IS 'Last day (UTC) on which it is kept: occurred_at plus the retention of its workspace';
+COMMENT ON COLUMN audit.event.workspace IS 'Workspace (tenant) it belongs to';
+COMMENT ON COLUMN audit.event.category IS 'Category of the action, from the catalog when it was appended';
+COMMENT ON COLUMN audit.event.action IS 'What was done';
+COMMENT ON COLUMN audit.event.outcome IS 'success, failure or denied';
+COMMENT ON COLUMN audit.event.actor IS 'Who did it';
+COMMENT ON COLUMN audit.event.targets IS 'What it was done to; several where an event concerns a ticket and its customer';
+COMMENT ON COLUMN audit.event.ip IS 'Address of the actor, as the application saw it';
+COMMENT ON COLUMN audit.event.user_agent IS 'User agent of the actor, as the application saw it';
+COMMENT ON COLUMN audit.event.session_id IS 'Session of the actor in the application';
+COMMENT ON COLUMN audit.event.request_id IS 'Request of the application that the event came from';
+COMMENT ON COLUMN audit.event.database_user IS 'session_user of the connection that appended';
+COMMENT ON COLUMN audit.event.application_name IS 'application_name of the connection that appended';
+COMMENT ON COLUMN audit.event.client_addr IS 'Network address of the connection that appended; NULL for a Unix socket';
+COMMENT ON COLUMN audit.event.details IS 'Everything else, a JSON object; secrets are masked';
+COMMENT ON COLUMN audit.event.salt IS '16 random bytes: keep the hash of a withheld field from being guessed';

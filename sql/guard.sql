@@ -1,0 +1,24 @@
+-- Nothing edits or deletes events. The row trigger is inherited by every partition; the statement trigger is not, so
+-- audit.create_partition gives each partition its own: it also refuses what would touch no row, and TRUNCATE.
+
+CREATE FUNCTION audit.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION '% of %.% is refused: the audit log is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'ZA001',
+              HINT = 'Append an event that corrects the earlier one; events leave only when their retention ends.';
+END
+$$;
+COMMENT ON FUNCTION audit.refuse_change() IS 'Trigger: refuses UPDATE, DELETE and TRUNCATE (SQLSTATE ZA001)';
+
+CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON audit.event
+    FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.event ENABLE ALWAYS TRIGGER refuse_row_change;
+COMMENT ON TRIGGER refuse_row_change ON audit.event IS 'Refuses to change a row, in every partition';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.event
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.event ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.event IS 'Refuses UPDATE, DELETE and TRUNCATE, whether or not they would find a row';

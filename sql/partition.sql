@@ -1,0 +1,85 @@
+-- One partition per month of expiry. They are ordinary tables, not members of the extension, so pg_dump carries them.
+
+CREATE FUNCTION audit.create_partition(expiry_month date) RETURNS regclass
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    first_day date := date_trunc('month', expiry_month);
+    name text := 'event_' || to_char(first_day, 'YYYY_MM');
+    partition regclass;
+BEGIN
+    -- Serialises two that find the same month missing; conflicts with no append and no query.
+    LOCK TABLE ONLY audit.event IN SHARE UPDATE EXCLUSIVE MODE;
+    partition := to_regclass('audit.' || name);
+    IF partition IS NOT NULL THEN
+        RETURN partition;
+    END IF;
+
+    EXECUTE format('CREATE TABLE audit.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    EXECUTE format('ALTER TABLE audit.%I ADD PRIMARY KEY (id)', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, action, occurred_at, id)', name || '_action', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (targets)', name || '_targets', name);
+    EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
+    EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_change', name);
+    EXECUTE format('COMMENT ON TABLE audit.%I IS %L', name,
+                   'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
+    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)',
+                   name, first_day, (first_day + interval '1 month')::date);
+
+    -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
+    IF to_regclass('audit.event_keeper') IS NULL THEN
+        CREATE VIEW audit.event_keeper AS SELECT id FROM audit.event;
+        COMMENT ON VIEW audit.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it';
+    END IF;
+    RETURN to_regclass('audit.' || name);
+END
+$$;
+COMMENT ON FUNCTION audit.create_partition(date) IS
+    'Makes the partition for events that expire in the month of the given day, if it is missing';
+
+CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3)
+    RETURNS TABLE (task text, object text, amount bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date;
+    month date;
+    removed bigint;
+BEGIN
+    IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
+        RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    FOR month IN
+        SELECT DISTINCT date_trunc('month', today + r.retention + make_interval(months => n))::date
+        FROM (SELECT interval '13 months' AS retention UNION SELECT w.retention FROM audit.workspace w) r,
+             generate_series(0, months_ahead) n
+        ORDER BY 1
+    LOOP
+        object := 'audit.event_' || to_char(month, 'YYYY_MM');
+        IF to_regclass(object) IS NULL THEN
+            PERFORM audit.create_partition(month);
+            task := 'partition created';
+            amount := 1;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+
+    DELETE FROM audit.idempotency_key k WHERE k.recorded_at < now() - interval '48 hours';
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed > 0 THEN
+        task := 'idempotency keys removed';
+        object := 'audit.idempotency_key';
+        amount := removed;
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.maintain(integer) IS
+    'Does what is due (partitions for the coming months, idempotency keys older than 48 hours) and returns a row per thing done';

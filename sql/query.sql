@@ -1,0 +1,245 @@
+-- Reading. Every function here works on a hot standby and in a READ ONLY transaction. The statement is built per call, so
+-- that the planner sees the filters that are there, with their values, and opens only the partitions that can hold the answer.
+
+CREATE TYPE audit.event_result AS (
+    id bigint,
+    workspace text,
+    occurred_at timestamptz,
+    recorded_at timestamptz,
+    category text,
+    action text,
+    outcome text,
+    actor text,
+    targets text[],
+    ip inet,
+    user_agent text,
+    session_id text,
+    request_id text,
+    database_user text,
+    application_name text,
+    client_addr inet,
+    details jsonb,
+    salt bytea,
+    cursor text
+);
+COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it';
+
+CREATE FUNCTION audit.event_filter(
+    workspace text, action text, actor text, target text, category text, outcome text,
+    since timestamptz, until timestamptz, details jsonb
+) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    space text := coalesce(workspace, nullif(current_setting('audit.workspace', true), ''));
+    shortest interval := interval '13 months';
+    longest interval := interval '13 months';
+    clause text;
+BEGIN
+    IF space IS NULL THEN
+        RAISE EXCEPTION 'no workspace given'
+            USING ERRCODE = 'ZA002', HINT = 'Pass workspace => ''…'' or SET LOCAL audit.workspace = ''…''.';
+    END IF;
+    IF since >= until THEN
+        RAISE EXCEPTION 'the range from % to % is empty', since, until
+            USING ERRCODE = 'ZA009', HINT = 'since must be before until; until itself is not included.';
+    END IF;
+    IF outcome NOT IN ('success', 'failure', 'denied') THEN
+        RAISE EXCEPTION 'outcome "%" does not exist', outcome
+            USING ERRCODE = 'ZA003', HINT = 'Outcomes are success, failure and denied.';
+    END IF;
+    IF category IS NOT NULL AND NOT EXISTS (SELECT FROM audit.category c WHERE c.category = event_filter.category) THEN
+        RAISE EXCEPTION 'category "%" does not exist', category
+            USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
+    END IF;
+
+    SELECT least(w.shortest_retention, w.retention), greatest(w.longest_retention, w.retention)
+    INTO shortest, longest FROM audit.workspace w WHERE w.workspace = space;
+    IF NOT FOUND THEN
+        shortest := interval '13 months';
+        longest := interval '13 months';
+    END IF;
+
+    clause := format('e.workspace = %L AND e.expires_on >= %L', space, (now() AT TIME ZONE 'UTC')::date);
+    -- expires_on follows from occurred_at: said once more in its terms, so that partitions are pruned.
+    IF since IS NOT NULL THEN
+        clause := clause || format(' AND e.occurred_at >= %L', since);
+        IF since BETWEEN now() - interval '100 years' AND now() + interval '1 day' THEN
+            clause := clause || format(' AND e.expires_on >= %L', ((since AT TIME ZONE 'UTC')::date + shortest)::date);
+        END IF;
+    END IF;
+    IF until IS NOT NULL THEN
+        clause := clause || format(' AND e.occurred_at < %L', until);
+        IF until BETWEEN now() - interval '100 years' AND now() + interval '1 day' THEN
+            clause := clause || format(' AND e.expires_on <= %L', ((until AT TIME ZONE 'UTC')::date + longest)::date);
+        END IF;
+    END IF;
+    IF action IS NOT NULL THEN
+        clause := clause || format(' AND e.action = %L', action);
+    END IF;
+    IF category IS NOT NULL THEN
+        clause := clause || format(' AND e.category = %L', category);
+    END IF;
+    IF actor IS NOT NULL THEN
+        clause := clause || format(' AND e.actor = %L', actor);
+    END IF;
+    IF target IS NOT NULL THEN
+        clause := clause || format(' AND e.targets @> %L', ARRAY[target]);
+    END IF;
+    IF outcome IS NOT NULL THEN
+        clause := clause || format(' AND e.outcome = %L', outcome);
+    END IF;
+    IF details IS NOT NULL THEN
+        clause := clause || format(' AND e.details @> %L', details);
+    END IF;
+    RETURN clause;
+END
+$$;
+COMMENT ON FUNCTION audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
+    'The WHERE clause, over audit.event AS e, of the filters given; NULL filters nothing (SQLSTATE ZA002, ZA003, ZA009)';
+
+CREATE FUNCTION audit.event_columns() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, '
+           'e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt, '
+           '(extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor'
+$$;
+COMMENT ON FUNCTION audit.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
+
+CREATE FUNCTION audit.events(
+    workspace text DEFAULT NULL,
+    action text DEFAULT NULL,
+    actor text DEFAULT NULL,
+    target text DEFAULT NULL,
+    category text DEFAULT NULL,
+    outcome text DEFAULT NULL,
+    since timestamptz DEFAULT now() - interval '168 hours',
+    until timestamptz DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    cursor text DEFAULT NULL,
+    max_rows integer DEFAULT 100
+) RETURNS SETOF audit.event_result
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+BEGIN
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'max_rows is %, it must be between 1 and 10000', coalesce(max_rows::text, 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'Follow the cursor of the last row to read on.';
+    END IF;
+    IF cursor IS NOT NULL THEN
+        clause := clause || format(' AND (e.occurred_at, e.id) < (%L, %s)',
+                                   (audit.parse_cursor(cursor)).occurred_at, (audit.parse_cursor(cursor)).id);
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT %s FROM audit.event e WHERE %s ORDER BY e.occurred_at DESC, e.id DESC LIMIT %s',
+                                audit.event_columns(), clause, max_rows);
+END
+$$;
+COMMENT ON FUNCTION audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer) IS
+    'Events of a workspace, newest first, at most max_rows (1 to 10000); the cursor of the last row continues (SQLSTATE ZA002, ZA003, ZA008, ZA009)';
+
+CREATE FUNCTION audit.parse_cursor(cursor text, OUT occurred_at timestamptz, OUT id bigint)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    part text[] := regexp_match(cursor, '^(-?[0-9]{1,18})\.([0-9]{1,18})$');
+BEGIN
+    IF part IS NULL THEN
+        RAISE EXCEPTION 'cursor "%" is not one that audit.events returned', left(cursor, 100)
+            USING ERRCODE = 'ZA008', HINT = 'Pass the cursor of the last row unchanged, with the same filters.';
+    END IF;
+    occurred_at := timestamptz '1970-01-01 00:00:00+00' + part[1]::bigint * interval '1 microsecond';
+    id := part[2]::bigint;
+END
+$$;
+COMMENT ON FUNCTION audit.parse_cursor(text) IS 'The place in the log that a cursor stands for (SQLSTATE ZA008)';
+
+CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT %s FROM audit.event e WHERE e.id = $1 AND e.expires_on >= %L',
+                                audit.event_columns(), (now() AT TIME ZONE 'UTC')::date) USING id;
+END
+$$;
+COMMENT ON FUNCTION audit.event(bigint) IS 'The event with this id; no row where there is none or it has expired';
+
+CREATE FUNCTION audit.activity(
+    workspace text DEFAULT NULL,
+    bucket interval DEFAULT interval '1 day',
+    since timestamptz DEFAULT now() - interval '168 hours',
+    until timestamptz DEFAULT NULL,
+    group_by text DEFAULT NULL,
+    action text DEFAULT NULL,
+    actor text DEFAULT NULL,
+    target text DEFAULT NULL,
+    category text DEFAULT NULL,
+    outcome text DEFAULT NULL,
+    details jsonb DEFAULT NULL
+) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    seconds numeric := extract(epoch FROM bucket);
+BEGIN
+    IF seconds IS NULL OR seconds < 1 THEN
+        RAISE EXCEPTION 'bucket is %, it must be at least one second', coalesce(bucket::text, 'NULL')
+            USING ERRCODE = 'ZA003';
+    END IF;
+    IF group_by NOT IN ('action', 'actor', 'category', 'outcome') THEN
+        RAISE EXCEPTION 'group_by is "%", it must be action, actor, category or outcome', group_by
+            USING ERRCODE = 'ZA003';
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT to_timestamp((floor(extract(epoch FROM e.occurred_at) / %1$s) * %1$s)::float8), %2$s, count(*) '
+        'FROM audit.event e WHERE %3$s GROUP BY 1, 2 ORDER BY 1, 2',
+        seconds, coalesce('e.' || quote_ident(group_by), 'NULL::text'), clause);
+END
+$$;
+COMMENT ON FUNCTION audit.activity(text, interval, timestamptz, timestamptz, text, text, text, text, text, text, jsonb) IS
+    'How many events there were in each bucket of time (UTC, counted from 1970) and, with group_by, per action, actor, category or outcome';
+
+CREATE FUNCTION audit.export(
+    workspace text DEFAULT NULL,
+    action text DEFAULT NULL,
+    actor text DEFAULT NULL,
+    target text DEFAULT NULL,
+    category text DEFAULT NULL,
+    outcome text DEFAULT NULL,
+    since timestamptz DEFAULT now() - interval '168 hours',
+    until timestamptz DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    any_action text[] DEFAULT NULL,
+    any_category text[] DEFAULT NULL,
+    newest_first boolean DEFAULT false,
+    portal refcursor DEFAULT 'audit_export'
+) RETURNS refcursor
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET cursor_tuple_fraction = 1
+AS $$
+DECLARE
+    clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+BEGIN
+    IF any_action IS NOT NULL OR any_category IS NOT NULL THEN
+        clause := clause || format(' AND (e.action = ANY (%L) OR e.category = ANY (%L))',
+                                   coalesce(any_action, '{}'), coalesce(any_category, '{}'));
+    END IF;
+    OPEN portal NO SCROLL FOR EXECUTE format(
+        'SELECT %s FROM audit.event e WHERE %s ORDER BY e.occurred_at %3$s, e.id %3$s',
+        audit.event_columns(), clause, CASE WHEN newest_first THEN 'DESC' ELSE 'ASC' END);
+    RETURN portal;
+END
+$$;
+COMMENT ON FUNCTION audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor) IS
+    'Opens a cursor over all events of the filters, for FETCH in the same transaction; any_action and any_category keep what matches either (SQLSTATE ZA002, ZA003, ZA009)';
