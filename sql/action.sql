@@ -1,7 +1,7 @@
 -- The catalog: which actions there are, which category each belongs to, and what their details must look like.
 
 CREATE TABLE audit.category (
-    category text PRIMARY KEY,
+    category text COLLATE "C" PRIMARY KEY,
     description text NOT NULL,
     required_keys text[] NOT NULL DEFAULT '{}'
 );
@@ -20,8 +20,8 @@ INSERT INTO audit.category (category, description, required_keys) VALUES
     ('other', 'Actions that the catalog does not know', '{}');
 
 CREATE TABLE audit.action (
-    action text PRIMARY KEY,
-    category text NOT NULL REFERENCES audit.category,
+    action text COLLATE "C" PRIMARY KEY,
+    category text COLLATE "C" NOT NULL REFERENCES audit.category,
     description text NOT NULL,
     details_schema jsonb,
     built_in boolean NOT NULL DEFAULT false

@@ -1,8 +1,8 @@
 -- Which idempotency keys are taken. audit.append writes it; audit.maintain removes what is older than 48 hours.
 
 CREATE TABLE audit.idempotency_key (
-    workspace text NOT NULL,
-    key text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     event_id bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (workspace, key)

@@ -21,7 +21,12 @@ BEGIN
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, action, occurred_at, id)', name || '_action', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (targets)', name || '_targets', name);
+    -- Partial where the common values are served by the index on time.
+    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, category, occurred_at, id) '
+                   'WHERE category IN (''auth'', ''admin'', ''feedback'', ''audit'')', name || '_category', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, outcome, occurred_at, id) '
+                   'WHERE outcome <> ''success''', name || '_outcome', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (targets, details jsonb_path_ops)', name || '_content', name);
     EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
     EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_change', name);

@@ -1,7 +1,7 @@
 -- Settings of a workspace (tenant). A workspace without a row has the defaults: an event needs no row here.
 
 CREATE TABLE audit.workspace (
-    workspace text PRIMARY KEY,
+    workspace text COLLATE "C" PRIMARY KEY,
     retention interval NOT NULL DEFAULT interval '13 months',
     shortest_retention interval NOT NULL DEFAULT interval '13 months',
     longest_retention interval NOT NULL DEFAULT interval '13 months'

@@ -67,10 +67,7 @@ fn prepare(element: Value<'_>, kind: Kind, context: &Context) -> Result<Event, E
     let input = PgTryBuilder::new(|| input(element, kind))
         .catch_others(|caught| match caught {
             CaughtError::PostgresError(report) if is_data_exception(report.sql_error_code()) => {
-                Err(Error::Value {
-                    sqlstate: report.sql_error_code() as i32,
-                    message: report.message().to_owned(),
-                })
+                Err(Error::Value { sqlstate: report.sql_error_code() as i32, message: report.message().to_owned() })
             }
             other => other.rethrow(),
         })
@@ -108,11 +105,15 @@ fn input(element: Value<'_>, kind: Kind) -> Result<Input<'_>, Error> {
                     input.targets =
                         list.elements().map(|value| text("targets[…]", value).map(Some)).collect::<Result<_, _>>()?;
                 }
-                other => return Err(invalid(format!("\"targets\" is {}, not an array", other.kind()))),
+                other => {
+                    return Err(invalid(format!("\"targets\" is {}, not an array", other.kind())));
+                }
             },
             "details" => match value {
                 Value::Container(details) => input.details = Some((details, None)),
-                other => return Err(invalid(format!("\"details\" is {}, not an object", other.kind()))),
+                other => {
+                    return Err(invalid(format!("\"details\" is {}, not an object", other.kind())));
+                }
             },
             "outcome" => input.outcome = Some(text(key, value)?),
             "ip" => input.ip = Some(Ip::Text(text(key, value)?.value())),
@@ -121,7 +122,8 @@ fn input(element: Value<'_>, kind: Kind) -> Result<Input<'_>, Error> {
             "request_id" => input.request_id = Some(text(key, value)?),
             "idempotency_key" => input.idempotency_key = Some(text(key, value)?),
             OCCURRED_AT if kind == Kind::Import => {
-                input.occurred_at = Some(timestamp(text(key, value)?.value()));
+                let text = text(key, value)?.value();
+                input.occurred_at = Some((timestamp(text), text));
             }
             _ => return Err(unknown_key(key)),
         }

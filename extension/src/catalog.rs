@@ -43,7 +43,7 @@ pub fn action(name: &str) -> Result<Rc<Action>, Error> {
 /// The last day on which an event of `occurred_at` (microseconds since 2000-01-01 UTC) is kept in `workspace`, in
 /// days since 2000-01-01: the day it occurred on plus the workspace's retention, by PostgreSQL's own arithmetic.
 pub fn expires_on(workspace: &str, occurred_at: i64) -> Result<i32, Error> {
-    let day = occurred_at.div_euclid(MICROSECONDS_PER_DAY) as i32;
+    let day = day_of(occurred_at);
     let cached = with_fresh(|cache| cache.workspaces.get(workspace).cloned());
     if let Some(Workspace { last: Some((of, expires_on)), .. }) = cached
         && of == day
@@ -61,17 +61,33 @@ pub fn expires_on(workspace: &str, occurred_at: i64) -> Result<i32, Error> {
     Ok(expires_on)
 }
 
+/// The day (since 2000-01-01, UTC) of a time in microseconds since then.
+pub fn day_of(time: i64) -> i32 {
+    time.div_euclid(MICROSECONDS_PER_DAY) as i32
+}
+
+/// What is remembered of the partition for a month of expiry.
+#[derive(Clone, Copy)]
+pub struct Partition {
+    /// See [`crate::partition::month_of`].
+    pub month: i32,
+    /// The table.
+    pub oid: pg_sys::Oid,
+    /// Whether it has the columns of `audit.event` in their order.
+    pub has_our_columns: bool,
+}
+
 /// The partition that was remembered for a month of expiry.
-pub fn partition(month: i32) -> Option<pg_sys::Oid> {
-    with_fresh(|cache| cache.partitions.iter().find(|(of, _)| *of == month).map(|(_, oid)| *oid))
+pub fn partition(month: i32) -> Option<Partition> {
+    with_fresh(|cache| cache.partitions.iter().find(|partition| partition.month == month).copied())
 }
 
 /// Remembers the partition for a month of expiry until PostgreSQL says that it has changed.
-pub fn remember_partition(month: i32, oid: pg_sys::Oid) {
+pub fn remember_partition(partition: Partition) {
     with_cache(|cache| {
-        cache.partitions.retain(|(of, _)| *of != month);
+        cache.partitions.retain(|known| known.month != partition.month);
         if cache.partitions.len() < LIMIT {
-            cache.partitions.push((month, oid));
+            cache.partitions.push(partition);
         }
     });
 }
@@ -119,7 +135,7 @@ struct Cache {
     relations: HashMap<&'static str, pg_sys::Oid>,
     actions: HashMap<String, Rc<Action>>,
     workspaces: HashMap<String, Workspace>,
-    partitions: Vec<(i32, pg_sys::Oid)>,
+    partitions: Vec<Partition>,
 }
 
 #[derive(Clone)]
@@ -141,7 +157,7 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
         || CACHE.with(|cache| match cache.try_borrow() {
             Ok(cache) => {
                 cache.relations.values().any(|&oid| oid == relation)
-                    || cache.partitions.iter().any(|&(_, oid)| oid == relation)
+                    || cache.partitions.iter().any(|partition| partition.oid == relation)
             }
             Err(_) => true,
         });
@@ -188,8 +204,9 @@ fn load_action(name: &str) -> Result<Action, Error> {
     Ok(Action {
         category,
         required_keys: serde_json::from_str(&required_keys).unwrap_or_default(),
-        schema: schema.map(|text| Schema::compile(&text)).transpose().map_err(|problem| {
-            Error::InvalidDetails { action: name.into(), problem: format!("cannot be checked: {problem}") }
+        schema: schema.map(|text| Schema::compile(&text)).transpose().map_err(|problem| Error::InvalidDetails {
+            action: name.into(),
+            problem: format!("cannot be checked: {problem}"),
         })?,
         known: true,
     })

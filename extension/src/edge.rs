@@ -52,9 +52,7 @@ pub unsafe fn run(
 ) -> pg_sys::Datum {
     // SAFETY: called at the top of an extern function; nothing above it needs dropping.
     let outcome = unsafe {
-        pg_sys::panic::pgrx_extern_c_guard(|| {
-            body(&Arguments { fcinfo }).map_err(|error| Report::new(&error))
-        })
+        pg_sys::panic::pgrx_extern_c_guard(|| body(&Arguments { fcinfo }).map_err(|error| Report::new(&error)))
     };
     match outcome {
         Ok(Some(datum)) => datum,
@@ -79,9 +77,7 @@ macro_rules! sql_function {
         /// # Safety
         /// To be called by PostgreSQL alone.
         #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $symbol(
-            fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum {
+        pub unsafe extern "C-unwind" fn $symbol(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
             // SAFETY: PostgreSQL calls with a valid fcinfo.
             unsafe { $crate::edge::run(fcinfo, $body) }
         }

@@ -82,9 +82,7 @@ impl Error {
 
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Error::NoWorkspace => {
-                Some("Pass workspace => '…', or SET LOCAL audit.workspace = '…' once per request.")
-            }
+            Error::NoWorkspace => Some("Pass workspace => '…', or SET LOCAL audit.workspace = '…' once per request."),
             Error::InvalidValue { hint, .. } => Some(hint),
             Error::UnknownAction(_) => {
                 Some("Register it with audit.register_action, or set audit.unknown_actions to accept.")
@@ -92,9 +90,7 @@ impl Error {
             Error::InvalidDetails { .. } => {
                 Some("SELECT * FROM audit.action JOIN audit.category USING (category) tells what is required.")
             }
-            Error::DetailsTooLarge { .. } => {
-                Some("Shorten what is recorded, or raise audit.max_details_size.")
-            }
+            Error::DetailsTooLarge { .. } => Some("Shorten what is recorded, or raise audit.max_details_size."),
             Error::InvalidElement { .. } => {
                 Some("Pass a JSON array of objects whose keys are the arguments of audit.append.")
             }
@@ -153,11 +149,7 @@ unsafe extern "C-unwind" {
     fn errcode(sqlerrcode: c_int) -> c_int;
     fn errmsg(fmt: *const std::ffi::c_char, ...) -> c_int;
     fn errhint(fmt: *const std::ffi::c_char, ...) -> c_int;
-    fn errfinish(
-        filename: *const std::ffi::c_char,
-        lineno: c_int,
-        funcname: *const std::ffi::c_char,
-    );
+    fn errfinish(filename: *const std::ffi::c_char, lineno: c_int, funcname: *const std::ffi::c_char);
 }
 
 /// PostgreSQL's packing of a SQLSTATE into an integer: six bits a character (`MAKE_SQLSTATE` in `utils/elog.h`).

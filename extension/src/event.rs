@@ -14,8 +14,32 @@ use crate::partition;
 use crate::settings::{self, UnknownActions};
 use crate::values::{self, Text};
 
-/// Columns of `audit.event`, in the order of sql/event.sql.
+/// How many columns `audit.event` has.
 pub const COLUMNS: usize = 20;
+
+/// They, in the order of sql/event.sql.
+pub const COLUMN_NAMES: [&str; COLUMNS] = [
+    "id",
+    "occurred_at",
+    "recorded_at",
+    "xid",
+    "expires_on",
+    "workspace",
+    "category",
+    "action",
+    "outcome",
+    "actor",
+    "targets",
+    "ip",
+    "user_agent",
+    "session_id",
+    "request_id",
+    "database_user",
+    "application_name",
+    "client_addr",
+    "details",
+    "salt",
+];
 
 const SUCCESS: &str = "success";
 const OUTCOMES: [&str; 3] = [SUCCESS, "failure", "denied"];
@@ -37,8 +61,8 @@ pub struct Input<'a> {
     pub session_id: Option<Text<'a>>,
     pub request_id: Option<Text<'a>>,
     pub idempotency_key: Option<Text<'a>>,
-    /// Of an imported event: microseconds since 2000-01-01 UTC.
-    pub occurred_at: Option<i64>,
+    /// Of an imported event: microseconds since 2000-01-01 UTC, and as it was written.
+    pub occurred_at: Option<(i64, &'a str)>,
 }
 
 /// An IP address, as an inet datum or as text.
@@ -82,11 +106,10 @@ impl Event {
         allow(action.value(), &entry)?;
         let details = details(input.details, action.value(), &entry)?;
 
-        let occurred_at = input.occurred_at.unwrap_or(context.now);
-        let expires_on = catalog::expires_on(workspace.value(), occurred_at)?;
-        if input.occurred_at.is_some() {
-            check_imported(occurred_at, expires_on, context)?;
-        }
+        let (occurred_at, expires_on) = match input.occurred_at {
+            None => (context.now, catalog::expires_on(workspace.value(), context.now)?),
+            Some((time, written)) => (time, imported_expires_on(workspace.value(), time, written, context.now)?),
+        };
 
         Ok(Event {
             values: [
@@ -164,7 +187,9 @@ fn required_name<'a>(what: &'static str, value: Option<Text<'a>>, limit: usize) 
 
 /// A name: not empty, no control characters, at most `limit` bytes.
 fn name<'a>(what: &'static str, value: Option<Text<'a>>, limit: usize) -> Result<Option<Text<'a>>, Error> {
-    let Some(text) = text_up_to(what, value, limit)? else { return Ok(None) };
+    let Some(text) = text_up_to(what, value, limit)? else {
+        return Ok(None);
+    };
     let invalid = |problem: &str, hint| Error::InvalidValue { name: what, problem: problem.into(), hint };
     if text.value().is_empty() {
         return Err(invalid("is empty", "Leave it out where there is none."));
@@ -290,16 +315,22 @@ fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action: &A
     Ok(mask(Container::new(aligned), datum))
 }
 
-fn check_imported(occurred_at: i64, expires_on: i32, context: &Context) -> Result<(), Error> {
-    if occurred_at > context.now {
-        return Err(Error::TimeOutOfRange { problem: "occurred_at lies in the future".into() });
+/// As [`catalog::expires_on`], for an event that must be past and not expired yet.
+fn imported_expires_on(workspace: &str, time: i64, written: &str, now: i64) -> Result<i32, Error> {
+    const MINUS_INFINITY: i64 = i64::MIN;
+    let out_of_range = |what| {
+        let problem = format!("occurred_at \"{}\" {what}", shorten(written));
+        Err(Error::TimeOutOfRange { problem })
+    };
+    if time > now {
+        return out_of_range("lies in the future");
     }
-    if i64::from(expires_on) < context.now.div_euclid(86_400_000_000) {
-        return Err(Error::TimeOutOfRange {
-            problem: "occurred_at is so long ago that the event has expired".into(),
-        });
+    let expired = "is so long ago that the event has expired";
+    if time == MINUS_INFINITY {
+        return out_of_range(expired);
     }
-    Ok(())
+    let expires_on = catalog::expires_on(workspace, time)?;
+    if expires_on < catalog::day_of(now) { out_of_range(expired) } else { Ok(expires_on) }
 }
 
 fn salt() -> Datum {

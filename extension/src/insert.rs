@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use pgrx::spi::OwnedPreparedStatement;
 
 use crate::error::Error;
-use crate::event::{COLUMNS, Event};
+use crate::event::{COLUMN_NAMES, COLUMNS, Event};
 use crate::owner::as_owner;
 use crate::partition;
 use crate::settings;
@@ -46,9 +46,7 @@ impl Inserter {
             Some(index) => index,
             None => {
                 // SAFETY: the context is that of the call, which outlives the inserter.
-                let opened = unsafe {
-                    PgMemoryContexts::For(self.context).switch_to(|_| Partition::open(event.month))
-                };
+                let opened = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| Partition::open(event.month)) };
                 self.partitions.push(opened?);
                 self.partitions.len() - 1
             }
@@ -79,7 +77,7 @@ impl Inserter {
 
 impl Partition {
     fn open(month: i32) -> Result<Partition, Error> {
-        let relation = partition::open(month)?;
+        let (relation, has_our_columns) = partition::open(month)?;
         // SAFETY: relation is open and locked; what is allocated here lives until the end of the call.
         unsafe {
             let triggers = (*relation).trigdesc;
@@ -88,9 +86,7 @@ impl Partition {
                     || (*triggers).trig_insert_after_row
                     || (*triggers).trig_insert_before_statement
                     || (*triggers).trig_insert_after_statement);
-            let has_our_columns = (*(*relation).rd_att).natts as usize == COLUMNS;
-            let result: *mut pg_sys::ResultRelInfo =
-                pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
+            let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
             pg_sys::InitResultRelInfo(result, relation, 0, std::ptr::null_mut(), 0);
             pg_sys::ExecOpenIndices(result, false);
@@ -99,14 +95,14 @@ impl Partition {
         }
     }
 
-    /// Forms the tuple, stores it, and enters it in the indexes: what the executor does for an INSERT of one row, less
-    /// what cannot apply. The values are not null where the table says so and the month is the partition's (both by
-    /// construction, see [`Event`]); the function's EXECUTE privilege stands for INSERT on the table.
+    /// Forms the tuple, checks the table's constraints, stores it, and enters it in the indexes: what the executor does
+    /// for an INSERT of one row, less routing and the partition's own bound, since the partition was found by the month.
+    /// The function's EXECUTE privilege stands for INSERT on the table.
     ///
     /// # Safety
     /// The partition has exactly the columns of `audit.event`, in that order, and no insert trigger.
     unsafe fn insert(&self, executor: *mut pg_sys::EState, values: &[Option<pg_sys::Datum>; COLUMNS]) {
-        // SAFETY: a virtual slot made from the relation's descriptor has room for natts values, and natts is COLUMNS.
+        // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COLUMNS.
         unsafe {
             let slot = self.slot;
             (*((*slot).tts_ops)).clear.expect("every slot type has it")(slot);
@@ -116,6 +112,7 @@ impl Partition {
             }
             pg_sys::ExecStoreVirtualTuple(slot);
             (*slot).tts_tableOid = (*self.relation).rd_id;
+            pg_sys::ExecConstraints(self.result, slot, executor);
             pg_sys::simple_table_tuple_insert(self.relation, slot);
             insert_index_tuples(self.result, slot, executor);
             let scratch = (*executor).es_per_tuple_exprcontext;
@@ -158,9 +155,7 @@ unsafe fn insert_index_tuples(
 ) {
     let none = std::ptr::null_mut();
     // SAFETY: passed on from Partition::insert.
-    unsafe {
-        pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut(), false)
-    };
+    unsafe { pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut(), false) };
 }
 
 thread_local! {
@@ -176,7 +171,10 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COLUMNS]) -> Result<(), 
             STATEMENT.with(|statement| {
                 let statement = statement.get_or_init(|| {
                     let types = COLUMN_TYPES.map(|oid| PgOid::from(oid));
-                    client.prepare_mut(INSERT, &types).expect("the statement is well-formed").keep()
+                    client
+                        .prepare_mut(insert_statement().as_str(), &types)
+                        .expect("the statement is well-formed")
+                        .keep()
                 });
                 // SAFETY: the datums are of the types that the statement was prepared with.
                 let arguments = std::array::from_fn::<_, COLUMNS, _>(|i| match values[i] {
@@ -189,9 +187,10 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COLUMNS]) -> Result<(), 
     })
 }
 
-const INSERT: &str = "INSERT INTO audit.event (id, occurred_at, recorded_at, xid, expires_on, workspace, category, action, \
-     outcome, actor, targets, ip, user_agent, session_id, request_id, database_user, application_name, client_addr, \
-     details, salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+fn insert_statement() -> String {
+    let places: Vec<String> = (1..=COLUMNS).map(|i| format!("${i}")).collect();
+    format!("INSERT INTO audit.event ({}) VALUES ({})", COLUMN_NAMES.join(", "), places.join(", "))
+}
 
 const COLUMN_TYPES: [pg_sys::Oid; COLUMNS] = [
     pg_sys::INT8OID,

@@ -146,9 +146,7 @@ impl<'a> Iterator for Entries<'a> {
             NULL => Value::Null,
             _ => {
                 let aligned = start.next_multiple_of(4);
-                Value::Container(Container::new(
-                    &self.container.bytes[self.data + aligned..self.data + end],
-                ))
+                Value::Container(Container::new(&self.container.bytes[self.data + aligned..self.data + end]))
             }
         })
     }

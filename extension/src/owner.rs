@@ -45,10 +45,7 @@ impl Drop for UserId {
 fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: the cache returns null or a pg_class tuple that is ours until released; no lock on the table is needed.
     unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::RELOID as c_int,
-            pg_sys::Datum::from(relation),
-        );
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as c_int, pg_sys::Datum::from(relation));
         assert!(!tuple.is_null(), "audit.event has no pg_class row");
         let class: *const pg_sys::FormData_pg_class = pg_sys::GETSTRUCT(tuple).cast();
         let owner = (*class).relowner;

@@ -1,10 +1,13 @@
 //! Which partition an event goes to: one per month of expiry, made here when it is missing.
 
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::catalog;
 use crate::error::Error;
+use crate::event::COLUMN_NAMES;
 use crate::owner::as_owner;
 
 /// When an append makes a missing partition it makes those of the following months too.
@@ -18,11 +21,13 @@ const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
 /// Days from 0000-03-01 to 2000-01-01, PostgreSQL's day zero.
 const EPOCH: i64 = 730_425;
 
-/// The partition for events that expire in `month` (see [`month_of`]), opened for insertion. The lock is on the
-/// partition alone: whoever drops another one never waits for an append, nor an append for them.
-pub fn open(month: i32) -> Result<pg_sys::Relation, Error> {
+/// The partition for events that expire in `month` (see [`month_of`]), opened for insertion, and whether it has the
+/// columns of `audit.event` in their order. The lock is on the partition alone: whoever drops another one never waits
+/// for an append, nor an append for them.
+pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
     for _ in 0..ATTEMPTS {
-        let oid = match catalog::partition(month).or_else(|| catalog::find_relation(&name(month))) {
+        let known = catalog::partition(month);
+        let oid = match known.map(|known| known.oid).or_else(|| catalog::find_relation(&name(month))) {
             Some(oid) => oid,
             None => create(month)?,
         };
@@ -31,14 +36,20 @@ pub fn open(month: i32) -> Result<pg_sys::Relation, Error> {
         if relation.is_null() {
             continue;
         }
-        // SAFETY: relation is open. Taking the lock has read the messages of whoever detached it before.
-        if unsafe { (*(*relation).rd_rel).relispartition } {
-            catalog::remember_partition(month, oid);
-            return Ok(relation);
+        // SAFETY: relation is open. Taking the lock has read the messages of whoever changed it before.
+        let (is_partition, now_known) = unsafe { ((*(*relation).rd_rel).relispartition, catalog::partition(month)) };
+        if !is_partition {
+            // SAFETY: opened above.
+            unsafe { pg_sys::table_close(relation, LOCK) };
+            break;
         }
-        // SAFETY: opened above.
-        unsafe { pg_sys::table_close(relation, LOCK) };
-        break;
+        let has_our_columns = match now_known {
+            Some(known) => known.has_our_columns,
+            // SAFETY: relation is open.
+            None => unsafe { has_our_columns(relation) },
+        };
+        catalog::remember_partition(catalog::Partition { month, oid, has_our_columns });
+        return Ok((relation, has_our_columns));
     }
     Err(Error::NoPartition(name(month)))
 }
@@ -47,6 +58,21 @@ pub fn open(month: i32) -> Result<pg_sys::Relation, Error> {
 pub fn month_of(day: i32) -> i32 {
     let (year, month) = year_and_month(i64::from(day) + EPOCH);
     year * 12 + month - 1
+}
+
+/// # Safety
+/// `relation` is open.
+unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the descriptor of an open relation has natts attributes, whose names are NUL-terminated.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+        attributes.len() == COLUMN_NAMES.len()
+            && attributes.iter().zip(COLUMN_NAMES).all(|(attribute, name)| {
+                let actual = CStr::from_ptr(attribute.attname.data.as_ptr());
+                !attribute.attisdropped && actual.to_bytes() == name.as_bytes()
+            })
+    }
 }
 
 fn create(month: i32) -> Result<pg_sys::Oid, Error> {
@@ -71,11 +97,9 @@ fn name(month: i32) -> String {
 fn year_and_month(days: i64) -> (i32, i32) {
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
-    let (month, carry) =
-        if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
+    let (month, carry) = if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
     ((year_of_era + era * 400 + carry) as i32, month as i32)
 }

@@ -17,7 +17,9 @@ sql_function!(audit_schema_error, pg_finfo_audit_schema_error, schema_error);
 
 /// `audit.schema_error(jsonb)`: what is wrong with a JSON Schema, or NULL.
 fn schema_error(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let Some(datum) = arguments.datum(0) else { return Ok(None) };
+    let Some(datum) = arguments.datum(0) else {
+        return Ok(None);
+    };
     let problem = Schema::compile(&json_text(datum)).err();
     Ok(problem.map(|problem| Text::new(&problem).datum()))
 }
@@ -56,11 +58,8 @@ fn json_text(datum: Datum) -> String {
     // SAFETY: the callers pass a non-null jsonb; JsonbToCString returns a NUL-terminated string in UTF-8.
     unsafe {
         let (bytes, _) = values::jsonb_bytes(datum);
-        let text = pgrx::pg_sys::JsonbToCString(
-            std::ptr::null_mut(),
-            bytes.as_ptr().cast_mut().cast(),
-            bytes.len() as i32,
-        );
+        let text =
+            pgrx::pg_sys::JsonbToCString(std::ptr::null_mut(), bytes.as_ptr().cast_mut().cast(), bytes.len() as i32);
         std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
     }
 }

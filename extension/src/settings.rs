@@ -36,7 +36,7 @@ static SESSION_ID: Text = Text::new(Some(c""));
 static REQUEST_ID: Text = Text::new(Some(c""));
 static UNKNOWN_ACTIONS: GucSetting<UnknownActions> = GucSetting::<UnknownActions>::new(UnknownActions::Accept);
 static MASKED_KEYS: Text = Text::new(Some(
-    c"*password*, passwd, pwd, passphrase, *secret*, *token, authorization, proxy-authorization, cookie, set-cookie, \
+    c"*password*, passwd, pwd, passphrase, *secret, secrets, *secret_key, *secret_value, *secret_string, *secret_binary, *token, authorization, proxy-authorization, cookie, set-cookie, \
       *api_key, *private_key, *access_key, credential, credentials, otp, pin, cvv, cvc, card_number",
 ));
 static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);

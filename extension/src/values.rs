@@ -124,9 +124,7 @@ pub unsafe fn text_array_elements<'a>(datum: Datum) -> Vec<Option<Text<'a>>> {
             &mut nulls,
             &mut count,
         );
-        (0..count as usize)
-            .map(|i| (!*nulls.add(i)).then(|| Text::from_datum(*datums.add(i))))
-            .collect()
+        (0..count as usize).map(|i| (!*nulls.add(i)).then(|| Text::from_datum(*datums.add(i)))).collect()
     }
 }
 
