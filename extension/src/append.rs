@@ -44,9 +44,10 @@ fn input(arguments: &Arguments) -> Input<'_> {
         workspace: arguments.text(1),
         actor: arguments.text(2),
         target: arguments.text(3),
-        // SAFETY: the SQL declaration gives the types: text[] here, jsonb below.
+        // SAFETY: declared as text[].
         targets: arguments.datum(4).map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum) }),
         details: arguments.datum(5).map(|datum| {
+            // SAFETY: declared as jsonb.
             let (bytes, datum) = unsafe { values::jsonb_bytes(datum) };
             (Container::new(bytes), Some(datum))
         }),

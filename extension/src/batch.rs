@@ -90,7 +90,7 @@ fn input(element: Value<'_>, kind: Kind) -> Result<Input<'_>, Error> {
     let mut input = Input::default();
     for (key, value) in object.pairs() {
         if let Value::Null = value {
-            if !KEYS.contains(&key) && !(key == OCCURRED_AT && kind == Kind::Import) {
+            if !(KEYS.contains(&key) || key == OCCURRED_AT && kind == Kind::Import) {
                 return Err(unknown_key(key));
             }
             continue;

@@ -170,14 +170,14 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COLUMNS]) -> Result<(), 
         Spi::connect_mut(|client| {
             STATEMENT.with(|statement| {
                 let statement = statement.get_or_init(|| {
-                    let types = COLUMN_TYPES.map(|oid| PgOid::from(oid));
+                    let types = COLUMN_TYPES.map(PgOid::from);
                     client
                         .prepare_mut(insert_statement().as_str(), &types)
                         .expect("the statement is well-formed")
                         .keep()
                 });
-                // SAFETY: the datums are of the types that the statement was prepared with.
                 let arguments = std::array::from_fn::<_, COLUMNS, _>(|i| match values[i] {
+                    // SAFETY: the datum is of the type that the statement was prepared with.
                     Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), COLUMN_TYPES[i]) },
                     None => DatumWithOid::null_oid(COLUMN_TYPES[i]),
                 });

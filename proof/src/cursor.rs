@@ -30,19 +30,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn literal(&mut self, literal: &'static str) -> Result<(), Error> {
-        if self.has(literal) {
-            Ok(())
-        } else {
-            Err(self.expected(literal))
-        }
+        if self.has(literal) { Ok(()) } else { Err(self.expected(literal)) }
     }
 
     pub(crate) fn end(&self) -> Result<(), Error> {
-        if self.rest().is_empty() {
-            Ok(())
-        } else {
-            Err(self.expected("the end of the line"))
-        }
+        if self.rest().is_empty() { Ok(()) } else { Err(self.expected("the end of the line")) }
     }
 
     /// A string, given as it stands between its quotes.
@@ -53,11 +45,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn string_or_null(&mut self) -> Result<(), Error> {
-        if self.has("null") {
-            Ok(())
-        } else {
-            self.string().map(drop)
-        }
+        if self.has("null") { Ok(()) } else { self.string().map(drop) }
     }
 
     pub(crate) fn object(&mut self) -> Result<(), Error> {
@@ -67,11 +55,7 @@ impl<'a> Cursor<'a> {
 
     /// An integer of 0 to 2⁶³ − 1.
     pub(crate) fn number(&mut self) -> Result<i64, Error> {
-        let length = self
-            .rest()
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let length = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         let digits = &self.text[self.at..self.at + length];
         let has_one_form = digits == "0" || !digits.starts_with('0');
         let value = digits.parse().ok().filter(|_| has_one_form);
@@ -93,10 +77,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn expected(&self, expected: &'static str) -> Error {
-        Error::Line {
-            position: self.at,
-            expected,
-        }
+        Error::Line { position: self.at, expected }
     }
 
     /// A value that stands in quotes and always has the same length.

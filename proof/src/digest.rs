@@ -19,11 +19,7 @@ pub fn field_salt(salt: &[u8; 16], field: Field) -> [u8; 32] {
 
 /// The digest of a field from its salt and the raw text of its value.
 pub fn field_digest(field_salt: &[u8; 32], raw: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(field_salt)
-        .chain_update(raw)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(field_salt).chain_update(raw).finalize().into()
 }
 
 /// The body of an event from the digests of its fields, in the order of [`Field::ALL`].
@@ -33,12 +29,7 @@ pub fn body(digests: &[[u8; 32]; 4]) -> [u8; 32] {
 
 /// The leaf hash of an event: that of RFC 6962 for the entry head ‖ body.
 pub fn leaf_hash(head: &[u8], body: &[u8; 32]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update([LEAF_PREFIX])
-        .chain_update(head)
-        .chain_update(body)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([LEAF_PREFIX]).chain_update(head).chain_update(body).finalize().into()
 }
 
 fn keyed(salt: &[u8; 16]) -> Hmac<Sha256> {
@@ -50,11 +41,7 @@ fn keyed(salt: &[u8; 16]) -> Hmac<Sha256> {
 }
 
 fn derive(keyed: Hmac<Sha256>, field: Field) -> [u8; 32] {
-    keyed
-        .chain_update(field.name())
-        .finalize()
-        .into_bytes()
-        .into()
+    keyed.chain_update(field.name()).finalize().into_bytes().into()
 }
 
 const LEAF_PREFIX: u8 = 0x00;

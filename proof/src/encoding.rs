@@ -7,9 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 pub(crate) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     // 44 characters are what 32 bytes take, the longest value of the format.
     let mut text = [0; 44];
-    let length = STANDARD
-        .encode_slice(bytes, &mut text)
-        .expect("no value has more than 32 bytes");
+    let length = STANDARD.encode_slice(bytes, &mut text).expect("no value has more than 32 bytes");
     out.push(b'"');
     out.extend_from_slice(&text[..length]);
     out.push(b'"');
@@ -23,11 +21,7 @@ pub(crate) fn base64<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 /// Appends the hexadecimal digits of `bytes`, in quotes.
 pub(crate) fn write_hex(bytes: &[u8; 32], out: &mut Vec<u8>) {
     out.push(b'"');
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
-    );
+    out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
     out.push(b'"');
 }
 

@@ -122,28 +122,16 @@ where
     /// do.
     fn check(&self) -> Result<[[u8; 27]; 2], Error> {
         if self.id < 1 {
-            return Err(Error::Number {
-                key: "id",
-                value: self.id.into(),
-            });
+            return Err(Error::Number { key: "id", value: self.id.into() });
         }
         if let Some(leaf) = self.leaf.filter(|leaf| *leaf > i64::MAX.cast_unsigned()) {
-            return Err(Error::Number {
-                key: "leaf",
-                value: leaf.into(),
-            });
+            return Err(Error::Number { key: "leaf", value: leaf.into() });
         }
         let text = |key, micros| time::to_text(micros).ok_or(Error::Time { key, micros });
-        let times = [
-            text("occurred_at", self.occurred_at)?,
-            text("recorded_at", self.recorded_at)?,
-        ];
+        let times = [text("occurred_at", self.occurred_at)?, text("recorded_at", self.recorded_at)?];
         match json::object_end(self.details.as_bytes(), 0) {
             Ok(end) if end == self.details.len() => Ok(times),
-            Ok(position) => Err(Error::Details {
-                position,
-                expected: "the end of the details",
-            }),
+            Ok(position) => Err(Error::Details { position, expected: "the end of the details" }),
             Err((position, expected)) => Err(Error::Details { position, expected }),
         }
     }

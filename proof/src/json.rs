@@ -42,10 +42,7 @@ pub(crate) fn object_end(text: &[u8], start: usize) -> Result<usize, (usize, &'s
                 continue;
             }
             if !first {
-                at = skip_spaces(
-                    text,
-                    after(text, at, b',', "a comma or the end of a container")?,
-                );
+                at = skip_spaces(text, after(text, at, b',', "a comma or the end of a container")?);
             }
             if close == b'}' {
                 at = skip_spaces(text, string::end(text, at)?);
@@ -79,36 +76,20 @@ fn number_end(text: &[u8], start: usize) -> Result<usize, (usize, &'static str)>
     }
     if let Some(b'e' | b'E') = text.get(at) {
         at += 1;
-        at = digits_end(
-            text,
-            at + usize::from(matches!(text.get(at), Some(b'+' | b'-'))),
-        )?;
+        at = digits_end(text, at + usize::from(matches!(text.get(at), Some(b'+' | b'-'))))?;
     }
     Ok(at)
 }
 
 fn digits_end(text: &[u8], start: usize) -> Result<usize, (usize, &'static str)> {
-    match text[start..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
-    {
+    match text[start..].iter().take_while(|byte| byte.is_ascii_digit()).count() {
         0 => Err((start, "a digit")),
         count => Ok(start + count),
     }
 }
 
-fn after(
-    text: &[u8],
-    at: usize,
-    mark: u8,
-    expected: &'static str,
-) -> Result<usize, (usize, &'static str)> {
-    if text.get(at) == Some(&mark) {
-        Ok(at + 1)
-    } else {
-        Err((at, expected))
-    }
+fn after(text: &[u8], at: usize, mark: u8, expected: &'static str) -> Result<usize, (usize, &'static str)> {
+    if text.get(at) == Some(&mark) { Ok(at + 1) } else { Err((at, expected)) }
 }
 
 fn skip_spaces(text: &[u8], at: usize) -> usize {
@@ -127,10 +108,7 @@ mod tests {
         let nested = format!("{}{{}}{}", "{\"a\": ".repeat(depth), "}".repeat(depth));
         assert_eq!(object_end(nested.as_bytes(), 0), Ok(nested.len()));
         let open = "{\"a\": ".repeat(depth);
-        assert_eq!(
-            object_end(open.as_bytes(), 0),
-            Err((open.len(), "a JSON value"))
-        );
+        assert_eq!(object_end(open.as_bytes(), 0), Err((open.len(), "a JSON value")));
     }
 
     #[test]

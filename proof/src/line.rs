@@ -98,9 +98,7 @@ impl<'a> Line<'a> {
     /// none in a stub.
     pub fn field_digest(&self, field: Field) -> Option<[u8; 32]> {
         match &self.content {
-            Content::Fields { parts, salts } => {
-                Some(parts[field as usize].digest(&salts.of_fields()[field as usize]))
-            }
+            Content::Fields { parts, salts } => Some(parts[field as usize].digest(&salts.of_fields()[field as usize])),
             Content::Stub(_) => None,
         }
     }
@@ -110,9 +108,7 @@ impl<'a> Line<'a> {
         match &self.content {
             Content::Fields { parts, salts } => {
                 let salts = salts.of_fields();
-                digest::body(
-                    &Field::ALL.map(|field| parts[field as usize].digest(&salts[field as usize])),
-                )
+                digest::body(&Field::ALL.map(|field| parts[field as usize].digest(&salts[field as usize])))
             }
             Content::Stub(body) => *body,
         }
@@ -139,10 +135,7 @@ pub(crate) struct Head<'a> {
 
 /// What stands between the head and the leaf.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one; a box would cost an allocation a line"
-)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost an allocation a line")]
 pub(crate) enum Content<'a> {
     Fields { parts: [Part<'a>; 4], salts: Salts },
     Stub([u8; 32]),

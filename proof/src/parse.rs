@@ -7,31 +7,16 @@ use crate::field::Field;
 use crate::line::{Content, Head, Line, Part, Salts};
 
 pub(crate) fn line(bytes: &[u8]) -> Result<Line<'_>, Error> {
-    let text = str::from_utf8(bytes).map_err(|error| Error::Line {
-        position: error.valid_up_to(),
-        expected: "UTF-8",
-    })?;
+    let text =
+        str::from_utf8(bytes).map_err(|error| Error::Line { position: error.valid_up_to(), expected: "UTF-8" })?;
     let mut cursor = Cursor::new(text);
     let head = head(&mut cursor)?;
-    let content = if cursor.has(r#","body":"#) {
-        Content::Stub(cursor.base64()?)
-    } else {
-        fields(&mut cursor)?
-    };
+    let content = if cursor.has(r#","body":"#) { Content::Stub(cursor.base64()?) } else { fields(&mut cursor)? };
     cursor.literal(r#","leaf":"#)?;
-    let leaf = if cursor.has("null") {
-        None
-    } else {
-        Some(cursor.number()?.cast_unsigned())
-    };
+    let leaf = if cursor.has("null") { None } else { Some(cursor.number()?.cast_unsigned()) };
     cursor.literal("}")?;
     cursor.end()?;
-    Ok(Line {
-        text,
-        head,
-        content,
-        leaf,
-    })
+    Ok(Line { text, head, content, leaf })
 }
 
 fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, Error> {
@@ -53,16 +38,7 @@ fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, Error> {
     let action = cursor.string()?;
     cursor.literal(r#","outcome":"#)?;
     let outcome = cursor.string()?;
-    Ok(Head {
-        raw: cursor.since(0),
-        id,
-        workspace,
-        occurred_at,
-        recorded_at,
-        category,
-        action,
-        outcome,
-    })
+    Ok(Head { raw: cursor.since(0), id, workspace, occurred_at, recorded_at, category, action, outcome })
 }
 
 fn fields<'a>(cursor: &mut Cursor<'a>) -> Result<Content<'a>, Error> {
@@ -123,11 +99,7 @@ fn salts(cursor: &mut Cursor<'_>, parts: &[Part<'_>; 4]) -> Result<[[u8; 32]; 4]
     let mut first = true;
     for ((salt, part), field) in salts.iter_mut().zip(parts).zip(Field::ALL) {
         if let Part::Shown(_) = part {
-            cursor.literal(if first {
-                &field.key()[1..]
-            } else {
-                field.key()
-            })?;
+            cursor.literal(if first { &field.key()[1..] } else { field.key() })?;
             *salt = cursor.base64()?;
             first = false;
         }

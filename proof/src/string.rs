@@ -18,14 +18,7 @@ pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
         start = at + 1;
         match SHORT.iter().find(|(_, meant)| *meant == byte) {
             Some((letter, _)) => out.extend([b'\\', *letter]),
-            None => out.extend([
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]),
+            None => out.extend([b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
         }
     }
     out.extend_from_slice(&bytes[start..]);
@@ -48,17 +41,10 @@ pub(crate) fn end(text: &[u8], start: usize) -> Result<usize, (usize, &'static s
     }
     let mut at = start + 1;
     loop {
-        at += text[at..]
-            .iter()
-            .take_while(|byte| is_plain(**byte))
-            .count();
+        at += text[at..].iter().take_while(|byte| is_plain(**byte)).count();
         match text.get(at) {
             Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => {
-                at += escape(&text[at + 1..])
-                    .ok_or((at, "an escape of the format"))?
-                    .1
-            }
+            Some(b'\\') => at += escape(&text[at + 1..]).ok_or((at, "an escape of the format"))?.1,
             Some(_) => return Err((at, "an escaped control character")),
             None => return Err((at, "the end of a string")),
         }
@@ -97,24 +83,14 @@ fn escape(after: &[u8]) -> Option<(u8, usize)> {
             let has_no_other = meant < 0x20 && SHORT.iter().all(|(_, short)| *short != meant);
             has_no_other.then_some((meant, 6))
         }
-        [letter, ..] => SHORT
-            .iter()
-            .find(|(short, _)| short == letter)
-            .map(|(_, meant)| (*meant, 2)),
+        [letter, ..] => SHORT.iter().find(|(short, _)| short == letter).map(|(_, meant)| (*meant, 2)),
         [] => None,
     }
 }
 
 /// The letters of the short escapes and what they stand for.
-const SHORT: [(u8, u8); 7] = [
-    (b'"', b'"'),
-    (b'\\', b'\\'),
-    (b'b', 0x08),
-    (b't', b'\t'),
-    (b'n', b'\n'),
-    (b'f', 0x0c),
-    (b'r', b'\r'),
-];
+const SHORT: [(u8, u8); 7] =
+    [(b'"', b'"'), (b'\\', b'\\'), (b'b', 0x08), (b't', b'\t'), (b'n', b'\n'), (b'f', 0x0c), (b'r', b'\r')];
 
 const PLAIN: [bool; 256] = {
     let mut plain = [true; 256];
@@ -135,9 +111,7 @@ mod tests {
     #[test]
     fn every_character_survives_and_agrees_with_another_writer() {
         // Every character of the shorter encodings, and a sample of what lies beyond.
-        let all = ('\0'..='\u{3000}')
-            .chain(('\u{3001}'..=char::MAX).step_by(257))
-            .chain([char::MAX]);
+        let all = ('\0'..='\u{3000}').chain(('\u{3001}'..=char::MAX).step_by(257)).chain([char::MAX]);
         for c in all {
             let text = format!("a{c}{c}b");
             let mut out = Vec::new();

@@ -7,20 +7,11 @@ use serde_json::Value;
 fn events_have_the_given_lines_and_hashes() {
     for vector in read(include_str!("../vectors/events.json")) {
         let about = text(&vector["description"]);
-        let targets: Vec<&str> = vector["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(text)
-            .collect();
+        let targets: Vec<&str> = vector["targets"].as_array().unwrap().iter().map(text).collect();
         let event = event(&vector, &targets);
         let mut out = b"before".to_vec();
         event.write_line(&mut out).unwrap();
-        assert_eq!(
-            str::from_utf8(&out[6..]),
-            Ok(text(&vector["line"])),
-            "{about}"
-        );
+        assert_eq!(str::from_utf8(&out[6..]), Ok(text(&vector["line"])), "{about}");
 
         let line = Line::parse(&out[6..]).unwrap_or_else(|error| panic!("{about}: {error}"));
         assert_eq!(line.text().as_bytes(), &out[6..], "{about}");
@@ -39,35 +30,15 @@ fn events_have_the_given_lines_and_hashes() {
         for field in Field::ALL {
             let salt = hex(&digest::field_salt(&event.salt, field));
             assert_eq!(salt, vector["field_salts"][field.name()], "{about}");
-            assert_eq!(
-                salt,
-                hex(&digest::field_salts(&event.salt)[field as usize]),
-                "{about}"
-            );
+            assert_eq!(salt, hex(&digest::field_salts(&event.salt)[field as usize]), "{about}");
             let expected = &vector["field_digests"][field.name()];
-            assert_eq!(
-                hex(&line.field_digest(field).unwrap()),
-                *expected,
-                "{about}"
-            );
-            assert_eq!(
-                hex(&event.field_digest(field, &mut scratch).unwrap()),
-                *expected,
-                "{about}"
-            );
+            assert_eq!(hex(&line.field_digest(field).unwrap()), *expected, "{about}");
+            assert_eq!(hex(&event.field_digest(field, &mut scratch).unwrap()), *expected, "{about}");
         }
         assert_eq!(hex(&line.body()), vector["body"], "{about}");
-        assert_eq!(
-            hex(&event.body(&mut scratch).unwrap()),
-            vector["body"],
-            "{about}"
-        );
+        assert_eq!(hex(&event.body(&mut scratch).unwrap()), vector["body"], "{about}");
         assert_eq!(hex(&line.leaf_hash()), vector["leaf_hash"], "{about}");
-        assert_eq!(
-            hex(&event.leaf_hash(&mut scratch).unwrap()),
-            vector["leaf_hash"],
-            "{about}"
-        );
+        assert_eq!(hex(&event.leaf_hash(&mut scratch).unwrap()), vector["leaf_hash"], "{about}");
     }
 }
 
@@ -80,19 +51,12 @@ fn withheld_fields_and_stubs_keep_the_leaf_hash() {
         let names = vector["withheld"].as_array();
         let withheld: Vec<Field> = Field::ALL
             .into_iter()
-            .filter(|field| {
-                names.is_some_and(|names| names.iter().any(|name| name == field.name()))
-            })
+            .filter(|field| names.is_some_and(|names| names.iter().any(|name| name == field.name())))
             .collect();
-        let made = if names.is_some() {
-            from.withhold(&withheld)
-        } else {
-            from.stub()
-        };
+        let made = if names.is_some() { from.withhold(&withheld) } else { from.stub() };
         assert_eq!(str::from_utf8(&made), Ok(expected), "{about}");
 
-        let line =
-            Line::parse(expected.as_bytes()).unwrap_or_else(|error| panic!("{about}: {error}"));
+        let line = Line::parse(expected.as_bytes()).unwrap_or_else(|error| panic!("{about}: {error}"));
         assert_eq!(line.is_stub(), names.is_none(), "{about}");
         assert_eq!(line.leaf(), from.leaf(), "{about}");
         assert_eq!(hex(&line.body()), vector["body"], "{about}");
@@ -106,11 +70,7 @@ fn withheld_fields_and_stubs_keep_the_leaf_hash() {
             }
             let shown = (!withheld.contains(&field)).then(|| from.shown(field).unwrap());
             assert_eq!(line.shown(field), shown, "{about}");
-            assert_eq!(
-                line.field_digest(field),
-                from.field_digest(field),
-                "{about}"
-            );
+            assert_eq!(line.field_digest(field), from.field_digest(field), "{about}");
             // One step at a time leads to the same bytes as all at once.
             let both: Vec<Field> = withheld.iter().copied().chain([field]).collect();
             assert_eq!(line.withhold(&[field]), from.withhold(&both), "{about}");
@@ -142,13 +102,7 @@ fn the_page_shows_the_first_vector() {
     let without_details = String::from_utf8(line.withhold(&[Field::Details])).unwrap();
     let stub = String::from_utf8(line.stub()).unwrap();
     let (_, withheld_end) = without_details.split_once(r#","details_digest""#).unwrap();
-    for shown in [
-        line.text(),
-        withheld_end,
-        &stub[line.head().len()..],
-        &hex(&line.body()),
-        &hex(&line.leaf_hash()),
-    ] {
+    for shown in [line.text(), withheld_end, &stub[line.head().len()..], &hex(&line.body()), &hex(&line.leaf_hash())] {
         assert!(page.contains(shown), "{shown}");
     }
 }
@@ -195,8 +149,5 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect()
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }

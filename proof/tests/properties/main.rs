@@ -117,12 +117,7 @@ fn every_bit_of_a_line_counts() {
     let row = plain_row();
     let full = line_of(&row.event());
     let line = Line::parse(&full).unwrap();
-    for text in [
-        line.text().into(),
-        line.withhold(&[Field::Source]),
-        line.withhold(&Field::ALL),
-        line.stub(),
-    ] {
+    for text in [line.text().into(), line.withhold(&[Field::Source]), line.withhold(&Field::ALL), line.stub()] {
         for at in 0..text.len() {
             for bit in 0..8 {
                 let mut changed = text.clone();
@@ -143,56 +138,15 @@ fn what_has_no_line_is_refused() {
     let row = plain_row();
     let refused = |event: Event<'_, _>| event.leaf_hash(&mut Vec::new()).unwrap_err();
     let event = row.event();
-    assert_eq!(
-        refused(Event { id: 0, ..event }),
-        Error::Number {
-            key: "id",
-            value: 0
-        }
-    );
+    assert_eq!(refused(Event { id: 0, ..event }), Error::Number { key: "id", value: 0 });
     let leaf = Some(1 << 63);
-    assert_eq!(
-        refused(Event { leaf, ..event }),
-        Error::Number {
-            key: "leaf",
-            value: 1 << 63
-        }
-    );
+    assert_eq!(refused(Event { leaf, ..event }), Error::Number { key: "leaf", value: 1 << 63 });
     let micros = time::MAX + 1;
-    assert_eq!(
-        refused(Event {
-            occurred_at: micros,
-            ..event
-        }),
-        Error::Time {
-            key: "occurred_at",
-            micros
-        }
-    );
+    assert_eq!(refused(Event { occurred_at: micros, ..event }), Error::Time { key: "occurred_at", micros });
     let micros = i64::MIN;
-    assert_eq!(
-        refused(Event {
-            recorded_at: micros,
-            ..event
-        }),
-        Error::Time {
-            key: "recorded_at",
-            micros
-        }
-    );
-    for details in [
-        "",
-        "null",
-        "[]",
-        "{}{}",
-        "{} ",
-        "{\"a\": \"\u{1}\"}",
-        "{\"a\":\n1}",
-    ] {
-        assert!(
-            matches!(refused(Event { details, ..event }), Error::Details { .. }),
-            "{details}"
-        );
+    assert_eq!(refused(Event { recorded_at: micros, ..event }), Error::Time { key: "recorded_at", micros });
+    for details in ["", "null", "[]", "{}{}", "{} ", "{\"a\": \"\u{1}\"}", "{\"a\":\n1}"] {
+        assert!(matches!(refused(Event { details, ..event }), Error::Details { .. }), "{details}");
     }
 }
 

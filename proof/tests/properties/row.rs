@@ -53,15 +53,7 @@ pub(crate) fn plain_row() -> Row {
         times: [1_741_944_413_589_793, 1_741_944_413_600_000],
         actor: Some("d\"ana".into()),
         targets: vec!["user:17".into(), "team:3".into()],
-        source: vec![
-            None,
-            Some("é🔒".into()),
-            None,
-            Some("req-7".into()),
-            None,
-            None,
-            Some("10.0.0.5".into()),
-        ],
+        source: vec![None, Some("é🔒".into()), None, Some("req-7".into()), None, None, Some("10.0.0.5".into())],
         details: r#"{"to": "admin", "n": [1.50, {}, null, true]}"#.into(),
         salt: *b"0123456789abcdef",
         leaf: Some(1904),
@@ -81,27 +73,21 @@ pub(crate) fn row() -> impl Strategy<Value = Row> {
         any::<[u8; 16]>(),
         option::of(0..=i64::MAX.cast_unsigned()),
     )
-        .prop_map(
-            |(id, head, times, actor, targets, source, details, salt, leaf)| Row {
-                id,
-                head,
-                times,
-                actor,
-                targets,
-                source,
-                details,
-                salt,
-                leaf,
-            },
-        )
+        .prop_map(|(id, head, times, actor, targets, source, details, salt, leaf)| Row {
+            id,
+            head,
+            times,
+            actor,
+            targets,
+            source,
+            details,
+            salt,
+            leaf,
+        })
 }
 
 fn text() -> impl Strategy<Value = String> {
-    vec(
-        prop_oneof![any::<char>(), prop::char::range('\0', '\u{80}')],
-        0..12,
-    )
-    .prop_map(String::from_iter)
+    vec(prop_oneof![any::<char>(), prop::char::range('\0', '\u{80}')], 0..12).prop_map(String::from_iter)
 }
 
 fn details() -> impl Strategy<Value = String> {
@@ -113,20 +99,15 @@ fn details() -> impl Strategy<Value = String> {
         text().prop_map(|value| serde_json::to_string(&value).unwrap()),
     ];
     let value = scalar.prop_recursive(5, 20, 4, |value| {
-        prop_oneof![
-            vec(value.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(", "))),
-            object(value),
-        ]
+        prop_oneof![vec(value.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(", "))), object(value),]
     });
     object(value)
 }
 
 fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     vec((text(), value), 0..4).prop_map(|pairs| {
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(key, value)| format!("{}: {value}", serde_json::to_string(key).unwrap()))
-            .collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(key, value)| format!("{}: {value}", serde_json::to_string(key).unwrap())).collect();
         format!("{{{}}}", pairs.join(", "))
     })
 }

@@ -1,0 +1,67 @@
+# `make` lists what there is. Everything is built and run below target/; no directory of the system is written,
+# except by `make deps` and `make install-extension`.
+
+PG_MAJOR  ?= 15
+PG_CONFIG ?= /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config
+CARGO     ?= cargo
+
+PGRX_VERSION := 0.18.1
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+PREFIX := $(TARGET)/pg
+PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
+FEATURES := --no-default-features --features pg$(PG_MAJOR)
+
+# cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
+PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
+PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
+
+.PHONY: help deps prefix cargo-pgrx build extension install-extension lint test bench demo clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that are missing (says which, asks before sudo)
+	@PG_MAJOR=$(PG_MAJOR) tests/scripts/deps.sh
+
+prefix: deps
+	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
+	@mkdir -p "$(TARGET)/pgrx-home"
+
+cargo-pgrx:
+	@PATH="$(TARGET)/tools/bin:$$PATH"; \
+	if [ "$$($(CARGO) pgrx --version 2>/dev/null)" != "cargo-pgrx $(PGRX_VERSION)" ]; then \
+		echo "installing cargo-pgrx $(PGRX_VERSION) in $(TARGET)/tools (a few minutes, once)"; \
+		CARGO_TARGET_DIR="$(TARGET)/tools/build" \
+			$(CARGO) install cargo-pgrx --version $(PGRX_VERSION) --locked --debug --root "$(TARGET)/tools"; \
+		rm -rf "$(TARGET)/tools/build"; \
+	fi
+
+extension: prefix cargo-pgrx
+	$(PRIVATE_PGRX) $(CARGO) pgrx install --release --package audit_log --pg-config "$(PRIVATE_PG_CONFIG)" $(FEATURES)
+
+build: extension ## build everything; the extension goes into a private PostgreSQL in target/pg
+	$(CARGO) build --release --package audit_sidecar
+
+install-extension: deps cargo-pgrx ## install the extension into the PostgreSQL of PG_CONFIG=/path/to/pg_config
+	@mkdir -p "$(TARGET)/pgrx-home"
+	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
+		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
+
+lint: prefix ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
+	$(PRIVATE_PGRX) $(CARGO) clippy --package audit_log $(FEATURES) -- -D warnings
+
+test: extension ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
+	$(CARGO) build --package audit_sidecar
+	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) test --workspace --exclude audit_log $(T)
+
+bench: build ## measure against plain INSERT, COPY and the like; a table on screen and in target/bench
+	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_tests --bin bench
+
+demo: build ## a private PostgreSQL, the extension, the sidecar and 13 months of events to try (ONCE=1 stops after it)
+	$(CARGO) build --release --package audit_tests --bin demo
+	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/demo" $(if $(filter-out 0,$(ONCE)),--once)
+
+clean: ## remove what was built (all of target/ but the tools)
+	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

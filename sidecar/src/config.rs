@@ -1,0 +1,142 @@
+//! Flags and environment variables. A flag wins over its variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// How to log.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// Format of the log on standard error
+    #[arg(long, env = "AUDIT_LOG", value_enum, default_value = "text", global = true)]
+    pub log: LogFormat,
+    /// What to log: a level, or target=level pairs with commas between them
+    #[arg(long, env = "AUDIT_LOG_FILTER", default_value = "info", global = true)]
+    pub log_filter: String,
+}
+
+/// Formats of the log.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which database, and how many connections to it.
+#[derive(Args, Clone)]
+pub struct DatabaseArgs {
+    /// Connection string of PostgreSQL, as a URL or as key=value pairs; the role must be a member of audit_sidecar
+    #[arg(long, env = "AUDIT_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// Connections to the database at most
+    #[arg(long, env = "AUDIT_POOL_SIZE", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub pool_size: u16,
+    /// Wait at most this long for a connection
+    #[arg(long, env = "AUDIT_CONNECT_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub connect_timeout: Duration,
+    /// Let no query run longer than this in the database; exports are exempt
+    #[arg(long, env = "AUDIT_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub statement_timeout: Duration,
+}
+
+/// Which packs there are besides the built-in ones.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PackDefinitionsArgs {
+    /// File with definitions of further packs (TOML)
+    #[arg(long, env = "AUDIT_PACKS", value_name = "FILE")]
+    pub packs: Option<PathBuf>,
+}
+
+/// Configuration of `serve`.
+#[derive(Args, Clone)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub pack_definitions: PackDefinitionsArgs,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "AUDIT_LISTEN", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Largest request body, in bytes or with KiB, MiB, GiB
+    #[arg(long, env = "AUDIT_MAX_BODY", default_value = "64MiB", value_parser = bytes)]
+    pub max_body: usize,
+    /// Answer within this time, or with an error; streams are exempt
+    #[arg(long, env = "AUDIT_REQUEST_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// End a stream whose client takes nothing for this long
+    #[arg(long, env = "AUDIT_STALL_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub stall_timeout: Duration,
+    /// Exports at the same time; default: half the connections
+    #[arg(long, env = "AUDIT_MAX_EXPORTS", value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub max_exports: Option<u16>,
+    /// On SIGTERM or SIGINT, let running requests and exports go on for at most this long
+    #[arg(long, env = "AUDIT_SHUTDOWN_TIMEOUT", default_value = "5m", value_parser = duration)]
+    pub shutdown_timeout: Duration,
+    /// Address of a reverse proxy whose X-Forwarded-For is believed; may be given several times
+    #[arg(long = "trusted-proxy", env = "AUDIT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "IP")]
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+}
+
+/// A length of time such as `30s`, `5m`, `12h`, `90d` or `2w`, as flags take it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is not a length of time: write a whole number and one of ms, s, m, h, d, w");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "ms" => return Ok(Duration::from_millis(number)),
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let wrong = || format!("\"{text}\" is not a size: write a whole number of bytes, or one with KiB, MiB or GiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: usize = number.parse().map_err(|_| wrong())?;
+    let factor = match unit.trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{bytes, duration};
+
+    #[test]
+    fn durations_are_read_and_nonsense_is_refused() {
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(7_776_000)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "s", "10", "1.5h", "-1s", "10 s", "99999999999999999999s", "18446744073709551615w"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_and_nonsense_is_refused() {
+        assert_eq!(bytes("64MiB"), Ok(64 << 20));
+        assert_eq!(bytes("123"), Ok(123));
+        for wrong in ["", "0", "64MB", "-1", "99999999999999GiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Errors of PostgreSQL, turned into ours. Their text stays here, but for that of the extension.
+
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::error::{ApiError, Code};
+
+pub(super) fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    match error.as_db_error() {
+        Some(db) => matches!(db.code().code(), "57P01" | "57P02" | "57P03") || db.code().code().starts_with("08"),
+        None => error.is_closed() || is_io(error),
+    }
+}
+
+pub(super) fn unavailable() -> ApiError {
+    ApiError::new(Code::DatabaseUnavailable, "the database cannot be reached at the moment")
+        .with_hint("Try again shortly.")
+}
+
+pub(super) fn from_postgres(error: tokio_postgres::Error) -> ApiError {
+    let Some(db) = error.as_db_error() else {
+        let api = if error.is_closed() || is_io(&error) {
+            unavailable()
+        } else {
+            ApiError::new(Code::Internal, "the database gave an answer that the sidecar does not understand")
+        };
+        return api.with_cause(error);
+    };
+    from_sqlstate(db).with_cause(error)
+}
+
+fn from_sqlstate(db: &DbError) -> ApiError {
+    let state = db.code();
+    if let Some(code) = own(state) {
+        let api = ApiError::new(code, db.message());
+        return match db.hint() {
+            Some(hint) => api.with_hint(hint),
+            None => api,
+        };
+    }
+    match state.code() {
+        "22P05" => {
+            ApiError::new(Code::InvalidValue, "text or JSON contains the character U+0000, which cannot be stored")
+        }
+        "22021" => ApiError::new(Code::InvalidValue, "text contains a byte 0 or is not UTF-8"),
+        "22003" => ApiError::new(Code::InvalidValue, "a number is out of range"),
+        "22007" | "22008" => ApiError::new(Code::InvalidValue, "a date or time is not valid"),
+        "22P02" => ApiError::new(
+            Code::InvalidValue,
+            "a value does not have the form that its type needs; in JSON, an escape may stand for no character (\\ud800 alone)",
+        ),
+        "54001" => ApiError::new(Code::InvalidValue, "JSON is nested too deeply"),
+        "57014" => ApiError::new(Code::Timeout, "the database took too long")
+            .with_hint("Narrow the time range or add a filter."),
+        "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar may not do this")
+            .with_hint("The operator can GRANT audit_sidecar to it."),
+        "25006" => ApiError::new(Code::DatabaseUnavailable, "the database takes no writes at the moment")
+            .with_hint("Every query is itself recorded: the sidecar needs the primary."),
+        "3F000" | "42P01" | "42883" | "42704" => ApiError::new(
+            Code::ExtensionMissing,
+            "the database does not have the extension audit_log as it is needed here",
+        )
+        .with_hint("CREATE EXTENSION audit_log, or update it."),
+        code if code.starts_with("22") => ApiError::new(Code::InvalidValue, "a value is not acceptable"),
+        code if code.starts_with("54") => ApiError::new(Code::InvalidValue, "a value is too large"),
+        code if ["08", "57", "53", "40", "55", "28", "3D"].iter().any(|class| code.starts_with(class)) => unavailable(),
+        _ => ApiError::new(Code::Internal, "the database reported an error; the sidecar's log tells more"),
+    }
+}
+
+/// The codes of the extension's own errors, whose texts are written for users.
+fn own(state: &SqlState) -> Option<Code> {
+    Some(match state.code() {
+        "ZA002" => Code::MissingWorkspace,
+        "ZA003" => Code::InvalidValue,
+        "ZA004" => Code::UnknownAction,
+        "ZA005" => Code::InvalidDetails,
+        "ZA006" => Code::DetailsTooLarge,
+        "ZA007" => Code::InvalidEvent,
+        "ZA008" => Code::InvalidCursor,
+        "ZA009" => Code::InvalidRange,
+        _ => return None,
+    })
+}
+
+fn is_io(error: &tokio_postgres::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        if cause.is::<std::io::Error>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    // "error connecting to server" and time-outs of it carry their cause only as text.
+    error.to_string().starts_with("error connecting") || error.to_string().starts_with("timeout")
+}

@@ -1,0 +1,22 @@
+//! The sidecar of the audit log: REST over the query functions of the extension, appends over HTTP, evidence packs, and
+//! the bearer tokens that guard them. It holds no state of its own; everything lives in PostgreSQL.
+
+pub mod audit_trail;
+pub mod auth;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod csv_safe;
+pub mod database;
+pub mod error;
+pub mod event;
+pub mod export;
+pub mod filters;
+pub mod logging;
+pub mod metrics;
+pub mod pack;
+pub mod rest;
+pub mod sql_type;
+pub mod state;
+pub mod time;
+pub mod token;

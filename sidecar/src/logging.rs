@@ -1,0 +1,24 @@
+//! Where the log goes: standard error, as text or as one JSON object a line.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogArgs, LogFormat};
+
+/// Starts logging for the process; a second call does nothing.
+pub fn init(args: &LogArgs) {
+    let filter = EnvFilter::try_new(&args.log_filter).unwrap_or_else(|error| {
+        eprintln!("audit-sidecar: log filter \"{}\" is not valid ({error}), using \"info\"", args.log_filter);
+        EnvFilter::new("info")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    // A subscriber that is there already (tests) stays.
+    let _ = match args.log {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}

@@ -1,0 +1,197 @@
+//! No pack without a trace: an event before its first byte, and one when it has ended, however it has ended.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+use serde_json::{Map, Value, json};
+use tokio_postgres::types::ToSql;
+
+use super::{Definition, Error, Progress, Report, Request};
+use crate::audit_trail::{self, Entry};
+use crate::context::RequestContext;
+use crate::database::Database;
+use crate::error::{ApiError, Code};
+use crate::filters::Filters;
+use crate::time::Time;
+
+/// Whose pack it is, and where its events go.
+#[derive(Clone)]
+pub struct Asker {
+    /// The database.
+    pub database: Database,
+    /// The request that it is made for.
+    pub context: RequestContext,
+    /// Actor of the events.
+    pub actor: String,
+}
+
+/// A pack whose beginning has been recorded.
+pub struct Job {
+    asker: Asker,
+    client: Client,
+    request: Request,
+}
+
+impl Job {
+    /// Checks what is asked for and records export_started.
+    ///
+    /// # Errors
+    /// `invalid_value`, `invalid_range`, `unknown_workspace` for a workspace without events, or those of the database. Nothing is
+    /// recorded then.
+    pub async fn start(asker: Asker, definition: Arc<Definition>, filters: Filters) -> Result<Self, ApiError> {
+        check_filters(&definition, &filters)?;
+        let client = asker.database.client().await?;
+        let (since, until) = period(&client, &filters).await?;
+        let mut job = Self {
+            client,
+            request: Request {
+                definition,
+                filters: Filters { since: None, until: None, ..filters },
+                since,
+                until,
+                exported_by: asker.actor.clone(),
+                export_event: 0,
+            },
+            asker,
+        };
+        let entry = job.entry("export_started", "success", json!({}));
+        job.request.export_event = audit_trail::record(&job.client, &job.asker.context, entry).await?;
+        Ok(job)
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Writes the pack, as [`super::write`], unless `stop` comes first, and records export_finished.
+    ///
+    /// # Errors
+    /// [`Error`]. The output then holds no complete zip.
+    pub async fn run<W: Write + Send + 'static>(
+        self,
+        out: W,
+        stop: impl Future<Output = &'static str>,
+        opened: impl FnOnce() + Send,
+        progress: impl FnMut(Progress) + Send + 'static,
+    ) -> Result<Report, Error> {
+        let Self { asker, client, request } = self;
+        let result = tokio::select! {
+            result = super::write(client, request.clone(), out, opened, progress) => result,
+            why = stop => Err(Error::Stopped(why)),
+        };
+        record_end(&asker, &request, &result).await;
+        result
+    }
+
+    fn entry<'a>(&'a self, action: &'a str, outcome: &'a str, more: Value) -> Entry<'a> {
+        entry(&self.asker, &self.request, action, outcome, more)
+    }
+}
+
+/// Where it cannot be recorded at once, as after a restart of the database, it is tried again for some seconds.
+async fn record_end(asker: &Asker, request: &Request, result: &Result<Report, Error>) {
+    let started = request.export_event;
+    let (outcome, more) = match result {
+        Ok(report) => (
+            "success",
+            json!({ "started": started, "count": report.events, "bytes": report.bytes, "sha256": report.sha256 }),
+        ),
+        Err(Error::Database(error)) => ("failure", json!({ "started": started, "error": error.code() })),
+        Err(error) => ("failure", json!({ "started": started, "error": error.to_string() })),
+    };
+    let mut pauses = [1, 2, 4, 8].map(Duration::from_secs).into_iter();
+    loop {
+        let recorded = async {
+            let client = asker.database.client().await?;
+            let entry = entry(asker, request, "export_finished", outcome, more.clone());
+            audit_trail::record(&client, &asker.context, entry).await
+        };
+        let Err(error) = recorded.await else { return };
+        let Some(pause) = pauses.next() else {
+            tracing::error!(%error, cause = error.cause(), started, "the end of a pack was not recorded");
+            return;
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn entry<'a>(asker: &'a Asker, request: &'a Request, action: &'a str, outcome: &'a str, more: Value) -> Entry<'a> {
+    let mut details = Map::from_iter([
+        ("pack".to_owned(), request.definition.name.as_str().into()),
+        ("format".to_owned(), "zip".into()),
+        ("since".to_owned(), request.since.to_string().into()),
+        ("until".to_owned(), request.until.to_string().into()),
+        ("filters".to_owned(), request.filters.to_json().into()),
+    ]);
+    if let Value::Object(more) = more {
+        details.extend(more);
+    }
+    Entry {
+        action,
+        workspace: &request.filters.workspace,
+        actor: &asker.actor,
+        target: None,
+        details: details.into(),
+        outcome,
+    }
+}
+
+fn check_filters(definition: &Definition, filters: &Filters) -> Result<(), ApiError> {
+    let given = Filters { since: None, until: None, ..filters.clone() }.to_json();
+    match given.keys().next() {
+        Some(name) if !definition.filters => Err(ApiError::new(
+            Code::InvalidValue,
+            format!(
+                "pack \"{}\" takes no filter {name}: it always holds all that its definition names",
+                definition.name.as_str()
+            ),
+        )
+        .with_detail(json!({ "parameter": name }))
+        .with_hint("Pack \"export\" takes filters.")),
+        _ => Ok(()),
+    }
+}
+
+/// The period, until now where no end is given, once the database has accepted it, the filters and the workspace.
+async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiError> {
+    let Some(since) = filters.since else {
+        return Err(ApiError::new(Code::InvalidValue, "a pack needs the beginning of its period")
+            .with_detail(json!({ "parameter": "since" }))
+            .with_hint("Give since, for instance 2026-01-01; until is now where it is left out."));
+    };
+    let statement = client.prepare_cached(WORKSPACE).await?;
+    let row = client.query_one(&statement, &[&filters.workspace]).await?;
+    let until = filters.until.map_or_else(|| row.try_get("now"), Ok)?;
+    let parameters: [&(dyn ToSql + Sync); 9] = [
+        &filters.workspace,
+        &filters.action,
+        &filters.actor,
+        &filters.target,
+        &filters.category,
+        &filters.outcome,
+        &since,
+        &until,
+        &filters.details(),
+    ];
+    let statement = client.prepare_cached(FILTERS).await?;
+    client.query_one(&statement, &parameters).await?;
+    if !row.try_get::<_, bool>("known")? {
+        let workspace: String = filters.workspace.chars().take(200).collect();
+        return Err(ApiError::new(Code::UnknownWorkspace, format!("workspace \"{workspace}\" has no events"))
+            .with_hint("Check its name. A pack of a workspace that does not exist would be misleading evidence."));
+    }
+    Ok((since, until))
+}
+
+/// A workspace that was only asked about does not exist for that.
+const WORKSPACE: &str = "\
+    SELECT date_trunc('second', now()) AS now, EXISTS ( \
+        SELECT FROM audit.event e \
+        WHERE e.workspace = $1 AND e.expires_on >= (now() AT TIME ZONE 'UTC')::date \
+              AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";
+
+/// Raises what [`crate::export::Export::open`] would, before anything is recorded.
+const FILTERS: &str = "SELECT audit.event_filter($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -1,0 +1,200 @@
+//! The definitions that there are, and where they are read from.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::definition::{Definition, Rule};
+
+/// The definitions that there are: those built in, then those of the deployment's file.
+#[derive(Debug, Clone)]
+pub struct Definitions(Vec<Arc<Definition>>);
+
+/// Why a file of definitions was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// The file cannot be read.
+    #[error("pack definitions {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or not of the form of definitions.toml.
+    #[error("pack definitions {}, line {line}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// What is wrong there, and what would be right.
+        reason: String,
+    },
+}
+
+impl Definitions {
+    /// The built-in definitions alone.
+    ///
+    /// # Errors
+    /// Never, in a binary that has passed its tests: the text is part of it.
+    pub fn built_in() -> Result<Self, DefinitionsError> {
+        Self::parse(BUILT_IN, Path::new("definitions.toml"), Vec::new()).map(Self)
+    }
+
+    /// The built-in definitions and those of a deployment's file, if there is one.
+    ///
+    /// # Errors
+    /// [`DefinitionsError`] names the file, the line and the reason.
+    pub fn load(file: Option<&Path>) -> Result<Self, DefinitionsError> {
+        let built_in = Self::built_in()?;
+        let Some(path) = file else {
+            return Ok(built_in);
+        };
+        let text =
+            std::fs::read_to_string(path).map_err(|source| DefinitionsError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path, built_in.0).map(Self)
+    }
+
+    /// All definitions, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.0.iter()
+    }
+
+    /// The definition of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<Definition>> {
+        self.0.iter().find(|definition| definition.name.as_str() == name)
+    }
+
+    fn parse(
+        text: &str,
+        path: &Path,
+        mut known: Vec<Arc<Definition>>,
+    ) -> Result<Vec<Arc<Definition>>, DefinitionsError> {
+        let invalid = |offset: usize, reason: String| DefinitionsError::Invalid {
+            path: path.to_owned(),
+            line: 1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count(),
+            reason,
+        };
+        let file: File =
+            toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+        for spanned in file.pack {
+            let offset = spanned.span().start;
+            let definition = spanned.into_inner();
+            if let Some(reason) = problem(&definition, &known) {
+                return Err(invalid(offset, reason));
+            }
+            known.push(Arc::new(definition));
+        }
+        Ok(known)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    pack: Vec<Spanned<Definition>>,
+}
+
+/// What a deployment could get wrong that the form of the file does not show.
+fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String> {
+    let name = definition.name.as_str();
+    if known.iter().any(|other| other.name == definition.name) {
+        return Some(format!("there is a pack \"{name}\" already; give this one another name"));
+    }
+    if definition.title.trim().is_empty() || definition.purpose.trim().is_empty() {
+        return Some(format!("pack \"{name}\" needs a title and a purpose, for those who read it"));
+    }
+    if definition.include.iter().any(|rule| *rule == Rule::default()) {
+        return Some(format!(
+            "pack \"{name}\" has an include rule without actions, categories and outcomes; \
+                                 leave it out to include every event"
+        ));
+    }
+    if definition.include.is_empty() && !definition.filters {
+        return Some(format!(
+            "pack \"{name}\" has no include rule; add one, or filters = true for a pack of every \
+                                 event that may be narrowed"
+        ));
+    }
+    let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
+    definition
+        .summary
+        .iter()
+        .map(|column| column.column.as_str())
+        .find(|column| !columns.insert(column))
+        .map(|column| format!("pack \"{name}\" has two summary columns \"{column}\""))
+}
+
+const BUILT_IN: &str = include_str!("definitions.toml");
+
+/// Columns that every summary has; a definition cannot use their names.
+const FIXED_COLUMNS: [&str; 7] =
+    ["actor", "events", "success", "failure", "denied", "first_occurred_at", "last_occurred_at"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let known = Definitions::built_in().unwrap().0;
+        Definitions::parse(text, Path::new("own.toml"), known).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn built_in_packs_are_there() {
+        let definitions = Definitions::built_in().unwrap();
+        let names: Vec<_> = definitions.iter().map(|definition| definition.name.as_str()).collect();
+        assert_eq!(names, ["access-review", "change-management", "incident-response", "export"]);
+    }
+
+    #[test]
+    fn a_deployment_adds_its_own() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[[pack]]\nname = \"billing\"\ntitle = \"Billing\"\npurpose = \"Invoices.\"\n\
+                    [[pack.include]]\nactions = [\"invoice_sent\"]\noutcomes = [\"success\"]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let definitions = Definitions::load(Some(file.path())).unwrap();
+        assert_eq!(definitions.iter().count(), 5);
+        assert!(definitions.find("billing").unwrap().includes("invoice_sent", "other", "success"));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_line_and_reason() {
+        for (text, line, reason) in [
+            ("[[pack]\n", 1, ""),
+            ("\n[[pack]]\nname = \"x\"\ntitel = \"X\"\n", 4, "titel"),
+            ("[[pack]]\nname = \"X Y\"\n", 2, "1 to 40 of a-z"),
+            ("[[pack]]\nname = \"x\"\n", 1, "title"),
+            ("\n\n[[pack]]\nname = \"export\"\ntitle = \"E\"\npurpose = \"E\"\nfilters = true\n", 3, "already"),
+            ("[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\n", 1, "no include rule"),
+            ("[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\n[[pack.include]]\n", 1, "include rule without"),
+            (
+                "[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\nfilters = true\n[[pack.summary]]\ncolumn = \"events\"\n",
+                1,
+                "two summary columns",
+            ),
+            (
+                "[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\n[[pack.include]]\noutcomes = [\"fail\"]\n",
+                6,
+                "fail",
+            ),
+        ] {
+            let refusal = refusal(text);
+            assert!(
+                refusal.contains(&format!("own.toml, line {line}: ")) && refusal.contains(reason),
+                "{text}: {refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Definitions::load(Some(Path::new("/nowhere/packs.toml"))).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/packs.toml"), "{error}");
+    }
+}

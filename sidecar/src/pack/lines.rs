@@ -1,0 +1,160 @@
+//! events.json: a JSON array with one event a line, each exactly as FORMAT.md of `audit_proof` has it.
+
+use std::io::{self, Write};
+
+use audit_proof::{Event, Source};
+
+use super::Error;
+use crate::event::EventRow;
+
+/// How much is gathered before it is compressed: one call per line would cost more than the compression.
+const GATHER: usize = 64 << 10;
+
+/// From this size on, details go from their row to the output without a copy.
+const LARGE: usize = 1 << 20;
+
+/// Length of what follows the details in a line without a leaf.
+const AFTER_DETAILS: usize = r#","salt":"AAECAwQFBgcICQoLDA0ODw==","leaf":null}"#.len();
+
+/// Writes events as lines of a JSON array.
+pub(super) struct Lines<W: Write> {
+    out: W,
+    gathered: Vec<u8>,
+    first: bool,
+}
+
+impl<W: Write> Lines<W> {
+    /// Begins the array.
+    pub fn new(out: W) -> Self {
+        Self { out, gathered: b"[".to_vec(), first: true }
+    }
+
+    /// Writes an event. Its leaf is null: this version has no log for it to be in.
+    ///
+    /// # Errors
+    /// [`Error::Event`] for an event that has no line, [`Error::Output`] where it cannot be written.
+    pub fn add(&mut self, row: &EventRow<'_>) -> Result<(), Error> {
+        self.gathered.extend_from_slice(if self.first { b"\n" } else { b",\n" });
+        self.first = false;
+        let no_line = |source| Error::Event { id: row.id, source };
+        let mut event = event(row);
+        if row.details.len() < LARGE {
+            event.write_line(&mut self.gathered).map_err(no_line)?;
+        } else {
+            event.details = "{}";
+            event.write_line(&mut self.gathered).map_err(no_line)?;
+            let tail = self.gathered.split_off(self.gathered.len() - AFTER_DETAILS);
+            self.gathered.truncate(self.gathered.len() - event.details.len());
+            self.hand_on()?;
+            self.out.write_all(row.details.as_bytes())?;
+            self.gathered.extend_from_slice(&tail);
+        }
+        if self.gathered.len() >= GATHER {
+            self.hand_on()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the array.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.gathered.extend_from_slice(b"\n]\n");
+        self.hand_on()
+    }
+
+    fn hand_on(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.gathered)?;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+fn event<'a>(row: &'a EventRow<'_>) -> Event<'a, &'a [&'a str]> {
+    Event {
+        id: row.id,
+        workspace: row.workspace,
+        occurred_at: row.occurred_at.micros(),
+        recorded_at: row.recorded_at.micros(),
+        category: row.category,
+        action: row.action,
+        outcome: row.outcome,
+        actor: row.actor,
+        targets: &row.targets,
+        source: Source {
+            ip: row.ip.as_deref(),
+            user_agent: row.user_agent,
+            session_id: row.session_id,
+            request_id: row.request_id,
+            database_user: Some(row.database_user),
+            application_name: row.application_name,
+            client_addr: row.client_addr.as_deref(),
+        },
+        details: row.details,
+        salt: row.salt,
+        leaf: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_proof::{Field, Line};
+
+    use super::*;
+    use crate::time::Time;
+
+    fn row(details: &str) -> EventRow<'_> {
+        EventRow {
+            id: 7,
+            workspace: "acme",
+            occurred_at: Time::parse("2026-01-01").unwrap(),
+            recorded_at: Time::parse("2026-01-01").unwrap(),
+            category: "auth",
+            action: "login_failed",
+            outcome: "failure",
+            actor: Some("=cmd|'/c calc'!A1"),
+            targets: vec!["user:1", "a\"b"],
+            ip: Some("203.0.113.9".into()),
+            user_agent: None,
+            session_id: None,
+            request_id: None,
+            database_user: "app",
+            application_name: None,
+            client_addr: None,
+            details,
+            salt: [7; 16],
+            cursor: "",
+        }
+    }
+
+    fn written(rows: &[EventRow<'_>]) -> String {
+        let mut out = Vec::new();
+        let mut lines = Lines::new(&mut out);
+        for row in rows {
+            lines.add(row).unwrap();
+        }
+        lines.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_event_is_a_line_of_the_format() {
+        let large = format!("{{\"text\": \"{}\"}}", "x".repeat(LARGE));
+        let text = written(&[row("{}"), row(&large), row("{\"a\": 1}")]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[4], lines.len()), ("[", "]", 5));
+        for (line, details) in [(lines[1], "{}"), (lines[2], large.as_str()), (lines[3], "{\"a\": 1}")] {
+            let line = Line::parse(line.trim_end_matches(',').as_bytes()).unwrap();
+            assert_eq!(line.shown(Field::Details), Some(details));
+        }
+        assert!(lines[1].ends_with("},") || lines[1].ends_with("null},"));
+        assert!(!lines[3].ends_with(','));
+        assert!(serde_json::from_str::<Vec<serde_json::Value>>(&text).is_ok());
+    }
+
+    #[test]
+    fn no_events_are_an_empty_array() {
+        assert_eq!(written(&[]), "[\n]\n");
+    }
+}

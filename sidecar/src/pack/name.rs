@@ -1,0 +1,150 @@
+//! Names of pack files: safe on Windows, macOS and Linux, and in a download header.
+
+use sha2::{Digest, Sha256};
+
+use crate::time::Time;
+
+/// Most bytes of UTF-8 that the workspace takes in a name.
+const MAX_WORKSPACE: usize = 80;
+
+/// `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. What a file name cannot hold is replaced; the
+/// workspace then ends in eight digits of its hash, so that two workspaces never share a name.
+pub fn file_name(workspace: &str, pack: &str, since: Time, until: Time) -> String {
+    format!("{}_{pack}_{}_{}.zip", safe(workspace), compact(since), compact(until))
+}
+
+/// The value of a Content-Disposition header that makes a browser save under this name (RFC 6266): in ASCII for old
+/// clients, and in UTF-8 (RFC 5987).
+pub fn content_disposition(file_name: &str) -> String {
+    let ascii: String = file_name
+        .chars()
+        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' })
+        .collect();
+    let mut encoded = String::with_capacity(file_name.len());
+    for byte in file_name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+/// `20260101`, or `20260101T083000Z` where it is not midnight, with the fraction only if there is one.
+fn compact(time: Time) -> String {
+    let mut text = time.to_string().replace(['-', ':'], "");
+    for (tail, instead) in [("T000000.000000Z", ""), (".000000Z", "Z")] {
+        if let Some(start) = text.strip_suffix(tail) {
+            text = format!("{start}{instead}");
+        }
+    }
+    text
+}
+
+fn safe(workspace: &str) -> String {
+    let mut name = String::with_capacity(workspace.len());
+    for c in workspace.chars() {
+        let c = if is_unsafe(c) { '-' } else { c };
+        if name.len() + c.len_utf8() > MAX_WORKSPACE {
+            break;
+        }
+        name.push(c);
+    }
+    // A leading dot hides the file, a leading hyphen looks like an option, and a device name opens the device.
+    if name.is_empty() || name.starts_with(['.', '-', '~']) || is_device(&name) {
+        name.insert(0, '_');
+    }
+    if name != workspace {
+        let hash = Sha256::digest(workspace.as_bytes());
+        name.push('-');
+        for byte in &hash[..4] {
+            name.push_str(&format!("{byte:02x}"));
+        }
+    }
+    name
+}
+
+/// Reserved on Windows; spaces and control characters; and what a file manager shows as
+/// nothing or uses to turn the text around.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || c.is_whitespace()
+        || matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*' | '%')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
+        || ('\u{e000}'..='\u{f8ff}').contains(&c)
+}
+
+/// Whether Windows takes a file of this name, whatever follows a dot, for a device.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name).to_ascii_uppercase();
+    let numbered = |prefix: &str| {
+        stem.strip_prefix(prefix).is_some_and(|rest| {
+            matches!(rest, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+        })
+    };
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || numbered("COM") || numbered("LPT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(workspace: &str, pack: &str) -> String {
+        file_name(workspace, pack, Time::parse("2026-01-01").unwrap(), Time::parse("2026-04-01").unwrap())
+    }
+
+    #[test]
+    fn plain_names_stay() {
+        assert_eq!(name("acme", "access-review"), "acme_access-review_20260101_20260401.zip");
+        assert!(name("Bücher.example", "export").starts_with("Bücher.example_export_"));
+    }
+
+    #[test]
+    fn times_within_a_day_are_named() {
+        assert_eq!(
+            file_name(
+                "acme",
+                "export",
+                Time::parse("2026-01-01T01:00:00Z").unwrap(),
+                Time::parse("2026-04-01T00:00:00.000001Z").unwrap()
+            ),
+            "acme_export_20260101T010000Z_20260401T000000.000001Z.zip"
+        );
+    }
+
+    #[test]
+    fn no_name_is_reserved_on_windows() {
+        for workspace in
+            ["con", "CON.txt", "lpt1", "COM¹", "a/b", "a\\b", "a:b", "..", ".", "-rf", "a\u{202e}b", "a b", "*", "a\nb"]
+        {
+            let safe = name(workspace, "export");
+            assert!(!is_device(&safe), "{safe}");
+            assert!(!safe.starts_with(['.', '-', ' ']), "{safe}");
+            assert!(!safe.chars().any(|c| c.is_control() || r#"<>:"/\|?* "#.contains(c) || c == '\u{202e}'), "{safe}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let long = name(&"日".repeat(66), "export");
+        assert!(long.len() <= 200, "{}", long.len());
+        assert!(long.starts_with(&"日".repeat(26)));
+    }
+
+    #[test]
+    fn workspaces_never_share_a_name() {
+        let names: std::collections::HashSet<_> =
+            ["a/b", "a:b", "a-b", "a b", "a_b"].map(|workspace| name(workspace, "export")).into();
+        assert_eq!(names.len(), 5);
+    }
+
+    #[test]
+    fn header_is_ascii() {
+        assert_eq!(
+            content_disposition("Büro \"x\".zip"),
+            "attachment; filename=\"B_ro _x_.zip\"; filename*=UTF-8''B%C3%BCro%20%22x%22.zip"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! The thread that compresses events.csv into a temporary file, while events.json goes to the output.
+
+use std::fs::File;
+
+use tokio::sync::mpsc;
+use zip::ZipWriter;
+
+use super::entry::{Entry, PackFile, options};
+use super::source::{Message, each};
+use super::summary::Summary;
+use super::table::Table;
+use super::{Error, Request};
+use crate::time::Time;
+
+/// What the thread leaves.
+pub(super) struct Spooled {
+    /// events.csv.
+    pub table: Spool,
+    /// The counts per actor.
+    pub summary: Summary,
+}
+
+/// A compressed file: a zip of one entry. It has no name in the file system: it goes away with the process at the latest.
+pub(super) struct Spool {
+    /// The zip.
+    pub zip: File,
+    /// The file in it.
+    pub file: PackFile,
+}
+
+/// Writes the rows that come.
+///
+/// # Errors
+/// The first thing that failed; [`Error::Thread`] where the rows broke off.
+pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapshot: Time) -> Result<Spooled, Error> {
+    let failed = |error| Error::Spool { error };
+    let mut summary = Summary::new(request.definition.clone());
+    let mut zip = ZipWriter::new(tempfile::tempfile().map_err(failed)?);
+    zip.start_file(NAME, options(snapshot, true)).map_err(|error| failed(error.into()))?;
+    let mut entry = Entry::new(&mut zip);
+    let mut table = Table::new(&mut entry).map_err(failed)?;
+    let complete = each(&mut rows, |batch| {
+        for row in batch.events(request) {
+            let row = row?;
+            summary.add(&row);
+            table.add(&row).map_err(failed)?;
+        }
+        Ok(())
+    })?;
+    if !complete {
+        return Err(Error::Thread);
+    }
+    table.finish().map_err(failed)?;
+    let file = entry.into_file(NAME);
+    let zip = zip.finish().map_err(|error| failed(error.into()))?;
+    Ok(Spooled { table: Spool { zip, file }, summary })
+}
+
+const NAME: &str = "events.csv";

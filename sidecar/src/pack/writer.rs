@@ -1,0 +1,96 @@
+//! The thread that writes the zip.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::archive::Archive;
+use super::lines::Lines;
+use super::manifest::{Counts, Manifest, PACK_VERSION, Period, Snapshot, Software};
+use super::source::{Message, each};
+use super::spool::Spooled;
+use super::{Error, Progress, Report, Request, readme};
+
+/// Writes the whole zip from the rows that come, and from what the other thread has spooled when they have come.
+///
+/// # Errors
+/// The first thing that failed, here or in the other thread.
+pub(super) fn write<W: Write>(
+    mut rows: mpsc::Receiver<Message>,
+    spool: oneshot::Receiver<Result<Spooled, Error>>,
+    request: &Request,
+    snapshot: Snapshot,
+    software: Software,
+    out: W,
+    mut progress: impl FnMut(Progress),
+) -> Result<Report, Error> {
+    let mut manifest = Manifest {
+        pack_version: PACK_VERSION,
+        definition: &request.definition,
+        workspace: &request.filters.workspace,
+        period: Period { since: request.since, until: request.until },
+        filters: request.filters.to_json(),
+        exported_by: &request.exported_by,
+        export_event: request.export_event,
+        notes: notes(request, &snapshot),
+        snapshot,
+        counts: Counts::default(),
+        software,
+        files: Vec::new(),
+    };
+    let mut zip = Archive::new(out, manifest.snapshot.taken_at);
+    let written = zip.written();
+    let mut counts = Counts::default();
+    let mut complete = false;
+    zip.add("README.txt", false, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
+    // How large it becomes is not known before it has been written.
+    zip.add("events.json", true, |entry| {
+        let mut lines = Lines::new(entry);
+        complete = each(&mut rows, |batch| {
+            for row in batch.events(request) {
+                let row = row?;
+                counts.add(&row);
+                lines.add(&row)?;
+            }
+            progress(Progress { events: counts.events, bytes: written.load(Ordering::Relaxed) });
+            Ok(())
+        })?;
+        lines.finish().map_err(Error::Output)
+    })?;
+    // Where the other thread failed first, it says why.
+    let spooled = spool.blocking_recv().map_err(|_| Error::Thread)??;
+    if !complete {
+        return Err(Error::Thread);
+    }
+    zip.copy(spooled.table)?;
+    zip.add("summary.csv", false, |entry| spooled.summary.write_csv(entry))?;
+
+    counts.actors = spooled.summary.actors();
+    counts.events_of_other_actors = spooled.summary.events_of_other_actors();
+    manifest.counts = counts;
+    manifest.files = zip.files().to_vec();
+    zip.add("manifest.json", false, |entry| entry.write_all(&manifest.to_json()?))?;
+    let (bytes, sha256) = zip.finish()?;
+    progress(Progress { events: manifest.counts.events, bytes });
+    Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })
+}
+
+/// What a reader of the pack could otherwise take for evidence that it is not.
+fn notes(request: &Request, snapshot: &Snapshot) -> Vec<String> {
+    let mut notes = Vec::new();
+    if request.until > snapshot.taken_at {
+        notes.push(format!(
+            "The period had not ended when the snapshot was taken, at {}: what happened after it is not in this pack.",
+            snapshot.taken_at
+        ));
+    }
+    if request.since < snapshot.kept_since {
+        notes.push(format!(
+            "The workspace keeps events for {}. What occurred before {} had expired when the snapshot was taken, or may \
+             have: that this pack holds few or no events from before then does not show that there were none.",
+            snapshot.retention, snapshot.kept_since
+        ));
+    }
+    notes
+}

@@ -1,0 +1,95 @@
+//! The HTTP interface: every route, and what surrounds them.
+
+use axum::response::IntoResponse;
+use axum::{Router, http::StatusCode, middleware as layers};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::{ApiError, Code};
+use crate::state::AppState;
+
+pub mod accept;
+pub mod activity;
+pub mod events;
+pub mod health;
+pub mod meta;
+pub mod middleware;
+pub mod packs;
+pub mod query;
+pub mod stream;
+
+/// All of it.
+///
+/// # Errors
+/// Never in practice: where the OpenAPI document cannot be written.
+pub fn router(state: AppState) -> Result<Router, ApiError> {
+    let (router, openapi) = OpenApiRouter::with_openapi(ApiDoc::openapi())
+        .merge(events::router())
+        .merge(activity::router())
+        .merge(packs::router())
+        .merge(health::router())
+        .split_for_parts();
+    let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, state.config.request_timeout);
+    Ok(router
+        .merge(meta::router(&openapi)?)
+        .fallback(async || ApiError::new(Code::NotFound, "there is nothing at this path"))
+        .layer(timeout)
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))
+        .layer(layers::from_fn_with_state(state.clone(), middleware::surround))
+        .with_state(state))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "audit-sidecar",
+        description = "REST over the audit log that the PostgreSQL extension audit_log keeps.\n\n\
+            Every path but /healthz and /readyz needs a token: `Authorization: Bearer audit_…`, made with \
+            `audit-sidecar token create`. Roles: viewer queries; auditor also takes streams and packs; writer appends and does \
+            nothing else; admin does all. /metrics takes a token of role admin, or of role viewer or auditor for all \
+            workspaces. A token for one workspace sees that one only. Every query and export is itself an event.\n\n\
+            Errors have one form: a code that programs go by, a message and a hint for people, a detail that says where, \
+            and the id of the request, which is also in the header x-request-id."
+    ),
+    modifiers(&Bearer, &Codes),
+    security(("token" = [])),
+    components(schemas(middleware::Envelope, Code)),
+    tags(
+        (name = "events", description = "The log"),
+        (name = "packs", description = "Evidence"),
+        (name = "health", description = "For those who run it; no token needed"),
+    ),
+)]
+struct ApiDoc;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme =
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("audit_…").build());
+        openapi.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
+
+struct Codes;
+
+impl Modify for Codes {
+    /// The schema lists the codes; what each means goes into its description.
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let schemas = openapi.components.as_mut().map(|components| &mut components.schemas);
+        if let Some(RefOr::T(Schema::Object(schema))) = schemas.and_then(|schemas| schemas.get_mut("Code")) {
+            let meanings = Code::ALL.iter().filter_map(|code| {
+                let name = serde_json::to_value(code).ok()?;
+                Some(format!("\n`{}` ({}): {}", name.as_str()?, code.status().as_u16(), code.meaning()))
+            });
+            schema.description =
+                Some(format!("Programs go by the code, not by the message.\n{}", meanings.collect::<String>()));
+        }
+    }
+}

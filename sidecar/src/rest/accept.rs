@@ -1,0 +1,93 @@
+//! Which form of an answer the client wants.
+
+use axum::http::{HeaderMap, header};
+
+use crate::error::{ApiError, Code};
+
+/// Forms in which events are given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A page, `application/json`.
+    Json,
+    /// All events, one object a line, `application/x-ndjson`.
+    Ndjson,
+    /// All events, one row each, `text/csv`.
+    Csv,
+}
+
+impl Format {
+    /// What the Accept header prefers; without one, or among equals, JSON before NDJSON before CSV.
+    ///
+    /// # Errors
+    /// `not_acceptable` where it wants none of them.
+    pub fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let values: Vec<&str> =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        if values.iter().all(|value| value.trim().is_empty()) {
+            return Ok(Self::Json);
+        }
+        let mut best = None;
+        for range in values.iter().flat_map(|value| value.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+            let format = match media.as_str() {
+                "application/json" | "application/*" | "*/*" => Self::Json,
+                "application/x-ndjson" | "application/ndjson" => Self::Ndjson,
+                "text/csv" | "text/*" => Self::Csv,
+                _ => continue,
+            };
+            if quality > 0.0 && best.is_none_or(|(_, most)| quality > most) {
+                best = Some((format, quality));
+            }
+        }
+        best.map(|(format, _)| format).ok_or_else(|| {
+            ApiError::new(Code::NotAcceptable, "none of the media types in Accept can be had here")
+                .with_hint("There are application/json, application/x-ndjson and text/csv.")
+        })
+    }
+
+    /// Short name, for metrics and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::Format;
+
+    #[test]
+    fn the_preferred_form_is_taken() {
+        for (accept, expected) in [
+            ("", Some(Format::Json)),
+            ("*/*", Some(Format::Json)),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Some(Format::Json)),
+            ("text/csv", Some(Format::Csv)),
+            ("application/json;q=0.5, application/x-ndjson", Some(Format::Ndjson)),
+            ("Text/CSV; charset=utf-8", Some(Format::Csv)),
+            ("image/png", None),
+            ("application/json;q=0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(Format::of(&headers).ok(), expected, "{accept}");
+        }
+        assert_eq!(Format::of(&HeaderMap::new()).ok(), Some(Format::Json));
+    }
+}

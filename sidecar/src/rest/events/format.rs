@@ -1,0 +1,133 @@
+//! The forms of an event: an object of JSON, a row of CSV. The text of its details is handed on as it is.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::csv_safe::{defuse, write_row};
+use crate::error::ApiError;
+use crate::event::EventRow;
+use crate::time::Time;
+
+/// An event. The text of its details is the one that the database holds, numbers of any size included.
+#[derive(Serialize, ToSchema)]
+pub struct Event<'a> {
+    /// Number of the event.
+    id: i64,
+    /// Workspace it belongs to.
+    workspace: &'a str,
+    /// When it happened: RFC 3339, UTC, six decimals.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Time,
+    /// When it was recorded.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Time,
+    /// Category of the action.
+    category: &'a str,
+    /// What was done.
+    action: &'a str,
+    /// success, failure or denied.
+    outcome: &'a str,
+    /// Who did it.
+    actor: Option<&'a str>,
+    /// What it was done to.
+    targets: &'a [&'a str],
+    /// Where it came from.
+    source: Source<'a>,
+    /// Everything else.
+    #[schema(value_type = Object)]
+    details: &'a RawValue,
+}
+
+/// Where an event came from.
+#[derive(Serialize, ToSchema)]
+pub struct Source<'a> {
+    /// Address of the actor, as the application saw it.
+    ip: Option<&'a str>,
+    /// User agent of the actor, as the application saw it.
+    user_agent: Option<&'a str>,
+    /// Session of the actor in the application.
+    session_id: Option<&'a str>,
+    /// Request of the application.
+    request_id: Option<&'a str>,
+    /// Role that was logged in to the database.
+    database_user: &'a str,
+    /// Name that the database connection gave itself.
+    application_name: Option<&'a str>,
+    /// Network address of the database connection.
+    client_addr: Option<&'a str>,
+}
+
+/// The columns of the CSV form.
+pub(super) const COLUMNS: [&str; 17] = [
+    "id",
+    "workspace",
+    "occurred_at",
+    "recorded_at",
+    "category",
+    "action",
+    "outcome",
+    "actor",
+    "targets",
+    "ip",
+    "user_agent",
+    "session_id",
+    "request_id",
+    "database_user",
+    "application_name",
+    "client_addr",
+    "details",
+];
+
+/// Appends the event as a JSON object.
+pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    let object = Event {
+        id: event.id,
+        workspace: event.workspace,
+        occurred_at: event.occurred_at,
+        recorded_at: event.recorded_at,
+        category: event.category,
+        action: event.action,
+        outcome: event.outcome,
+        actor: event.actor,
+        targets: &event.targets,
+        source: Source {
+            ip: event.ip.as_deref(),
+            user_agent: event.user_agent,
+            session_id: event.session_id,
+            request_id: event.request_id,
+            database_user: event.database_user,
+            application_name: event.application_name,
+            client_addr: event.client_addr.as_deref(),
+        },
+        details: serde_json::from_str(event.details).map_err(ApiError::internal)?,
+    };
+    serde_json::to_writer(out, &object).map_err(ApiError::internal)
+}
+
+/// Appends the event as a row of CSV; targets stand as a JSON array in one cell.
+pub(super) fn write_csv(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    let targets = serde_json::to_string(&event.targets).map_err(ApiError::internal)?;
+    let cells = [
+        event.workspace,
+        &event.occurred_at.to_string(),
+        &event.recorded_at.to_string(),
+        event.category,
+        event.action,
+        event.outcome,
+        event.actor.unwrap_or_default(),
+        &targets,
+        event.ip.as_deref().unwrap_or_default(),
+        event.user_agent.unwrap_or_default(),
+        event.session_id.unwrap_or_default(),
+        event.request_id.unwrap_or_default(),
+        event.database_user,
+        event.application_name.unwrap_or_default(),
+        event.client_addr.as_deref().unwrap_or_default(),
+        event.details,
+    ];
+    let id = event.id.to_string();
+    let cells = cells.map(defuse);
+    write_row(std::iter::once(&*id).chain(cells.iter().map(|cell| &**cell)), out);
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! `GET /v1/events/{id}`.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::audit_trail::{self, Entry};
+use crate::auth::{Principal, Right};
+use crate::context::RequestContext;
+use crate::error::{ApiError, Code};
+use crate::event::EventRow;
+use crate::rest::events::format::{Event, write_json};
+use crate::rest::middleware::Envelope;
+use crate::rest::query::Params;
+use crate::state::AppState;
+
+/// Get one event
+///
+/// An event of a workspace that the token is not for is not found either. The query is itself an event.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{id}",
+    tag = "events",
+    params(
+        ("id" = i64, Path, description = "Number of the event"),
+        ("workspace" = Option<String>, Query, description = "Find it only in this workspace"),
+    ),
+    responses(
+        (status = 200, description = "The event", body = Event),
+        (status = 400, description = "invalid_value, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 404, description = "event_not_found", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+pub(super) async fn event(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    principal.require(Right::Query)?;
+    let params = Params::parse(query.as_deref(), &["workspace"])?;
+    let workspace = match (params.text("workspace"), &principal.workspace) {
+        (None, None) => None,
+        (given, _) => Some(principal.workspace(given)?),
+    };
+    let id: i64 = id.parse().map_err(|_| {
+        ApiError::new(
+            Code::InvalidValue,
+            format!("\"{}\" is not the number of an event", id.chars().take(60).collect::<String>()),
+        )
+    })?;
+    let row = state
+        .database
+        .read(|client| async move {
+            let statement = client.prepare_cached("SELECT * FROM audit.event($1)").await?;
+            Ok(client.query_opt(&statement, &[&id]).await?)
+        })
+        .await?;
+    let event = row.as_ref().map(EventRow::from_row).transpose()?;
+    let event = event.filter(|event| workspace.as_deref().is_none_or(|workspace| workspace == event.workspace));
+
+    let client = state.client().await?;
+    let entry = Entry {
+        action: "events_queried",
+        // Without any workspace in sight it concerns the log as a whole.
+        workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or("audit"),
+        actor: &principal.actor(),
+        target: None,
+        details: json!({ "format": "json", "filters": { "id": id }, "count": u8::from(event.is_some()) }),
+        outcome: "success",
+    };
+    audit_trail::record(&client, &context, entry).await?;
+
+    let event = event.ok_or_else(|| ApiError::new(Code::EventNotFound, format!("there is no event {id} here")))?;
+    state.metrics.events_returned.with_label_values(&["json"]).inc();
+    let mut body = Vec::new();
+    write_json(&event, &mut body)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

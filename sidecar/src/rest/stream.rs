@@ -1,0 +1,105 @@
+//! Bodies that are written while the client reads them, and no faster.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+/// Where the chunks of a body go. Dropped without [`ChunkSender::finish`], it breaks the body off, so that the client can
+/// tell that it is not complete.
+pub struct ChunkSender {
+    chunks: mpsc::Sender<Option<Bytes>>,
+    stall_timeout: Duration,
+}
+
+/// Why a chunk could not be sent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The client has closed the connection.
+    #[error("the client went away")]
+    Gone,
+    /// The client takes nothing, for longer than it may.
+    #[error("the client took nothing for too long")]
+    Stalled,
+}
+
+/// A body, and where its chunks go. What is on the way is at most a few chunks.
+pub fn body(stall_timeout: Duration) -> (ChunkSender, Body) {
+    let (chunks, received) = mpsc::channel(4);
+    let stream = stream::unfold(Some(received), async |received: Option<mpsc::Receiver<Option<Bytes>>>| {
+        let mut received = received?;
+        match received.recv().await {
+            Some(Some(chunk)) => Some((Ok(chunk), Some(received))),
+            Some(None) => None,
+            None => Some((Err(io::Error::other("the stream was broken off")), None)),
+        }
+    });
+    (ChunkSender { chunks, stall_timeout }, Body::from_stream(stream))
+}
+
+impl ChunkSender {
+    /// Sends a chunk, once the client has taken enough of those before.
+    ///
+    /// # Errors
+    /// Where the client is gone, or stalls.
+    pub async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), Error> {
+        self.put(Some(chunk.into())).await
+    }
+
+    /// Ends the body well.
+    ///
+    /// # Errors
+    /// As [`ChunkSender::send`].
+    pub async fn finish(self) -> Result<(), Error> {
+        self.put(None).await
+    }
+
+    async fn put(&self, chunk: Option<Bytes>) -> Result<(), Error> {
+        match tokio::time::timeout(self.stall_timeout, self.chunks.send(chunk)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Error::Gone),
+            Err(_) => Err(Error::Stalled),
+        }
+    }
+
+    /// Waits until the client has gone away.
+    pub async fn gone(&self) {
+        self.chunks.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Error, body};
+
+    #[tokio::test]
+    async fn a_body_ends_well_only_when_it_is_finished() {
+        let (sender, finished) = body(Duration::from_secs(5));
+        sender.send("a").await.unwrap();
+        sender.finish().await.unwrap();
+        assert_eq!(axum::body::to_bytes(finished, 10).await.unwrap(), "a");
+
+        let (sender, dropped) = body(Duration::from_secs(5));
+        sender.send("a").await.unwrap();
+        drop(sender);
+        assert!(axum::body::to_bytes(dropped, 10).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_or_stalls_is_noticed() {
+        let (sender, stalled) = body(Duration::from_millis(10));
+        let mut sent = Ok(());
+        while sent.is_ok() {
+            sent = sender.send("a").await;
+        }
+        assert_eq!(sent, Err(Error::Stalled));
+        drop(stalled);
+        sender.gone().await;
+        assert_eq!(sender.send("a").await, Err(Error::Gone));
+    }
+}

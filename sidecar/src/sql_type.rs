@@ -1,0 +1,113 @@
+//! Types of PostgreSQL that its driver has no Rust type for, or none that keeps every byte.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bytes::{BufMut, BytesMut};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+/// The text of a `jsonb`, as PostgreSQL writes it and as it is to read it. Nothing parses it on the way.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText<'a>(pub &'a str);
+
+/// An `inet`, whose text is the one that PostgreSQL writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inet {
+    /// The address.
+    pub address: IpAddr,
+    /// Bits of the network part; all of them for a host.
+    pub prefix: u8,
+}
+
+impl<'a> FromSql<'a> for JsonText<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        match raw {
+            [JSONB_VERSION, text @ ..] => Ok(Self(str::from_utf8(text)?)),
+            _ => Err("jsonb has an unknown version".into()),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+}
+
+impl ToSql for JsonText<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_u8(JSONB_VERSION);
+        out.put_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Inet {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let [_family, prefix, _is_cidr, _length, address @ ..] = raw else {
+            return Err("inet is too short".into());
+        };
+        let address = if let Ok(v4) = <[u8; 4]>::try_from(address) {
+            IpAddr::V4(Ipv4Addr::from(v4))
+        } else {
+            IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(address)?))
+        };
+        Ok(Self { address, prefix: *prefix })
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::INET
+    }
+}
+
+impl fmt::Display for Inet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = match self.address {
+            IpAddr::V4(v4) => {
+                write!(f, "{v4}")?;
+                32
+            }
+            IpAddr::V6(v6) => {
+                match v6.segments() {
+                    // PostgreSQL writes the last four bytes as an IPv4 address here, Rust does not.
+                    [0, 0, 0, 0, 0, 0, high, low] if high > 0 || low > 1 => {
+                        let [a, b] = high.to_be_bytes();
+                        let [c, d] = low.to_be_bytes();
+                        write!(f, "::{a}.{b}.{c}.{d}")?;
+                    }
+                    _ => write!(f, "{v6}")?,
+                }
+                128
+            }
+        };
+        if self.prefix == bits { Ok(()) } else { write!(f, "/{}", self.prefix) }
+    }
+}
+
+const JSONB_VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::Inet;
+
+    #[test]
+    fn addresses_are_written_as_postgresql_writes_them() {
+        for (address, prefix, text) in [
+            ("203.0.113.9", 32, "203.0.113.9"),
+            ("10.0.0.0", 8, "10.0.0.0/8"),
+            ("::1", 128, "::1"),
+            ("::", 0, "::/0"),
+            ("::5", 128, "::0.0.0.5"),
+            ("::102:304", 128, "::1.2.3.4"),
+            ("::ffff:102:304", 128, "::ffff:1.2.3.4"),
+            ("2001:db8::1", 64, "2001:db8::1/64"),
+        ] {
+            assert_eq!(Inet { address: address.parse().unwrap(), prefix }.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What the handlers share. Cloning is cheap.
+
+use std::sync::Arc;
+
+use crate::config::ServeArgs;
+use crate::database::Database;
+use crate::error::ApiError;
+use crate::export::Exports;
+use crate::metrics::Metrics;
+use crate::pack::Definitions;
+
+/// State of a running sidecar.
+#[derive(Clone)]
+pub struct AppState {
+    /// How it was started.
+    pub config: Arc<ServeArgs>,
+    /// The database.
+    pub database: Database,
+    /// What `/metrics` tells.
+    pub metrics: Metrics,
+    /// The exports that run.
+    pub exports: Exports,
+    /// The packs that there are.
+    pub packs: Arc<Definitions>,
+}
+
+impl AppState {
+    /// The state for this configuration. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where the connection string is not acceptable or the file of pack definitions cannot be read.
+    pub fn new(config: ServeArgs) -> anyhow::Result<Self> {
+        let metrics = Metrics::new()?;
+        let database = Database::new(&config.database)?;
+        let most = config.max_exports.unwrap_or(config.database.pool_size / 2).max(1);
+        let packs = Definitions::load(config.pack_definitions.packs.as_deref())?;
+        Ok(Self {
+            config: Arc::new(config),
+            database,
+            exports: Exports::new(most.into(), metrics.clone()),
+            metrics,
+            packs: Arc::new(packs),
+        })
+    }
+
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// `database_unavailable` where there is none within the time-out.
+    pub async fn client(&self) -> Result<deadpool_postgres::Client, ApiError> {
+        self.database.client().await
+    }
+}

@@ -1,0 +1,117 @@
+//! Points in time: microseconds since 1970, UTC, in the years 1 to 9999.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+use serde::{Serialize, Serializer};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+
+/// A point in time. Its text is RFC 3339, UTC, with six decimals: `2026-03-01T08:00:00.000000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    micros: i64,
+}
+
+/// A text that is no time; its words are written for whoever gave it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is not a time: write RFC 3339 such as 2026-03-01T08:00:00Z, or a date such as 2026-03-01 (midnight UTC), in the years 1 to 9999"
+)]
+pub struct NotATime(String);
+
+impl Time {
+    /// The time that is so many microseconds after 1970-01-01T00:00:00Z, if it has a text.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        (audit_proof::time::MIN..=audit_proof::time::MAX).contains(&micros).then_some(Self { micros })
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn micros(self) -> i64 {
+        self.micros
+    }
+
+    /// This machine's clock.
+    pub fn now() -> Self {
+        Self { micros: jiff::Timestamp::now().as_microsecond() }
+    }
+
+    /// Reads RFC 3339 with any offset, or a date, which is its midnight in UTC.
+    pub fn parse(text: &str) -> Result<Self, NotATime> {
+        let wrong = || NotATime(text.chars().take(60).collect());
+        let timestamp = if text.len() == 10 {
+            let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+            date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?.timestamp()
+        } else {
+            text.parse::<jiff::Timestamp>().map_err(|_| wrong())?
+        };
+        Self::from_micros(timestamp.as_microsecond()).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Both hold: a value exists only within the range that has a text, and the text is ASCII.
+        let text = audit_proof::time::to_text(self.micros).ok_or(fmt::Error)?;
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'a> FromSql<'a> for Time {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        let micros = i64::from_be_bytes(raw.try_into()?).checked_add(POSTGRES_EPOCH);
+        micros.and_then(Self::from_micros).ok_or_else(|| "a time outside the years 1 to 9999".into())
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+}
+
+impl ToSql for Time {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        out.put_i64(self.micros - POSTGRES_EPOCH);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
+/// 2000-01-01T00:00:00Z, from which PostgreSQL counts.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::Time;
+
+    #[test]
+    fn what_is_read_is_written_in_utc() {
+        for (given, written) in [
+            ("2026-03-01", "2026-03-01T00:00:00.000000Z"),
+            ("2026-03-01T08:00:00Z", "2026-03-01T08:00:00.000000Z"),
+            ("2026-03-01T08:00:00.123456+02:00", "2026-03-01T06:00:00.123456Z"),
+            ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(Time::parse(given).unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for wrong in
+            ["", "now", "infinity", "2026-02-30", "2026-03-01T08:00:00", "300000-01-01T00:00:00Z", "1", "0000-01-01"]
+        {
+            assert!(Time::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the build and the tests need and that are missing. Says which, and asks before it
+# uses sudo unless CI=true.
+set -euo pipefail
+
+major=${PG_MAJOR:-15}
+packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major")
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [[ $status == "install ok installed" ]] || missing+=("$package")
+done
+if [[ ${#missing[@]} -eq 0 ]]; then
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null; then
+    echo "Missing: ${missing[*]} (names of Debian). This is not Debian: install what corresponds to them, then try again." >&2
+    exit 1
+fi
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+    as_root=(sudo)
+    if [[ ${CI:-} != true ]]; then
+        if [[ ! -t 0 ]]; then
+            echo "Missing: ${missing[*]}. Install them: sudo apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        read -r -p "Missing: ${missing[*]}. Install them with sudo apt-get? [y/N] " answer
+        [[ $answer == [yY]* ]] || exit 1
+    fi
+fi
+echo "installing ${missing[*]}"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends "$@"; }
+
+apt update
+# The package of the server makes and starts a cluster on port 5432 unless told not to; it is told so for this once.
+note=/etc/postgresql-common/createcluster.d/audit_log.conf
+"${as_root[@]}" mkdir -p "${note%/*}"
+echo "create_main_cluster = false" | "${as_root[@]}" tee "$note" >/dev/null
+trap '"${as_root[@]}" rm -f "$note"' EXIT
+apt install postgresql-common
+apt install "${missing[@]}"

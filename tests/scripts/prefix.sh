@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Copies an installed PostgreSQL to a prefix of one's own: `prefix.sh PG_CONFIG PREFIX`.
+#
+# PostgreSQL finds its files relative to its binaries, so the copy looks into the copy alone, and an extension installs
+# there without touching the system. What is large and never written is linked. PREFIX/pg_config is the copy's pg_config.
+set -euo pipefail
+
+pg_config=$1
+prefix=$2
+
+if ! version=$("$pg_config" --version 2>/dev/null); then
+    echo "prefix.sh: $pg_config does not run; is PostgreSQL with its server headers installed? \`make deps\` installs it," \
+         "PG_CONFIG=… names another one" >&2
+    exit 1
+fi
+if [[ -f $prefix/version && $(<"$prefix/version") == "$pg_config $version" ]]; then
+    exit 0
+fi
+
+bin=$("$pg_config" --bindir)
+lib=$("$pg_config" --pkglibdir)
+share=$("$pg_config" --sharedir)
+include=$("$pg_config" --includedir)
+
+# The directory that all of them are below; their places below it must stay as they are.
+root=$bin
+for dir in "$lib" "$share" "$include"; do
+    while [[ $dir/ != "$root"/* ]]; do root=${root%/*}; done
+done
+inside() { echo "$prefix${1#"$root"}"; }
+
+echo "copying $version to $prefix"
+rm -rf "$prefix"
+mkdir -p "$(inside "$bin")" "$(inside "$lib")" "$(inside "$share")/extension" "$(dirname "$(inside "$include")")"
+
+cp -p "$bin"/* "$(inside "$bin")/"
+for entry in "$lib"/*; do
+    case $entry in
+        */audit_log*.so) ;; # from an installation of this very extension
+        *.so) cp -p "$entry" "$(inside "$lib")/" ;;
+        *) ln -s "$entry" "$(inside "$lib")/" ;;
+    esac
+done
+for entry in "$share"/*; do
+    [[ $entry == */extension ]] || ln -s "$entry" "$(inside "$share")/"
+done
+find "$share/extension" -maxdepth 1 -type f ! -name 'audit_log*' -exec cp -p -t "$(inside "$share")/extension" {} +
+ln -s "$include" "$(inside "$include")"
+ln -s ".${bin#"$root"}/pg_config" "$prefix/pg_config"
+
+chmod -R go+rX "$prefix" 2>/dev/null || true
+echo "$pg_config $version" > "$prefix/version"

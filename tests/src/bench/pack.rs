@@ -1,0 +1,181 @@
+//! An export of the sidecar against psql's \copy of the same rows, as CSV and as JSON, piped through zip.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use audit_tests::sidecar::{self, Sidecar};
+
+use super::load;
+use super::report::{Goal, Report};
+use super::server::Server;
+use super::spread::Spread;
+use crate::Plan;
+
+/// The speed of an export from the command line, and the memory that one through REST takes.
+pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    let database = load::database(server, plan.events)?;
+    server.sql(
+        "postgres",
+        &format!("DROP ROLE IF EXISTS {ROLE};\nCREATE ROLE {ROLE} LOGIN;\nGRANT audit_sidecar TO {ROLE};"),
+    )?;
+    let dsn = server.dsn(&database, ROLE);
+    let period = Period::of_last(server, &database, 1_000_000)?;
+
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds.min(3) {
+        ours.push(period.rows as f64 / pack(server, &dsn, &period)?);
+        theirs.push(period.rows as f64 / copies(server, &database, &period)?);
+    }
+    report.add(
+        format!("pack / \\copy as CSV and JSON through zip, {} events", period.rows),
+        "×",
+        Spread::ratio(&ours, &theirs),
+        Goal::AtLeast(0.7),
+        format!("{:.0} / {:.0} rows a second", Spread::of(&ours).median, Spread::of(&theirs).median),
+    );
+
+    for rows in [100_000, 1_000_000] {
+        let period = Period::of_last(server, &database, rows)?;
+        let sidecar = Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"])?;
+        let token = sidecar.token("auditor", Some(WORKSPACE));
+        // What a first request sets up once belongs to being idle.
+        sidecar.get(&format!("/v1/events?workspace={WORKSPACE}"), Some(&token))?;
+        let idle = peak_memory(sidecar.pid())?;
+        let bytes = fetch(&sidecar, &token, &period)?;
+        let above = peak_memory(sidecar.pid())? - idle;
+        let basis = format!("{idle:.1} MiB idle, zip of {:.1} MiB", bytes as f64 / MIB);
+        let value = Spread { median: above, min: above, max: above };
+        report.add(
+            format!("sidecar's peak memory above idle, {} events", period.rows),
+            "MiB",
+            value,
+            Goal::AtMost(64.0),
+            basis,
+        );
+    }
+    Ok(())
+}
+
+const ROLE: &str = "bench_sidecar";
+/// The largest.
+const WORKSPACE: &str = "workspace-01";
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The last events of the workspace.
+struct Period {
+    since: String,
+    until: String,
+    rows: u64,
+}
+
+impl Period {
+    fn of_last(server: &Server, database: &str, rows: u64) -> Result<Self> {
+        let answer = server.sql(
+            database,
+            &format!(
+                "SET timezone = 'UTC'; SELECT to_char(min(occurred_at), '{RFC3339}'), \
+                 to_char(max(occurred_at) + interval '1 second', '{RFC3339}'), count(*) \
+                 FROM (SELECT occurred_at FROM audit.event WHERE workspace = '{WORKSPACE}' \
+                 AND expires_on > current_date ORDER BY occurred_at DESC LIMIT {rows}) e"
+            ),
+        )?;
+        let mut cells = answer.split('|').map(str::to_owned);
+        let (since, until) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+        let rows = cells.next().and_then(|count| count.parse().ok()).context("a count of rows")?;
+        Ok(Self { since, until, rows })
+    }
+}
+
+const RFC3339: &str = r#"YYYY-MM-DD"T"HH24:MI:SS.US"Z""#;
+
+/// Seconds.
+fn pack(server: &Server, dsn: &str, period: &Period) -> Result<f64> {
+    let file = server.scratch().join("export.zip");
+    let started = Instant::now();
+    let output = sidecar::command(dsn)?
+        .args(["pack", "export", "--workspace", WORKSPACE, "--since", &period.since, "--until", &period.until, "-o"])
+        .arg(&file)
+        .output()?;
+    let seconds = started.elapsed().as_secs_f64();
+    if !output.status.success() {
+        bail!("audit-sidecar pack failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    fs::remove_file(&file)?;
+    Ok(seconds)
+}
+
+/// Seconds for both, one after the other.
+fn copies(server: &Server, database: &str, period: &Period) -> Result<f64> {
+    let columns = "id, workspace, occurred_at, recorded_at, category, action, outcome, actor, targets, ip, user_agent, \
+                   session_id, request_id, database_user, application_name, client_addr, details, salt";
+    let rows = format!(
+        "SELECT {columns} FROM audit.event WHERE workspace = '{WORKSPACE}' AND occurred_at >= '{}' AND occurred_at < '{}' \
+         ORDER BY occurred_at, id",
+        period.since, period.until
+    );
+    let started = Instant::now();
+    copy_through_zip(
+        server,
+        database,
+        &format!("\\copy ({rows}) TO STDOUT WITH (FORMAT csv, HEADER)"),
+        "events.csv.zip",
+    )?;
+    copy_through_zip(
+        server,
+        database,
+        &format!("\\copy (SELECT row_to_json(e) FROM ({rows}) e) TO STDOUT"),
+        "events.json.zip",
+    )?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn copy_through_zip(server: &Server, database: &str, copy: &str, name: &str) -> Result<()> {
+    let file = server.scratch().join(name);
+    let mut psql = server.command("psql", database).args(["-Xq", "-c", copy]).stdout(Stdio::piped()).spawn()?;
+    let rows = psql.stdout.take().context("psql's output is piped")?;
+    let zip = std::process::Command::new("zip")
+        .args(["-q", "-"])
+        .arg("-")
+        .stdin(rows)
+        .stdout(fs::File::create(&file)?)
+        .status()
+        .context("zip does not run; is it installed?")?;
+    if !psql.wait()?.success() || !zip.success() {
+        bail!("{copy} through zip failed");
+    }
+    fs::remove_file(&file)?;
+    Ok(())
+}
+
+/// Bytes of the zip that GET /v1/packs/export sends.
+fn fetch(sidecar: &Sidecar, token: &str, period: &Period) -> Result<u64> {
+    let mut stream = TcpStream::connect(sidecar.address())?;
+    write!(
+        stream,
+        "GET /v1/packs/export?workspace={WORKSPACE}&since={}&until={} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        period.since,
+        period.until,
+        sidecar.address()
+    )?;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start)?;
+    if !start.ends_with(b"200") {
+        let mut rest = String::new();
+        let _ = stream.read_to_string(&mut rest);
+        bail!("the sidecar does not send the export: {}{rest}", String::from_utf8_lossy(&start));
+    }
+    Ok(io::copy(&mut stream, &mut io::sink())?)
+}
+
+/// VmHWM in MiB.
+fn peak_memory(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    Ok(peak.context("/proc does not say VmHWM")? / 1024.0)
+}

@@ -1,0 +1,52 @@
+//! The three packs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use audit_tests::sidecar::Sidecar;
+
+use crate::cast::WORKSPACES;
+use crate::history::days_ago;
+use crate::screen::Screen;
+
+const PACKS: [&str; 3] = ["access-review", "change-management", "incident-response"];
+
+/// Writes each into `directory`, for the largest workspace and the last 13 months, and returns the files.
+pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Vec<PathBuf>> {
+    for old in files(directory)? {
+        fs::remove_file(old)?;
+    }
+    for pack in PACKS {
+        screen.step(&format!("Exporting pack {pack}"), || {
+            let since = days_ago(395);
+            let output = sidecar.run(&[
+                "pack",
+                pack,
+                "--workspace",
+                WORKSPACES[0].name,
+                "--since",
+                &since,
+                "-o",
+                &directory.display().to_string(),
+            ]);
+            if !output.status.success() {
+                bail!("audit-sidecar pack {pack} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Ok(())
+        })?;
+    }
+    files(directory)
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "zip") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

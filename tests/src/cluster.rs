@@ -1,0 +1,309 @@
+//! A throwaway PostgreSQL cluster. It is gone when its owner is dropped, and also when the process that owns it ends in
+//! any other way: a watchdog in a process group of its own waits for its input to close, then stops and removes it.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use tokio_postgres::Config;
+
+use crate::account::Account;
+use crate::prefix::Prefix;
+
+/// Superuser of every cluster.
+pub const SUPERUSER: &str = "postgres";
+/// Password of the superuser and of every role that a test makes, for connections by TCP.
+pub const PASSWORD: &str = "audit";
+
+/// A socket's path has at most 107 bytes, with the names that come behind this.
+const LONGEST_PATH: usize = 70;
+
+/// How a cluster is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Lines for postgresql.conf, after those that every cluster gets.
+    pub settings: Vec<String>,
+    /// Whether a crash of the machine may lose nothing: for measurements.
+    pub durable: bool,
+    /// Directory to make its own directory in, where PostgreSQL can use it; else, and by default, the one for
+    /// temporary files.
+    pub below: Option<PathBuf>,
+}
+
+impl Options {
+    /// With the library of the extension in shared_preload_libraries.
+    pub fn preloaded() -> Self {
+        Self::default().with("shared_preload_libraries = 'audit_log'")
+    }
+
+    /// With that line in postgresql.conf.
+    pub fn with(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    prefix: Prefix,
+    account: Account,
+    dir: PathBuf,
+    port: u16,
+    watchdog: Option<Child>,
+}
+
+impl Cluster {
+    /// The cluster that the tests of this process share, with the library preloaded.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
+        SHARED.get_or_init(|| Arc::new(Self::start(&Options::preloaded()))).clone()
+    }
+
+    /// A cluster of the test's own.
+    ///
+    /// # Panics
+    /// Where it cannot be started, with what the server's log says.
+    pub fn start(options: &Options) -> Self {
+        Self::try_start(options).unwrap_or_else(|error| panic!("cannot start a PostgreSQL cluster: {error:#}"))
+    }
+
+    /// As [`Cluster::start`], with the reason as an error.
+    pub fn try_start(options: &Options) -> Result<Self> {
+        let mut cluster = Self::prepare(options)?;
+        let password = cluster.dir.join("password");
+        fs::write(&password, PASSWORD)?;
+        cluster.account.own(&password)?;
+        let output = cluster
+            .command("initdb")
+            .args(["--no-sync", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C"])
+            .arg(format!("--username={SUPERUSER}"))
+            .arg(format!("--pwfile={}", password.display()))
+            .arg(cluster.data())
+            .output()?;
+        if !output.status.success() {
+            bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        cluster.boot(options)?;
+        Ok(cluster)
+    }
+
+    /// A hot standby of `primary` that streams from it.
+    pub fn standby_of(primary: &Self, options: &Options) -> Self {
+        let start = || -> Result<Self> {
+            let mut cluster = Self::prepare(options)?;
+            let output = primary
+                .command("pg_basebackup")
+                .args(["--no-sync", "--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--pgdata"])
+                .arg(cluster.data())
+                .output()?;
+            if !output.status.success() {
+                bail!("pg_basebackup failed: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            cluster.boot(options)?;
+            Ok(cluster)
+        };
+        start().unwrap_or_else(|error| panic!("cannot start a standby: {error:#}"))
+    }
+
+    /// How to connect to `database` as the superuser, through the cluster's socket.
+    pub fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host_path(&self.dir).port(self.port).user(SUPERUSER).dbname(database);
+        config
+    }
+
+    /// As [`Cluster::config`], by TCP.
+    pub fn tcp_config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(PASSWORD).dbname(database);
+        config
+    }
+
+    /// The same as a libpq connection string, for other programs.
+    pub fn dsn(&self, database: &str, user: &str) -> String {
+        format!("host={} port={} user={user} dbname={database}", self.dir.display(), self.port)
+    }
+
+    /// A program of this cluster's PostgreSQL, as the user that may run it, with this cluster as the one to connect to.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.prefix.program(program));
+        command
+            .env_clear()
+            .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"), ("PGUSER", SUPERUSER), ("PGDATABASE", "postgres")])
+            .env("PGHOST", &self.dir)
+            .env("PGPORT", self.port.to_string())
+            .current_dir(&self.dir)
+            // Ctrl-C is for the test process, which then ends what it started in good order.
+            .process_group(0);
+        self.account.run(&mut command);
+        command
+    }
+
+    /// Runs SQL through psql and returns what it prints, unaligned.
+    ///
+    /// # Panics
+    /// Where a statement fails.
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let output = self
+            .command("psql")
+            .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql])
+            .output()
+            .expect("psql runs");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Stops the server in pg_ctl's `mode` (smart, fast or immediate) and starts it again.
+    pub fn restart(&self, mode: &str) {
+        let log = self.dir.join("log");
+        let status = self
+            .command("pg_ctl")
+            .args(["restart", "-s", "-w", "-m", mode, "-D"])
+            .arg(self.data())
+            .arg("-l")
+            .arg(&log)
+            .status()
+            .expect("pg_ctl runs");
+        assert!(status.success(), "the server did not come back:\n{}", self.log());
+    }
+
+    /// A directory that the server and its tools may write to; it goes with the cluster.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// An empty directory with its watchdog, nothing running in it yet.
+    fn prepare(options: &Options) -> Result<Self> {
+        let account = Account::for_servers()?;
+        let below = options.below.clone().filter(|dir| dir.as_os_str().len() < LONGEST_PATH && account.reaches(dir));
+        let dir = tempfile::Builder::new().prefix("audit-pg-").tempdir_in(below.unwrap_or_else(env::temp_dir))?;
+        if !account.reaches(dir.path().parent().unwrap_or(Path::new("/"))) {
+            bail!("{} is closed to the user that runs PostgreSQL; set TMPDIR to another place", dir.path().display());
+        }
+        account.own(dir.path())?;
+        let prefix = readable(Prefix::from_env()?, account, dir.path())?;
+        let mut watchdog = Command::new("/bin/sh");
+        watchdog
+            .args(["-c", r#"cat >/dev/null; "$0" stop -s -m immediate -D "$1/data" >/dev/null 2>&1; rm -rf "$1""#])
+            .arg(prefix.program("pg_ctl"))
+            .arg(dir.path())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        account.run(&mut watchdog);
+        let watchdog = watchdog.spawn().context("cannot start the watchdog")?;
+        Ok(Self { prefix, account, dir: TempDir::keep(dir), port: 1, watchdog: Some(watchdog) })
+    }
+
+    /// Configures and starts what lies in the data directory.
+    fn boot(&mut self, options: &Options) -> Result<()> {
+        for _ in 0..5 {
+            self.port = free_port()?;
+            fs::write(self.data().join("postgresql.auto.conf"), self.settings(options)?)?;
+            let status = self
+                .command("pg_ctl")
+                .args(["start", "-s", "-w", "-t", "60", "-D"])
+                .arg(self.data())
+                .arg("-l")
+                .arg(self.dir.join("log"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()?;
+            if status.success() {
+                return Ok(());
+            }
+            // Between the choice of the port and its use another process may have taken it.
+            if !self.log().contains("could not create any TCP/IP sockets") {
+                break;
+            }
+        }
+        bail!("the server did not start:\n{}", self.log())
+    }
+
+    fn settings(&self, options: &Options) -> Result<String> {
+        // What pg_basebackup wrote there says whom to follow.
+        let mut settings: Vec<String> = fs::read_to_string(self.data().join("postgresql.auto.conf"))?
+            .lines()
+            .filter(|line| line.starts_with("primary_conninfo"))
+            .map(Into::into)
+            .collect();
+        settings.extend([
+            format!("port = {}", self.port),
+            "listen_addresses = '127.0.0.1'".into(),
+            format!("unix_socket_directories = '{}'", self.dir.display()),
+            "max_connections = 200".into(),
+            "max_locks_per_transaction = 256".into(),
+            "shared_buffers = 128MB".into(),
+            "max_wal_size = 4GB".into(),
+            "log_line_prefix = '%m [%p] %d '".into(),
+            "jit = off".into(),
+            // Far from UTC, so that what forgets to say UTC shows.
+            "timezone = 'Asia/Kathmandu'".into(),
+        ]);
+        if !options.durable {
+            settings.extend(["fsync = off", "full_page_writes = off"].map(Into::into));
+        }
+        settings.extend(options.settings.iter().cloned());
+        Ok(settings.join("\n") + "\n")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(mut watchdog) = self.watchdog.take() {
+            drop(watchdog.stdin.take());
+            let _ = watchdog.wait();
+            // The server's user may not remove the directory itself where another one owns the place that it is in.
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// The prefix itself, or a copy of it in `dir` where the account may not enter it (a checkout below /root, say).
+fn readable(prefix: Prefix, account: Account, dir: &Path) -> Result<Prefix> {
+    if account.reaches(prefix.root()) {
+        return Ok(prefix);
+    }
+    let copy = dir.join("pg");
+    let status = Command::new("cp").arg("-a").arg(prefix.root()).arg(&copy).status()?;
+    if !status.success() {
+        bail!("cannot copy {} to {}", prefix.root().display(), copy.display());
+    }
+    own_all(account, &copy)?;
+    Prefix::at(&copy)
+}
+
+/// Directories must belong to whoever is to remove what is in them.
+fn own_all(account: Account, dir: &Path) -> io::Result<()> {
+    account.own(dir)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            own_all(account, &entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,128 @@
+//! A database per test.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::cluster::{Cluster, Options, SUPERUSER};
+
+/// A database that is dropped with its owner.
+#[derive(Debug)]
+pub struct Database {
+    cluster: Arc<Cluster>,
+    name: String,
+}
+
+impl Database {
+    /// A database with the extension, on the shared cluster.
+    pub fn new() -> Self {
+        static TEMPLATE: OnceLock<()> = OnceLock::new();
+        let cluster = Cluster::shared();
+        TEMPLATE.get_or_init(|| {
+            cluster.psql("postgres", "CREATE DATABASE template_audit");
+            cluster.psql("template_audit", "CREATE EXTENSION audit_log");
+        });
+        Self::create(cluster, "template_audit")
+    }
+
+    /// A database without the extension, on the shared cluster.
+    pub fn empty() -> Self {
+        Self::create(Cluster::shared(), "template1")
+    }
+
+    /// A database with the extension, on a cluster of its own that is started with `options`.
+    pub fn on_own_cluster(options: &Options) -> Self {
+        Self::with_extension(Arc::new(Cluster::start(options)))
+    }
+
+    /// A database with the extension on that cluster.
+    pub fn with_extension(cluster: Arc<Cluster>) -> Self {
+        let database = Self::create(cluster, "template1");
+        database.psql("CREATE EXTENSION audit_log");
+        database
+    }
+
+    /// The cluster that it is on.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How to connect as the superuser.
+    pub fn config(&self) -> Config {
+        self.cluster.config(&self.name)
+    }
+
+    /// A libpq connection string for the superuser.
+    pub fn dsn(&self) -> String {
+        self.cluster.dsn(&self.name, SUPERUSER)
+    }
+
+    /// A connection of the superuser.
+    pub async fn connect(&self) -> Client {
+        connect(&self.config()).await
+    }
+
+    /// A connection of a new login role that is a member of the roles in `member_of` and has no other right.
+    pub async fn connect_as(&self, member_of: &[&str]) -> Client {
+        let role = self.role(member_of);
+        connect(self.config().user(&role)).await
+    }
+
+    /// Makes a login role that is a member of the roles in `member_of`, and returns its name.
+    pub fn role(&self, member_of: &[&str]) -> String {
+        let role = unique("role");
+        let grants: String = member_of.iter().map(|group| format!("; GRANT {group} TO {role}")).collect();
+        self.psql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'audit'{grants}"));
+        role
+    }
+
+    /// Runs SQL through psql as the superuser and returns what it prints.
+    pub fn psql(&self, sql: &str) -> String {
+        self.cluster.psql(&self.name, sql)
+    }
+
+    fn create(cluster: Arc<Cluster>, template: &str) -> Self {
+        let name = unique("test");
+        cluster.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        Self { cluster, name }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Nobody waits for it, and where the process ends before, the whole cluster goes.
+        let (cluster, name) = (self.cluster.clone(), self.name.clone());
+        thread::spawn(move || {
+            let sql = format!("DROP DATABASE {name} WITH (FORCE)");
+            let _ = cluster.command("psql").args(["-Xqc", &sql]).output();
+        });
+    }
+}
+
+/// A connection whose messages are handled for as long as the test's runtime lives.
+///
+/// # Panics
+/// Where the server refuses it.
+pub async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap_or_else(|error| panic!("cannot connect: {error:?}"));
+    tokio::spawn(connection);
+    client
+}
+
+fn unique(kind: &str) -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    format!("{kind}_{}", COUNTER.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,11 @@
+//! Throwaway PostgreSQL clusters with the extension, databases in them, and the real sidecar: what the integration
+//! tests, the benchmarks and the demo run on.
+
+pub mod account;
+pub mod cloudtrail;
+pub mod cluster;
+pub mod database;
+pub mod prefix;
+pub mod query;
+pub mod random;
+pub mod sidecar;

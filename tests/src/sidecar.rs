@@ -1,0 +1,208 @@
+//! The real sidecar, against a database of a test.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::database::Database;
+
+/// A running `audit-sidecar serve`; it is asked to stop, and waited for, when its owner is dropped, and asked to stop
+/// when the process that owns it ends in any other way.
+#[derive(Debug)]
+pub struct Sidecar {
+    dsn: String,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    child: Child,
+    watchdog: Child,
+}
+
+impl Sidecar {
+    /// Serves that database as a new role of the group audit_sidecar, on a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    /// Where it does not start, with what it has logged.
+    pub fn start(database: &Database) -> Self {
+        Self::start_with(database, &[])
+    }
+
+    /// As [`Sidecar::start`], with further flags.
+    pub fn start_with(database: &Database, flags: &[&str]) -> Self {
+        let role = database.role(&["audit_sidecar"]);
+        let dsn = database.cluster().dsn(database.name(), &role);
+        Self::serve(&dsn, &[&["--listen", "127.0.0.1:0"], flags].concat())
+            .unwrap_or_else(|error| panic!("cannot start the sidecar: {error:#}"))
+    }
+
+    /// Serves the database of a connection string with flags that say where to listen.
+    pub fn serve(dsn: &str, flags: &[&str]) -> Result<Self> {
+        let mut child = command(dsn)?
+            .args(["serve", "--log", "json"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for the owner, who then ends it in good order.
+            .process_group(0)
+            .spawn()
+            .context("cannot start audit-sidecar")?;
+        let watchdog = Command::new("/bin/sh")
+            .args(["-c", r#"cat >/dev/null; kill -TERM "$0" 2>/dev/null"#, &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("cannot start the watchdog")?;
+        let log = Arc::new(Mutex::new(String::new()));
+        let listening = follow(child.stderr.take().context("standard error is piped")?, log.clone());
+        match listening.recv_timeout(Duration::from_secs(30)) {
+            Ok(address) => Ok(Self { dsn: dsn.to_owned(), address, log, child, watchdog }),
+            Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                bail!("audit-sidecar does not listen; it said:\n{}", text(&log))
+            }
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path that begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        text(&self.log)
+    }
+
+    /// Makes a token of `role`, for one workspace or for all, through the command line.
+    ///
+    /// # Panics
+    /// Where the command fails.
+    pub fn token(&self, role: &str, workspace: Option<&str>) -> String {
+        let scope = workspace.map_or(vec!["--all-workspaces"], |name| vec!["--workspace", name]);
+        let output = self.run(&[&["token", "create", "--name", "test", "--role", role], &scope[..]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Runs another subcommand of `audit-sidecar` on the same database.
+    ///
+    /// # Panics
+    /// Where it cannot be run at all.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        command(&self.dsn).and_then(|mut command| Ok(command.args(arguments).output()?)).expect("audit-sidecar runs")
+    }
+
+    /// The status and the body of a GET, for what needs no more than that.
+    pub fn get(&self, path: &str, token: Option<&str>) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let authorization = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+        // HTTP/1.0 knows no chunks: the body ends with the connection.
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n{authorization}\r\n", self.address)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
+        let status = head.split(' ').nth(1).context("an answer without a status")?;
+        Ok((status.parse()?, body.to_owned()))
+    }
+
+    /// Asks it to stop, as an init system does, and waits until it has.
+    pub fn stop(mut self) -> ExitStatus {
+        self.terminate().expect("a child can be waited for")
+    }
+
+    fn terminate(&mut self) -> std::io::Result<ExitStatus> {
+        // The watchdog sends the signal; until the child is waited for, its id is not given to another process.
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait()?;
+        self.child.wait()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.terminate();
+    }
+}
+
+/// `audit-sidecar` for that database, and nothing else of the environment that could configure it.
+pub fn command(dsn: &str) -> Result<Command> {
+    let mut command = Command::new(program()?);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("AUDIT_") || name.starts_with("PG") || name.starts_with("RUST_") {
+            command.env_remove(&*name);
+        }
+    }
+    command.env("AUDIT_DATABASE_URL", dsn);
+    Ok(command)
+}
+
+/// The binary that was built beside this one.
+fn program() -> Result<PathBuf> {
+    let own = env::current_exe()?;
+    let built = own.ancestors().skip(1).take(2).map(|dir| dir.join("audit-sidecar")).find(|path| path.exists());
+    built.with_context(|| format!("there is no audit-sidecar beside {}; `make test` builds it", own.display()))
+}
+
+/// Keeps what is logged, and sends the address once it is listened on.
+fn follow(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> mpsc::Receiver<SocketAddr> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some(address) = address_in(&line) {
+                let _ = sender.send(address);
+            }
+            let mut log = log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    receiver
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    let fields = entry.get("fields").unwrap_or(&entry);
+    (fields.get("message")? == "listening").then(|| fields.get("address")?.as_str()?.parse().ok())?
+}
+
+fn text(log: &Mutex<String>) -> String {
+    log.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address_in;
+
+    #[test]
+    fn the_address_is_read_from_the_log() {
+        let line = r#"{"level":"INFO","fields":{"message":"listening","address":"127.0.0.1:8787"}}"#;
+        assert_eq!(address_in(line), Some("127.0.0.1:8787".parse().unwrap()));
+        let flat = r#"{"level":"INFO","message":"listening","address":"127.0.0.1:8787"}"#;
+        assert_eq!(address_in(flat), address_in(line));
+        assert_eq!(address_in(r#"{"fields":{"message":"stopped"}}"#), None);
+        assert_eq!(address_in("plain text"), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! All integration tests, in one program: one cluster, one link.
+
+mod it {
+    mod access;
+    mod append;
+    mod bad_input;
+    mod batch;
+    mod catalog;
+    mod context;
+    mod direct_insert;
+    mod dump;
+    mod guard;
+    mod harness;
+    mod http;
+    mod idempotency;
+    mod import;
+    mod install;
+    mod masking;
+    mod model;
+    mod pages;
+    mod partitions;
+    mod query;
+    mod read_only;
+    mod real_input;
+    mod rest_bad_input;
+    mod support;
+}

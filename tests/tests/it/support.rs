@@ -1,0 +1,41 @@
+//! What several test files need.
+
+use serde_json::Value;
+use tokio_postgres::Client;
+use tokio_postgres::error::DbError;
+use tokio_postgres::types::ToSql;
+
+use audit_tests::query::{explain, one};
+
+pub use audit_tests::random::Random;
+
+/// The row of an event, column by column.
+pub async fn event(client: &Client, id: i64) -> Value {
+    one(client, "SELECT to_jsonb(e) FROM audit.event e WHERE id = $1", &[&id]).await
+}
+
+/// How many events are stored, whoever may see them.
+pub async fn count(client: &Client) -> i64 {
+    one(client, "SELECT count(*) FROM audit.event", &[]).await
+}
+
+/// Runs a statement that must fail with that SQLSTATE, and returns the error.
+#[track_caller]
+pub fn fails(
+    client: &Client,
+    sql: &str,
+    params: &[&(dyn ToSql + Sync)],
+    sqlstate: &str,
+) -> impl Future<Output = DbError> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match client.query(sql, params).await {
+            Ok(rows) => panic!("{caller}: {sql} should fail with {sqlstate}, it returned {} rows", rows.len()),
+            Err(error) => {
+                let db = error.as_db_error().unwrap_or_else(|| panic!("{caller}: {sql}: {error:?}"));
+                assert_eq!(db.code().code(), sqlstate, "{caller}: {sql}: {}", explain(&error));
+                db.clone()
+            }
+        }
+    }
+}
