@@ -39,13 +39,20 @@ impl Time {
     /// Reads RFC 3339 with any offset, or a date, which is its midnight in UTC.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
         let wrong = || NotATime(text.chars().take(60).collect());
-        let timestamp = if text.len() == 10 {
-            let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
-            date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?.timestamp()
-        } else {
-            text.parse::<jiff::Timestamp>().map_err(|_| wrong())?
+        // Its parts rather than a jiff::Timestamp, which ends before the year 9999 does.
+        let parts = jiff::fmt::temporal::Pieces::parse(text).map_err(|_| wrong())?;
+        let days = jiff::civil::date(1970, 1, 1).until(parts.date()).map_err(|_| wrong())?.get_days();
+        let midnight = i64::from(days) * MICROS_PER_DAY;
+        let micros = match (parts.time(), parts.to_numeric_offset(), parts.time_zone_annotation()) {
+            (None, None, None) => midnight,
+            (Some(time), Some(offset), None) => {
+                let of_day = jiff::civil::Time::midnight().until(time).map_err(|_| wrong())?;
+                let of_day = of_day.total(jiff::Unit::Microsecond).map_err(|_| wrong())?;
+                midnight + of_day as i64 - i64::from(offset.seconds()) * MICROS_PER_SECOND
+            }
+            _ => return Err(wrong()),
         };
-        Self::from_micros(timestamp.as_microsecond()).ok_or_else(wrong)
+        Self::from_micros(micros).ok_or_else(wrong)
     }
 }
 
@@ -87,6 +94,9 @@ impl ToSql for Time {
     to_sql_checked!();
 }
 
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
@@ -101,6 +111,8 @@ mod tests {
             ("2026-03-01T08:00:00Z", "2026-03-01T08:00:00.000000Z"),
             ("2026-03-01T08:00:00.123456+02:00", "2026-03-01T06:00:00.123456Z"),
             ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"),
+            ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+            ("9999-12-31", "9999-12-31T00:00:00.000000Z"),
         ] {
             assert_eq!(Time::parse(given).unwrap().to_string(), written);
         }

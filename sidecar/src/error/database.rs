@@ -32,7 +32,7 @@ fn from_sqlstate(db: &DbError) -> ApiError {
     let state = db.code();
     if let Some(code) = own(state) {
         let api = ApiError::new(code, db.message());
-        return match db.hint() {
+        return match db.hint().filter(|hint| !speaks_sql(hint)) {
             Some(hint) => api.with_hint(hint),
             None => api,
         };
@@ -65,6 +65,11 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         code if ["08", "57", "53", "40", "55", "28", "3D"].iter().any(|class| code.starts_with(class)) => unavailable(),
         _ => ApiError::new(Code::Internal, "the database reported an error; the sidecar's log tells more"),
     }
+}
+
+/// Whether a hint is for those who write SQL; whoever calls the sidecar has no use for it.
+fn speaks_sql(hint: &str) -> bool {
+    ["SELECT ", "SET LOCAL ", "=>", "audit."].iter().any(|word| hint.contains(word))
 }
 
 /// The codes of the extension's own errors, whose texts are written for users.

@@ -1,6 +1,9 @@
 -- Distributions that load.sql draws from: share is cumulative.
 
-CREATE SCHEMA IF NOT EXISTS bench;
+CREATE SCHEMA bench;
+
+SELECT count(audit.create_partition((date_trunc('month', now()) + make_interval(months => month))::date))
+FROM generate_series(0, 14) month;
 
 CREATE TABLE bench.workspace AS
 SELECT space, sum(weight) OVER (ORDER BY space) / sum(weight) OVER () AS share

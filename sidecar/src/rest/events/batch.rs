@@ -177,6 +177,8 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     // Lines count within the event here, which would be taken for those of the upload.
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
+    // It repeats an unknown name in full.
+    let text: String = text.chars().take(200).collect();
     match error.line() {
         0 => ApiError::new(code, format!("{what}: {text}")),
         1 => ApiError::new(code, format!("{what}: {text} (column {})", error.column())),
