@@ -188,7 +188,7 @@ async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiE
 
 /// A workspace that was only asked about does not exist for that.
 const WORKSPACE: &str = "\
-    SELECT date_trunc('second', now()) AS now, EXISTS ( \
+    SELECT now() AS now, EXISTS ( \
         SELECT FROM audit.event e \
         WHERE e.workspace = $1 AND e.expires_on >= (now() AT TIME ZONE 'UTC')::date \
               AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";

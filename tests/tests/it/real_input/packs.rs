@@ -96,7 +96,7 @@ async fn packs_hold_what_the_file_says() {
         ("access-review", vec![], Box::new(|_| false)),
     ];
     for (name, mut parameters, keeps) in cases {
-        parameters.push(("since", yesterday()));
+        parameters.extend([("since", hours_ahead(-24)), ("until", hours_ahead(1))]);
         let request = Request::find(&format!("/v1/packs/{name}"), &parameters).token(&served.auditor);
         let answer = request.send(&served.sidecar).ok();
         assert_eq!(answer.header("content-type"), Some("application/zip"));
@@ -113,7 +113,7 @@ async fn the_command_line_gives_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pack.zip");
     let workspace = served.events[0].workspace.as_str();
-    let since = yesterday();
+    let (since, until) = (hours_ahead(-24), hours_ahead(1));
     let arguments = [
         "pack",
         "export",
@@ -121,6 +121,8 @@ async fn the_command_line_gives_the_same() {
         workspace,
         "--since",
         &since,
+        "--until",
+        &until,
         "--outcome",
         "failure",
         "-o",
@@ -133,12 +135,28 @@ async fn the_command_line_gives_the_same() {
     compare(&pack, &served, &|event| event.outcome == "failure", "command line");
 }
 
+#[tokio::test]
+async fn a_pack_until_now_holds_all_that_was_there_when_it_was_asked_for() {
+    let Some(served) = serve().await else { return };
+    let last = *served.ids.last().unwrap();
+    for round in 0..3 {
+        let parameters = [("since", hours_ahead(-24))];
+        let request = Request::find("/v1/packs/export", &parameters).token(&served.auditor);
+        let events = Pack::open(request.send(&served.sidecar).ok().body).events();
+        assert_eq!(events.len(), served.ids.len() + round, "the last event stored was {last}");
+        let newest = served.append_once_more(round);
+        let events = Pack::open(request.send(&served.sidecar).ok().body).events();
+        assert_eq!(events.last().map(|seen| seen.id), Some(newest), "round {round}");
+    }
+}
+
 fn compare(pack: &Pack, served: &Served, keeps: &dyn Fn(&Expected) -> bool, what: &str) -> usize {
     let mut expected = served.found(&Filter::default());
     expected.retain(|seen| keeps(&seen.event));
     expected.reverse();
     let events = pack.events();
-    assert_eq!(events.len(), expected.len(), "{what}");
+    let ids = |list: &[Seen]| list.iter().map(|seen| seen.id).collect::<Vec<_>>();
+    assert_eq!(ids(&events), ids(&expected), "{what}: {}", pack.manifest["period"]);
     for (seen, expected) in events.iter().zip(&expected) {
         assert_eq!(seen, expected, "{what}");
     }
@@ -171,6 +189,6 @@ fn most(events: &[Expected], values: impl Fn(&Expected) -> Vec<&String>) -> Stri
     counts.into_iter().max_by_key(|(_, count)| *count).unwrap().0
 }
 
-fn yesterday() -> String {
-    (Timestamp::now() - SignedDuration::from_hours(24)).to_string()
+fn hours_ahead(hours: i64) -> String {
+    (Timestamp::now() + SignedDuration::from_hours(hours)).to_string()
 }
