@@ -9,6 +9,7 @@ PGRX_VERSION := 0.18.1
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
+PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 
 # cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
@@ -23,9 +24,13 @@ help: ## this list
 deps: ## install the Debian packages that are missing (says which, asks before sudo)
 	@PG_MAJOR=$(PG_MAJOR) tests/scripts/deps.sh
 
-prefix: deps
+prefix: deps $(PGRX_CONFIG)
 	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
-	@mkdir -p "$(TARGET)/pgrx-home"
+
+# Which PostgreSQL is meant is said by a variable each time; without this file the bindings would be made anew each time.
+$(PGRX_CONFIG):
+	@mkdir -p "$(@D)"
+	@echo "[configs]" > "$@"
 
 cargo-pgrx:
 	@PATH="$(TARGET)/tools/bin:$$PATH"; \
@@ -42,8 +47,7 @@ extension: prefix cargo-pgrx
 build: extension ## build everything; the extension goes into a private PostgreSQL in target/pg
 	$(CARGO) build --release --package audit_sidecar
 
-install-extension: deps cargo-pgrx ## install the extension into the PostgreSQL of PG_CONFIG=/path/to/pg_config
-	@mkdir -p "$(TARGET)/pgrx-home"
+install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into the PostgreSQL of PG_CONFIG=/path/to/pg_config
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 

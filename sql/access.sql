@@ -1,8 +1,31 @@
 -- Who may do what. Nothing is granted to PUBLIC.
 
 REVOKE ALL ON SCHEMA audit FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA audit FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
+
+-- ALTER DEFAULT PRIVILEGES may have granted more, to anyone.
+DO $access$
+DECLARE
+    privilege record;
+BEGIN
+    PERFORM audit.revoke_all(c.oid) FROM pg_catalog.pg_class c
+    WHERE c.relnamespace = 'audit'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p', 'v', 'S');
+    FOR privilege IN
+        SELECT DISTINCT p.oid::pg_catalog.regprocedure AS function, pg_catalog.pg_get_userbyid(a.grantee) AS grantee
+        FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+        WHERE p.pronamespace = 'audit'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %I', privilege.function, privilege.grantee);
+    END LOOP;
+    FOR privilege IN
+        SELECT DISTINCT pg_catalog.pg_get_userbyid(a.grantee) AS grantee
+        FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+        WHERE n.nspname = 'audit' AND a.grantee NOT IN (0, n.nspowner)
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA audit FROM %I', privilege.grantee);
+    END LOOP;
+END
+$access$;
 
 GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_sidecar;
 

@@ -1,11 +1,34 @@
 -- One partition per month of expiry. They are ordinary tables, not members of the extension, so pg_dump carries them.
 
-CREATE FUNCTION audit.create_partition(expiry_month date) RETURNS regclass
+CREATE FUNCTION audit.revoke_all(relation regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    first_day date := date_trunc('month', expiry_month);
+    grantee text;
+BEGIN
+    FOR grantee IN
+        SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+        FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.oid = relation AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', relation, grantee);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit.revoke_all(regclass) IS
+    'Takes from everyone but the owner what ALTER DEFAULT PRIVILEGES has granted on a table, view or sequence';
+
+CREATE FUNCTION audit.create_partition(expiry_month date) RETURNS regclass
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+    SET default_tablespace = ''
+    SET default_table_access_method = 'heap'
+AS $$
+DECLARE
+    first_day date := date_trunc('month', expiry_month::timestamp);
     name text := 'event_' || to_char(first_day, 'YYYY_MM');
     partition regclass;
 BEGIN
@@ -17,6 +40,7 @@ BEGIN
     END IF;
 
     EXECUTE format('CREATE TABLE audit.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    PERFORM audit.revoke_all(to_regclass('audit.' || name));
     EXECUTE format('ALTER TABLE audit.%I ADD PRIMARY KEY (id)', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, action, occurred_at, id)', name || '_action', name);
@@ -38,6 +62,7 @@ BEGIN
     -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
     IF to_regclass('audit.event_keeper') IS NULL THEN
         CREATE VIEW audit.event_keeper AS SELECT id FROM audit.event;
+        PERFORM audit.revoke_all('audit.event_keeper');
         COMMENT ON VIEW audit.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it';
     END IF;
     RETURN to_regclass('audit.' || name);
@@ -50,6 +75,8 @@ CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3)
     RETURNS TABLE (task text, object text, amount bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
     today date := (now() AT TIME ZONE 'UTC')::date;

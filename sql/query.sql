@@ -1,5 +1,6 @@
 -- Reading. Every function here works on a hot standby and in a READ ONLY transaction. The statement is built per call, so
 -- that the planner sees the filters that are there, with their values, and opens only the partitions that can hold the answer.
+-- Values become literals on the way: hence time zone and date style are pinned.
 
 CREATE TYPE audit.event_result AS (
     id bigint,
@@ -30,6 +31,8 @@ CREATE FUNCTION audit.event_filter(
 ) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -125,6 +128,8 @@ CREATE FUNCTION audit.events(
 ) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
     clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
@@ -164,6 +169,8 @@ COMMENT ON FUNCTION audit.parse_cursor(text) IS 'The place in the log that a cur
 CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 BEGIN
     RETURN QUERY EXECUTE format('SELECT %s FROM audit.event e WHERE e.id = $1 AND e.expires_on >= %L',
@@ -187,6 +194,8 @@ CREATE FUNCTION audit.activity(
 ) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
     clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
@@ -226,6 +235,8 @@ CREATE FUNCTION audit.export(
 ) RETURNS refcursor
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
     SET cursor_tuple_fraction = 1
 AS $$
 DECLARE
