@@ -54,7 +54,7 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 lint: prefix ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
-	$(PRIVATE_PGRX) $(CARGO) clippy --package audit_log $(FEATURES) -- -D warnings
+	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 
 test: extension ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar

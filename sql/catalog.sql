@@ -47,7 +47,7 @@ BEGIN
     END IF;
     IF category IS NULL OR category = 'audit'
        OR NOT EXISTS (SELECT FROM audit.category c WHERE c.category = register_action.category) THEN
-        RAISE EXCEPTION 'an action cannot be registered in category "%"', coalesce(category, 'NULL')
+        RAISE EXCEPTION 'an action cannot be registered in category "%"', coalesce(left(category, 100), 'NULL')
             USING ERRCODE = 'ZA003', HINT = 'Categories are auth, admin, rule, writeback, feedback and other.';
     END IF;
     IF EXISTS (SELECT FROM audit.action a WHERE a.action = register_action.action AND a.built_in) THEN

@@ -50,11 +50,11 @@ BEGIN
             USING ERRCODE = 'ZA009', HINT = 'since must be before until; until itself is not included.';
     END IF;
     IF outcome NOT IN ('success', 'failure', 'denied') THEN
-        RAISE EXCEPTION 'outcome "%" does not exist', outcome
+        RAISE EXCEPTION 'outcome "%" does not exist', left(outcome, 100)
             USING ERRCODE = 'ZA003', HINT = 'Outcomes are success, failure and denied.';
     END IF;
     IF category IS NOT NULL AND NOT EXISTS (SELECT FROM audit.category c WHERE c.category = event_filter.category) THEN
-        RAISE EXCEPTION 'category "%" does not exist', category
+        RAISE EXCEPTION 'category "%" does not exist', left(category, 100)
             USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
     END IF;
 
@@ -206,7 +206,7 @@ BEGIN
             USING ERRCODE = 'ZA003';
     END IF;
     IF group_by NOT IN ('action', 'actor', 'category', 'outcome') THEN
-        RAISE EXCEPTION 'group_by is "%", it must be action, actor, category or outcome', group_by
+        RAISE EXCEPTION 'group_by is "%", it must be action, actor, category or outcome', left(group_by, 100)
             USING ERRCODE = 'ZA003';
     END IF;
     RETURN QUERY EXECUTE format(

@@ -123,7 +123,7 @@ fn input(element: Value<'_>, kind: Kind) -> Result<Input<'_>, Error> {
             "idempotency_key" => input.idempotency_key = Some(text(key, value)?),
             OCCURRED_AT if kind == Kind::Import => {
                 let text = text(key, value)?.value();
-                input.occurred_at = Some((timestamp(text), text));
+                input.occurred_at = Some((timestamp(text)?, text));
             }
             _ => return Err(unknown_key(key)),
         }
@@ -162,8 +162,14 @@ fn text<'a>(key: &str, value: Value<'a>) -> Result<Text<'a>, Error> {
     }
 }
 
-/// Reads a timestamptz in any of PostgreSQL's forms; raises 22007 or 22008 where it is none.
-fn timestamp(text: &str) -> i64 {
+/// Reads an RFC 3339 time with PostgreSQL's own arithmetic. Its other forms are refused: what they mean depends on
+/// settings of the session, or on the day.
+fn timestamp(text: &str) -> Result<i64, Error> {
+    if !has_form_of_rfc3339(text) {
+        let shown: String = text.chars().take(100).collect();
+        let problem = format!("has \"occurred_at\" \"{shown}\", which is not of the form 2026-03-01T08:00:00Z");
+        return Err(Error::InvalidElement { problem });
+    }
     let text = std::ffi::CString::new(text).expect("jsonb has no NUL");
     // SAFETY: timestamptz_in takes a C string, a type oid that it does not use, and a type modifier; -1 is none.
     let datum = unsafe {
@@ -172,7 +178,26 @@ fn timestamp(text: &str) -> i64 {
             &[Some(Datum::from(text.as_ptr())), Some(Datum::from(pg_sys::InvalidOid)), Some(Datum::from(-1i32))],
         )
     };
-    datum.expect("an input function of a non-null string").value() as i64
+    Ok(datum.expect("an input function of a non-null string").value() as i64)
+}
+
+fn has_form_of_rfc3339(text: &str) -> bool {
+    let matches = |part: &[u8], form: &[u8]| {
+        part.len() == form.len()
+            && part.iter().zip(form).all(|(byte, sign)| match sign {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't' | b' '),
+                b'+' => matches!(byte, b'+' | b'-'),
+                sign => byte == sign,
+            })
+    };
+    let Some((moment, rest)) = text.as_bytes().split_at_checked(19) else { return false };
+    let fraction =
+        rest.strip_prefix(b".").map_or(0, |digits| 1 + digits.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let zone = &rest[fraction..];
+    matches(moment, b"0000-00-00T00:00:00")
+        && fraction != 1
+        && (matches!(zone, b"Z" | b"z") || matches(zone, b"+00:00"))
 }
 
 /// The event that tells of an import.

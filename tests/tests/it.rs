@@ -23,5 +23,6 @@ mod it {
     mod read_only;
     mod real_input;
     mod rest_bad_input;
+    mod session_settings;
     mod support;
 }

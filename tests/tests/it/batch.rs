@@ -64,11 +64,11 @@ async fn one_bad_element_refuses_all_and_is_named() {
         (json!({"action": "x", "workspace": "acme", "targets": "t"}), "ZA007"),
         (json!({"action": "x", "workspace": "acme", "targets": [1]}), "ZA007"),
         (json!({"action": "x", "workspace": "acme", "details": "text"}), "ZA007"),
-        (json!({"action": "x", "workspace": "acme", "details": []}), "ZA007"),
+        (json!({"action": "x", "workspace": "acme", "details": []}), "ZA005"),
         (json!({"action": "x"}), "ZA002"),
         (json!({"action": "", "workspace": "acme"}), "ZA003"),
         (json!({"action": "x", "workspace": "acme", "outcome": "maybe"}), "ZA003"),
-        (json!({"action": "x", "workspace": "acme", "ip": "1.2.3"}), "22P02"),
+        (json!({"action": "x", "workspace": "acme", "ip": "1.2.3"}), "ZA003"),
         (json!({"action": "rule_fired", "workspace": "acme"}), "ZA005"),
         (json!({"action": "x", "workspace": "acme", "details": {"pad": "x".repeat(11_000)}}), "ZA006"),
     ];

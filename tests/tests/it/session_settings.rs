@@ -1,0 +1,68 @@
+//! What a caller or an owner has set elsewhere changes nothing here.
+
+use audit_tests::database::Database;
+use audit_tests::query::{one, refused, run};
+
+#[tokio::test]
+async fn time_zone_and_date_style_do_not_move_partitions_or_answers() {
+    for settings in [
+        "SET timezone = 'XYZ+12'; SET datestyle = 'SQL, DMY'",
+        "SET timezone = 'Asia/Kolkata'; SET datestyle = 'Postgres, YMD'",
+        "SET timezone = 'Pacific/Kiritimati'; SET datestyle = 'German'",
+    ] {
+        let db = Database::new();
+        let client = db.connect().await;
+        run(&client, settings).await;
+        run(&client, "SET audit.workspace = 'acme'").await;
+        let id: i64 = one(&client, "SELECT audit.append('x')", &[]).await;
+        for query in [
+            "SELECT id FROM audit.events()",
+            "SELECT id FROM audit.events(until => now() + interval '1 hour')",
+            "SELECT id FROM audit.event(1)",
+        ] {
+            assert_eq!(one::<i64>(&client, query, &[]).await, id, "{settings}: {query}");
+        }
+        let next = "SELECT count(*) FROM audit.events(cursor => (SELECT cursor FROM audit.events()))";
+        assert_eq!(one::<i64>(&client, next, &[]).await, 0, "{settings}");
+        let counted = "SELECT sum(event_count)::bigint FROM audit.activity()";
+        assert_eq!(one::<i64>(&client, counted, &[]).await, 1, "{settings}");
+        let misnamed = "SELECT count(*) FROM audit.event WHERE tableoid <> ('audit.event_' || to_char(expires_on, 'YYYY_MM'))::regclass";
+        assert_eq!(one::<i64>(&client, misnamed, &[]).await, 0, "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_made_where_the_log_is() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(&client, "SET default_tablespace = 'pg_global'").await;
+    run(&client, "SELECT audit.append('x', 'acme')").await;
+    let elsewhere = "SELECT count(*) FROM pg_class WHERE relnamespace = 'audit'::regnamespace AND reltablespace <> 0";
+    assert_eq!(one::<i64>(&client, elsewhere, &[]).await, 0);
+}
+
+#[tokio::test]
+async fn default_privileges_open_nothing() {
+    let db = Database::empty();
+    let owner = db.connect().await;
+    let role = db.role(&[]);
+    run(
+        &owner,
+        &format!(
+            "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO {role}; \
+             ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {role}; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC"
+        ),
+    )
+    .await;
+    run(&owner, "CREATE EXTENSION audit_log; SELECT audit.append('x', 'acme')").await;
+    let open = format!(
+        "SELECT coalesce(string_agg(what, ', '), '') FROM ( \
+             SELECT relname::text AS what FROM pg_class, aclexplode(relacl) a WHERE relnamespace = 'audit'::regnamespace \
+                    AND a.grantee IN (0, '{role}'::regrole) \
+             UNION ALL SELECT proname FROM pg_proc, aclexplode(proacl) a WHERE pronamespace = 'audit'::regnamespace \
+                    AND a.grantee IN (0, '{role}'::regrole)) all_of_them"
+    );
+    assert_eq!(one::<String>(&owner, &open, &[]).await, "");
+    run(&owner, &format!("SET ROLE {role}")).await;
+    refused(&owner, "SELECT audit.append('x', 'acme')", "42501").await;
+}
