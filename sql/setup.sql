@@ -16,6 +16,13 @@ BEGIN
             USING ERRCODE = 'invalid_schema_definition',
                   HINT = 'ALTER SCHEMA audit OWNER TO a superuser, or drop the schema, then create the extension again.';
     END IF;
+
+    -- A stranger's function beside ours, with the same name, would be taken for ours.
+    IF EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'audit'::pg_catalog.regnamespace) THEN
+        RAISE EXCEPTION 'schema "audit" holds functions already'
+            USING ERRCODE = 'invalid_schema_definition',
+                  HINT = 'See what they are (\df audit.*), drop them, then create the extension again.';
+    END IF;
 END
 $setup$;
 

@@ -21,21 +21,29 @@ fn append(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let context = Context::current();
     let event = Event::prepare(input(arguments), &context)?;
     let mut inserter = Inserter::new();
-    let id = store(&event, &mut inserter)?;
+    let stored = store(&event, &mut inserter)?;
     inserter.finish();
-    Ok(Some(Datum::from(id)))
+    Ok(Some(Datum::from(stored.id)))
 }
 
-/// Stores an event, unless its idempotency key stands for one already, and returns its id or that one's.
-pub fn store(event: &Event, inserter: &mut Inserter) -> Result<i64, Error> {
+/// What became of an event.
+pub struct Stored {
+    /// Its id, or that of the event that its idempotency key stands for.
+    pub id: i64,
+    /// Whether it was stored.
+    pub is_new: bool,
+}
+
+/// Stores an event, unless its idempotency key stands for one already.
+pub fn store(event: &Event, inserter: &mut Inserter) -> Result<Stored, Error> {
     let id = next_id()?;
     if let Some((workspace, key)) = &event.idempotency
         && let Claim::Stands(first) = idempotency::claim(workspace, key, id)?
     {
-        return Ok(first);
+        return Ok(Stored { id: first, is_new: false });
     }
     inserter.insert(event, id)?;
-    Ok(id)
+    Ok(Stored { id, is_new: true })
 }
 
 fn input(arguments: &Arguments) -> Input<'_> {

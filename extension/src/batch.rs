@@ -20,12 +20,12 @@ sql_function!(audit_import_batch, pg_finfo_audit_import_batch, import_batch);
 
 /// `audit.append_batch(jsonb)`: the ids, in the order of the elements.
 fn append_batch(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    arguments.datum(0).map(|events| store_all(events, Kind::Append)).transpose()
+    store_all(arguments, Kind::Append).map(Some)
 }
 
 /// `audit.import_batch(jsonb)`: the same for events that carry `occurred_at`; one more event tells of the import.
 fn import_batch(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    arguments.datum(0).map(|events| store_all(events, Kind::Import)).transpose()
+    store_all(arguments, Kind::Import).map(Some)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,7 +34,10 @@ enum Kind {
     Import,
 }
 
-fn store_all(events: Datum, kind: Kind) -> Result<Datum, Error> {
+fn store_all(arguments: &Arguments, kind: Kind) -> Result<Datum, Error> {
+    let Some(events) = arguments.datum(0) else {
+        return Err(Error::InvalidElement { problem: "the events are NULL".into() });
+    };
     // SAFETY: the SQL declaration gives the argument's type.
     let (bytes, _) = unsafe { values::jsonb_bytes(events) };
     let batch = Container::new(bytes);
@@ -45,19 +48,22 @@ fn store_all(events: Datum, kind: Kind) -> Result<Datum, Error> {
     let context = Context::current();
     let mut inserter = Inserter::new();
     let mut ids = Vec::with_capacity(batch.len());
+    let mut new_ids = Vec::new();
     let mut scratch = PgMemoryContexts::new("audit_log element");
     for (index, element) in batch.elements().enumerate() {
         // SAFETY: what is allocated for one element is not used for the next; what the inserter keeps open is in the
         // context of the call.
-        let id = unsafe {
+        let stored = unsafe {
             scratch.switch_to(|_| prepare(element, kind, &context).and_then(|event| store(&event, &mut inserter)))
         };
-        ids.push(id.map_err(|error| error.in_element(index))?);
+        let stored = stored.map_err(|error| error.in_element(index))?;
+        ids.push(stored.id);
+        new_ids.extend(stored.is_new.then_some(stored.id));
         // SAFETY: as above.
         unsafe { scratch.reset() };
     }
-    if kind == Kind::Import && !ids.is_empty() {
-        store(&import_event(&ids, &context)?, &mut inserter)?;
+    if kind == Kind::Import && !new_ids.is_empty() {
+        store(&import_event(&new_ids, &context)?, &mut inserter)?;
     }
     inserter.finish();
     Ok(bigint_array(&ids))
