@@ -11,6 +11,7 @@ use deadpool_postgres::Client;
 
 use crate::error::{ApiError, Code};
 use crate::filters::Filters;
+use crate::lease::Lease;
 use crate::time::Time;
 
 mod archive;
@@ -18,7 +19,6 @@ pub mod audited;
 pub mod definition;
 mod definitions;
 mod entry;
-mod lease;
 mod lines;
 mod manifest;
 pub mod name;
@@ -26,7 +26,6 @@ mod readme;
 mod source;
 mod spool;
 mod summary;
-mod table;
 mod writer;
 
 pub use definition::Definition;
@@ -127,7 +126,7 @@ pub async fn write<W>(
 where
     W: Write + Send + 'static,
 {
-    let mut lease = lease::Lease::new(client);
+    let mut lease = Lease::new(client);
     let report = source::run(lease.client(), request, out, opened, progress).await?;
     lease.give_back();
     Ok(report)

@@ -1,6 +1,7 @@
 //! The thread that compresses events.csv into a temporary file, while events.json goes to the output.
 
 use std::fs::File;
+use std::io::Write;
 
 use tokio::sync::mpsc;
 use zip::ZipWriter;
@@ -8,8 +9,8 @@ use zip::ZipWriter;
 use super::entry::{Entry, PackFile, options};
 use super::source::{Message, each};
 use super::summary::Summary;
-use super::table::Table;
 use super::{Error, Request};
+use crate::event_csv;
 use crate::time::Time;
 
 /// What the thread leaves.
@@ -38,22 +39,33 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
     let mut zip = ZipWriter::new(tempfile::tempfile().map_err(failed)?);
     zip.start_file(NAME, options(snapshot, true)).map_err(|error| failed(error.into()))?;
     let mut entry = Entry::new(&mut zip);
-    let mut table = Table::new(&mut entry).map_err(failed)?;
+    let mut out = BYTE_ORDER_MARK.to_vec();
+    event_csv::write_header(&mut out);
     let complete = each(&mut rows, |batch| {
         for row in batch.events(request) {
             let row = row?;
             summary.add(&row);
-            table.add(&row).map_err(failed)?;
+            event_csv::write_row(&row, &mut out)?;
+            if out.len() >= BLOCK {
+                entry.write_all(&out).map_err(failed)?;
+                out.clear();
+            }
         }
         Ok(())
     })?;
     if !complete {
         return Err(Error::Thread);
     }
-    table.finish().map_err(failed)?;
+    entry.write_all(&out).map_err(failed)?;
     let file = entry.into_file(NAME);
     let zip = zip.finish().map_err(|error| failed(error.into()))?;
     Ok(Spooled { table: Spool { zip, file }, summary })
 }
 
 const NAME: &str = "events.csv";
+
+/// Without it Excel takes the file for the code page of the machine.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Bytes that are gathered before they are compressed.
+const BLOCK: usize = 64 << 10;

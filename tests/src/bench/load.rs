@@ -1,6 +1,7 @@
 //! Databases of many events, kept from run to run.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -46,15 +47,18 @@ fn load(server: &Server, name: &str, events: u64, key: &str) -> Result<()> {
             .replace("{first}", &(part * events / parts + 1).to_string())
             .replace("{last}", &((part + 1) * events / parts).to_string())
             .replace("{total}", &events.to_string());
-        move || server.sql(name, &format!("SET synchronous_commit = off; {statement}"))
+        move || server.sql(name, &format!("SET synchronous_commit = off; {statement}")).map(drop)
     }))?;
     eprintln!("  rows after {:.0} s", started.elapsed().as_secs_f64());
-    let lines: Vec<&str> = indexes.lines().collect();
-    let parts = parts as usize;
-    in_parallel((0..parts).map(|part| {
-        let statements: Vec<&str> =
-            lines.iter().skip(part).step_by(parts).filter_map(|line| Some(line.split_once('|')?.1)).collect();
-        move || server.sql(name, &statements.join(";\n"))
+    let definitions: Vec<&str> = indexes.lines().filter_map(|line| Some(line.split_once('|')?.1)).collect();
+    let next = AtomicUsize::new(0);
+    in_parallel((0..parts).map(|_| {
+        || {
+            while let Some(definition) = definitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                server.sql(name, definition)?;
+            }
+            Ok(())
+        }
     }))?;
     server.sql(name, "VACUUM ANALYZE audit.event")?;
     eprintln!("  indexes and statistics after {:.0} s", started.elapsed().as_secs_f64());
@@ -83,11 +87,11 @@ fn key(server: &Server) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-fn in_parallel<F: FnOnce() -> Result<String> + Send>(tasks: impl Iterator<Item = F>) -> Result<()> {
+fn in_parallel<F: FnOnce() -> Result<()> + Send>(tasks: impl Iterator<Item = F>) -> Result<()> {
     thread::scope(|scope| {
         let running: Vec<_> = tasks.map(|task| scope.spawn(task)).collect();
         running.into_iter().try_for_each(|task| match task.join() {
-            Ok(result) => result.map(drop),
+            Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })

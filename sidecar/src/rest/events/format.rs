@@ -1,10 +1,9 @@
-//! The forms of an event: an object of JSON, a row of CSV. The text of its details is handed on as it is.
+//! The form of an event in JSON. The text of its details is handed on as it is.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::csv_safe::{defuse, write_row};
 use crate::error::ApiError;
 use crate::event::EventRow;
 use crate::time::Time;
@@ -58,27 +57,6 @@ pub struct Source<'a> {
     client_addr: Option<&'a str>,
 }
 
-/// The columns of the CSV form.
-pub(super) const COLUMNS: [&str; 17] = [
-    "id",
-    "workspace",
-    "occurred_at",
-    "recorded_at",
-    "category",
-    "action",
-    "outcome",
-    "actor",
-    "targets",
-    "ip",
-    "user_agent",
-    "session_id",
-    "request_id",
-    "database_user",
-    "application_name",
-    "client_addr",
-    "details",
-];
-
 /// Appends the event as a JSON object.
 pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let object = Event {
@@ -103,31 +81,4 @@ pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), 
         details: serde_json::from_str(event.details).map_err(ApiError::internal)?,
     };
     serde_json::to_writer(out, &object).map_err(ApiError::internal)
-}
-
-/// Appends the event as a row of CSV; targets stand as a JSON array in one cell.
-pub(super) fn write_csv(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
-    let targets = serde_json::to_string(&event.targets).map_err(ApiError::internal)?;
-    let cells = [
-        event.workspace,
-        &event.occurred_at.to_string(),
-        &event.recorded_at.to_string(),
-        event.category,
-        event.action,
-        event.outcome,
-        event.actor.unwrap_or_default(),
-        &targets,
-        event.ip.as_deref().unwrap_or_default(),
-        event.user_agent.unwrap_or_default(),
-        event.session_id.unwrap_or_default(),
-        event.request_id.unwrap_or_default(),
-        event.database_user,
-        event.application_name.unwrap_or_default(),
-        event.client_addr.as_deref().unwrap_or_default(),
-        event.details,
-    ];
-    let id = event.id.to_string();
-    let cells = cells.map(defuse);
-    write_row(std::iter::once(&*id).chain(cells.iter().map(|cell| &**cell)), out);
-    Ok(())
 }

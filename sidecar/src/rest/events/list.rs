@@ -5,10 +5,10 @@ use std::pin::pin;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
 use utoipa::ToSchema;
 
@@ -18,6 +18,7 @@ use crate::context::RequestContext;
 use crate::error::{ApiError, Code};
 use crate::event::EventRow;
 use crate::filters::Filters;
+use crate::lease::Lease;
 use crate::rest::accept::Format;
 use crate::rest::events::format::{Event, write_json};
 use crate::rest::events::stream;
@@ -101,7 +102,7 @@ pub(super) async fn events(
         .database
         .read(|client| {
             let filters = &filters;
-            async move { read_page(&client, filters, cursor, max_rows).await }
+            async move { read_page(client, filters, cursor, max_rows).await }
         })
         .await?;
     let mut details = json!({ "format": format.name(), "filters": filters.to_json(), "count": page.count });
@@ -128,13 +129,15 @@ struct Written {
 }
 
 async fn read_page(
-    client: &deadpool_postgres::Client,
+    client: Client,
     filters: &Filters,
     cursor: Option<&str>,
     max_rows: i32,
 ) -> Result<Written, ApiError> {
     // One more than asked for tells whether anything follows.
     let asked = (max_rows + 1).min(MAX_ROWS);
+    let mut lease = Lease::new(client);
+    let client = lease.client();
     let statement = client.prepare_cached(EVENTS).await?;
     let parameters: [&(dyn ToSql + Sync); 11] = [
         &filters.workspace,
@@ -154,6 +157,7 @@ async fn read_page(
     let mut count = 0;
     let mut last = None;
     let mut more = false;
+    let mut cut = false;
     while let Some(row) = rows.try_next().await? {
         let event = EventRow::from_row(&row)?;
         if count == max_rows {
@@ -162,8 +166,7 @@ async fn read_page(
         }
         if count > 0 && body.len() + event.details.len() > MAX_BYTES {
             more = true;
-            // What else the server has found would only be thrown away.
-            let _ = client.cancel_token().cancel_query(NoTls).await;
+            cut = true;
             break;
         }
         if count > 0 {
@@ -172,6 +175,10 @@ async fn read_page(
         write_json(&event, &mut body)?;
         count += 1;
         last = Some(event.cursor.to_owned());
+    }
+    // What else the server has found would only be thrown away: there, the connection is ended with the lease.
+    if !cut {
+        lease.give_back();
     }
     // Where one more than asked for was not possible, something may follow.
     let next = last.filter(|_| more || (asked == max_rows && count == max_rows));

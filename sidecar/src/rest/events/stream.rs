@@ -8,18 +8,18 @@ use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio_postgres::NoTls;
 
 use crate::audit_trail::{self, Entry};
 use crate::auth::Principal;
 use crate::context::RequestContext;
-use crate::csv_safe::write_row;
 use crate::error::ApiError;
 use crate::event::EventRow;
+use crate::event_csv;
 use crate::export::{Export, Running, Selection};
 use crate::filters::Filters;
+use crate::lease::Lease;
 use crate::rest::accept::Format;
-use crate::rest::events::format::{COLUMNS, write_csv, write_json};
+use crate::rest::events::format::write_json;
 use crate::rest::stream::{self, ChunkSender};
 use crate::state::AppState;
 
@@ -65,23 +65,25 @@ enum Error {
 
 async fn run(
     trail: Trail,
-    mut client: Client,
+    client: Client,
     selection: Selection,
     sender: ChunkSender,
     running: Running,
     opened: oneshot::Sender<Result<(), ApiError>>,
 ) {
-    let cancel = client.cancel_token();
+    let mut lease = Lease::new(client);
     let mut progress = Progress::default();
     let result = tokio::select! {
-        result = export(&trail, &mut client, &selection, &sender, opened, &mut progress) => result,
+        result = export(&trail, lease.client(), &selection, &sender, opened, &mut progress) => result,
         // Otherwise a query that yields nothing for minutes would go on for nobody.
-        () = sender.gone() => {
-            let _ = cancel.cancel_query(NoTls).await;
-            Err(stream::Error::Gone.into())
-        }
+        () = sender.gone() => Err(stream::Error::Gone.into()),
     };
-    drop(client);
+    // What another failure has left under way is ended with the lease, too.
+    if result.is_ok() {
+        lease.give_back();
+    } else {
+        drop(lease);
+    }
     trail.state.metrics.events_returned.with_label_values(&[trail.format.name()]).inc_by(progress.count);
     if progress.recorded {
         trail.record_end(&selection.filters, progress.count, result.as_ref().err()).await;
@@ -130,7 +132,7 @@ async fn export(
 
     let mut out = Vec::new();
     if trail.format == Format::Csv {
-        write_row(COLUMNS, &mut out);
+        event_csv::write_header(&mut out);
     }
     loop {
         let mut rows = pin!(export.fetch().await?);
@@ -138,7 +140,7 @@ async fn export(
         while let Some(row) = rows.try_next().await? {
             let event = EventRow::from_row(&row)?;
             if trail.format == Format::Csv {
-                write_csv(&event, &mut out)?;
+                event_csv::write_row(&event, &mut out)?;
             } else {
                 write_json(&event, &mut out)?;
                 out.push(b'\n');

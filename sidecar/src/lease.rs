@@ -1,11 +1,11 @@
-//! The connection that a pack is read through.
+//! A connection whose query may be left before its end.
 
 use deadpool_postgres::{Client, Object};
 use tokio_postgres::NoTls;
 
 /// A connection that goes back to its pool only when it is given back. Dropped before that, what it runs is cancelled and
-/// it is closed: nobody waits for a query whose rows nobody wants, or gets a connection with one under way.
-pub(super) struct Lease {
+/// it is closed: nobody waits for a query whose rows nobody wants, and nobody gets a connection that a late cancellation hits.
+pub struct Lease {
     client: Option<Client>,
 }
 
@@ -37,7 +37,7 @@ impl Drop for Lease {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = cancel.cancel_query(NoTls).await {
-                    tracing::debug!(%error, "the query of an abandoned pack could not be cancelled");
+                    tracing::debug!(%error, "an abandoned query could not be cancelled");
                 }
                 drop(client);
             });
