@@ -39,6 +39,7 @@ GRANT EXECUTE ON FUNCTION
 -- audit_reader: queries and exports of all workspaces.
 GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace TO audit_reader;
 GRANT EXECUTE ON FUNCTION
+    audit.target_keys(text, text[]),
     audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
     audit.event_columns(),
     audit.parse_cursor(text),

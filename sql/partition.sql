@@ -50,7 +50,8 @@ BEGIN
                    'WHERE category IN (''auth'', ''admin'', ''feedback'', ''audit'')', name || '_category', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, outcome, occurred_at, id) '
                    'WHERE outcome <> ''success''', name || '_outcome', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (targets, details jsonb_path_ops)', name || '_content', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (audit.target_keys(workspace, targets), details jsonb_path_ops)',
+                   name || '_content', name);
     EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
     EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_change', name);

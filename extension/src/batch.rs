@@ -66,7 +66,7 @@ fn store_all(arguments: &Arguments, kind: Kind) -> Result<Datum, Error> {
         store(&import_event(&new_ids, &context)?, &mut inserter)?;
     }
     inserter.finish();
-    Ok(bigint_array(&ids))
+    Ok(values::bigint_array(&ids))
 }
 
 fn prepare(element: Value<'_>, kind: Kind, context: &Context) -> Result<Event, Error> {
@@ -227,19 +227,4 @@ fn import_event(ids: &[i64], context: &Context) -> Result<Event, Error> {
         ..Input::default()
     };
     Event::prepare(input, context)
-}
-
-fn bigint_array(ids: &[i64]) -> Datum {
-    let mut datums: Vec<Datum> = ids.iter().map(|&id| Datum::from(id)).collect();
-    // SAFETY: 8, true and 'd' are the length, by-value flag and alignment of bigint.
-    unsafe {
-        Datum::from(pg_sys::construct_array(
-            datums.as_mut_ptr(),
-            datums.len() as i32,
-            pg_sys::INT8OID,
-            8,
-            true,
-            b'd' as std::ffi::c_char,
-        ))
-    }
 }

@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 
 use crate::error::Error;
 use crate::lookup::lookup;
+use crate::prepared;
 use crate::schema::Schema;
 
 /// Entries per cache; one that is full is emptied.
@@ -153,6 +154,7 @@ thread_local! {
 /// Runs inside PostgreSQL's processing of messages: it may only note that something has changed.
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    prepared::relation_changed(relation);
     let concerns_us = relation == pg_sys::InvalidOid
         || CACHE.with(|cache| match cache.try_borrow() {
             Ok(cache) => {

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 
-use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::OwnedPreparedStatement;
@@ -11,13 +10,12 @@ use crate::error::Error;
 use crate::event::{COLUMN_NAMES, COLUMNS, Event};
 use crate::owner::as_owner;
 use crate::partition;
+use crate::prepared::{self, Prepared};
 use crate::settings;
 
 /// Inserts any number of events within one call. Partitions stay open until [`Inserter::finish`]; an ERROR before
 /// that leaves them to the end of the transaction, which closes what is open.
 pub struct Inserter {
-    context: pg_sys::MemoryContext,
-    executor: *mut pg_sys::EState,
     partitions: Vec<Partition>,
     direct: bool,
 }
@@ -25,18 +23,14 @@ pub struct Inserter {
 struct Partition {
     month: i32,
     relation: pg_sys::Relation,
-    result: *mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    /// Whether only an ordinary INSERT does all that this partition asks for.
-    plain: bool,
+    /// None where only an ordinary INSERT does all that this partition asks for.
+    prepared: Option<Prepared>,
 }
 
 impl Inserter {
-    /// An inserter in the current memory context.
+    /// An inserter with nothing open.
     pub fn new() -> Inserter {
-        // SAFETY: allocates an executor state, freed by finish().
-        let (context, executor) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CreateExecutorState()) };
-        Inserter { context, executor, partitions: Vec::new(), direct: settings::direct_insert() }
+        Inserter { partitions: Vec::new(), direct: settings::direct_insert() }
     }
 
     /// Inserts one event.
@@ -45,80 +39,82 @@ impl Inserter {
         let index = match self.partitions.iter().position(|open| open.month == event.month) {
             Some(index) => index,
             None => {
-                // SAFETY: the context is that of the call, which outlives the inserter.
-                let opened = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| Partition::open(event.month)) };
-                self.partitions.push(opened?);
+                self.partitions.push(Partition::open(event.month, self.direct)?);
                 self.partitions.len() - 1
             }
         };
-        let partition = &self.partitions[index];
-        if self.direct && !partition.plain {
-            // SAFETY: the partition is open for insertion and has the columns of audit.event.
-            unsafe { partition.insert(self.executor, &values) };
-            Ok(())
-        } else {
-            insert_by_statement(&values)
+        match &self.partitions[index].prepared {
+            Some(prepared) => {
+                // SAFETY: taken for this partition, which is open for insertion and has the columns of audit.event.
+                unsafe { insert_directly(prepared, self.partitions[index].relation, &values) };
+                Ok(())
+            }
+            None => insert_by_statement(&values),
         }
     }
 
-    /// Closes what is open; the locks stay until the transaction ends.
-    pub fn finish(self) {
-        // SAFETY: everything here was opened by open() and is used no more.
-        unsafe {
-            for partition in &self.partitions {
-                pg_sys::ExecDropSingleTupleTableSlot(partition.slot);
-                pg_sys::ExecCloseIndices(partition.result);
+    /// Closes what is open; the locks on partitions stay until the transaction ends.
+    pub fn finish(mut self) {
+        for partition in self.partitions.drain(..) {
+            // SAFETY: opened by Partition::open and used no more; all inserts have succeeded.
+            unsafe {
+                if let Some(prepared) = partition.prepared {
+                    prepared.put_back();
+                }
                 pg_sys::table_close(partition.relation, pg_sys::NoLock as pg_sys::LOCKMODE);
             }
-            pg_sys::FreeExecutorState(self.executor);
         }
     }
 }
 
+/// After an error.
+impl Drop for Inserter {
+    fn drop(&mut self) {
+        self.partitions.drain(..).filter_map(|partition| partition.prepared).for_each(Prepared::discard);
+    }
+}
+
 impl Partition {
-    fn open(month: i32) -> Result<Partition, Error> {
+    fn open(month: i32, direct: bool) -> Result<Partition, Error> {
         let (relation, has_our_columns) = partition::open(month)?;
-        // SAFETY: relation is open and locked; what is allocated here lives until the end of the call.
-        unsafe {
+        // SAFETY: relation is open and locked.
+        let prepared = unsafe {
             let triggers = (*relation).trigdesc;
             let has_insert_trigger = !triggers.is_null()
                 && ((*triggers).trig_insert_before_row
                     || (*triggers).trig_insert_after_row
                     || (*triggers).trig_insert_before_statement
                     || (*triggers).trig_insert_after_statement);
-            let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
-            (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
-            pg_sys::InitResultRelInfo(result, relation, 0, std::ptr::null_mut(), 0);
-            pg_sys::ExecOpenIndices(result, false);
-            let slot = pg_sys::MakeSingleTupleTableSlot((*relation).rd_att, &raw const pg_sys::TTSOpsVirtual);
-            Ok(Partition { month, relation, result, slot, plain: has_insert_trigger || !has_our_columns })
-        }
+            let plain = direct && has_our_columns && !has_insert_trigger;
+            plain.then(|| prepared::take(relation)).transpose()?
+        };
+        Ok(Partition { month, relation, prepared })
     }
+}
 
-    /// Forms the tuple, checks the table's constraints, stores it, and enters it in the indexes: what the executor does
-    /// for an INSERT of one row, less routing and the partition's own bound, since the partition was found by the month.
-    /// The function's EXECUTE privilege stands for INSERT on the table.
-    ///
-    /// # Safety
-    /// The partition has exactly the columns of `audit.event`, in that order, and no insert trigger.
-    unsafe fn insert(&self, executor: *mut pg_sys::EState, values: &[Option<pg_sys::Datum>; COLUMNS]) {
-        // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COLUMNS.
-        unsafe {
-            let slot = self.slot;
-            (*((*slot).tts_ops)).clear.expect("every slot type has it")(slot);
-            for (i, value) in values.iter().enumerate() {
-                *(*slot).tts_values.add(i) = value.unwrap_or(pg_sys::Datum::null());
-                *(*slot).tts_isnull.add(i) = value.is_none();
-            }
-            pg_sys::ExecStoreVirtualTuple(slot);
-            (*slot).tts_tableOid = (*self.relation).rd_id;
-            pg_sys::ExecConstraints(self.result, slot, executor);
-            pg_sys::simple_table_tuple_insert(self.relation, slot);
-            insert_index_tuples(self.result, slot, executor);
-            let scratch = (*executor).es_per_tuple_exprcontext;
-            if !scratch.is_null() {
-                pg_sys::MemoryContextReset((*scratch).ecxt_per_tuple_memory);
-            }
+/// Forms the tuple, checks the table's constraints, stores it, and enters it in the indexes: what the executor does
+/// for an INSERT of one row, less routing and the partition's own bound, since the partition was found by the month.
+/// The function's EXECUTE privilege stands for INSERT on the table.
+///
+/// # Safety
+/// `prepared` was taken for `relation`, which has exactly the columns of `audit.event`, in that order, and no insert trigger.
+unsafe fn insert_directly(prepared: &Prepared, relation: pg_sys::Relation, values: &[Option<pg_sys::Datum>; COLUMNS]) {
+    let Prepared { executor, result, slot, .. } = *prepared;
+    // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COLUMNS.
+    unsafe {
+        (*((*slot).tts_ops)).clear.expect("every slot type has it")(slot);
+        for (i, value) in values.iter().enumerate() {
+            *(*slot).tts_values.add(i) = value.unwrap_or(pg_sys::Datum::null());
+            *(*slot).tts_isnull.add(i) = value.is_none();
+        }
+        pg_sys::ExecStoreVirtualTuple(slot);
+        (*slot).tts_tableOid = (*relation).rd_id;
+        pg_sys::ExecConstraints(result, slot, executor);
+        pg_sys::simple_table_tuple_insert(relation, slot);
+        insert_index_tuples(result, slot, executor);
+        let scratch = (*executor).es_per_tuple_exprcontext;
+        if !scratch.is_null() {
+            pg_sys::MemoryContextReset((*scratch).ecxt_per_tuple_memory);
         }
     }
 }
@@ -129,7 +125,7 @@ unsafe fn insert_index_tuples(
     slot: *mut pg_sys::TupleTableSlot,
     executor: *mut pg_sys::EState,
 ) {
-    // SAFETY: passed on from Partition::insert; version 13 takes the relation from the executor state.
+    // SAFETY: passed on from insert_directly; version 13 takes the relation from the executor state.
     unsafe {
         (*executor).es_result_relation_info = result;
         pg_sys::ExecInsertIndexTuples(slot, executor, false, std::ptr::null_mut(), std::ptr::null_mut());
@@ -143,7 +139,7 @@ unsafe fn insert_index_tuples(
     executor: *mut pg_sys::EState,
 ) {
     let none = std::ptr::null_mut();
-    // SAFETY: passed on from Partition::insert.
+    // SAFETY: passed on from insert_directly.
     unsafe { pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut()) };
 }
 
@@ -154,7 +150,7 @@ unsafe fn insert_index_tuples(
     executor: *mut pg_sys::EState,
 ) {
     let none = std::ptr::null_mut();
-    // SAFETY: passed on from Partition::insert.
+    // SAFETY: passed on from insert_directly.
     unsafe { pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut(), false) };
 }
 

@@ -20,8 +20,10 @@ mod lookup;
 mod mask;
 mod owner;
 mod partition;
+mod prepared;
 mod schema;
 mod settings;
+mod target;
 mod values;
 
 use pgrx::prelude::*;
@@ -32,12 +34,13 @@ extension_sql_file!("../../sql/setup.sql", name = "setup", bootstrap);
 extension_sql_file!("../../sql/workspace.sql", name = "workspace", requires = ["setup"]);
 extension_sql_file!("../../sql/action.sql", name = "action", requires = ["workspace"]);
 extension_sql_file!("../../sql/event.sql", name = "event", requires = ["action"]);
+extension_sql_file!("../../sql/target.sql", name = "target", requires = ["setup"]);
 extension_sql_file!("../../sql/guard.sql", name = "guard", requires = ["event"]);
-extension_sql_file!("../../sql/partition.sql", name = "partition", requires = ["guard", "idempotency"]);
+extension_sql_file!("../../sql/partition.sql", name = "partition", requires = ["guard", "idempotency", "target"]);
 extension_sql_file!("../../sql/idempotency.sql", name = "idempotency", requires = ["event"]);
 extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);
-extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event"]);
+extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event", "target"]);
 extension_sql_file!("../../sql/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 

@@ -1,4 +1,4 @@
-//! Values in PostgreSQL's own representation: text, text[], inet, jsonb. Read in place, made in the current memory
+//! Values in PostgreSQL's own representation: text, text[], bigint[], inet, jsonb. Read in place, made in the current memory
 //! context, no more copies than needed.
 
 use std::net::IpAddr;
@@ -99,6 +99,22 @@ pub fn text_array(elements: &[Text<'_>]) -> Datum {
             -1,
             false,
             b'i' as std::ffi::c_char,
+        ))
+    }
+}
+
+/// Makes a datum of type bigint[] with one dimension.
+pub fn bigint_array(values: &[i64]) -> Datum {
+    let mut datums: Vec<Datum> = values.iter().map(|&value| Datum::from(value)).collect();
+    // SAFETY: 8, true and 'd' are the length, by-value flag and alignment of bigint.
+    unsafe {
+        Datum::from(pg_sys::construct_array(
+            datums.as_mut_ptr(),
+            datums.len() as i32,
+            pg_sys::INT8OID,
+            8,
+            true,
+            b'd' as std::ffi::c_char,
         ))
     }
 }
