@@ -40,6 +40,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.target_keys(text, text[]),
+    audit.has_target(bigint[], text, text[], text, text),
     audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
     audit.event_columns(),
     audit.parse_cursor(text),

@@ -6,3 +6,16 @@ CREATE FUNCTION audit.target_keys(workspace text, targets text[]) RETURNS bigint
     AS 'MODULE_PATHNAME', 'audit_target_keys';
 COMMENT ON FUNCTION audit.target_keys(text, text[]) IS
     'A number for each target, drawn from workspace and target, for the index; different ones may share a number';
+
+CREATE FUNCTION audit.has_target_support(internal) RETURNS internal
+    LANGUAGE c STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_has_target_support';
+COMMENT ON FUNCTION audit.has_target_support(internal) IS
+    'Tells the planner which index serves audit.has_target, and how many events it finds';
+
+CREATE FUNCTION audit.has_target(keys bigint[], workspace text, targets text[], in_workspace text, target text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    SUPPORT audit.has_target_support
+    AS 'MODULE_PATHNAME', 'audit_has_target';
+COMMENT ON FUNCTION audit.has_target(bigint[], text, text[], text, text) IS
+    'Whether target is among the targets: keys is audit.target_keys(workspace, targets), of which there is an index; beside it the query must say workspace = in_workspace';

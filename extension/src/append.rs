@@ -53,7 +53,9 @@ fn input(arguments: &Arguments) -> Input<'_> {
         actor: arguments.text(2),
         target: arguments.text(3),
         // SAFETY: declared as text[].
-        targets: arguments.datum(4).map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum) }),
+        targets: arguments
+            .datum(4)
+            .map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum).collect() }),
         details: arguments.datum(5).map(|datum| {
             // SAFETY: declared as jsonb.
             let (bytes, datum) = unsafe { values::jsonb_bytes(datum) };

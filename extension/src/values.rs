@@ -123,24 +123,27 @@ pub fn bigint_array(values: &[i64]) -> Datum {
 ///
 /// # Safety
 /// `datum` is a non-null text[] and stays in memory for `'a`.
-pub unsafe fn text_array_elements<'a>(datum: Datum) -> Vec<Option<Text<'a>>> {
-    let mut datums = std::ptr::null_mut();
-    let mut nulls = std::ptr::null_mut();
-    let mut count = 0;
-    // SAFETY: promised by the caller; deconstruct_array sets the three outputs to palloc'd arrays of `count` elements.
+pub unsafe fn text_array_elements<'a>(datum: Datum) -> impl Iterator<Item = Option<Text<'a>>> {
+    // SAFETY: promised by the caller. utils/array.h: the header, two numbers per dimension, then a bitmap of what is not
+    // NULL if there is an offset, then the elements, each aligned to four bytes.
     unsafe {
-        let array = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
-        pg_sys::deconstruct_array(
-            array.cast(),
-            pg_sys::TEXTOID,
-            -1,
-            false,
-            b'i' as std::ffi::c_char,
-            &mut datums,
-            &mut nulls,
-            &mut count,
-        );
-        (0..count as usize).map(|i| (!*nulls.add(i)).then(|| Text::from_datum(*datums.add(i)))).collect()
+        let array: *mut pg_sys::ArrayType = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
+        let dimensions = (*array).ndim.max(0) as usize;
+        let sizes = array.add(1).cast::<i32>();
+        let count = if dimensions == 0 { 0 } else { (0..dimensions).map(|i| *sizes.add(i) as usize).product() };
+        let header = size_of::<pg_sys::ArrayType>() + 8 * dimensions;
+        let offset = (*array).dataoffset as usize;
+        let bitmap = (offset > 0).then(|| array.cast::<u8>().add(header));
+        let start = if offset > 0 { offset } else { header.next_multiple_of(pg_sys::MAXIMUM_ALIGNOF as usize) };
+        let mut at = start;
+        (0..count).map(move |i| {
+            if bitmap.is_some_and(|bitmap| *bitmap.add(i / 8) & (1 << (i % 8)) == 0) {
+                return None;
+            }
+            let element = array.cast::<u8>().add(at);
+            at = (at + pgrx::varlena::varsize_any(element.cast())).next_multiple_of(4);
+            Some(Text::from_datum(Datum::from(element)))
+        })
     }
 }
 
