@@ -37,10 +37,20 @@ GRANT EXECUTE ON FUNCTION
     TO audit_writer;
 
 -- audit_reader: queries and exports of all workspaces.
-GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace TO audit_reader;
+GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.target_keys(text, text[]),
     audit.has_target(bigint[], text, text[], text, text),
+    audit.default_retention(),
+    audit.expires_on(timestamptz, interval),
+    audit.first_kept_day(interval, date),
+    audit.length_in_days(interval),
+    audit.today(),
+    audit.midnight(date),
+    audit.is_kept(text, timestamptz, text, text[]),
+    audit.held_condition(text),
+    audit.preset(text),
+    audit.status(),
     audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
     audit.event_columns(),
     audit.parse_cursor(text),
@@ -50,19 +60,28 @@ GRANT EXECUTE ON FUNCTION
     audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor)
     TO audit_reader;
 
--- audit_admin: also the catalog, imports and maintenance.
+-- audit_admin: also the catalog, imports, retention, legal holds and maintenance.
 GRANT audit_reader, audit_writer TO audit_admin;
 GRANT EXECUTE ON FUNCTION
     audit.register_action(text, text, text, jsonb),
     audit.import(jsonb),
     audit.import_batch(jsonb),
-    audit.maintain(integer)
+    audit.set_retention(text, interval),
+    audit.retention(text),
+    audit.place_legal_hold(text, text, text, text),
+    audit.release_legal_hold(text, text, text, text),
+    audit.maintain(integer, integer)
     TO audit_admin;
 
--- audit_sidecar: reads, appends, and keeps its tokens.
+-- audit_sidecar: reads, appends, keeps its tokens, and does for its admins what audit_admin may.
 GRANT audit_reader, audit_writer TO audit_sidecar;
 GRANT SELECT ON audit.api_token TO audit_sidecar;
 GRANT EXECUTE ON FUNCTION
     audit.create_api_token(text, bytea, text, text, text, timestamptz),
-    audit.revoke_api_token(text)
+    audit.revoke_api_token(text),
+    audit.set_retention(text, interval),
+    audit.retention(text),
+    audit.place_legal_hold(text, text, text, text),
+    audit.release_legal_hold(text, text, text, text),
+    audit.maintain(integer, integer)
     TO audit_sidecar;

@@ -63,6 +63,11 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('events_queried', 'audit', 'Events were queried through the sidecar', true),
     ('export_started', 'audit', 'An export or evidence pack was begun', true),
     ('export_finished', 'audit', 'An export or evidence pack has ended', true),
+    ('retention_changed', 'audit', 'How long events of a workspace are kept was changed', true),
+    ('legal_hold_placed', 'audit', 'A legal hold was placed on events of a workspace', true),
+    ('legal_hold_released', 'audit', 'A legal hold was released', true),
+    ('partition_dropped', 'audit', 'A month of events past their retention was dropped', true),
+    ('events_removed', 'audit', 'Events of a workspace past their retention were removed', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
     ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);
 

@@ -13,7 +13,7 @@ CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON aud
     FOR EACH STATEMENT EXECUTE FUNCTION audit.forget_cached();
 ALTER TABLE audit.category ENABLE ALWAYS TRIGGER forget_cached;
 COMMENT ON TRIGGER forget_cached ON audit.category IS 'Makes every backend read the categories anew';
-CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON audit.workspace
+CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OF retention OR DELETE OR TRUNCATE ON audit.workspace
     FOR EACH STATEMENT EXECUTE FUNCTION audit.forget_cached();
 ALTER TABLE audit.workspace ENABLE ALWAYS TRIGGER forget_cached;
 COMMENT ON TRIGGER forget_cached ON audit.workspace IS 'Makes every backend read the workspaces anew';

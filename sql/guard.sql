@@ -2,16 +2,10 @@
 -- audit.create_partition gives each partition its own: it also refuses what would touch no row, and TRUNCATE.
 
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RAISE EXCEPTION '% of %.% is refused: the audit log is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
-        USING ERRCODE = 'ZA001',
-              HINT = 'Append an event that corrects the earlier one; events leave only when their retention ends.';
-END
-$$;
-COMMENT ON FUNCTION audit.refuse_change() IS 'Trigger: refuses UPDATE, DELETE and TRUNCATE (SQLSTATE ZA001)';
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'audit_refuse_change';
+COMMENT ON FUNCTION audit.refuse_change() IS
+    'Trigger: refuses UPDATE, DELETE and TRUNCATE (SQLSTATE ZA001) but for what maintenance removes';
 
 CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON audit.event
     FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();

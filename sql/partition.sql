@@ -24,19 +24,42 @@ CREATE FUNCTION audit.create_partition(expiry_month date) RETURNS regclass
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
-    SET default_tablespace = ''
-    SET default_table_access_method = 'heap'
 AS $$
 DECLARE
     first_day date := date_trunc('month', expiry_month::timestamp);
-    name text := 'event_' || to_char(first_day, 'YYYY_MM');
-    partition regclass;
 BEGIN
-    -- Serialises two that find the same month missing; conflicts with no append and no query.
+    RETURN audit.make_partition('event_' || to_char(first_day, 'YYYY_MM'), first_day,
+                                quote_literal((first_day + interval '1 month')::date),
+                                'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
+END
+$$;
+COMMENT ON FUNCTION audit.create_partition(date) IS
+    'Makes the partition for events that expire in the month of the given day, if it is missing';
+
+CREATE FUNCTION audit.create_held_partition() RETURNS regclass
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN audit.make_partition('event_held', 'infinity', 'MAXVALUE', 'Events past their retention that a legal hold keeps');
+END
+$$;
+COMMENT ON FUNCTION audit.create_held_partition() IS
+    'Makes the partition for events that a legal hold keeps past their retention, if it is missing';
+
+CREATE FUNCTION audit.make_partition(name text, from_day date, to_bound text, comment text) RETURNS regclass
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+    SET default_tablespace = ''
+    SET default_table_access_method = 'heap'
+AS $$
+BEGIN
+    -- Serialises two that find the same one missing; conflicts with no append and no query.
     LOCK TABLE ONLY audit.event IN SHARE UPDATE EXCLUSIVE MODE;
-    partition := to_regclass('audit.' || name);
-    IF partition IS NOT NULL THEN
-        RETURN partition;
+    IF to_regclass('audit.' || name) IS NOT NULL THEN
+        RETURN to_regclass('audit.' || name);
     END IF;
 
     EXECUTE format('CREATE TABLE audit.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
@@ -55,10 +78,9 @@ BEGIN
     EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
     EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_change', name);
-    EXECUTE format('COMMENT ON TABLE audit.%I IS %L', name,
-                   'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
-    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)',
-                   name, first_day, (first_day + interval '1 month')::date);
+    EXECUTE format('COMMENT ON TABLE audit.%I IS %L', name, comment);
+    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%s)',
+                   name, from_day, to_bound);
 
     -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
     IF to_regclass('audit.event_keeper') IS NULL THEN
@@ -69,50 +91,5 @@ BEGIN
     RETURN to_regclass('audit.' || name);
 END
 $$;
-COMMENT ON FUNCTION audit.create_partition(date) IS
-    'Makes the partition for events that expire in the month of the given day, if it is missing';
-
-CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3)
-    RETURNS TABLE (task text, object text, amount bigint)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    SET timezone = 'UTC'
-    SET datestyle = 'ISO, YMD'
-AS $$
-DECLARE
-    today date := (now() AT TIME ZONE 'UTC')::date;
-    month date;
-    removed bigint;
-BEGIN
-    IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
-        RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-
-    FOR month IN
-        SELECT DISTINCT date_trunc('month', today + r.retention + make_interval(months => n))::date
-        FROM (SELECT interval '13 months' AS retention UNION SELECT w.retention FROM audit.workspace w) r,
-             generate_series(0, months_ahead) n
-        ORDER BY 1
-    LOOP
-        object := 'audit.event_' || to_char(month, 'YYYY_MM');
-        IF to_regclass(object) IS NULL THEN
-            PERFORM audit.create_partition(month);
-            task := 'partition created';
-            amount := 1;
-            RETURN NEXT;
-        END IF;
-    END LOOP;
-
-    DELETE FROM audit.idempotency_key k WHERE k.recorded_at < now() - interval '48 hours';
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    IF removed > 0 THEN
-        task := 'idempotency keys removed';
-        object := 'audit.idempotency_key';
-        amount := removed;
-        RETURN NEXT;
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION audit.maintain(integer) IS
-    'Does what is due (partitions for the coming months, idempotency keys older than 48 hours) and returns a row per thing done';
+COMMENT ON FUNCTION audit.make_partition(text, date, text, text) IS
+    'Makes a partition for a range of expires_on, with its indexes and its guard, if it is missing';

@@ -37,8 +37,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     space text := coalesce(workspace, nullif(current_setting('audit.workspace', true), ''));
-    shortest interval := interval '13 months';
-    longest interval := interval '13 months';
+    retention interval;
+    shortest integer;
+    longest integer;
+    exact_from timestamptz;
+    kept_from timestamptz;
+    held text;
+    bounds text;
     clause text;
 BEGIN
     IF space IS NULL THEN
@@ -58,27 +63,46 @@ BEGIN
             USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
     END IF;
 
-    SELECT least(w.shortest_retention, w.retention), greatest(w.longest_retention, w.retention)
-    INTO shortest, longest FROM audit.workspace w WHERE w.workspace = space;
+    SELECT w.retention, w.shortest_days, w.longest_days, w.settled_at + interval '1 day'
+    INTO retention, shortest, longest, exact_from FROM audit.workspace w WHERE w.workspace = space;
     IF NOT FOUND THEN
-        shortest := interval '13 months';
-        longest := interval '13 months';
+        retention := audit.default_retention();
+        exact_from := '-infinity';
     END IF;
+    kept_from := audit.midnight(audit.first_kept_day(retention, audit.today()));
+    held := audit.held_condition(space);
 
-    clause := format('e.workspace = %L AND e.expires_on >= %L', space, (now() AT TIME ZONE 'UTC')::date);
-    -- expires_on follows from occurred_at: said once more in its terms, so that partitions are pruned.
+    IF target IS NULL THEN
+        clause := format('e.workspace = %L', space);
+    ELSE
+        clause := format('audit.has_target(audit.target_keys(e.workspace, e.targets), e.workspace, e.targets, %L, %L)', space, target);
+    END IF;
+    IF held IS NULL THEN
+        since := greatest(since, kept_from);
+    ELSIF held <> 'true' THEN
+        clause := clause || format(' AND (e.occurred_at >= %L OR %s)', kept_from, held);
+    END IF;
     IF since IS NOT NULL THEN
         clause := clause || format(' AND e.occurred_at >= %L', since);
-        IF since BETWEEN now() - interval '100 years' AND now() + interval '1 day' THEN
-            clause := clause || format(' AND e.expires_on >= %L', ((since AT TIME ZONE 'UTC')::date + shortest)::date);
-        END IF;
     END IF;
     IF until IS NOT NULL THEN
         clause := clause || format(' AND e.occurred_at < %L', until);
-        IF until BETWEEN now() - interval '100 years' AND now() + interval '1 day' THEN
-            clause := clause || format(' AND e.expires_on <= %L', ((until AT TIME ZONE 'UTC')::date + longest)::date);
-        END IF;
     END IF;
+
+    -- expires_on follows from occurred_at: said once more in its terms, so that partitions are pruned. A day is left for clocks that differ.
+    IF since BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
+        bounds := format('e.expires_on >= %L', CASE WHEN since >= exact_from THEN audit.expires_on(since, retention)
+                                                    ELSE (since AT TIME ZONE 'UTC')::date + shortest END);
+    END IF;
+    IF until IS NULL OR until BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
+        bounds := concat_ws(' AND ', bounds, format(
+            'e.expires_on <= %L', CASE WHEN since >= exact_from THEN audit.expires_on(coalesce(until, now() + interval '2 days'), retention)
+                                       ELSE (coalesce(until, now() + interval '2 days') AT TIME ZONE 'UTC')::date + longest END));
+    END IF;
+    IF bounds IS NOT NULL AND EXISTS (SELECT FROM audit.legal_hold h WHERE h.workspace = space AND h.cleared_at IS NULL) THEN
+        bounds := format('(%s OR e.expires_on = ''infinity'')', bounds);
+    END IF;
+    clause := concat_ws(' AND ', clause, bounds);
     IF action IS NOT NULL THEN
         clause := clause || format(' AND e.action = %L', action);
     END IF;
@@ -87,10 +111,6 @@ BEGIN
     END IF;
     IF actor IS NOT NULL THEN
         clause := clause || format(' AND e.actor = %L', actor);
-    END IF;
-    IF target IS NOT NULL THEN
-        clause := clause || format(
-            ' AND audit.has_target(audit.target_keys(e.workspace, e.targets), e.workspace, e.targets, %L, %L)', space, target);
     END IF;
     IF outcome IS NOT NULL THEN
         clause := clause || format(' AND e.outcome = %L', outcome);
@@ -133,7 +153,7 @@ CREATE FUNCTION audit.events(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    statement constant text := 'SELECT %s FROM audit.event e WHERE %s ORDER BY e.occurred_at DESC, e.id DESC LIMIT %s';
+    statement constant text := 'SELECT %s FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s';
     place record;
     after_place text := '';
     recent timestamptz;
@@ -200,11 +220,12 @@ CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
     SET datestyle = 'ISO, YMD'
 AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT %s FROM audit.event e WHERE e.id = $1 AND e.expires_on >= %L',
-                                audit.event_columns(), (now() AT TIME ZONE 'UTC')::date) USING id;
+    RETURN QUERY EXECUTE format(
+        'SELECT %s FROM audit.event e WHERE e.id = $1 AND audit.is_kept(e.workspace, e.occurred_at, e.actor, e.targets)',
+        audit.event_columns()) USING id;
 END
 $$;
-COMMENT ON FUNCTION audit.event(bigint) IS 'The event with this id; no row where there is none or it has expired';
+COMMENT ON FUNCTION audit.event(bigint) IS 'The event with this id; no row where there is none or it is kept no more';
 
 CREATE FUNCTION audit.activity(
     workspace text DEFAULT NULL,
@@ -274,7 +295,7 @@ BEGIN
                                    coalesce(any_action, '{}'), coalesce(any_category, '{}'));
     END IF;
     OPEN portal NO SCROLL FOR EXECUTE format(
-        'SELECT %s FROM audit.event e WHERE %s ORDER BY e.occurred_at %3$s, e.id %3$s',
+        'SELECT %s FROM audit.event e WHERE %s ORDER BY e.workspace %3$s, e.occurred_at %3$s, e.id %3$s',
         audit.event_columns(), clause, CASE WHEN newest_first THEN 'DESC' ELSE 'ASC' END);
     RETURN portal;
 END

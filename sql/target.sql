@@ -18,4 +18,4 @@ CREATE FUNCTION audit.has_target(keys bigint[], workspace text, targets text[], 
     SUPPORT audit.has_target_support
     AS 'MODULE_PATHNAME', 'audit_has_target';
 COMMENT ON FUNCTION audit.has_target(bigint[], text, text[], text, text) IS
-    'Whether target is among the targets: keys is audit.target_keys(workspace, targets), of which there is an index; beside it the query must say workspace = in_workspace';
+    'Whether workspace is in_workspace and target is among the targets; keys is audit.target_keys(workspace, targets), by which an index finds them';

@@ -2,14 +2,24 @@
 
 CREATE TABLE audit.workspace (
     workspace text COLLATE "C" PRIMARY KEY,
-    retention interval NOT NULL DEFAULT interval '13 months',
-    shortest_retention interval NOT NULL DEFAULT interval '13 months',
-    longest_retention interval NOT NULL DEFAULT interval '13 months'
+    retention interval NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    changed_by text NOT NULL DEFAULT session_user,
+    shortest_days integer NOT NULL,
+    longest_days integer NOT NULL,
+    settling_after xid8,
+    settled_at timestamptz,
+    removed_before date
 );
-COMMENT ON TABLE audit.workspace IS 'Settings per workspace; a workspace without a row has the defaults';
+COMMENT ON TABLE audit.workspace IS 'Settings per workspace; a workspace without a row has the defaults. audit.set_retention writes it';
 COMMENT ON COLUMN audit.workspace.workspace IS 'Name of the workspace, as in audit.event.workspace';
-COMMENT ON COLUMN audit.workspace.retention IS 'How long events are kept, counted from occurred_at; new events get expires_on from it';
-COMMENT ON COLUMN audit.workspace.shortest_retention IS 'Shortest retention that a stored event can have been appended with: bounds expires_on from below';
-COMMENT ON COLUMN audit.workspace.longest_retention IS 'Longest retention that a stored event can have been appended with: bounds expires_on from above';
+COMMENT ON COLUMN audit.workspace.retention IS 'How long events are kept, counted from the day (UTC) they occurred on; whole months and days';
+COMMENT ON COLUMN audit.workspace.changed_at IS 'Since when it is in force';
+COMMENT ON COLUMN audit.workspace.changed_by IS 'Who set it';
+COMMENT ON COLUMN audit.workspace.shortest_days IS 'No stored event was given less than so many days: tells where the events of a day can be';
+COMMENT ON COLUMN audit.workspace.longest_days IS 'No stored event was given more than so many days';
+COMMENT ON COLUMN audit.workspace.settling_after IS 'Transactions up to this one may still append with the retention before';
+COMMENT ON COLUMN audit.workspace.settled_at IS 'What occurred a day after that, or later, was given exactly this retention; NULL while that is not sure';
+COMMENT ON COLUMN audit.workspace.removed_before IS 'What occurred before this day, and is under no legal hold, is gone already or goes with its partition';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.workspace', '');

@@ -86,8 +86,9 @@ sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
 
 /// `audit.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
 fn forget_cached(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    if let Some(relation) = arguments.trigger_relation() {
-        catalog::announce_change(relation);
+    if let Some(trigger) = arguments.trigger() {
+        // SAFETY: the relation of a running trigger is open.
+        catalog::announce_change(unsafe { (*trigger.tg_relation).rd_id });
     }
     Ok(Some(Datum::null()))
 }

@@ -29,10 +29,13 @@ impl Context {
         unsafe {
             pg_sys::PreventCommandIfReadOnly(c"audit.append()".as_ptr());
             pg_sys::PreventCommandIfParallelMode(c"audit.append()".as_ptr());
+            let xid = pg_sys::GetTopFullTransactionId().value;
+            // After the id: maintenance waits for the transactions that may still go by an earlier retention.
+            pg_sys::AcceptInvalidationMessages();
             let user = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
             Context {
                 now: pg_sys::GetCurrentTimestamp(),
-                xid: pg_sys::GetTopFullTransactionId().value,
+                xid,
                 database_user: values::varlena(&[CStr::from_ptr(user).to_bytes()]),
                 application_name: application_name(),
                 client_addr: client_addr(),

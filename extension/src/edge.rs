@@ -28,16 +28,12 @@ impl Arguments {
         self.datum(index).map(|datum| unsafe { values::Text::from_datum(datum) })
     }
 
-    /// The table whose trigger is running; None where the function was not called as a trigger.
-    pub fn trigger_relation(&self) -> Option<pg_sys::Oid> {
+    /// What the trigger is called for; None where the function was not called as a trigger.
+    pub fn trigger(&self) -> Option<&pg_sys::TriggerData> {
         // SAFETY: fcinfo is valid; the node tag of its context tells whether it is a TriggerData.
         unsafe {
-            let context = (*self.fcinfo).context;
-            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return None;
-            }
-            let trigger: *const pg_sys::TriggerData = context.cast();
-            Some((*(*trigger).tg_relation).rd_id)
+            let context = (*self.fcinfo).context.as_ref()?;
+            (context.type_ == pg_sys::NodeTag::T_TriggerData).then(|| &*std::ptr::from_ref(context).cast())
         }
     }
 }

@@ -8,6 +8,8 @@ use pgrx::pg_sys;
 /// `Z` for implementations, and PostgreSQL uses none that begins with `Z`.
 #[derive(Debug)]
 pub enum Error {
+    /// `ZA001`: someone tries to change or delete events.
+    AppendOnly { what: String },
     /// `ZA002`: neither the call nor the session names a workspace.
     NoWorkspace,
     /// `ZA003`: a value cannot be stored as it is.
@@ -42,6 +44,7 @@ impl Error {
 
     fn sqlstate(&self) -> c_int {
         match self {
+            Error::AppendOnly { .. } => sqlstate(b"ZA001"),
             Error::NoWorkspace => sqlstate(b"ZA002"),
             Error::InvalidValue { .. } => sqlstate(b"ZA003"),
             Error::UnknownAction(_) => sqlstate(b"ZA004"),
@@ -59,6 +62,7 @@ impl Error {
 
     fn message(&self) -> String {
         match self {
+            Error::AppendOnly { what } => format!("{what} is refused: the audit log is append-only"),
             Error::NoWorkspace => "no workspace given".into(),
             Error::InvalidValue { name, problem, .. } => format!("{name} {problem}"),
             Error::UnknownAction(action) => format!("action \"{action}\" is not in the catalog"),
@@ -82,6 +86,9 @@ impl Error {
 
     fn hint(&self) -> Option<&'static str> {
         match self {
+            Error::AppendOnly { .. } => {
+                Some("Append an event that corrects the earlier one; events leave only when their retention ends.")
+            }
             Error::NoWorkspace => Some("Pass workspace => '…', or SET LOCAL audit.workspace = '…' once per request."),
             Error::InvalidValue { hint, .. } => Some(hint),
             Error::UnknownAction(_) => {

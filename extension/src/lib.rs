@@ -21,10 +21,12 @@ mod mask;
 mod owner;
 mod partition;
 mod prepared;
+mod removal;
 mod schema;
 mod settings;
 mod target;
 mod values;
+mod worker;
 
 use pgrx::prelude::*;
 
@@ -37,6 +39,9 @@ extension_sql_file!("../../sql/event.sql", name = "event", requires = ["action"]
 extension_sql_file!("../../sql/target.sql", name = "target", requires = ["setup"]);
 extension_sql_file!("../../sql/guard.sql", name = "guard", requires = ["event"]);
 extension_sql_file!("../../sql/partition.sql", name = "partition", requires = ["guard", "idempotency", "target"]);
+extension_sql_file!("../../sql/retention.sql", name = "retention", requires = ["workspace"]);
+extension_sql_file!("../../sql/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
+extension_sql_file!("../../sql/maintain.sql", name = "maintain", requires = ["partition", "legal_hold"]);
 extension_sql_file!("../../sql/idempotency.sql", name = "idempotency", requires = ["event"]);
 extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);
@@ -49,4 +54,5 @@ extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     catalog::watch_invalidations();
+    worker::register();
 }

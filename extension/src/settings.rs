@@ -1,6 +1,7 @@
 //! The settings (GUCs). Nobody else reads a `GucSetting`.
 
 use std::ffi::CString;
+use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
@@ -41,6 +42,8 @@ static MASKED_KEYS: Text = Text::new(Some(
 ));
 static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
 static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
+static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
 /// The session's value, None where it is not set or empty.
 pub fn context(which: Context) -> Option<String> {
@@ -73,6 +76,11 @@ pub fn max_details_size() -> usize {
 /// `audit.direct_insert`.
 pub fn direct_insert() -> bool {
     DIRECT_INSERT.get()
+}
+
+/// `audit.maintenance_interval`; None where the worker is to rest.
+pub fn maintenance_interval() -> Option<Duration> {
+    u64::try_from(MAINTENANCE_INTERVAL.get()).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)
 }
 
 /// Makes the settings known to PostgreSQL. Values set before the library was loaded take effect.
@@ -127,6 +135,24 @@ pub fn define() {
         &DIRECT_INSERT,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"audit.require_archive",
+        c"Whether a partition must have been archived before it is dropped.",
+        c"audit-sidecar archive writes the archive; until it has, maintenance leaves due partitions where they are.",
+        &REQUIRE_ARCHIVE,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"audit.maintenance_interval",
+        c"How often the background worker runs maintenance in each database; 0 is never.",
+        c"There is a background worker where shared_preload_libraries names audit_log.",
+        &MAINTENANCE_INTERVAL,
+        0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
     );
     // SAFETY: called from _PG_init with a constant string.
     unsafe { reserve_prefix() };

@@ -26,12 +26,16 @@ fn target_keys(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(Some(values::bigint_array(&keys)))
 }
 
-/// `audit.has_target(keys, workspace, targets, in_workspace, target)`: whether `target` is among the targets. The other
-/// arguments are for the planner; that the workspaces are the same is a condition of its own.
+/// `audit.has_target(keys, workspace, targets, in_workspace, target)`: whether the workspaces are the same and `target` is
+/// among the targets. The keys are for the planner.
 fn has_target(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let (Some(targets), Some(wanted)) = (arguments.datum(TARGETS), arguments.text(TARGET)) else {
         return Ok(None);
     };
+    let workspace = |index| arguments.text(index).map(|text| text.value());
+    if workspace(WORKSPACE) != workspace(IN_WORKSPACE) {
+        return Ok(Some(Datum::from(false)));
+    }
     // SAFETY: declared as text[].
     let targets = unsafe { values::text_array_elements(targets) };
     Ok(Some(Datum::from(targets.flatten().any(|target| target.value() == wanted.value()))))
@@ -45,7 +49,7 @@ const IN_WORKSPACE: usize = 3;
 const TARGET: usize = 4;
 
 /// `audit.has_target_support(internal)`, the planner's support function of has_target (PostgreSQL documentation, "Function
-/// Optimization Information"): which index finds the rows, and how many of the workspace's events they are.
+/// Optimization Information"): which indexes find the rows, and how many they are.
 fn has_target_support(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let request: *mut pg_sys::Node = arguments.datum(0).map_or(std::ptr::null_mut(), |datum| datum.cast_mut_ptr());
     // SAFETY: the planner passes a request, whose node tag tells its kind.
@@ -59,38 +63,42 @@ fn has_target_support(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(Some(answer.unwrap_or(Datum::from(0usize))))
 }
 
-/// `keys @> {the number of the target}`; the function itself is checked for each row that the index finds.
+/// `keys @> {the number of the target}` for the index over the keys, `workspace = in_workspace` for those that begin with the
+/// workspace; the function itself is checked for each row that an index finds. That both come from one condition also
+/// keeps the planner from intersecting the indexes: it would believe that few rows are in both.
 ///
 /// # Safety
 /// To be called with a request of the planner's.
 unsafe fn index_condition(request: &mut pg_sys::SupportRequestIndexCondition) -> Option<Datum> {
     // SAFETY: the request's node is the call of has_target that the planner looks at.
     unsafe {
-        let call: *mut pg_sys::FuncExpr = request.node.cast();
-        let is_call = (*request.node).type_ == pg_sys::NodeTag::T_FuncExpr;
-        if !is_call || request.indexarg as usize != KEYS || !pg_sys::op_in_opfamily(CONTAINS, request.opfamily) {
+        if (*request.node).type_ != pg_sys::NodeTag::T_FuncExpr {
             return None;
         }
-        let condition = Call { arguments: (*call).args }.keys_contain()?;
+        let call = Call { arguments: (*request.node.cast::<pg_sys::FuncExpr>()).args };
+        let (operator, condition) = match request.indexarg as usize {
+            KEYS => (CONTAINS, call.keys_contain()?),
+            WORKSPACE => (TEXT_EQUALS, call.workspace_equals()?),
+            _ => return None,
+        };
+        if !pg_sys::op_in_opfamily(operator, request.opfamily) {
+            return None;
+        }
         request.lossy = true;
         Some(Datum::from(pg_sys::lappend(std::ptr::null_mut(), condition.cast())))
     }
 }
 
-/// The share of the events of the workspace that have the target. The planner multiplies it by the workspace's share of all,
-/// which the keys include already: so it is divided by that.
+/// The share of events that have the target, which the keys of a workspace tell.
 ///
 /// # Safety
 /// As [`index_condition`].
 unsafe fn selectivity(request: &mut pg_sys::SupportRequestSelectivity) -> Option<Datum> {
-    // SAFETY: the planner's own estimates of two conditions over the arguments of the call.
+    // SAFETY: the planner's own estimate of a condition over the arguments of the call.
     unsafe {
-        let call = Call { arguments: request.args };
-        let estimate = |condition| {
-            pg_sys::clause_selectivity(request.root, condition, request.varRelid, request.jointype, request.sjinfo)
-        };
-        let (of_target, of_workspace) = (estimate(call.keys_contain()?), estimate(call.workspace_equals()?));
-        request.selectivity = if of_workspace > 0.0 { (of_target / of_workspace).clamp(0.0, 1.0) } else { of_target };
+        let condition = Call { arguments: request.args }.keys_contain()?;
+        request.selectivity =
+            pg_sys::clause_selectivity(request.root, condition, request.varRelid, request.jointype, request.sjinfo);
         Some(Datum::from(std::ptr::from_mut(request)))
     }
 }

@@ -52,9 +52,13 @@ impl<'a> Text<'a> {
 /// # Safety
 /// `datum` is a non-null varlena and stays in memory for `'a`.
 pub unsafe fn varlena_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
-    // SAFETY: promised by the caller; pg_detoast_datum_packed returns its argument or a palloc'd copy.
+    // SAFETY: promised by the caller; pg_detoast_datum_packed returns its argument or a palloc'd copy. It is not called for
+    // what is plain already: that takes longer than the rest.
     unsafe {
-        let packed = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+        let varlena: *mut pg_sys::varlena = datum.cast_mut_ptr();
+        let is_short = pgrx::varlena::varatt_is_1b(varlena) && !pgrx::varlena::varatt_is_1b_e(varlena);
+        let is_plain = is_short || pgrx::varlena::varatt_is_4b_u(varlena);
+        let packed = if is_plain { varlena } else { pg_sys::pg_detoast_datum_packed(varlena) };
         (pgrx::varlena::varlena_to_byte_slice(packed), Datum::from(packed))
     }
 }
@@ -87,36 +91,42 @@ pub fn varlena(parts: &[&[u8]]) -> Datum {
     }
 }
 
-/// Makes a datum of type text[] with one dimension.
+/// Makes a datum of type text[] with one dimension: see [`bigint_array`]; its elements have headers and are padded.
 pub fn text_array(elements: &[Text<'_>]) -> Datum {
-    let mut datums: Vec<Datum> = elements.iter().map(Text::datum).collect();
-    // SAFETY: the datums are texts; -1, false and 'i' are the length, by-value flag and alignment of text.
-    unsafe {
-        Datum::from(pg_sys::construct_array(
-            datums.as_mut_ptr(),
-            datums.len() as i32,
-            pg_sys::TEXTOID,
-            -1,
-            false,
-            b'i' as std::ffi::c_char,
-        ))
+    let oid = pg_sys::TEXTOID.to_u32().to_ne_bytes();
+    if elements.is_empty() {
+        return varlena(&[&[0; 8], &oid]);
     }
+    let mut content = Vec::with_capacity(20 + elements.iter().map(|text| text.value().len() + 8).sum::<usize>());
+    for word in [1, 0] {
+        content.extend_from_slice(&i32::to_ne_bytes(word));
+    }
+    content.extend_from_slice(&oid);
+    for word in [elements.len() as i32, 1] {
+        content.extend_from_slice(&i32::to_ne_bytes(word));
+    }
+    for text in elements {
+        // The header in front of all makes up the multiple of four.
+        content.resize(content.len().next_multiple_of(4), 0);
+        let size = (text.value().len() + HEADER) as u32;
+        content.extend_from_slice(&if cfg!(target_endian = "big") { size } else { size << 2 }.to_ne_bytes());
+        content.extend_from_slice(text.value().as_bytes());
+    }
+    content.resize(content.len().next_multiple_of(4), 0);
+    varlena(&[&content])
 }
 
-/// Makes a datum of type bigint[] with one dimension.
+/// Makes a datum of type bigint[] with one dimension: behind the header its number of dimensions, no offset (nothing is NULL),
+/// the type of the elements, their number, the lower bound (`utils/array.h`).
 pub fn bigint_array(values: &[i64]) -> Datum {
-    let mut datums: Vec<Datum> = values.iter().map(|&value| Datum::from(value)).collect();
-    // SAFETY: 8, true and 'd' are the length, by-value flag and alignment of bigint.
-    unsafe {
-        Datum::from(pg_sys::construct_array(
-            datums.as_mut_ptr(),
-            datums.len() as i32,
-            pg_sys::INT8OID,
-            8,
-            true,
-            b'd' as std::ffi::c_char,
-        ))
+    let oid = pg_sys::INT8OID.to_u32().to_ne_bytes();
+    let word = i32::to_ne_bytes;
+    if values.is_empty() {
+        return varlena(&[&word(0), &word(0), &oid]);
     }
+    // SAFETY: the bytes of integers, as many as there are.
+    let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
+    varlena(&[&word(1), &word(0), &oid, &word(values.len() as i32), &word(1), bytes])
 }
 
 /// The elements of a text[]; None stands for NULL.
@@ -124,27 +134,45 @@ pub fn bigint_array(values: &[i64]) -> Datum {
 /// # Safety
 /// `datum` is a non-null text[] and stays in memory for `'a`.
 pub unsafe fn text_array_elements<'a>(datum: Datum) -> impl Iterator<Item = Option<Text<'a>>> {
-    // SAFETY: promised by the caller. utils/array.h: the header, two numbers per dimension, then a bitmap of what is not
-    // NULL if there is an offset, then the elements, each aligned to four bytes.
+    // SAFETY: promised by the caller. utils/array.h: behind the header three numbers, two per dimension, then a bitmap of what is
+    // not NULL if there is an offset, then the elements, each aligned to four bytes from the header on. The header may be
+    // short, so that nothing lies on an address of its alignment.
     unsafe {
-        let array: *mut pg_sys::ArrayType = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
-        let dimensions = (*array).ndim.max(0) as usize;
-        let sizes = array.add(1).cast::<i32>();
-        let count = if dimensions == 0 { 0 } else { (0..dimensions).map(|i| *sizes.add(i) as usize).product() };
-        let header = size_of::<pg_sys::ArrayType>() + 8 * dimensions;
-        let offset = (*array).dataoffset as usize;
-        let bitmap = (offset > 0).then(|| array.cast::<u8>().add(header));
-        let start = if offset > 0 { offset } else { header.next_multiple_of(pg_sys::MAXIMUM_ALIGNOF as usize) };
-        let mut at = start;
+        let (content, _) = varlena_bytes(datum);
+        let number = |at: usize| content.as_ptr().add(at).cast::<i32>().read_unaligned() as usize;
+        let dimensions = number(0);
+        let sizes = 3 * 4;
+        let count = if dimensions == 0 { 0 } else { (0..dimensions).map(|i| number(sizes + 4 * i)).product() };
+        let fixed = sizes + 8 * dimensions;
+        let bitmap = (number(4) > 0).then(|| &content[fixed..]);
+        let mut at = match number(4) {
+            0 => (HEADER + fixed).next_multiple_of(pg_sys::MAXIMUM_ALIGNOF as usize),
+            offset => offset,
+        } - HEADER;
         (0..count).map(move |i| {
-            if bitmap.is_some_and(|bitmap| *bitmap.add(i / 8) & (1 << (i % 8)) == 0) {
+            if bitmap.is_some_and(|bitmap| bitmap[i / 8] & (1 << (i % 8)) == 0) {
                 return None;
             }
-            let element = array.cast::<u8>().add(at);
-            at = (at + pgrx::varlena::varsize_any(element.cast())).next_multiple_of(4);
-            Some(Text::from_datum(Datum::from(element)))
+            let (header, size) = element_size(&content[at..]);
+            let element = std::str::from_utf8_unchecked(&content[at + header..at + size]);
+            at += size.next_multiple_of(4);
+            Some(Text::new(element))
         })
     }
+}
+
+/// The size of a text's header and of the whole, where it begins at the first of `bytes`: one byte or four, told apart by a bit
+/// (`varatt.h`; in an array nothing is stored apart or compressed).
+fn element_size(bytes: &[u8]) -> (usize, usize) {
+    let first = bytes[0];
+    let (is_short, short) =
+        if cfg!(target_endian = "big") { (first & 0x80 != 0, first & 0x7F) } else { (first & 1 == 1, first >> 1) };
+    if is_short {
+        return (1, short.into());
+    }
+    let header = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let size = if cfg!(target_endian = "big") { header & 0x3FFF_FFFF } else { header >> 2 };
+    (HEADER, size as usize)
 }
 
 /// Makes a datum of type inet of one address (`inet_struct` in `utils/inet.h`: family, bits, address).

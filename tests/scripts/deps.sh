@@ -4,7 +4,8 @@
 set -euo pipefail
 
 major=${PG_MAJOR:-15}
-packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major" zip)
+packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major"
+    "postgresql-$major-cron" libfaketime zip)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -13,12 +13,15 @@ if ! version=$("$pg_config" --version 2>/dev/null); then
          "PG_CONFIG=… names another one" >&2
     exit 1
 fi
-if [[ -f $prefix/version && $(<"$prefix/version") == "$pg_config $version" ]]; then
+bin=$("$pg_config" --bindir)
+lib=$("$pg_config" --pkglibdir)
+# A library that was installed since belongs to it, too.
+libraries=$(cd "$lib" && printf '%s\n' *.so | grep -v '^audit_log' | cksum)
+stamp="$pg_config $version $libraries"
+if [[ -f $prefix/version && $(<"$prefix/version") == "$stamp" ]]; then
     exit 0
 fi
 
-bin=$("$pg_config" --bindir)
-lib=$("$pg_config" --pkglibdir)
 share=$("$pg_config" --sharedir)
 include=$("$pg_config" --includedir)
 
@@ -49,4 +52,4 @@ ln -s "$include" "$(inside "$include")"
 ln -s ".${bin#"$root"}/pg_config" "$prefix/pg_config"
 
 chmod -R go+rX "$prefix" 2>/dev/null || true
-echo "$pg_config $version" > "$prefix/version"
+echo "$stamp" > "$prefix/version"

@@ -22,6 +22,9 @@ pub const SUPERUSER: &str = "postgres";
 /// Password of the superuser and of every role that a test makes, for connections by TCP.
 pub const PASSWORD: &str = "audit";
 
+/// Debian's libfaketime.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
+
 /// A socket's path has at most 107 bytes, with the names that come behind this.
 const LONGEST_PATH: usize = 70;
 
@@ -32,6 +35,8 @@ pub struct Options {
     pub settings: Vec<String>,
     /// Whether a crash of the machine may lose nothing: for measurements.
     pub durable: bool,
+    /// Whether the server goes by a clock that [`Cluster::set_clock`] moves.
+    pub clock: bool,
     /// Directory to make its own directory in, where PostgreSQL can use it; else, and by default, the one for
     /// temporary files.
     pub below: Option<PathBuf>,
@@ -41,6 +46,12 @@ impl Options {
     /// With the library of the extension in shared_preload_libraries.
     pub fn preloaded() -> Self {
         Self::default().with("shared_preload_libraries = 'audit_log'")
+    }
+
+    /// With a clock of its own, see [`Cluster::set_clock`].
+    pub fn with_clock(mut self) -> Self {
+        self.clock = true;
+        self
     }
 
     /// With that line in postgresql.conf.
@@ -57,6 +68,7 @@ pub struct Cluster {
     account: Account,
     dir: PathBuf,
     port: u16,
+    clock: bool,
     watchdog: Option<Child>,
 }
 
@@ -143,8 +155,39 @@ impl Cluster {
             .current_dir(&self.dir)
             // Ctrl-C is for the test process, which then ends what it started in good order.
             .process_group(0);
+        if self.clock && program == "pg_ctl" {
+            command
+                .env("LD_PRELOAD", FAKETIME)
+                .env("FAKETIME_TIMESTAMP_FILE", self.clock_file())
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         self.account.run(&mut command);
         command
+    }
+
+    /// Sets the server's clock to so many days after the machine's. The cluster must have been started with one of its own.
+    ///
+    /// # Panics
+    /// Where it has none, or the clock does not go by what is set.
+    pub fn set_clock(&self, days: u32) {
+        assert!(self.clock, "the cluster goes by the machine's clock");
+        self.write_clock(days).expect("the clock can be set");
+        let ahead = self
+            .psql("postgres", &format!("SELECT round(extract(epoch FROM clock_timestamp()) / 86400 - {})", today()));
+        assert_eq!(ahead, days.to_string(), "the server's clock does not go by {FAKETIME}");
+    }
+
+    fn write_clock(&self, days: u32) -> io::Result<()> {
+        // Renamed into place: the server may read it at any moment.
+        let new = self.dir.join("clock.new");
+        fs::write(&new, format!("+{days}d\n"))?;
+        self.account.own(&new)?;
+        fs::rename(&new, self.clock_file())
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.dir.join("clock")
     }
 
     /// Runs SQL through psql and returns what it prints, unaligned.
@@ -207,11 +250,14 @@ impl Cluster {
             .process_group(0);
         account.run(&mut watchdog);
         let watchdog = watchdog.spawn().context("cannot start the watchdog")?;
-        Ok(Self { prefix, account, dir: TempDir::keep(dir), port: 1, watchdog: Some(watchdog) })
+        Ok(Self { prefix, account, dir: TempDir::keep(dir), port: 1, clock: options.clock, watchdog: Some(watchdog) })
     }
 
     /// Configures and starts what lies in the data directory.
     fn boot(&mut self, options: &Options) -> Result<()> {
+        if self.clock {
+            self.write_clock(0)?;
+        }
         for _ in 0..5 {
             self.port = free_port()?;
             fs::write(self.data().join("postgresql.auto.conf"), self.settings(options)?)?;
@@ -252,6 +298,8 @@ impl Cluster {
             "max_wal_size = 4GB".into(),
             "log_line_prefix = '%m [%p] %d '".into(),
             "jit = off".into(),
+            // What a test looks at must not change behind its back.
+            "audit.maintenance_interval = 0".into(),
             // Far from UTC, so that what forgets to say UTC shows.
             "timezone = 'Asia/Kathmandu'".into(),
         ]);
@@ -302,6 +350,11 @@ fn own_all(account: Account, dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Days since 1970 by the machine's clock, with a fraction.
+fn today() -> f64 {
+    jiff::Timestamp::now().as_second() as f64 / 86_400.0
 }
 
 fn free_port() -> io::Result<u16> {

@@ -15,6 +15,7 @@ mod it {
     mod idempotency;
     mod import;
     mod install;
+    mod maintenance;
     mod masking;
     mod model;
     mod pages;
@@ -23,6 +24,8 @@ mod it {
     mod read_only;
     mod real_input;
     mod rest_bad_input;
+    mod retention;
+    mod retention_model;
     mod session_settings;
     mod support;
 }

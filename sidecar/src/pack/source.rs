@@ -237,11 +237,11 @@ async fn describe(export: &Export<'_>, workspace: &str) -> Result<(Snapshot, Sof
 }
 
 const DESCRIBE: &str = "\
-    SELECT now() AS taken_at, r.retention::text AS retention, now() - r.retention AS kept_since, \
+    SELECT now() AS taken_at, r.retention::text AS retention, audit.midnight(audit.first_kept_day(r.retention, audit.today())) AS kept_since, \
            (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'audit_log') AS audit_log, \
            current_setting('server_version') AS postgresql \
     FROM (SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = $1), \
-                          interval '13 months') AS retention) r";
+                          audit.default_retention()) AS retention) r";
 
 #[cfg(test)]
 mod tests {

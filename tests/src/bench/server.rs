@@ -175,6 +175,7 @@ impl Server {
             "max_wal_size = 16GB".into(),
             "checkpoint_timeout = 30min".into(),
             "autovacuum = off".into(),
+            "audit.maintenance_interval = 0".into(),
             "jit = off".into(),
         ]
         .join("\n")

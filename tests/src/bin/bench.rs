@@ -1,6 +1,6 @@
 //! `make bench`: measures the audit log against what it replaces, side by side, and prints a table of ratios.
 //!
-//! Environment: BENCH (which of append, many, pages, pack; all), BENCH_EVENTS (rows of the large database, 10000000),
+//! Environment: BENCH (which of append, many, pages, pack, waiting; all), BENCH_EVENTS (rows of the large database, 10000000),
 //! BENCH_ROUNDS (5), BENCH_SECONDS (length of one turn of pgbench, 8), BENCH_STRICT=1 (a missed goal is an error).
 
 use std::env;
@@ -23,6 +23,7 @@ mod bench {
     pub mod server;
     pub mod spread;
     pub mod twin;
+    pub mod waiting;
 }
 
 /// What is measured, and how long.
@@ -36,7 +37,7 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 4] = ["append", "many", "pages", "pack"];
+const PARTS: [&str; 5] = ["append", "many", "pages", "pack", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -48,7 +49,8 @@ fn main() -> Result<ExitCode> {
             "append" => bench::append::run(&server, &plan, &mut report),
             "many" => bench::many::run(&server, &plan, &mut report),
             "pages" => bench::pages::run(&server, &plan, &mut report),
-            _ => bench::pack::run(&server, &plan, &mut report),
+            "pack" => bench::pack::run(&server, &plan, &mut report),
+            _ => bench::waiting::run(&server, &plan, &mut report),
         }
         .with_context(|| format!("the bench of {part} failed"))?;
     }

@@ -81,11 +81,7 @@ async fn rows(calls: &[String], direct: &str) -> Vec<String> {
     let db = Database::new();
     let client: Client = db.connect().await;
     run(&client, &format!("SET audit.direct_insert = {direct}; SET application_name = 'same'")).await;
-    run(
-        &client,
-        "INSERT INTO audit.workspace (workspace, retention, longest_retention) VALUES ('long', '40 months', '40 months'); BEGIN",
-    )
-    .await;
+    run(&client, "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('long', '40 months', 0, 4000); BEGIN").await;
     for call in calls {
         run(&client, call).await;
     }

@@ -7,14 +7,15 @@ use serde_json::json;
 use audit_tests::cluster::{Cluster, Options};
 use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
+use tokio_postgres::Client;
 
 use crate::it::model;
-use crate::it::support::Random;
+use crate::it::support::{Random, due_partition};
 
 /// Everything that must be the same afterwards, a line each.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
     UNION ALL SELECT k::text FROM audit.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
-    UNION ALL SELECT t::text FROM audit.api_token t ORDER BY 1";
+    UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h ORDER BY 1";
 
 /// What the schema is made of, without what differs between any two databases.
 const STRUCTURE: &str = "SELECT format('%s %s %s', c.oid::regclass, c.relkind, pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c \
@@ -65,11 +66,12 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
     let db = Database::new();
     let client = db.connect().await;
     model::import(&client, &mut Random::new(5), 2000).await;
+    half_maintained(&client).await;
     run(
         &client,
         "SELECT audit.register_action('backup_restored', 'admin', 'A backup was restored', '{\"required\": [\"size\"]}'); \
          SELECT audit.create_api_token('t1', sha256('s'), 'n', 'viewer'); \
-         INSERT INTO audit.workspace (workspace, retention, longest_retention) VALUES ('long', '30 months', '30 months'); \
+         SELECT audit.set_retention('long', '30 months'); \
          SELECT audit.append('x', 'long', idempotency_key => 'k', details => '{\"n\": 1.50, \"big\": 1e300, \"s\": \"\\u00fc\\n\"}')",
     )
     .await;
@@ -106,7 +108,48 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
         refused(&restored, &format!("UPDATE {partition} SET actor = ''"), "ZA001").await;
     }
     refused(&restored, "DROP EXTENSION audit_log", "2BP01").await;
-    run(&restored, "SELECT audit.maintain(5)").await;
+    // Retention works on, to the same end.
+    let mut ends = Vec::new();
+    for client in [&client, &restored] {
+        for workspace in STATES {
+            let shown: i64 = one(client, "SELECT events FROM audit.retention($1)", &[&workspace]).await;
+            assert!(shown > 0, "{workspace}");
+        }
+        run(client, "SELECT audit.release_legal_hold('held', 'settled')").await;
+        while one::<i64>(client, "SELECT count(*) FROM audit.maintain(5)", &[]).await > 0 {}
+        assert!(one::<bool>(client, "SELECT to_regclass('audit.event_2024_03') IS NULL", &[]).await);
+        ends.push(
+            all::<String>(
+                client,
+                "SELECT e::text FROM audit.event e WHERE category <> 'audit' AND id <= $1 ORDER BY 1",
+                &[&last],
+            )
+            .await,
+        );
+    }
+    assert_eq!(ends[0].len(), 2000 + 1 + 100 + 61);
+    assert!(ends[0] == ends[1]);
+}
+
+/// Workspaces whose events are at every point on their way.
+const STATES: [&str; 4] = ["held", "longer", "shorter", "released"];
+
+/// Held, moved, hidden and not removed yet, in a partition that is due and only in part judged.
+async fn half_maintained(client: &Client) {
+    due_partition(client, &["gone", "held", "longer", "released"]).await;
+    run(
+        client,
+        "SELECT audit.place_legal_hold('held', 'case'); SELECT audit.place_legal_hold('released', 'case'); \
+         SELECT audit.set_retention('longer', '100 years'); \
+         SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'shorter', 'occurred_at', \
+         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(0, 99) n; \
+         SELECT audit.set_retention('shorter', '60 days')",
+    )
+    .await;
+    run(client, "SELECT audit.maintain(3, 250)").await;
+    run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;
+    let moved: i64 = one(client, "SELECT count(*) FROM audit.event_held", &[]).await;
+    assert!((1..200).contains(&moved), "half of it: {moved}");
 }
 
 fn succeeded(output: Output) {

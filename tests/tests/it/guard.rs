@@ -90,7 +90,7 @@ async fn partitions_of_the_future_are_guarded() {
     let client = db.connect().await;
     let before = partitions(&client).await;
     run(&client, "SELECT audit.maintain(24)").await;
-    run(&client, "INSERT INTO audit.workspace (workspace, retention, longest_retention) VALUES ('long', '80 months', '80 months')").await;
+    run(&client, "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('long', '80 months', 0, 4000)").await;
     run(&client, "SELECT audit.append('x', 'long')").await;
     let mut fresh = partitions(&client).await;
     fresh.retain(|partition| !before.contains(partition));

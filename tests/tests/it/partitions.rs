@@ -10,8 +10,7 @@ use audit_tests::query::{all, one, refused, run};
 use crate::it::support::count;
 
 /// A workspace whose events expire in a month for which there is no partition.
-const LONG: &str =
-    "INSERT INTO audit.workspace (workspace, retention, longest_retention) VALUES ('long', '50 months', '50 months')";
+const LONG: &str = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('long', '50 months', 0, 4000)";
 
 #[tokio::test]
 async fn an_append_makes_what_is_missing() {

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::ToSql;
 
-use audit_tests::query::{explain, one};
+use audit_tests::query::{explain, one, run};
 
 pub use audit_tests::random::Random;
 
@@ -37,5 +37,22 @@ pub fn fails(
                 db.clone()
             }
         }
+    }
+}
+
+/// A partition whose month has passed, with events of these workspaces, 100 each.
+pub async fn due_partition(client: &Client, workspaces: &[&str]) {
+    run(client, "SELECT audit.create_partition('2024-03-01')").await;
+    for workspace in workspaces {
+        client
+            .execute(
+                "INSERT INTO audit.event SELECT nextval('audit.event_id_seq'), t, t, pg_current_xact_id(), '2024-03-10', $1, 'other', \
+                 'x', 'success', 'user:' || n % 7, ARRAY['t:' || n % 10], NULL, NULL, NULL, NULL, 'postgres', NULL, NULL, '{}', \
+                 decode(repeat('00', 16), 'hex') \
+                 FROM (SELECT n, timestamptz '2023-02-10 00:00Z' + n * interval '1 minute' AS t FROM generate_series(1, 100) n) s",
+                &[workspace],
+            )
+            .await
+            .unwrap();
     }
 }

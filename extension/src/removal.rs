@@ -1,0 +1,131 @@
+//! The guard and its one exception: `audit.refuse_change`, the trigger that refuses every change of events, lets through what
+//! `audit.remove_events` and `audit.move_events` do, and nothing else can say so.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_int};
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::edge::{Arguments, sql_function};
+use crate::error::Error;
+use crate::event::COLUMN_NAMES;
+use crate::owner::as_owner;
+
+sql_function!(audit_refuse_change, pg_finfo_audit_refuse_change, refuse_change);
+sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
+sql_function!(audit_move_events, pg_finfo_audit_move_events, move_events);
+
+/// `audit.refuse_change()`, a trigger for UPDATE, DELETE and TRUNCATE, per row or per statement (SQLSTATE ZA001).
+fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let Some(trigger) = arguments.trigger() else {
+        return Err(Error::AppendOnly { what: "a call".into() });
+    };
+    // SAFETY: PostgreSQL passes a valid TriggerData to a trigger.
+    unsafe {
+        let is_delete = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_DELETE;
+        if is_delete && REMOVING.get() {
+            // Of a row trigger, the row to go on with; of a statement trigger, nothing.
+            let is_row = trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
+            return Ok(Some(if is_row { Datum::from(trigger.tg_trigtuple) } else { Datum::null() }));
+        }
+        let operation = match trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_DELETE => "DELETE",
+            pg_sys::TRIGGER_EVENT_UPDATE => "UPDATE",
+            pg_sys::TRIGGER_EVENT_TRUNCATE => "TRUNCATE",
+            _ => "INSERT",
+        };
+        let class = &*(*trigger.tg_relation).rd_rel;
+        let schema = CStr::from_ptr(pg_sys::get_namespace_name(class.relnamespace)).to_string_lossy();
+        let table = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
+        Err(Error::AppendOnly { what: format!("{operation} of {schema}.{table}") })
+    }
+}
+
+/// `audit.remove_events(partition, ids)`: how many were removed. What `audit.is_kept` keeps is not, whoever asks.
+fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let statement = "DELETE FROM {} p WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
+                     AND NOT audit.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
+    run(arguments, statement, &[pg_sys::INT8ARRAYOID])
+}
+
+/// `audit.move_events(partition, ids, expires_on)`: how many were moved.
+fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let columns = COLUMN_NAMES.join(", ");
+    let values = COLUMN_NAMES.map(|name| format!("{}.{name}", if name == "expires_on" { "n" } else { "g" })).join(", ");
+    let statement = format!(
+        "WITH g AS (DELETE FROM {{}} p WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) RETURNING p.*) \
+         INSERT INTO audit.event ({columns}) SELECT {values} FROM g \
+         JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) n (id, expires_on) ON n.id OPERATOR(pg_catalog.=) g.id"
+    );
+    run(arguments, &statement, &[pg_sys::INT8ARRAYOID, pg_sys::DATEARRAYOID])
+}
+
+thread_local! {
+    static REMOVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the guard pass until it goes out of scope, also when an ERROR unwinds.
+struct Removing;
+
+impl Removing {
+    fn begin() -> Removing {
+        REMOVING.set(true);
+        Removing
+    }
+}
+
+impl Drop for Removing {
+    fn drop(&mut self) {
+        REMOVING.set(false);
+    }
+}
+
+/// Runs the statement with the partition in place of `{}` and the arguments behind it as parameters.
+fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<Option<Datum>, Error> {
+    let Some(partition) = arguments.datum(0) else { return Ok(None) };
+    let partition = pg_sys::Oid::from_u32(partition.value() as u32);
+    let Some(name) = partition_name(partition) else {
+        return Err(Error::NoPartition(format!("{}", partition.to_u32())));
+    };
+    let statement = CString::new(statement.replace("{}", &name)).expect("names have no NUL");
+    let mut values: Vec<Datum> = (1..=types.len()).filter_map(|i| arguments.datum(i)).collect();
+    let mut types = types.to_vec();
+    as_owner(|| {
+        let _removing = Removing::begin();
+        // SAFETY: connect, execute, finish in this order, with as many parameters as types. An ERROR in between aborts the
+        // transaction, which cleans up.
+        unsafe {
+            assert_eq!(pg_sys::SPI_connect(), pg_sys::SPI_OK_CONNECT as c_int, "SPI_connect failed");
+            let status = pg_sys::SPI_execute_with_args(
+                statement.as_ptr(),
+                types.len() as c_int,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                std::ptr::null(),
+                false,
+                0,
+            );
+            assert!(status > 0, "SPI_execute_with_args failed: {status}");
+            let count = pg_sys::SPI_processed;
+            pg_sys::SPI_finish();
+            Some(Datum::from(count as i64))
+        }
+    })
+}
+
+/// The qualified name of a partition of the log; None where it is something else.
+fn partition_name(oid: pg_sys::Oid) -> Option<String> {
+    // SAFETY: look-ups in the system caches; the names are palloc'd copies.
+    unsafe {
+        let name = pg_sys::get_rel_name(oid);
+        if name.is_null() || !pg_sys::get_rel_relispartition(oid) {
+            return None;
+        }
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
+        let name = CStr::from_ptr(name).to_str().ok()?;
+        let ours = CStr::from_ptr(schema).to_bytes() == b"audit" && name.starts_with("event_");
+        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        (ours && plain).then(|| format!("audit.{name}"))
+    }
+}

@@ -1,0 +1,214 @@
+-- How long events are kept. The retention in force decides, for events stored before it was set, too: an event is kept up to and
+-- including the day (UTC) it occurred on plus the retention of its workspace, and while a legal hold covers it.
+
+CREATE FUNCTION audit.default_retention() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT interval '13 months' $$;
+COMMENT ON FUNCTION audit.default_retention() IS 'Retention of a workspace that none was set for';
+
+CREATE FUNCTION audit.expires_on(occurred_at timestamptz, retention interval) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ((occurred_at AT TIME ZONE 'UTC')::date + retention)::date $$;
+COMMENT ON FUNCTION audit.expires_on(timestamptz, interval) IS
+    'Last day (UTC) on which an event is kept; months are calendar months, cut off at their end (31 January + 1 month is 28 February)';
+
+CREATE FUNCTION audit.first_kept_day(retention interval, today date) RETURNS date
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    day date := (today - retention)::date;
+BEGIN
+    -- Months have different lengths: what is subtracted is not always what was added, but never off by more than some days.
+    WHILE (day + retention)::date < today LOOP
+        day := day + 1;
+    END LOOP;
+    WHILE (day - 1 + retention)::date >= today LOOP
+        day := day - 1;
+    END LOOP;
+    RETURN day;
+END
+$$;
+COMMENT ON FUNCTION audit.first_kept_day(interval, date) IS
+    'First day (UTC) whose events are still kept on the day given: the first whose audit.expires_on is that day or later';
+
+CREATE FUNCTION audit.length_in_days(retention interval, OUT shortest integer, OUT longest integer)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Nine years around one that is no leap year though divisible by four: the extremes of any span are among them.
+    SELECT min((day + retention)::date - day), max((day + retention)::date - day)
+    FROM (SELECT date '2096-01-01' + n AS day FROM generate_series(0, 3287) n) d
+$$;
+COMMENT ON FUNCTION audit.length_in_days(interval) IS 'How many days a retention has at least and at most, depending on when it begins';
+
+CREATE FUNCTION audit.today() RETURNS date
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT (now() AT TIME ZONE 'UTC')::date $$;
+COMMENT ON FUNCTION audit.today() IS 'The day it is, in UTC';
+
+CREATE FUNCTION audit.midnight(day date) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT day::timestamp AT TIME ZONE 'UTC' $$;
+COMMENT ON FUNCTION audit.midnight(date) IS 'When a day begins, in UTC';
+
+CREATE FUNCTION audit.is_kept(workspace text, occurred_at timestamptz, actor text, targets text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN audit.expires_on(occurred_at, coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = is_kept.workspace),
+                                                  audit.default_retention())) >= audit.today()
+        OR EXISTS (SELECT FROM audit.legal_hold h
+                   WHERE h.workspace = is_kept.workspace AND h.released_at IS NULL
+                     AND (h.actor IS NULL OR h.actor = is_kept.actor)
+                     AND (h.target IS NULL OR h.target = ANY (is_kept.targets)));
+END
+$$;
+COMMENT ON FUNCTION audit.is_kept(text, timestamptz, text, text[]) IS
+    'Whether an event is within retention or under legal hold today: others are not shown, and maintenance removes them';
+
+CREATE TABLE audit.retention_preset (
+    preset text PRIMARY KEY,
+    retention interval NOT NULL,
+    source text NOT NULL
+);
+COMMENT ON TABLE audit.retention_preset IS 'Retention that common frameworks ask for';
+COMMENT ON COLUMN audit.retention_preset.preset IS 'Name of the framework';
+COMMENT ON COLUMN audit.retention_preset.retention IS 'How long it wants records of this kind to be kept, at least';
+COMMENT ON COLUMN audit.retention_preset.source IS 'Where it says so';
+
+INSERT INTO audit.retention_preset (preset, retention, source) VALUES
+    ('default', interval '13 months', 'A year, and a month to compare it with the year before'),
+    ('pci-dss', interval '12 months', 'PCI DSS v4.0.1, requirement 10.5.1: audit log history of at least 12 months, the last three at hand'),
+    ('hipaa', interval '6 years', '45 CFR 164.316(b)(2)(i): documentation for six years from its creation or from when it was last in effect'),
+    ('sox', interval '7 years', '17 CFR 210.2-06: records relevant to an audit or review for seven years after it ends');
+
+CREATE FUNCTION audit.preset(preset text) RETURNS interval
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found interval := (SELECT p.retention FROM audit.retention_preset p WHERE p.preset = lower(preset.preset));
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no preset "%"', coalesce(left(preset, 100), 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'SELECT * FROM audit.retention_preset lists them.';
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION audit.preset(text) IS
+    'Retention of a framework by name, for audit.set_retention(''acme'', audit.preset(''hipaa'')) (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.set_retention(workspace text, retention interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET intervalstyle = 'postgres'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    floor constant integer := 60;
+    days record;
+    before interval;
+    days_before record;
+BEGIN
+    PERFORM audit.check_workspace(workspace);
+    IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0 THEN
+        RAISE EXCEPTION 'retention is %, it must be of whole months and days', coalesce(retention::text, 'NULL')
+            USING ERRCODE = 'ZA011', HINT = 'Such as interval ''13 months'' or interval ''90 days''; the least is 60 days.';
+    END IF;
+    IF retention > interval '100 years' OR retention < -interval '100 years' THEN
+        RAISE EXCEPTION 'retention is %, at most 100 years are possible', retention USING ERRCODE = 'ZA011';
+    END IF;
+    days := audit.length_in_days(retention);
+    IF days.shortest < floor THEN
+        RAISE EXCEPTION 'retention of % has no more than % days in some years, the least is % days', retention, days.shortest, floor
+            USING ERRCODE = 'ZA011', HINT = 'Keep events for 60 days or longer.';
+    END IF;
+
+    -- One at a time, and not in the middle of a maintenance run, which judges events by what is set here.
+    LOCK TABLE audit.workspace IN SHARE ROW EXCLUSIVE MODE;
+    SELECT w.retention INTO before FROM audit.workspace w WHERE w.workspace = set_retention.workspace;
+    IF before::text = retention::text THEN
+        RETURN;
+    END IF;
+    before := coalesce(before, audit.default_retention());
+    days_before := audit.length_in_days(before);
+    INSERT INTO audit.workspace AS w (workspace, retention, changed_at, changed_by, shortest_days, longest_days)
+    VALUES (workspace, retention, clock_timestamp(), audit.who(),
+            least(days.shortest, days_before.shortest), greatest(days.longest, days_before.longest))
+    ON CONFLICT ON CONSTRAINT workspace_pkey DO UPDATE
+    SET retention = excluded.retention, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
+        shortest_days = least(w.shortest_days, excluded.shortest_days),
+        longest_days = greatest(w.longest_days, excluded.longest_days),
+        settling_after = NULL, settled_at = NULL, removed_before = NULL;
+
+    PERFORM audit.append('retention_changed', workspace => workspace, actor => audit.who(), target => 'workspace:' || workspace,
+                         details => jsonb_build_object('from', before::text, 'to', retention::text));
+END
+$$;
+COMMENT ON FUNCTION audit.set_retention(text, interval) IS
+    'Sets how long events of a workspace are kept, those already stored included; at least 60 days; an event (SQLSTATE ZA003, ZA011)';
+
+CREATE FUNCTION audit.who() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'database:' || session_user) $$;
+COMMENT ON FUNCTION audit.who() IS 'Who acts: audit.actor of the session, otherwise the role that is logged in';
+
+CREATE FUNCTION audit.check_workspace(workspace text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF workspace IS NULL OR workspace = '' OR octet_length(workspace) > 200 OR workspace ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION 'workspace "%" is not a name', coalesce(left(workspace, 100), 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'Names are printable text of 1 to 200 bytes.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.check_workspace(text) IS 'Refuses what cannot be the name of a workspace (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.retention(
+    INOUT workspace text,
+    OUT retention interval,
+    OUT since timestamptz,
+    OUT set_by text,
+    OUT events bigint,
+    OUT bytes bigint,
+    OUT oldest timestamptz,
+    OUT to_remove bigint,
+    OUT legal_holds bigint
+)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    setting record;
+BEGIN
+    PERFORM audit.check_workspace(workspace);
+    SELECT w.retention, w.changed_at, w.changed_by INTO setting FROM audit.workspace w WHERE w.workspace = retention.workspace;
+    retention := coalesce(setting.retention, audit.default_retention());
+    since := setting.changed_at;
+    set_by := setting.changed_by;
+    EXECUTE format(
+        'SELECT count(*), min(e.occurred_at), coalesce(sum(pg_column_size(e.details) + pg_column_size(e.targets)'
+        ' + coalesce(octet_length(e.actor), 0) + coalesce(octet_length(e.user_agent), 0) + coalesce(octet_length(e.session_id), 0)'
+        ' + coalesce(octet_length(e.request_id), 0) + octet_length(e.workspace) + octet_length(e.action) + 150), 0)::bigint'
+        ' FROM audit.event e WHERE %s',
+        audit.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) INTO events, oldest, bytes;
+    to_remove := (SELECT count(*) FROM audit.event e WHERE e.workspace = retention.workspace) - events;
+    legal_holds := (SELECT count(*) FROM audit.legal_hold h WHERE h.workspace = retention.workspace AND h.released_at IS NULL);
+END
+$$;
+COMMENT ON FUNCTION audit.retention(text) IS
+    'Retention in force, since when and set by whom (NULL: the default), and what is stored: events, their bytes without indexes, the oldest, expired ones that maintenance has yet to remove, legal holds. Reads all events of the workspace';

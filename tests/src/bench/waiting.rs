@@ -1,0 +1,202 @@
+//! Whether an append ever waits for maintenance: 4 clients append while a month of events falls due and is judged, moved and
+//! dropped, and before that for as long without.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::runtime;
+use tokio_postgres::NoTls;
+
+use super::report::{Goal, Report};
+use super::server::Server;
+use super::spread::Spread;
+use crate::Plan;
+
+const DATABASE: &str = "bench_due";
+const CLIENTS: usize = 4;
+const WORKSPACES: u64 = 1000;
+const RETENTIONS: u64 = 30;
+
+/// The longest an append took with maintenance against without, in milliseconds.
+pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    let events = plan.events / 2;
+    prepare(server, events)?;
+    let tick = Duration::from_secs(plan.seconds * 4);
+    let before = appends(server, |over| {
+        thread::sleep(tick);
+        over.store(true, Ordering::Relaxed);
+        Ok(())
+    })?;
+    let mut runs = 0;
+    let started = Instant::now();
+    let during = appends(server, |over| {
+        let done = loop {
+            runs += 1;
+            match server.sql(DATABASE, "SELECT count(*) FROM audit.maintain()") {
+                Ok(count) if count == "0" => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        over.store(true, Ordering::Relaxed);
+        done
+    })?;
+    let took = started.elapsed();
+    let left = server.sql(DATABASE, "SELECT to_regclass('audit.event_2024_03') IS NULL")?;
+    anyhow::ensure!(left == "t", "the partition is still there");
+    let moved = server.number(DATABASE, "SELECT count(*) FROM audit.event WHERE action = 'x'")?;
+
+    let longest = [before.longest(), during.longest()];
+    report.add(
+        "longest append with maintenance, above the longest without",
+        "ms",
+        Spread::of(&[longest[1] - longest[0]]),
+        Goal::AtMost(100.0),
+        format!("{:.1} / {:.1} ms of {} / {} appends", longest[1], longest[0], during.count(), before.count()),
+    );
+    report.add(
+        "appends that failed",
+        "",
+        Spread::of(&[(before.failed + during.failed) as f64]),
+        Goal::AtMost(0.0),
+        format!("{CLIENTS} clients, synchronous_commit on"),
+    );
+    let mut note = format!(
+        "\n## Appends while a month falls due\n\n{events} events of {WORKSPACES} workspaces with {RETENTIONS} retentions; {moved} had to stay and were moved, \
+         in {runs} runs, {:.0} s in all.\n\n| ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|\n",
+        took.as_secs_f64()
+    );
+    for (name, latencies) in [("without maintenance", &before), ("with", &during)] {
+        write!(note, "| {name} |")?;
+        for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
+            write!(note, " {:.2} |", latencies.quantile(share))?;
+        }
+        writeln!(note, " {:.0} |", latencies.count() as f64 / latencies.seconds)?;
+    }
+    report.note(&note);
+    Ok(())
+}
+
+/// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.
+fn prepare(server: &Server, events: u64) -> Result<()> {
+    eprintln!("  loading {events} events");
+    server.fresh(DATABASE)?;
+    server.sql(
+        DATABASE,
+        &format!(
+            "SELECT audit.create_partition('2024-03-01');
+             SELECT audit.set_retention('workspace-' || n, CASE WHEN n % {RETENTIONS} < 3 THEN make_interval(years => 5 + (n % {RETENTIONS})::integer)
+                                                                ELSE make_interval(days => 60 + (n % {RETENTIONS})::integer) END)
+             FROM generate_series(0, {WORKSPACES} - 1) n;
+             SELECT audit.maintain(); SELECT audit.maintain();"
+        ),
+    )?;
+    let indexes = server.sql(
+        DATABASE,
+        "SELECT pg_get_indexdef(indexrelid) || ';' FROM pg_index WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary",
+    )?;
+    server.sql(
+        DATABASE,
+        "SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index \
+         WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary \\gexec",
+    )?;
+    server.sql(
+        DATABASE,
+        &format!(
+            "SET synchronous_commit = off;
+             INSERT INTO audit.event_2024_03
+             SELECT nextval('audit.event_id_seq'), s.at, s.at, pg_current_xact_id(), date '2024-03-01' + (n % 31)::integer, 'workspace-' || n % {WORKSPACES}, 'other',
+                    'x', 'success', 'user:' || n % 7919, ARRAY['ticket:' || n % 100003, 'customer:' || n % 97], '10.0.0.1', 'Mozilla/5.0',
+                    'session-' || n / 50, 'request-' || n, 'postgres', 'bench', NULL,
+                    jsonb_build_object('ticket', n % 100003, 'priority', 'normal', 'note', 'as requested by the customer on the phone'), uuid_send(gen_random_uuid())
+             FROM (SELECT n, timestamptz '2023-02-01 00:00Z' + n * interval '28 days' / {events} AS at FROM generate_series(1, {events}) n) s;
+             {indexes}
+             VACUUM ANALYZE audit.event; CHECKPOINT;"
+        ),
+    )?;
+    Ok(())
+}
+
+/// What the appends of some time took, in milliseconds, sorted.
+struct Latencies {
+    sorted: Vec<f64>,
+    failed: usize,
+    seconds: f64,
+}
+
+impl Latencies {
+    fn count(&self) -> usize {
+        self.sorted.len()
+    }
+
+    fn longest(&self) -> f64 {
+        self.quantile(1.0)
+    }
+
+    fn quantile(&self, share: f64) -> f64 {
+        let at = (share * (self.sorted.len() as f64 - 1.0)).ceil();
+        self.sorted.get(at as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Appends with all clients, as fast as they can, until `until` says that it is over.
+fn appends(server: &Server, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Latencies> {
+    let over = AtomicBool::new(false);
+    let started = Instant::now();
+    let (ended, results) = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                scope.spawn({
+                    let over = &over;
+                    move || client(server, number, over)
+                })
+            })
+            .collect();
+        let ended = until(&over);
+        over.store(true, Ordering::Relaxed);
+        let results: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        (ended, results)
+    });
+    ended?;
+    let mut all = Latencies { sorted: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
+    for result in results {
+        let (latencies, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        all.sorted.extend(latencies);
+        all.failed += failed;
+    }
+    all.sorted.sort_by(f64::total_cmp);
+    Ok(all)
+}
+
+fn client(server: &Server, number: usize, over: &AtomicBool) -> Result<(Vec<f64>, usize)> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
+        tokio::spawn(connection);
+        let statement = client
+            .prepare(
+                "SELECT audit.append('update_ticket', workspace => $1, actor => 'user:1', target => $2, \
+                      details => '{\"request\": {\"status\": \"open\"}, \"response_status\": 200}')",
+            )
+            .await?;
+        let (mut latencies, mut failed, mut n) = (Vec::new(), 0, number);
+        while !over.load(Ordering::Relaxed) {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (workspace, target) =
+                (format!("workspace-{}", (n >> 33) % WORKSPACES as usize), format!("ticket:{}", (n >> 40) % 100_003));
+            let started = Instant::now();
+            match client.query_one(&statement, &[&workspace, &target]).await {
+                Ok(_) => latencies.push(started.elapsed().as_secs_f64() * 1000.0),
+                Err(error) => {
+                    eprintln!("  an append failed: {error}");
+                    failed += 1;
+                }
+            }
+        }
+        Ok((latencies, failed))
+    })
+}
