@@ -68,6 +68,7 @@ BEGIN
     IF NOT FOUND THEN
         retention := audit.default_retention();
         exact_from := '-infinity';
+        SELECT d.shortest, d.longest INTO shortest, longest FROM audit.length_in_days(retention) d;
     END IF;
     kept_from := audit.midnight(audit.first_kept_day(retention, audit.today()));
     held := audit.held_condition(space);
@@ -96,7 +97,7 @@ BEGIN
     END IF;
     IF until IS NULL OR until BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
         bounds := concat_ws(' AND ', bounds, format(
-            'e.expires_on <= %L', CASE WHEN since >= exact_from THEN audit.expires_on(coalesce(until, now() + interval '2 days'), retention)
+            'e.expires_on <= %L', CASE WHEN coalesce(since, '-infinity') >= exact_from THEN audit.expires_on(coalesce(until, now() + interval '2 days'), retention)
                                        ELSE (coalesce(until, now() + interval '2 days') AT TIME ZONE 'UTC')::date + longest END));
     END IF;
     IF bounds IS NOT NULL AND EXISTS (SELECT FROM audit.legal_hold h WHERE h.workspace = space AND h.cleared_at IS NULL) THEN

@@ -63,6 +63,9 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
             }
         }
     }
+    // Anything but 0: should the server go on, it starts the launcher again.
+    // SAFETY: nothing is left to do in this process.
+    unsafe { pg_sys::proc_exit(1) }
 }
 
 /// Entry point of the worker in one database, whose oid is the argument.
