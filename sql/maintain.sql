@@ -318,7 +318,7 @@ CREATE FUNCTION audit.is_archived(partition regclass) RETURNS boolean
 AS $$ SELECT false $$;
 COMMENT ON FUNCTION audit.is_archived(regclass) IS 'Whether a partition has been archived';
 
-CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 20000)
+CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
     RETURNS TABLE (task text, object text, amount bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
 //! Runs maintenance by itself where the library is preloaded: a launcher, which starts one worker after the other, each in
 //! one database, where it calls `audit.maintain` until nothing is left to do.
 
-use std::ffi::c_int;
-use std::time::Duration;
+use std::ffi::{c_int, c_long};
+use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
 use pgrx::pg_sys;
@@ -82,7 +82,21 @@ pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
     }
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    while BackgroundWorker::transaction(maintain) {}
+    loop {
+        let started = Instant::now();
+        if !BackgroundWorker::transaction(maintain) {
+            break;
+        }
+        // Half of the time is for the others: what is moved has to be written to the disk that they wait for, too.
+        let rest = started.elapsed().as_millis() as c_long;
+        // SAFETY: waits on the latch of this process; being terminated raises FATAL in the check behind it.
+        unsafe {
+            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+            pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, rest, pg_sys::PG_WAIT_EXTENSION);
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+            pg_sys::check_for_interrupts!();
+        }
+    }
 }
 
 unsafe extern "C-unwind" {

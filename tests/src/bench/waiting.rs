@@ -35,9 +35,11 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let during = appends(server, |over| {
         let done = loop {
             runs += 1;
+            let started = Instant::now();
             match server.sql(DATABASE, "SELECT count(*) FROM audit.maintain()") {
                 Ok(count) if count == "0" => break Ok(()),
-                Ok(_) => {}
+                // As the background worker does.
+                Ok(_) => thread::sleep(started.elapsed()),
                 Err(error) => break Err(error),
             }
         };
@@ -87,11 +89,11 @@ fn prepare(server: &Server, events: u64) -> Result<()> {
     server.sql(
         DATABASE,
         &format!(
-            "SELECT audit.create_partition('2024-03-01');
-             SELECT audit.set_retention('workspace-' || n, CASE WHEN n % {RETENTIONS} < 3 THEN make_interval(years => 5 + (n % {RETENTIONS})::integer)
+            "SELECT audit.set_retention('workspace-' || n, CASE WHEN n % {RETENTIONS} < 3 THEN make_interval(years => 5 + (n % {RETENTIONS})::integer)
                                                                 ELSE make_interval(days => 60 + (n % {RETENTIONS})::integer) END)
              FROM generate_series(0, {WORKSPACES} - 1) n;
-             SELECT audit.maintain(); SELECT audit.maintain();"
+             SELECT audit.maintain(); SELECT audit.maintain();
+             SELECT audit.create_partition('2024-03-01');"
         ),
     )?;
     let indexes = server.sql(
