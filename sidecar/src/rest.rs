@@ -15,6 +15,7 @@ use crate::state::AppState;
 
 pub mod accept;
 pub mod activity;
+pub mod body;
 pub mod events;
 pub mod health;
 pub mod meta;

@@ -1,17 +1,16 @@
 //! `POST /v1/events`.
 
 use axum::Json;
-use axum::body::{Body, HttpBody};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use deadpool_postgres::GenericClient;
-use futures_util::TryStreamExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::{Principal, Right};
 use crate::error::{ApiError, Code};
+use crate::rest::body;
 use crate::rest::events::batch::{Batch, Form, NewEvent, not_utf8};
 use crate::rest::middleware::Envelope;
 use crate::rest::query::Params;
@@ -60,7 +59,10 @@ pub(super) async fn append_events(
     principal.require(Right::Append)?;
     Params::parse(query.as_deref(), &[])?;
     let form = form(request.headers())?;
-    let body = read_body(request.into_body(), state.config.max_body).await?;
+    let body = body::bytes(request.into_body(), state.config.max_body).await.map_err(|error| match error.code() {
+        Code::BodyTooLarge => error.with_hint("Send fewer events at a time."),
+        _ => error,
+    })?;
     let text = str::from_utf8(&body).map_err(|error| not_utf8(&body, error.valid_up_to(), form))?;
     let batch = Batch::read(text, form, &principal)?;
     let ids = append(&state, &batch).await?;
@@ -146,30 +148,6 @@ fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
         _ => Err(ApiError::new(Code::UnsupportedMediaType, "the body's media type is not one that is taken here")
             .with_hint("Send Content-Type: application/json or application/x-ndjson.")),
     }
-}
-
-async fn read_body(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
-    let too_large = || {
-        ApiError::new(Code::BodyTooLarge, format!("the body has more than {most} bytes"))
-            .with_hint("Send fewer events at a time.")
-    };
-    let announced = body.size_hint().exact();
-    if announced.is_some_and(|size| size > most as u64) {
-        return Err(too_large());
-    }
-    let mut all = Vec::with_capacity(announced.unwrap_or_default().try_into().unwrap_or_default());
-    let mut chunks = body.into_data_stream();
-    let incomplete = |error: axum::Error| {
-        ApiError::new(Code::IncompleteBody, "the body ended before it was complete; nothing was stored")
-            .with_cause(error)
-    };
-    while let Some(chunk) = chunks.try_next().await.map_err(incomplete)? {
-        if all.len() + chunk.len() > most {
-            return Err(too_large());
-        }
-        all.extend_from_slice(&chunk);
-    }
-    Ok(all)
 }
 
 const OWN_ACTIONS: &str = "SELECT action FROM audit.action WHERE category = 'audit' AND action = ANY ($1) LIMIT 1";

@@ -1,0 +1,130 @@
+//! Bodies of requests: an object of JSON, taken strictly.
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header;
+use futures_util::TryStreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::error::{ApiError, Code};
+
+/// Reads a body of `application/json` that is one object; fields that `T` does not know are refused where `T` says so.
+///
+/// # Errors
+/// `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`, `invalid_json`,
+/// `invalid_value`.
+pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Err(ApiError::new(Code::UnsupportedMediaType, "the body's media type is not one that is taken here")
+            .with_hint("Send Content-Type: application/json."));
+    }
+    let body = bytes(request.into_body(), MOST).await?;
+    let text = str::from_utf8(&body).map_err(|error| {
+        ApiError::new(Code::InvalidUtf8, format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))
+    })?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_as_wanted(&error))?;
+    // A structure would also be read from an array, by the places of its fields.
+    if !raw.get().starts_with('{') {
+        return Err(ApiError::new(Code::InvalidValue, "the body is not a JSON object"));
+    }
+    serde_json::from_str(text).map_err(|error| not_as_wanted(&error))
+}
+
+/// Refuses a body where none is taken.
+///
+/// # Errors
+/// `invalid_value`, `incomplete_body`.
+pub async fn none(request: Request) -> Result<(), ApiError> {
+    match bytes(request.into_body(), 0).await {
+        Err(error) if error.code() == Code::BodyTooLarge => {
+            Err(ApiError::new(Code::InvalidValue, "the path takes no body"))
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Reads the whole of a body that has at most so many bytes.
+///
+/// # Errors
+/// `body_too_large`, `incomplete_body`.
+pub async fn bytes(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
+    let too_large = || ApiError::new(Code::BodyTooLarge, format!("the body has more than {most} bytes"));
+    let announced = body.size_hint().exact();
+    if announced.is_some_and(|size| size > most as u64) {
+        return Err(too_large());
+    }
+    let mut all = Vec::with_capacity(announced.unwrap_or_default().try_into().unwrap_or_default());
+    let mut chunks = body.into_data_stream();
+    let incomplete = |error: axum::Error| {
+        ApiError::new(Code::IncompleteBody, "the body ended before it was complete; nothing was stored")
+            .with_cause(error)
+    };
+    while let Some(chunk) = chunks.try_next().await.map_err(incomplete)? {
+        if all.len() + chunk.len() > most {
+            return Err(too_large());
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all)
+}
+
+fn not_as_wanted(error: &serde_json::Error) -> ApiError {
+    let (code, what) = match error.classify() {
+        Category::Data => (Code::InvalidValue, "the body is not what is taken here"),
+        _ => (Code::InvalidJson, "the body is not JSON"),
+    };
+    // It repeats an unknown name or a wrong value in full.
+    let text: String = error.to_string().chars().take(300).collect();
+    ApiError::new(code, format!("{what}: {text}"))
+}
+
+const MOST: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use serde::Deserialize;
+
+    use super::object;
+    use crate::error::Code;
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Fields {
+        a: String,
+        b: Option<String>,
+    }
+
+    async fn read(media: &str, body: impl Into<Body>) -> Result<Fields, Code> {
+        let request = Request::builder().header("content-type", media).body(body.into()).unwrap();
+        object(request).await.map_err(|error| error.code())
+    }
+
+    #[tokio::test]
+    async fn an_object_is_read_and_nothing_else() {
+        let json = "application/json; charset=utf-8";
+        assert_eq!(read(json, r#" {"a": "x", "b": null} "#).await, Ok(Fields { a: "x".into(), b: None }));
+        for (body, code) in [
+            (&br#"["x", "y"]"#[..], Code::InvalidValue),
+            (br#""x""#, Code::InvalidValue),
+            (br#"{"a": 1}"#, Code::InvalidValue),
+            (br#"{"b": "x"}"#, Code::InvalidValue),
+            (br#"{"a": "x", "c": "y"}"#, Code::InvalidValue),
+            (br#"{"a": "x", "a": "y"}"#, Code::InvalidValue),
+            (br#"{"a": "x"} x"#, Code::InvalidJson),
+            (br#"{"a": "x""#, Code::InvalidJson),
+            (b"", Code::InvalidJson),
+            (b"{\"a\": \"\xff\"}", Code::InvalidUtf8),
+        ] {
+            assert_eq!(read(json, body.to_vec()).await, Err(code), "{}", body.escape_ascii());
+        }
+        assert_eq!(read(json, format!(r#"{{"a": "{}"}}"#, "x".repeat(70_000))).await, Err(Code::BodyTooLarge));
+        for media in ["", "text/plain", "application/x-ndjson"] {
+            assert_eq!(read(media, r#"{"a": "x"}"#).await, Err(Code::UnsupportedMediaType));
+        }
+    }
+}
