@@ -38,8 +38,18 @@ pub enum Right {
     Export,
     /// Append events.
     Append,
-    /// See the metrics of the sidecar, which tell about all workspaces.
+    /// See how long events of a workspace are kept.
+    SeeRetention,
+    /// Set how long they are kept.
+    SetRetention,
+    /// See legal holds, which tell who is under investigation.
+    SeeLegalHolds,
+    /// Place and release them.
+    SetLegalHolds,
+    /// See the metrics of the sidecar and how the log gets on, which tell about all workspaces.
     Metrics,
+    /// Run maintenance, which is about all workspaces.
+    Maintain,
 }
 
 /// Who asks: a token that was found good for this request.
@@ -64,9 +74,10 @@ impl Principal {
     /// Whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
         match (self.role, right) {
+            (Role::Admin, Right::Maintain) => self.workspace.is_none(),
             (Role::Admin, _) => true,
-            (Role::Viewer | Role::Auditor, Right::Query) => true,
-            (Role::Auditor, Right::Export) => true,
+            (Role::Viewer | Role::Auditor, Right::Query | Right::SeeRetention) => true,
+            (Role::Auditor, Right::Export | Right::SeeLegalHolds) => true,
             (Role::Writer, Right::Append) => true,
             (Role::Viewer | Role::Auditor, Right::Metrics) => self.workspace.is_none(),
             _ => false,
@@ -85,9 +96,15 @@ impl Principal {
             Right::Query => ("query events", "It takes a token of role viewer, auditor or admin."),
             Right::Export => ("export events", "It takes a token of role auditor or admin."),
             Right::Append => ("append events", "It takes a token of role writer or admin."),
-            Right::Metrics => {
-                ("see metrics", "It takes a token of role admin, or one of role viewer or auditor for all workspaces.")
-            }
+            Right::SeeRetention => ("see retention", "It takes a token of role viewer, auditor or admin."),
+            Right::SetRetention => ("set retention", "It takes a token of role admin."),
+            Right::SeeLegalHolds => ("see legal holds", "It takes a token of role auditor or admin."),
+            Right::SetLegalHolds => ("place or release legal holds", "It takes a token of role admin."),
+            Right::Metrics => (
+                "see metrics and status",
+                "It takes a token of role admin, or one of role viewer or auditor for all workspaces.",
+            ),
+            Right::Maintain => ("run maintenance", "It takes a token of role admin for all workspaces."),
         };
         Err(ApiError::new(Code::Forbidden, format!("a token of role {} may not {what}", self.role)).with_hint(hint))
     }
@@ -221,15 +238,19 @@ mod tests {
 
     #[test]
     fn each_role_has_its_rights_and_no_others() {
-        use Right::{Append, Export, Metrics, Query};
+        use Right::{
+            Append, Export, Maintain, Metrics, Query, SeeLegalHolds, SeeRetention, SetLegalHolds, SetRetention,
+        };
+        let all = [Query, Export, Append, SeeRetention, SetRetention, SeeLegalHolds, SetLegalHolds, Metrics, Maintain];
         for (role, workspace, rights) in [
-            (Role::Viewer, Some("acme"), vec![Query]),
-            (Role::Viewer, None, vec![Query, Metrics]),
-            (Role::Auditor, Some("acme"), vec![Query, Export]),
+            (Role::Viewer, Some("acme"), vec![Query, SeeRetention]),
+            (Role::Viewer, None, vec![Query, SeeRetention, Metrics]),
+            (Role::Auditor, Some("acme"), vec![Query, Export, SeeRetention, SeeLegalHolds]),
             (Role::Writer, None, vec![Append]),
-            (Role::Admin, Some("acme"), vec![Query, Export, Append, Metrics]),
+            (Role::Admin, Some("acme"), all[..8].to_vec()),
+            (Role::Admin, None, all.to_vec()),
         ] {
-            for right in [Query, Export, Append, Metrics] {
+            for right in all {
                 let principal = principal(role, workspace);
                 assert_eq!(principal.may(right), rights.contains(&right), "{role} {workspace:?} {right:?}");
                 assert_eq!(principal.require(right).is_ok(), rights.contains(&right));

@@ -1,11 +1,20 @@
 //! The subcommands.
 
-use std::process::ExitCode;
+use std::process::{Command as Process, ExitCode};
 
 use clap::Subcommand;
+use deadpool_postgres::Client;
 
+use crate::config::DatabaseArgs;
+use crate::database::Database;
+use crate::error::ApiError;
+
+pub mod hold;
+pub mod maintain;
 pub mod pack;
+pub mod retention;
 pub mod serve;
+pub mod status;
 pub mod token;
 
 /// What to do.
@@ -17,6 +26,14 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Show or set how long events of a workspace are kept
+    Retention(retention::RetentionArgs),
+    /// Place, release and list legal holds
+    Hold(hold::HoldArgs),
+    /// Run maintenance once: make partitions, remove what is past its retention
+    Maintain(maintain::MaintainArgs),
+    /// Show how the log gets on; exit status 1 where someone has to look
+    Status(status::StatusArgs),
 }
 
 /// Does it.
@@ -28,5 +45,34 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Retention(args) => retention::run(args).await,
+        Command::Hold(args) => hold::run(args).await,
+        Command::Maintain(args) => maintain::run(args).await,
+        Command::Status(args) => status::run(args).await,
     }
+}
+
+async fn connect(args: &DatabaseArgs) -> anyhow::Result<Client> {
+    Database::new(args)?.client().await.map_err(explain)
+}
+
+/// Whoever sits at the command line may read what lies behind an error that is not their own.
+fn explain(error: ApiError) -> anyhow::Error {
+    match error.cause() {
+        Some(cause) if !error.status().is_client_error() => anyhow::anyhow!("{}: {cause}", error.message()),
+        _ => anyhow::anyhow!("{error}"),
+    }
+}
+
+/// As it stands in the log: the user of the operating system, by name where it knows one.
+fn actor() -> String {
+    let output = Process::new("id").arg("-un").output().ok().filter(|output| output.status.success());
+    let name = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    format!("cli:{}", name.unwrap_or_else(|| "unknown".to_owned()))
+}
+
+/// The text with control characters made visible: what others have written goes to a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

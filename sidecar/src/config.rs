@@ -38,7 +38,7 @@ pub struct DatabaseArgs {
     /// Wait at most this long for a connection
     #[arg(long, env = "AUDIT_CONNECT_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub connect_timeout: Duration,
-    /// Let no query run longer than this in the database; exports are exempt
+    /// Let no query run longer than this in the database; exports, and maintenance on the command line, are exempt
     #[arg(long, env = "AUDIT_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub statement_timeout: Duration,
 }

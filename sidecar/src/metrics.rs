@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use deadpool_postgres::Status;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::status;
 
 /// The counters. Cloning is cheap, clones count together.
 #[derive(Clone)]
@@ -80,16 +82,36 @@ impl Metrics {
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
-    /// The page.
+    /// The page, without what the database could not tell.
     ///
     /// # Errors
     /// Never in practice: where a metric is not consistent.
-    pub fn render(&self, pool: &Status) -> Result<String, prometheus::Error> {
+    pub fn render(&self, pool: &Status, status: Option<&status::Status>) -> Result<String, prometheus::Error> {
         for (state, count) in
             [("open", pool.size), ("idle", pool.available), ("waited_for", pool.waiting), ("max", pool.max_size)]
         {
             self.connections.with_label_values(&[state]).set(count.try_into().unwrap_or(i64::MAX));
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.registry.gather();
+        if let Some(status) = status {
+            families.extend(of_status(status)?.gather());
+        }
+        TextEncoder::new().encode_to_string(&families)
     }
+}
+
+/// A registry of its own each time: what is not known now must not be told from what was.
+fn of_status(status: &status::Status) -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    let checks = IntGaugeVec::new(Opts::new("audit_status_ok", "How the log gets on: 1 is well"), &["check"])?;
+    for check in &status.checks {
+        checks.with_label_values(&[&check.name]).set(check.ok.into());
+    }
+    registry.register(Box::new(checks))?;
+    if let Some(age) = status.maintenance_age {
+        let gauge = Gauge::new("audit_maintenance_age_seconds", "Time since maintenance has last run to its end")?;
+        gauge.set(age);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(registry)
 }

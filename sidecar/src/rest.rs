@@ -18,10 +18,13 @@ pub mod activity;
 pub mod body;
 pub mod events;
 pub mod health;
+pub mod legal_holds;
+pub mod maintenance;
 pub mod meta;
 pub mod middleware;
 pub mod packs;
 pub mod query;
+pub mod retention;
 pub mod stream;
 
 /// All of it.
@@ -33,6 +36,9 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
         .merge(events::router())
         .merge(activity::router())
         .merge(packs::router())
+        .merge(retention::router())
+        .merge(legal_holds::router())
+        .merge(maintenance::router())
         .merge(health::router())
         .split_for_parts();
     let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, state.config.request_timeout);
@@ -51,9 +57,11 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
         title = "audit-sidecar",
         description = "REST over the audit log that the PostgreSQL extension audit_log keeps.\n\n\
             Every path but /healthz and /readyz needs a token: `Authorization: Bearer audit_…`, made with \
-            `audit-sidecar token create`. Roles: viewer queries; auditor also takes streams and packs; writer appends and does \
-            nothing else; admin does all. /metrics takes a token of role admin, or of role viewer or auditor for all \
-            workspaces. A token for one workspace sees that one only. Every query and export is itself an event.\n\n\
+            `audit-sidecar token create`. Roles: viewer queries and sees retention; auditor also takes streams and packs and sees \
+            legal holds; writer appends and does nothing else; admin does all. /metrics and /v1/status take a token of role \
+            admin, or of role viewer or auditor for all workspaces; POST /v1/maintenance takes one of role admin for all \
+            workspaces. A token for one workspace sees that one only. Every query and export of events is itself an event, \
+            and so is every change of retention and of legal holds.\n\n\
             Errors have one form: a code that programs go by, a message and a hint for people, a detail that says where, \
             and the id of the request, which is also in the header x-request-id."
     ),
@@ -63,6 +71,8 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
     tags(
         (name = "events", description = "The log"),
         (name = "packs", description = "Evidence"),
+        (name = "retention", description = "How long events are kept"),
+        (name = "maintenance", description = "What is done as time goes by"),
         (name = "health", description = "For those who run it; no token needed"),
     ),
 )]

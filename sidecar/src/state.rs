@@ -1,6 +1,7 @@
 //! What the handlers share. Cloning is cheap.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::ServeArgs;
 use crate::database::Database;
@@ -8,6 +9,7 @@ use crate::error::ApiError;
 use crate::export::Exports;
 use crate::metrics::Metrics;
 use crate::pack::Definitions;
+use crate::status::{self, Status, StatusLog};
 
 /// State of a running sidecar.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct AppState {
     pub exports: Exports,
     /// The packs that there are.
     pub packs: Arc<Definitions>,
+    /// When it was last logged what is not well.
+    pub status_log: StatusLog,
 }
 
 impl AppState {
@@ -40,6 +44,7 @@ impl AppState {
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
             packs: Arc::new(packs),
+            status_log: StatusLog::default(),
         })
     }
 
@@ -50,4 +55,22 @@ impl AppState {
     pub async fn client(&self) -> Result<deadpool_postgres::Client, ApiError> {
         self.database.client().await
     }
+
+    /// How the log gets on, where the database tells within two seconds; what is not well is also logged.
+    pub async fn status(&self) -> Option<Status> {
+        let read = |client: deadpool_postgres::Client| async move { status::read(&client).await };
+        match tokio::time::timeout(PATIENCE, self.database.read(read)).await {
+            Ok(Ok(status)) => {
+                self.status_log.note(&status);
+                Some(status)
+            }
+            other => {
+                let cause = other.ok().and_then(Result::err).and_then(|error| error.cause());
+                tracing::debug!(cause, "the database does not tell how the log gets on");
+                None
+            }
+        }
+    }
 }
+
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -24,6 +24,7 @@ mod it {
     mod read_only;
     mod real_input;
     mod rest_bad_input;
+    mod rest_retention;
     mod retention;
     mod retention_model;
     mod session_settings;

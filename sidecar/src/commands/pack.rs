@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,11 +78,7 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
     let Some(database) = &args.database else {
         bail!("no database given: use --database-url or AUDIT_DATABASE_URL");
     };
-    let asker = Asker {
-        database: Database::new(database)?,
-        context: RequestContext::default(),
-        actor: format!("cli:{}", os_user()),
-    };
+    let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: super::actor() };
     let output = args.output.clone().unwrap_or_default();
     let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
         // What was asked for wrongly needs no cause: the message says it.
@@ -217,11 +213,4 @@ fn progress_bar() -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
-}
-
-/// By name where the system knows one, so that the log says who it was.
-fn os_user() -> String {
-    let output = Command::new("id").arg("-un").output().ok().filter(|output| output.status.success());
-    let name = output.and_then(|output| String::from_utf8(output.stdout).ok());
-    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }

@@ -8,8 +8,8 @@ use clap::{ArgGroup, Args, Subcommand};
 use deadpool_postgres::Client;
 
 use crate::auth::Role;
+use crate::commands::{connect, printable};
 use crate::config::{self, DatabaseArgs};
-use crate::database::Database;
 use crate::error::ApiError;
 use crate::time::Time;
 use crate::token::Token;
@@ -131,13 +131,6 @@ async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn connect(args: &DatabaseArgs) -> anyhow::Result<Client> {
-    Database::new(args)?.client().await.map_err(|error| match error.cause() {
-        Some(cause) => anyhow::anyhow!("{}: {cause}", error.message()),
-        None => anyhow::anyhow!("{error}"),
-    })
-}
-
 /// Whoever sits at the command line may read what the database says.
 fn explain(error: tokio_postgres::Error) -> anyhow::Error {
     let own_text = error.as_db_error().map(|db| db.message().to_owned());
@@ -158,11 +151,6 @@ fn expiry(text: &str) -> Result<Time, String> {
         Err(_) => Time::parse(text).map_err(|error| format!("{error}; or after a time such as 90d"))?,
     };
     if time <= Time::now() { Err(format!("{time} is in the past")) } else { Ok(time) }
-}
-
-/// The text with control characters made visible: names go to a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 const LIST: &str = "SELECT id, role, workspace, name, expires_at, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' \

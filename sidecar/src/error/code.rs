@@ -39,6 +39,7 @@ codes! {
     UnknownParameter = BAD_REQUEST, "A query parameter that there is not; `detail.parameter` names it.";
     RepeatedParameter = BAD_REQUEST, "A query parameter given twice; `detail.parameter` names it.";
     InvalidValue = BAD_REQUEST, "A value that is not acceptable.";
+    InvalidRetention = BAD_REQUEST, "The retention is not of whole months and days, or not from 60 days to 100 years.";
     InvalidRange = BAD_REQUEST, "Since is not before until.";
     InvalidCursor = BAD_REQUEST, "The cursor is not one that a page ended with.";
     InvalidJson = BAD_REQUEST, "The body is not JSON; `detail.line` or `detail.element` says where.";
@@ -51,6 +52,7 @@ codes! {
     NotFound = NOT_FOUND, "There is nothing at this path.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "The path does not take this method.";
     NotAcceptable = NOT_ACCEPTABLE, "None of the media types in Accept can be had here.";
+    LegalHoldConflict = CONFLICT, "The workspace is under this very legal hold already, or not under the one to be released.";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "The body is larger than the sidecar takes.";
     DetailsTooLarge = PAYLOAD_TOO_LARGE, "The details of an event are larger than the database takes.";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "The body's media type is not one that is taken here.";

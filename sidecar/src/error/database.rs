@@ -51,6 +51,11 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         "54001" => ApiError::new(Code::InvalidValue, "JSON is nested too deeply"),
         "57014" => ApiError::new(Code::Timeout, "the database took too long")
             .with_hint("Narrow the time range or add a filter."),
+        "55P03" => ApiError::new(
+            Code::DatabaseUnavailable,
+            "what is to be changed is locked at the moment, by maintenance or by another change",
+        )
+        .with_hint("Try again shortly."),
         "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar may not do this")
             .with_hint("The operator can GRANT audit_sidecar to it."),
         "25006" => ApiError::new(Code::DatabaseUnavailable, "the database takes no writes at the moment")
@@ -83,6 +88,8 @@ fn own(state: &SqlState) -> Option<Code> {
         "ZA007" => Code::InvalidEvent,
         "ZA008" => Code::InvalidCursor,
         "ZA009" => Code::InvalidRange,
+        "ZA011" => Code::InvalidRetention,
+        "ZA012" => Code::LegalHoldConflict,
         _ => return None,
     })
 }

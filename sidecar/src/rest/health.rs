@@ -1,5 +1,6 @@
 //! `/healthz` and `/readyz`, the only paths that need no token.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
@@ -23,7 +24,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// Whether requests can be answered.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// All checks are well.
+    /// The database answers, the extension is there, the rights suffice.
     ready: bool,
     /// Each check.
     checks: Checks,
@@ -38,6 +39,8 @@ struct Checks {
     extension: Check,
     /// The role of the sidecar has the rights that it needs.
     rights: Check,
+    /// The log gets on. Where not, its operator has to look; requests are answered all the same.
+    status: Check,
 }
 
 /// How a check went.
@@ -46,7 +49,8 @@ struct Check {
     /// Well.
     ok: bool,
     /// In words.
-    detail: &'static str,
+    #[schema(value_type = String)]
+    detail: Cow<'static, str>,
 }
 
 /// Is the process alive
@@ -64,25 +68,28 @@ async fn ready(State(state): State<AppState>) -> Response {
     let look = tokio::time::timeout(PATIENCE, look(&state)).await;
     let checks = match look {
         Ok(Ok((extension, rights))) => Checks {
-            database: Check { ok: true, detail: "answers" },
-            extension: Check {
-                ok: extension,
-                detail: if extension { "is there" } else { "CREATE EXTENSION audit_log" },
-            },
-            rights: Check {
-                ok: rights,
-                detail: match (extension, rights) {
+            database: Check::new(true, "answers"),
+            extension: Check::new(extension, if extension { "is there" } else { "CREATE EXTENSION audit_log" }),
+            rights: Check::new(
+                rights,
+                match (extension, rights) {
                     (_, true) => "suffice",
                     (true, false) => "GRANT audit_sidecar to the role",
                     (false, false) => "not known without the extension",
                 },
-            },
+            ),
+            status: if rights { status(&state).await } else { Check::new(false, "not known without the rights") },
         },
         other => {
             let cause = other.ok().and_then(Result::err).and_then(|error| error.cause());
             tracing::warn!(cause, "not ready: the database does not answer");
-            let unknown = || Check { ok: false, detail: "not known without the database" };
-            Checks { database: Check { ok: false, detail: "does not answer" }, extension: unknown(), rights: unknown() }
+            let unknown = || Check::new(false, "not known without the database");
+            Checks {
+                database: Check::new(false, "does not answer"),
+                extension: unknown(),
+                rights: unknown(),
+                status: unknown(),
+            }
         }
     };
     let ready = checks.database.ok && checks.extension.ok && checks.rights.ok;
@@ -93,6 +100,24 @@ async fn ready(State(state): State<AppState>) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     response.extensions_mut().insert(OwnBody);
     response
+}
+
+/// By the names of the checks alone: whoever asks here needs no token.
+async fn status(state: &AppState) -> Check {
+    let Some(status) = state.status().await else {
+        return Check::new(false, "not known: the database does not tell");
+    };
+    if status.ok {
+        return Check::new(true, "well");
+    }
+    let names: Vec<&str> = status.failing().map(|check| check.name.as_str()).collect();
+    Check::new(false, format!("not well: {}; audit-sidecar status tells more", names.join(", ")))
+}
+
+impl Check {
+    fn new(ok: bool, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { ok, detail: detail.into() }
+    }
 }
 
 async fn look(state: &AppState) -> Result<(bool, bool), ApiError> {

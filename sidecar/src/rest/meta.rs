@@ -48,7 +48,8 @@ pub fn router(openapi: &OpenApi) -> Result<Router<AppState>, ApiError> {
 
 async fn metrics(State(state): State<AppState>, principal: Principal) -> Result<Response, ApiError> {
     principal.require(Right::Metrics)?;
-    let text = state.metrics.render(&state.database.status()).map_err(ApiError::internal)?;
+    let status = state.status().await;
+    let text = state.metrics.render(&state.database.status(), status.as_ref()).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

@@ -84,6 +84,17 @@ impl Params {
         })
     }
 
+    /// The value as `true` or `false`.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse()
+            .map(Some)
+            .map_err(|_| invalid(name, format!("{name} is \"{}\", it must be true or false", shorten(text))))
+    }
+
     /// The value as a number of seconds, at least one, given like `15m` or `1d`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 mod queries;
 mod restart;
 mod streams;
-mod support;
+pub mod support;
 mod tokens;
 mod uploads;
 mod values;
