@@ -159,6 +159,10 @@ impl<'a> Batch<'a> {
 
 fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError> {
     let mut event: NewEvent<'a> = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
+    // A structure is also read from an array, by the places of its fields.
+    if !raw.trim_ascii_start().starts_with('{') {
+        return Err(ApiError::new(Code::InvalidEvent, "not an event: an array, not an object"));
+    }
     event.workspace = Some(Cow::Owned(principal.workspace(event.workspace.as_deref())?));
     if let Some(ip) = event.ip.as_deref()
         && ip.parse::<IpAddr>().is_err()
@@ -235,6 +239,8 @@ mod tests {
             ),
             (r#"[{"actor":"a"}]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
             (r#"[5]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
+            (r#"[["a"]]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
+            (r#"["a", "acme"]"#, Form::Ndjson, Code::InvalidEvent, json!({"line": 1})),
         ] {
             let error = read(text, form).unwrap_err();
             assert_eq!((error.code(), error.detail()), (code, Some(&detail)), "{text}");
