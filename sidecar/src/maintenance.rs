@@ -17,7 +17,7 @@ pub struct Task {
     pub task: String,
     /// On which partition or workspace.
     pub object: String,
-    /// How many events were moved, removed or dropped.
+    /// How many: events that were moved, removed or dropped, or partitions that were made.
     pub amount: Option<i64>,
 }
 
