@@ -37,7 +37,8 @@ GRANT EXECUTE ON FUNCTION
     TO audit_writer;
 
 -- audit_reader: queries and exports of all workspaces.
-GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset TO audit_reader;
+GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
+    TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.target_keys(text, text[]),
     audit.has_target(bigint[], text, text[], text, text),

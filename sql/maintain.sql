@@ -143,7 +143,7 @@ BEGIN
         'SELECT e.workspace, count(*) AS events, min(e.id) AS first_id, max(e.id) AS last_id, '
         'min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time FROM ONLY %s e GROUP BY e.workspace) w',
         partition) INTO events, counts;
-    PERFORM audit.append('partition_dropped', workspace => 'audit', actor => 'system:maintenance', target => 'partition:' || name,
+    PERFORM audit.append('partition_dropped', workspace => 'audit', actor => audit.maintainer(), target => 'partition:' || name,
                          details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
     -- From here to the commit no query begins; appends do not ask for these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
@@ -216,6 +216,12 @@ $$;
 COMMENT ON FUNCTION audit.settle_bounds(text, date) IS
     'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
 
+CREATE FUNCTION audit.maintainer() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'system:maintenance') $$;
+COMMENT ON FUNCTION audit.maintainer() IS 'Who runs maintenance: audit.actor of the session, or the system itself';
+
 CREATE FUNCTION audit.record_removal(
     space text, reason text, removed bigint, first_id bigint, last_id bigint, first_time timestamptz, last_time timestamptz
 ) RETURNS void
@@ -224,7 +230,7 @@ CREATE FUNCTION audit.record_removal(
 AS $$
 BEGIN
     IF removed > 0 THEN
-        PERFORM audit.append('events_removed', workspace => space, actor => 'system:maintenance', target => 'workspace:' || space,
+        PERFORM audit.append('events_removed', workspace => space, actor => audit.maintainer(), target => 'workspace:' || space,
                              details => jsonb_build_object('reason', reason, 'events', removed, 'first_id', first_id, 'last_id', last_id,
                                                            'first_time', first_time, 'last_time', last_time));
     END IF;

@@ -128,8 +128,8 @@ BEGIN
     END IF;
     days := audit.length_in_days(retention);
     IF days.shortest < floor THEN
-        RAISE EXCEPTION 'retention of % has no more than % days in some years, the least is % days', retention, days.shortest, floor
-            USING ERRCODE = 'ZA011', HINT = 'Keep events for 60 days or longer.';
+        RAISE EXCEPTION 'retention of % can be as short as % days, the least is % days', retention, days.shortest, floor
+            USING ERRCODE = 'ZA011', HINT = 'Keep events for 60 days or longer; two months can be 59 days.';
     END IF;
 
     -- One at a time, and not in the middle of a maintenance run, which judges events by what is set here.

@@ -97,10 +97,9 @@ impl StatusLog {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The time of the last run is told in words only.
-const STATUS: &str = "SELECT name, ok, value, hint, CASE WHEN name = 'maintenance' THEN \
-                      extract(epoch FROM clock_timestamp() - substring(value FROM '^last run (.+)$')::timestamptz)::float8 END AS age \
-                      FROM audit.status()";
+const STATUS: &str = "SELECT s.name, s.ok, s.value, s.hint, CASE WHEN s.name = 'maintenance' THEN \
+                      extract(epoch FROM clock_timestamp() - (SELECT m.last_run_at FROM audit.maintenance m))::float8 END AS age \
+                      FROM audit.status() s";
 
 #[cfg(test)]
 mod tests {

@@ -107,12 +107,14 @@ async fn expired_events_are_not_shown() {
     let db = Database::new();
     let client = db.connect().await;
     let id: i64 = one(&client, "SELECT audit.append('fresh', 'acme')", &[]).await;
-    // As if its retention had ended: a copy of it whose last day was yesterday, and one whose last day is today.
+    // Copies of it from the last moment that is kept no more, and from the first that is.
     run(
         &client,
         "SELECT audit.create_partition(current_date - 1), audit.create_partition(current_date), audit.create_partition(current_date + 1); \
          INSERT INTO audit.event SELECT (jsonb_populate_record(e, jsonb_build_object('id', e.id + n, 'action', 'copy' || n, \
-                'expires_on', (now() AT TIME ZONE 'UTC')::date - 2 + n))).* FROM audit.event e, generate_series(1, 2) n",
+                'occurred_at', m.midnight + (n - 2) * interval '1 microsecond', \
+                'expires_on', audit.expires_on(m.midnight + (n - 2) * interval '1 microsecond', '13 months')))).* \
+         FROM audit.event e, generate_series(1, 2) n, audit.midnight(audit.first_kept_day('13 months', audit.today())) m (midnight)",
     )
     .await;
     assert_eq!(count(&client).await, 3);
