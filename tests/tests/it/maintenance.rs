@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use audit_tests::cluster::{Cluster, Options};
-use audit_tests::database::Database;
+use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 
 use crate::it::support::due_partition;
@@ -270,5 +270,39 @@ async fn pg_cron_can_run_it_instead() {
         let told = cluster.psql("postgres", "SELECT status, return_message FROM cron.job_run_details");
         assert!(started.elapsed() < Duration::from_secs(130), "{told} {}", cluster.log());
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// A physical copy in the middle of it all: it hides what the original hides, and once promoted it goes on where that stood.
+#[tokio::test]
+async fn a_base_backup_goes_on() {
+    let db = Database::on_own_cluster(&Options::preloaded());
+    let client = db.connect().await;
+    due_partition(&client, &["acme", "umbrella", "released"]).await;
+    run(
+        &client,
+        "SELECT audit.place_legal_hold('acme', 'case'); SELECT audit.place_legal_hold('released', 'case'); \
+         SELECT audit.set_retention('umbrella', '100 years')",
+    )
+    .await;
+    run(&client, "SELECT audit.maintain(3, 130); SELECT audit.release_legal_hold('released', 'settled')").await;
+    let copy = Cluster::standby_of(db.cluster(), &Options::preloaded());
+    let copied = connect(&copy.config(db.name())).await;
+    let shown = "SELECT w || ' ' || (SELECT count(*) FROM audit.events(w, action => 'x', since => NULL, max_rows => 1000)) \
+                 FROM unnest(ARRAY['acme', 'umbrella', 'released']) w";
+    let expected = ["acme 100", "umbrella 100", "released 0"];
+    assert_eq!(all::<String>(&client, shown, &[]).await, expected);
+    assert_eq!(all::<String>(&copied, shown, &[]).await, expected);
+    refused(&copied, "SELECT audit.maintain()", "25006").await;
+    refused(&copied, "SELECT audit.set_retention('acme', '1 year')", "25006").await;
+    assert!(one::<bool>(&copied, "SELECT count(*) > 0 FROM audit.status()", &[]).await);
+
+    copy.psql("postgres", "SELECT pg_promote()");
+    for client in [&client, &copied] {
+        maintain(client).await;
+        assert_eq!(all::<String>(client, shown, &[]).await, expected);
+        let rows = "SELECT count(*) FROM audit.event WHERE action = 'x'";
+        assert_eq!(one::<i64>(client, rows, &[]).await, 200);
+        assert!(one::<bool>(client, "SELECT to_regclass('audit.event_2024_03') IS NULL", &[]).await);
     }
 }
