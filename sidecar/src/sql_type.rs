@@ -75,7 +75,7 @@ impl fmt::Display for Inet {
             IpAddr::V6(v6) => {
                 match v6.segments() {
                     // PostgreSQL writes the last four bytes as an IPv4 address here, Rust does not.
-                    [0, 0, 0, 0, 0, 0, high, low] if high > 0 || low > 1 => {
+                    [0, 0, 0, 0, 0, 0, high, low] if high > 0 => {
                         let [a, b] = high.to_be_bytes();
                         let [c, d] = low.to_be_bytes();
                         write!(f, "::{a}.{b}.{c}.{d}")?;
@@ -102,7 +102,9 @@ mod tests {
             ("10.0.0.0", 8, "10.0.0.0/8"),
             ("::1", 128, "::1"),
             ("::", 0, "::/0"),
-            ("::5", 128, "::0.0.0.5"),
+            ("::5", 128, "::5"),
+            ("::1:0", 128, "::0.1.0.0"),
+            ("::ffff:0:5", 128, "::ffff:0.0.0.5"),
             ("::102:304", 128, "::1.2.3.4"),
             ("::ffff:102:304", 128, "::ffff:1.2.3.4"),
             ("2001:db8::1", 64, "2001:db8::1/64"),
