@@ -63,6 +63,7 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('events_queried', 'audit', 'Events were queried through the sidecar', true),
     ('export_started', 'audit', 'An export or evidence pack was begun', true),
     ('export_finished', 'audit', 'An export or evidence pack has ended', true),
+    ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
     ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);
 

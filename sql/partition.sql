@@ -116,3 +116,15 @@ END
 $$;
 COMMENT ON FUNCTION audit.maintain(integer) IS
     'Does what is due (partitions for the coming months, idempotency keys older than 48 hours) and returns a row per thing done';
+
+CREATE FUNCTION audit.is_judged(partition regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET datestyle = 'ISO, YMD'
+AS $$
+    SELECT coalesce(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([0-9-]+)''\)')::date
+                    <= (now() AT TIME ZONE 'UTC')::date, false)
+    FROM pg_class c WHERE c.oid = partition
+$$;
+COMMENT ON FUNCTION audit.is_judged(regclass) IS
+    'Whether the month in which the events of a partition expire has passed and none of them has to be kept';

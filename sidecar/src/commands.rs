@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub mod archive;
+mod interactive;
 pub mod pack;
 pub mod serve;
 pub mod token;
@@ -17,6 +19,8 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Write what is due to be dropped to object storage, as Parquet
+    Archive(Box<archive::ArchiveArgs>),
 }
 
 /// Does it.
@@ -28,5 +32,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Archive(args) => archive::run(*args).await,
     }
 }

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 major=${PG_MAJOR:-15}
-packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major" zip)
+packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major" python3-venv zip)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,17 +1,16 @@
 //! `audit-sidecar pack`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
+use indicatif::{BinaryBytes, HumanCount};
 
+use crate::commands::interactive::{interrupted, os_user, progress_bar};
 use crate::config::{DatabaseArgs, PackDefinitionsArgs};
 use crate::context::RequestContext;
 use crate::database::Database;
@@ -193,35 +192,4 @@ impl Drop for Part {
             let _ = std::fs::remove_file(&self.under_way);
         }
     }
-}
-
-fn interrupted() -> anyhow::Result<impl Future<Output = &'static str>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => "interrupted",
-            _ = terminate.recv() => "terminated",
-        }
-    })
-}
-
-fn progress_bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise}  {human_pos} events  {msg}  {per_sec}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
-}
-
-/// By name where the system knows one, so that the log says who it was.
-fn os_user() -> String {
-    let output = Command::new("id").arg("-un").output().ok().filter(|output| output.status.success());
-    let name = output.and_then(|output| String::from_utf8(output.stdout).ok());
-    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
