@@ -9,6 +9,7 @@ PGRX_VERSION := 0.18.1
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
+PYTHON := $(TARGET)/python
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 
@@ -16,7 +17,7 @@ FEATURES := --no-default-features --features pg$(PG_MAJOR)
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix cargo-pgrx build extension install-extension lint test bench demo clean
+.PHONY: help deps prefix python cargo-pgrx build extension install-extension lint test bench demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ deps: ## install the Debian packages that are missing (says which, asks before s
 
 prefix: deps $(PGRX_CONFIG)
 	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
+
+python: deps
+	@tests/scripts/python.sh "$(PYTHON)"
 
 # Which PostgreSQL is meant is said by a variable each time; without this file the bindings would be made anew each time.
 $(PGRX_CONFIG):
@@ -56,9 +60,9 @@ lint: prefix ## formatting and clippy, warnings are errors
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 
-test: extension ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
+test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar
-	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) test --workspace --exclude audit_log $(T)
+	AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python" $(CARGO) test --workspace --exclude audit_log $(T)
 
 bench: build ## measure against plain INSERT, COPY and the like; a table on screen and in target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_tests --bin bench

@@ -74,6 +74,17 @@ GRANT EXECUTE ON FUNCTION
     audit.maintain(integer, integer)
     TO audit_admin;
 
+-- What archives: both.
+GRANT SELECT ON audit.archive TO audit_admin, audit_sidecar;
+GRANT EXECUTE ON FUNCTION
+    audit.find_partition(text),
+    audit.partition_checksum(text),
+    audit.partition_events(text, refcursor),
+    audit.is_archived(regclass),
+    audit.archivable(),
+    audit.record_archive(text, text, integer, bigint, bigint, bytea)
+    TO audit_admin, audit_sidecar;
+
 -- audit_sidecar: reads, appends, keeps its tokens, and does for its admins what audit_admin may.
 GRANT audit_reader, audit_writer TO audit_sidecar;
 GRANT SELECT ON audit.api_token TO audit_sidecar;

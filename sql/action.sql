@@ -68,6 +68,7 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('legal_hold_released', 'audit', 'A legal hold was released', true),
     ('partition_dropped', 'audit', 'A month of events past their retention was dropped', true),
     ('events_removed', 'audit', 'Events of a workspace past their retention were removed', true),
+    ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
     ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);
 

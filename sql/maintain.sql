@@ -13,6 +13,14 @@ COMMENT ON COLUMN audit.maintenance.last_run_at IS 'When audit.maintain has last
 COMMENT ON COLUMN audit.maintenance.waiting_for IS 'What the last run could not do, and why; NULL where nothing was in its way';
 COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Since when it cannot';
 
+CREATE TABLE audit.moved_from (
+    partition text COLLATE "C" PRIMARY KEY,
+    last_move xid8 NOT NULL
+);
+COMMENT ON TABLE audit.moved_from IS 'Due partitions that events were moved out of: who began to read before sees these events there alone';
+COMMENT ON COLUMN audit.moved_from.partition IS 'Name of the partition in schema audit';
+COMMENT ON COLUMN audit.moved_from.last_move IS 'The last transaction that moved some';
+
 -- The library's share: what the guard refuses to everyone else.
 
 CREATE FUNCTION audit.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
@@ -116,11 +124,33 @@ BEGIN
         PERFORM audit.create_held_partition();
     END IF;
     PERFORM audit.create_partitions(days);
+    INSERT INTO audit.moved_from AS m (partition, last_move)
+    VALUES ((SELECT c.relname FROM pg_class c WHERE c.oid = move_kept_rows.partition), pg_current_xact_id())
+    ON CONFLICT ON CONSTRAINT moved_from_pkey DO UPDATE SET last_move = excluded.last_move;
     RETURN audit.move_events(partition, ids, days);
 END
 $$;
 COMMENT ON FUNCTION audit.move_kept_rows(regclass, bigint) IS
     'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved';
+
+CREATE FUNCTION audit.is_still_read(partition regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A snapshot from before the move does not see where the events are now. Slots and walsenders stand for standbys.
+    SELECT EXISTS (
+        SELECT FROM audit.moved_from m JOIN pg_class c ON c.relname = m.partition
+        WHERE c.oid = is_still_read.partition
+          AND (m.last_move >= pg_snapshot_xmin(pg_current_snapshot())
+               OR age(m.last_move::xid) <= (
+                   SELECT max(age(o.xmin))
+                   FROM (SELECT a.backend_xmin AS xmin FROM pg_stat_activity a
+                         WHERE (a.datname = current_database() OR a.datname IS NULL) AND a.pid <> pg_backend_pid()
+                         UNION ALL SELECT r.xmin FROM pg_replication_slots r) o
+                   WHERE o.xmin IS NOT NULL)))
+$$;
+COMMENT ON FUNCTION audit.is_still_read(regclass) IS
+    'Whether someone may still read by a snapshot from before events were moved out of a partition';
 
 CREATE FUNCTION audit.drop_partition(partition regclass) RETURNS bigint
     LANGUAGE plpgsql
@@ -148,6 +178,7 @@ BEGIN
     -- From here to the commit no query begins; appends do not ask for these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);
+    DELETE FROM audit.moved_from m WHERE m.partition = name;
     RETURN events;
 END
 $$;
@@ -209,7 +240,7 @@ BEGIN
         SELECT FROM audit.event e WHERE e.workspace = space AND e.occurred_at < setting.settled_at + interval '1 day'
     ) THEN
         UPDATE audit.workspace w
-        SET shortest_days = days.shortest, longest_days = days.longest, settled_at = '-infinity' WHERE w.workspace = space;
+        SET shortest_days = days.shortest - 1, longest_days = days.longest + 1, settled_at = '-infinity' WHERE w.workspace = space;
     END IF;
 END
 $$;
@@ -318,12 +349,6 @@ END
 $$;
 COMMENT ON FUNCTION audit.has_released(text) IS 'Whether audit.event_held holds events of a workspace that no legal hold covers any more';
 
-CREATE FUNCTION audit.is_archived(partition regclass) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT false $$;
-COMMENT ON FUNCTION audit.is_archived(regclass) IS 'Whether a partition has been archived';
-
 CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
     RETURNS TABLE (task text, object text, amount bigint)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -338,7 +363,9 @@ DECLARE
     job record;
     partition regclass;
     missing bigint := max_rows;
+    stuck boolean := false;
     obstacle text;
+    reason text;
 BEGIN
     IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
         RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
@@ -348,6 +375,12 @@ BEGIN
         RAISE EXCEPTION 'max_rows is %, it must be between 1 and 1000000', coalesce(max_rows::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'maintenance in a transaction of isolation level % would judge by what was', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain in a READ COMMITTED transaction.';
+    END IF;
+    -- Loads the library: before, anyone can set its settings.
+    PERFORM audit.target_keys('', '{}');
     BEGIN
         LOCK TABLE audit.maintenance IN SHARE ROW EXCLUSIVE MODE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
@@ -365,16 +398,23 @@ BEGIN
         CONTINUE WHEN to_regclass(object) IS NOT NULL;
         BEGIN
             PERFORM audit.create_partition(month);
-        EXCEPTION WHEN lock_not_available THEN
-            obstacle := format('%s could not be made: audit.event is locked', object);
+        EXCEPTION WHEN OTHERS THEN
+            obstacle := format('%s could not be made: %s', object, SQLERRM);
             EXIT;
         END;
         task := 'partition created';
         amount := 1;
         RETURN NEXT;
     END LOOP;
+    -- Who else needs a new partition waits until this is committed: the rest is for the next call.
+    IF task IS NOT NULL THEN
+        RETURN;
+    END IF;
 
-    DELETE FROM audit.idempotency_key k WHERE k.recorded_at < now() - interval '48 hours';
+    -- By the minute, so that a call soon after finds nothing; what someone uses anew at this moment is not waited for.
+    DELETE FROM audit.idempotency_key k WHERE k.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM audit.idempotency_key o WHERE o.recorded_at < date_trunc('minute', now()) - interval '48 hours'
+        LIMIT max_rows FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS amount = ROW_COUNT;
     IF amount > 0 THEN
         task := 'idempotency keys removed';
@@ -386,10 +426,15 @@ BEGIN
         -- What is judged by stands still meanwhile, and whoever set it before is done altogether.
         LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
     EXCEPTION WHEN lock_not_available THEN
-        obstacle := 'retention or a legal hold is being set in another transaction';
+        obstacle := concat_ws('; ', obstacle, 'retention or a legal hold is being set in another transaction');
+        stuck := true;
     END;
-    IF obstacle IS NULL THEN
-        UPDATE audit.workspace w SET settled_at = clock_timestamp(), settling_after = NULL
+    IF NOT stuck THEN
+        -- The clock may be behind that of the machine that appended before.
+        UPDATE audit.workspace w
+        SET settling_after = NULL,
+            settled_at = greatest(clock_timestamp(), w.changed_at,
+                                  (SELECT max(e.occurred_at) FROM audit.event e WHERE e.workspace = w.workspace))
         WHERE w.settled_at IS NULL AND w.settling_after < pg_snapshot_xmin(pg_current_snapshot());
         UPDATE audit.workspace w SET settling_after = pg_current_xact_id()
         WHERE w.settled_at IS NULL AND (w.settling_after IS NULL OR w.settling_after > pg_current_xact_id());
@@ -406,18 +451,19 @@ BEGIN
         UNION ALL
         SELECT 4, 'events removed', w.workspace, NULL FROM audit.workspace w, audit.length_in_days(w.retention) d
         WHERE (w.removed_before IS NULL OR w.removed_before < audit.first_kept_day(w.retention, today))
-          AND (w.longest_days > d.longest OR w.settled_at > '-infinity')
+          AND (w.longest_days > d.longest + 1 OR w.settled_at > '-infinity')
         ORDER BY 1, 4, 3
     LOOP
-        EXIT WHEN obstacle IS NOT NULL OR missing <= 0;
+        EXIT WHEN stuck OR missing <= 0;
         BEGIN
             amount := CASE job.step WHEN 1 THEN audit.return_released(job.space, missing)
                                     WHEN 2 THEN audit.remove_released(job.space, missing)
                                     WHEN 3 THEN audit.move_kept_rows(job.partition, missing)
                                     ELSE audit.remove_shortened(job.space, missing) END;
-        EXCEPTION WHEN lock_not_available THEN
-            obstacle := format('%s could not be judged: audit.event is locked', coalesce(job.partition::text, job.space));
-            EXIT;
+        EXCEPTION WHEN OTHERS THEN
+            -- Whatever it is, it must not stand in the way of the others.
+            obstacle := concat_ws('; ', obstacle, format('%s could not be judged: %s', coalesce(job.partition::text, job.space), SQLERRM));
+            amount := 0;
         END;
         -- Looking costs, too.
         missing := missing - amount - 10;
@@ -428,25 +474,36 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- Last, because from a drop to the commit no query begins.
+    -- Last, and one a call, because from a drop to the commit no query begins.
     FOR partition IN SELECT d.partition FROM audit.due_partitions() d LOOP
-        EXIT WHEN obstacle IS NOT NULL OR missing <= 0;
+        EXIT WHEN stuck;
         object := partition::text;
+        CONTINUE WHEN NOT audit.is_judged(partition);
         IF coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit.is_archived(partition) THEN
-            obstacle := format('%s is due and not archived: audit.require_archive is on', object);
-            EXIT;
+            obstacle := concat_ws('; ', obstacle, format('%s is due and not archived: audit.require_archive is on', object));
+            CONTINUE;
+        END IF;
+        IF audit.is_still_read(partition) THEN
+            obstacle := concat_ws('; ', obstacle, format('%s waits for transactions that began before events were moved out of it', object));
+            CONTINUE;
         END IF;
         BEGIN
             amount := audit.drop_partition(partition);
         EXCEPTION WHEN lock_not_available THEN
-            obstacle := format('%s is due and could not be dropped: someone reads audit.event for long', object);
-            EXIT;
+            obstacle := concat_ws('; ', obstacle, format('%s is due and could not be dropped: someone reads audit.event for long', object));
+            amount := NULL;
+        WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
+            obstacle := concat_ws('; ', obstacle, format('%s is due and could not be dropped: %s %s', object, SQLERRM, reason));
+            amount := NULL;
         END;
         IF amount IS NOT NULL THEN
             task := 'partition dropped';
             RETURN NEXT;
+            EXIT;
         END IF;
     END LOOP;
+    obstacle := left(obstacle, 2000);
 
     IF obstacle IS NOT NULL THEN
         RAISE WARNING 'audit log maintenance: %', obstacle USING HINT = 'The next run tries again.';
@@ -459,7 +516,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.maintain(integer, integer) IS
-    'Does what is due, for at most max_rows events, and returns a row per thing done: call it again until there is none. What is in its way is a warning and in audit.status(), not an error; where another session runs it, it does nothing (SQLSTATE 22023)';
+    'Does what is due, for at most max_rows events, and returns a row per thing done: call it again until there is none. What is in its way is a warning and in audit.status(), not an error; where another session runs it, it does nothing (SQLSTATE 22023, 25000 where the transaction is not READ COMMITTED)';
 
 CREATE FUNCTION audit.status() RETURNS TABLE (name text, ok boolean, value text, hint text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -469,7 +526,7 @@ CREATE FUNCTION audit.status() RETURNS TABLE (name text, ok boolean, value text,
 AS $$
 DECLARE
     run audit.maintenance := (SELECT m FROM audit.maintenance m);
-    due text[] := ARRAY(SELECT d.partition::text FROM audit.due_partitions() d);
+    due text[] := ARRAY(SELECT c.relname::text FROM audit.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
     ahead regclass := to_regclass('audit.event_' || to_char(audit.today() + audit.default_retention() + interval '1 month', 'YYYY_MM'));
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
 BEGIN
@@ -481,7 +538,7 @@ BEGIN
          'End the session that reads for so long, or archive what is due.'),
         ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
          'audit.maintain makes them; without, an append makes its own.'),
-        ('due partitions', coalesce(due[1] >= 'audit.event_' || to_char(audit.today() - interval '1 month 3 days', 'YYYY_MM'), true),
+        ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit.today() - 3, 'YYYY_MM'), true),
          cardinality(due)::text, 'What is in them is hidden and waits for maintenance.'),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
         ('retention changes', true, unsettled || ' not settled yet', NULL);

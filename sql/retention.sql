@@ -38,11 +38,11 @@ CREATE FUNCTION audit.length_in_days(retention interval, OUT shortest integer, O
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Nine years around one that is no leap year though divisible by four: the extremes of any span are among them.
+    -- Nine years around one that is no leap year though divisible by four: the extremes are among them, but for a day in a century.
     SELECT min((day + retention)::date - day), max((day + retention)::date - day)
     FROM (SELECT date '2096-01-01' + n AS day FROM generate_series(0, 3287) n) d
 $$;
-COMMENT ON FUNCTION audit.length_in_days(interval) IS 'How many days a retention has at least and at most, depending on when it begins';
+COMMENT ON FUNCTION audit.length_in_days(interval) IS 'How many days a retention has at least and at most, depending on when it begins; in spans of decades a day less or more is possible';
 
 CREATE FUNCTION audit.today() RETURNS date
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -119,11 +119,13 @@ DECLARE
     days_before record;
 BEGIN
     PERFORM audit.check_workspace(workspace);
-    IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0 THEN
+    IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
+       OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
         RAISE EXCEPTION 'retention is %, it must be of whole months and days', coalesce(retention::text, 'NULL')
             USING ERRCODE = 'ZA011', HINT = 'Such as interval ''13 months'' or interval ''90 days''; the least is 60 days.';
     END IF;
-    IF retention > interval '100 years' OR retention < -interval '100 years' THEN
+    IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
+       OR (audit.length_in_days(retention)).longest > 36525 THEN
         RAISE EXCEPTION 'retention is %, at most 100 years are possible', retention USING ERRCODE = 'ZA011';
     END IF;
     days := audit.length_in_days(retention);
@@ -142,7 +144,7 @@ BEGIN
     days_before := audit.length_in_days(before);
     INSERT INTO audit.workspace AS w (workspace, retention, changed_at, changed_by, shortest_days, longest_days)
     VALUES (workspace, retention, clock_timestamp(), audit.who(),
-            least(days.shortest, days_before.shortest), greatest(days.longest, days_before.longest))
+            least(days.shortest, days_before.shortest) - 1, greatest(days.longest, days_before.longest) + 1)
     ON CONFLICT ON CONSTRAINT workspace_pkey DO UPDATE
     SET retention = excluded.retention, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
         shortest_days = least(w.shortest_days, excluded.shortest_days),

@@ -30,6 +30,8 @@ pub enum Error {
     NotInstalled(String),
     /// `55000`: the partition for an event is a table of its own.
     NoPartition(String),
+    /// `25000`: events are to be removed in a transaction that does not see what was committed since it began.
+    OldSnapshot,
     /// An error of PostgreSQL about a value in a batch, with its own SQLSTATE.
     Value { sqlstate: c_int, message: String },
     /// Any of the above, about one element of a batch, counted from 0.
@@ -55,6 +57,7 @@ impl Error {
             Error::ReservedAction(_) => sqlstate(b"42501"),
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
+            Error::OldSnapshot => sqlstate(b"25000"),
             Error::Value { sqlstate, .. } => *sqlstate,
             Error::Element { error, .. } => error.sqlstate(),
         }
@@ -79,6 +82,7 @@ impl Error {
             }
             Error::NotInstalled(relation) => format!("relation audit.{relation} does not exist"),
             Error::NoPartition(name) => format!("audit.{name} is not a partition of audit.event"),
+            Error::OldSnapshot => "events are not removed by an older snapshot".into(),
             Error::Value { message, .. } => message.clone(),
             Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
         }
@@ -107,6 +111,7 @@ impl Error {
             Error::ReservedAction(_) => Some("Members of audit_admin and audit_sidecar may append it."),
             Error::NotInstalled(_) => Some("CREATE EXTENSION audit_log."),
             Error::NoPartition(_) => Some("Attach it to audit.event again, or rename it."),
+            Error::OldSnapshot => Some("Do it in a READ COMMITTED transaction."),
             Error::Value { .. } => None,
             Error::Element { error, .. } => error.hint(),
         }

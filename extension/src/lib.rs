@@ -47,6 +47,7 @@ extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);
 extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event", "target"]);
 extension_sql_file!("../../sql/api_token.sql", name = "api_token", requires = ["append"]);
+extension_sql_file!("../../sql/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
 extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 
 /// Called by PostgreSQL when it loads the library, at server start or at the first call.

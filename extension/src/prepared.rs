@@ -84,7 +84,7 @@ fn find(partition: pg_sys::Oid) -> Option<Prepared> {
     stale.into_iter().for_each(Prepared::discard);
     KEPT.with_borrow_mut(|kept| {
         let at = kept.iter().position(|kept| kept.partition == partition)?;
-        Some(kept.swap_remove(at))
+        Some(kept.remove(at))
     })
 }
 
@@ -194,14 +194,18 @@ impl Prepared {
     /// # Safety
     /// It was taken, no error has occurred since, and it is used no more.
     pub unsafe fn put_back(self) {
-        // SAFETY: taken, so its indexes are open.
-        unsafe { self.close() };
+        // SAFETY: taken, so its indexes are open; the slot has a copy of its last row.
+        unsafe {
+            self.close();
+            (*((*self.slot).tts_ops)).clear.expect("every slot type has it")(self.slot);
+        }
         let refused = KEPT.with_borrow_mut(|kept| {
-            if self.generation != GENERATION.get() || kept.len() >= LIMIT {
+            if self.generation != GENERATION.get() {
                 return Some(self);
             }
+            let oldest = (kept.len() >= LIMIT).then(|| kept.remove(0));
             kept.push(self);
-            None
+            oldest
         });
         if let Some(refused) = refused {
             refused.discard();

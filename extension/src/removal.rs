@@ -83,6 +83,10 @@ impl Drop for Removing {
 
 /// Runs the statement with the partition in place of `{}` and the arguments behind it as parameters.
 fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<Option<Datum>, Error> {
+    // SAFETY: reads a variable of the backend. An older snapshot does not see a hold that was placed since.
+    if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as c_int {
+        return Err(Error::OldSnapshot);
+    }
     let Some(partition) = arguments.datum(0) else { return Ok(None) };
     let partition = pg_sys::Oid::from_u32(partition.value() as u32);
     let Some(name) = partition_name(partition) else {

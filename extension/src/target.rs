@@ -78,7 +78,7 @@ unsafe fn index_condition(request: &mut pg_sys::SupportRequestIndexCondition) ->
         let call = Call { arguments: (*request.node.cast::<pg_sys::FuncExpr>()).args };
         let (operator, condition) = match request.indexarg as usize {
             KEYS => (CONTAINS, call.keys_contain()?),
-            WORKSPACE => (TEXT_EQUALS, call.workspace_equals()?),
+            WORKSPACE => (TEXT_EQUALS, call.workspace_equals(request.indexcollation)?),
             _ => return None,
         };
         if !pg_sys::op_in_opfamily(operator, request.opfamily) {
@@ -128,12 +128,15 @@ impl Call {
         }
     }
 
-    unsafe fn workspace_equals(&self) -> Option<*mut pg_sys::Node> {
-        // SAFETY: both are texts, in the collation of the column.
+    /// None where the index is in another collation, or what to compare with is no constant: an index is searched by what is
+    /// known before its rows are.
+    unsafe fn workspace_equals(&self, index_collation: pg_sys::Oid) -> Option<*mut pg_sys::Node> {
+        // SAFETY: both are texts.
         unsafe {
             let column = self.argument(WORKSPACE)?;
-            let collation = pg_sys::exprCollation(column);
-            Some(condition(TEXT_EQUALS, column, self.argument(IN_WORKSPACE)?, collation))
+            self.text(IN_WORKSPACE)?;
+            let same = pg_sys::exprCollation(column) == index_collation;
+            same.then_some(condition(TEXT_EQUALS, column, self.argument(IN_WORKSPACE)?, index_collation))
         }
     }
 

@@ -13,6 +13,9 @@ use crate::settings;
 /// How long the launcher sleeps while it is switched off, until it looks again.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How long a database has its turn before it is that of the next.
+const TURN: Duration = Duration::from_secs(300);
+
 /// How long after a crash of the launcher it is started again.
 const RESTART: Duration = Duration::from_secs(10);
 
@@ -82,7 +85,10 @@ pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
     }
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    loop {
+    // SAFETY: before the first transaction; what the database has as its default is not for maintenance.
+    unsafe { (&raw mut pg_sys::DefaultXactIsoLevel).write(pg_sys::XACT_READ_COMMITTED as c_int) };
+    let begun = Instant::now();
+    while begun.elapsed() < TURN {
         let started = Instant::now();
         if !BackgroundWorker::transaction(maintain) {
             break;

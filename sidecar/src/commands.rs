@@ -9,7 +9,9 @@ use crate::config::DatabaseArgs;
 use crate::database::Database;
 use crate::error::ApiError;
 
+pub mod archive;
 pub mod hold;
+mod interactive;
 pub mod maintain;
 pub mod pack;
 pub mod retention;
@@ -26,6 +28,8 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Write what is due to be dropped to object storage, as Parquet
+    Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
     Retention(retention::RetentionArgs),
     /// Place, release and list legal holds
@@ -45,6 +49,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
         Command::Maintain(args) => maintain::run(args).await,

@@ -1,5 +1,6 @@
 //! An event as the query functions return it.
 
+use audit_proof::{Event, Source};
 use tokio_postgres::Row;
 
 use crate::error::ApiError;
@@ -33,7 +34,7 @@ pub struct EventRow<'a> {
 }
 
 impl<'a> EventRow<'a> {
-    /// Reads a row of type `audit.event_result`, by the order of its columns.
+    /// Reads a row of type `audit.event_result`, by the order of its columns; more may follow.
     ///
     /// # Errors
     /// Where the row is not of that type.
@@ -60,6 +61,33 @@ impl<'a> EventRow<'a> {
             salt: salt.try_into().map_err(|_| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
             cursor: row.try_get(18)?,
         })
+    }
+
+    /// The event as format v1 takes it. Its leaf is none: this version has no log for it to be in.
+    pub fn proof(&self) -> Event<'_, &[&str]> {
+        Event {
+            id: self.id,
+            workspace: self.workspace,
+            occurred_at: self.occurred_at.micros(),
+            recorded_at: self.recorded_at.micros(),
+            category: self.category,
+            action: self.action,
+            outcome: self.outcome,
+            actor: self.actor,
+            targets: &self.targets,
+            source: Source {
+                ip: self.ip.as_deref(),
+                user_agent: self.user_agent,
+                session_id: self.session_id,
+                request_id: self.request_id,
+                database_user: Some(self.database_user),
+                application_name: self.application_name,
+                client_addr: self.client_addr.as_deref(),
+            },
+            details: self.details,
+            salt: self.salt,
+            leaf: None,
+        }
     }
 }
 

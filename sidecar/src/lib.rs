@@ -1,6 +1,7 @@
 //! The sidecar of the audit log: REST over the query functions of the extension, appends over HTTP, evidence packs, and
 //! the bearer tokens that guard them. It holds no state of its own; everything lives in PostgreSQL.
 
+pub mod archive;
 pub mod audit_trail;
 pub mod auth;
 pub mod commands;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod event_csv;
 pub mod export;
+pub mod fetch;
 pub mod filters;
 pub mod lease;
 pub mod legal_hold;

@@ -20,6 +20,17 @@ pub struct Inet {
     pub prefix: u8,
 }
 
+/// A `date`, whose text is `YYYY-MM-DD`, in the years 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date {
+    /// Days since 1970-01-01.
+    pub days: i32,
+}
+
+/// An `xid8`, a transaction id with its epoch. The server reaches no more than 63 bits of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Xid(pub i64);
+
 impl<'a> FromSql<'a> for JsonText<'a> {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         match raw {
@@ -75,7 +86,7 @@ impl fmt::Display for Inet {
             IpAddr::V6(v6) => {
                 match v6.segments() {
                     // PostgreSQL writes the last four bytes as an IPv4 address here, Rust does not.
-                    [0, 0, 0, 0, 0, 0, high, low] if high > 0 || low > 1 => {
+                    [0, 0, 0, 0, 0, 0, high, low] if high > 0 => {
                         let [a, b] = high.to_be_bytes();
                         let [c, d] = low.to_be_bytes();
                         write!(f, "::{a}.{b}.{c}.{d}")?;
@@ -89,11 +100,51 @@ impl fmt::Display for Inet {
     }
 }
 
+impl<'a> FromSql<'a> for Date {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let days = i32::from_be_bytes(raw.try_into()?).checked_add(POSTGRES_EPOCH_DAYS);
+        let date = days.map(|days| Self { days }).filter(|date| date.midnight().is_some());
+        date.ok_or_else(|| "a date outside the years 1 to 9999".into())
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::DATE
+    }
+}
+
+impl Date {
+    fn midnight(self) -> Option<[u8; 27]> {
+        audit_proof::time::to_text(i64::from(self.days) * MICROS_PER_DAY)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.midnight().ok_or(fmt::Error)?;
+        f.write_str(str::from_utf8(&text[..10]).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl<'a> FromSql<'a> for Xid {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(u64::from_be_bytes(raw.try_into()?).try_into()?))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::XID8
+    }
+}
+
 const JSONB_VERSION: u8 = 1;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// 2000-01-01, from which PostgreSQL counts, in days since 1970-01-01.
+const POSTGRES_EPOCH_DAYS: i32 = 10_957;
 
 #[cfg(test)]
 mod tests {
-    use super::Inet;
+    use super::{Date, Inet};
 
     #[test]
     fn addresses_are_written_as_postgresql_writes_them() {
@@ -102,12 +153,21 @@ mod tests {
             ("10.0.0.0", 8, "10.0.0.0/8"),
             ("::1", 128, "::1"),
             ("::", 0, "::/0"),
-            ("::5", 128, "::0.0.0.5"),
+            ("::5", 128, "::5"),
+            ("::1:0", 128, "::0.1.0.0"),
+            ("::ffff:0:5", 128, "::ffff:0.0.0.5"),
             ("::102:304", 128, "::1.2.3.4"),
             ("::ffff:102:304", 128, "::ffff:1.2.3.4"),
             ("2001:db8::1", 64, "2001:db8::1/64"),
         ] {
             assert_eq!(Inet { address: address.parse().unwrap(), prefix }.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn dates_are_written_as_postgresql_writes_them() {
+        for (days, text) in [(0, "1970-01-01"), (10_957, "2000-01-01"), (-1, "1969-12-31"), (2_932_896, "9999-12-31")] {
+            assert_eq!(Date { days }.to_string(), text);
         }
     }
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 
 major=${PG_MAJOR:-15}
 packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major"
-    "postgresql-$major-cron" libfaketime zip)
+    "postgresql-$major-cron" libfaketime python3-venv zip)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -151,7 +151,7 @@ pub fn command(dsn: &str) -> Result<Command> {
     let mut command = Command::new(program()?);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("AUDIT_") || name.starts_with("PG") || name.starts_with("RUST_") {
+        if ["AUDIT_", "PG", "RUST_", "AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&*name);
         }
     }

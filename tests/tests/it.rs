@@ -3,6 +3,7 @@
 mod it {
     mod access;
     mod append;
+    mod archive;
     mod bad_input;
     mod batch;
     mod catalog;

@@ -1,17 +1,16 @@
 //! `audit-sidecar pack`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
+use indicatif::{BinaryBytes, HumanCount};
 
+use crate::commands::interactive::{interrupted, progress_bar};
 use crate::config::{DatabaseArgs, PackDefinitionsArgs};
 use crate::context::RequestContext;
 use crate::database::Database;
@@ -189,28 +188,4 @@ impl Drop for Part {
             let _ = std::fs::remove_file(&self.under_way);
         }
     }
-}
-
-fn interrupted() -> anyhow::Result<impl Future<Output = &'static str>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => "interrupted",
-            _ = terminate.recv() => "terminated",
-        }
-    })
-}
-
-fn progress_bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise}  {human_pos} events  {msg}  {per_sec}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }

@@ -2,8 +2,6 @@
 
 use std::io::{self, Write};
 
-use audit_proof::{Event, Source};
-
 use super::Error;
 use crate::event::EventRow;
 
@@ -37,7 +35,7 @@ impl<W: Write> Lines<W> {
         self.gathered.extend_from_slice(if self.first { b"\n" } else { b",\n" });
         self.first = false;
         let no_line = |source| Error::Event { id: row.id, source };
-        let mut event = event(row);
+        let mut event = row.proof();
         if row.details.len() < LARGE {
             event.write_line(&mut self.gathered).map_err(no_line)?;
         } else {
@@ -68,32 +66,6 @@ impl<W: Write> Lines<W> {
         self.out.write_all(&self.gathered)?;
         self.gathered.clear();
         Ok(())
-    }
-}
-
-fn event<'a>(row: &'a EventRow<'_>) -> Event<'a, &'a [&'a str]> {
-    Event {
-        id: row.id,
-        workspace: row.workspace,
-        occurred_at: row.occurred_at.micros(),
-        recorded_at: row.recorded_at.micros(),
-        category: row.category,
-        action: row.action,
-        outcome: row.outcome,
-        actor: row.actor,
-        targets: &row.targets,
-        source: Source {
-            ip: row.ip.as_deref(),
-            user_agent: row.user_agent,
-            session_id: row.session_id,
-            request_id: row.request_id,
-            database_user: Some(row.database_user),
-            application_name: row.application_name,
-            client_addr: row.client_addr.as_deref(),
-        },
-        details: row.details,
-        salt: row.salt,
-        leaf: None,
     }
 }
 

@@ -7,14 +7,14 @@ use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
 
 use super::manifest::{Snapshot, Software};
 use super::{Error, Progress, Report, Request, spool, writer};
 use crate::error::ApiError;
 use crate::event::EventRow;
 use crate::export::{Export, Selection};
+use crate::fetch::{Fetch, row_size};
 use crate::filters::Filters;
 
 /// Most bytes of rows that wait or are being written, in KiB. A row larger than that goes alone.
@@ -22,15 +22,6 @@ const BUDGET: u32 = 8 << 10;
 
 /// A batch is handed on when it has so many bytes.
 const BATCH: usize = 256 << 10;
-
-/// What a row takes besides its bytes.
-const ROW_OVERHEAD: usize = 600;
-
-/// Rows to fetch at a time: the server gathers them before it sends the first, so large ones are fetched one by one.
-const FETCH: [usize; 3] = [1, 20, 500];
-
-/// Most bytes to fetch at a time, by the rows so far.
-const FETCH_BYTES: usize = 8 << 20;
 
 /// What the threads get.
 pub(super) enum Message {
@@ -123,17 +114,16 @@ pub(super) async fn run<W: Write + Send + 'static>(
 /// Reads all rows and hands them to both threads.
 async fn pump(export: &Export<'_>, threads: [mpsc::Sender<Message>; 2]) -> Result<(), Error> {
     let budget = Arc::new(Semaphore::new(BUDGET as usize));
-    let mut fetch = Fetch::default();
+    let mut fetch = Fetch::new("audit_export");
     let mut rows = Vec::new();
     let mut bytes = 0;
     loop {
-        let (statement, most) = fetch.next(export).await?;
-        let stream = export.transaction().query_raw(&statement, std::iter::empty::<&(dyn ToSql + Sync)>()).await?;
+        let (stream, most) = fetch.next(export.transaction()).await?;
         let mut stream = std::pin::pin!(stream);
         let mut count = 0;
         while let Some(row) = stream.try_next().await? {
             count += 1;
-            let size = row.raw_size_bytes() + ROW_OVERHEAD;
+            let size = row_size(&row);
             fetch.saw(size);
             rows.push(row);
             bytes += size;
@@ -166,47 +156,6 @@ async fn hand_on(
         thread.send(rows).await.map_err(|_| Error::Thread)?;
     }
     Ok(())
-}
-
-/// How many rows to fetch next: as many as come to [`FETCH_BYTES`] if they are like those before.
-#[derive(Default)]
-struct Fetch {
-    statements: [Option<Statement>; FETCH.len()],
-    rows: usize,
-    bytes: usize,
-    largest: usize,
-}
-
-impl Fetch {
-    fn saw(&mut self, bytes: usize) {
-        self.rows += 1;
-        self.bytes += bytes;
-        self.largest = self.largest.max(bytes);
-    }
-
-    fn step(&self) -> usize {
-        // Nothing is known of the first rows.
-        let Some(average) = self.bytes.checked_div(self.rows) else {
-            return 1;
-        };
-        let fits = |step: &usize| FETCH[*step] * average.max(self.largest / 16) <= FETCH_BYTES;
-        (0..FETCH.len()).rev().find(fits).unwrap_or(0)
-    }
-
-    /// The statement, and how many rows it fetches at most. It forgets the rows so far.
-    async fn next(&mut self, export: &Export<'_>) -> Result<(Statement, usize), tokio_postgres::Error> {
-        let step = self.step();
-        (self.rows, self.bytes, self.largest) = (0, 0, 0);
-        let statement = match &self.statements[step] {
-            Some(statement) => statement.clone(),
-            None => {
-                let text = format!("FETCH FORWARD {} FROM audit_export", FETCH[step]);
-                let statement = export.transaction().prepare(&text).await?;
-                self.statements[step].insert(statement).clone()
-            }
-        };
-        Ok((statement, FETCH[step]))
-    }
 }
 
 fn selection(request: &Request) -> Selection {
@@ -242,24 +191,3 @@ const DESCRIBE: &str = "\
            current_setting('server_version') AS postgresql \
     FROM (SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = $1), \
                           audit.default_retention()) AS retention) r";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_rows_are_fetched_one_by_one() {
-        let after = |sizes: &[usize]| {
-            let mut fetch = Fetch::default();
-            sizes.iter().for_each(|size| fetch.saw(*size));
-            FETCH[fetch.step()]
-        };
-        assert_eq!(after(&[]), 20);
-        assert_eq!(after(&[1_000; 500]), 500);
-        assert_eq!(after(&[100_000; 20]), 20);
-        assert_eq!(after(&[20 << 20]), 1);
-        let mut mixed = vec![1_000; 499];
-        mixed.push(20 << 20);
-        assert_eq!(after(&mixed), 1);
-    }
-}

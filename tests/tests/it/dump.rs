@@ -15,7 +15,8 @@ use crate::it::support::{Random, due_partition};
 /// Everything that must be the same afterwards, a line each.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
     UNION ALL SELECT k::text FROM audit.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
-    UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h ORDER BY 1";
+    UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h \
+    UNION ALL SELECT r::text FROM audit.archive r ORDER BY 1";
 
 /// What the schema is made of, without what differs between any two databases.
 const STRUCTURE: &str = "SELECT format('%s %s %s', c.oid::regclass, c.relkind, pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c \
@@ -71,6 +72,8 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
         &client,
         "SELECT audit.register_action('backup_restored', 'admin', 'A backup was restored', '{\"required\": [\"size\"]}'); \
          SELECT audit.create_api_token('t1', sha256('s'), 'n', 'viewer'); \
+         SELECT audit.create_partition('2020-01-01'); \
+         SELECT audit.record_archive('event_2020_01', 's3://archive', 0, 0, 0, sha256('')); \
          SELECT audit.set_retention('long', '30 months'); \
          SELECT audit.append('x', 'long', idempotency_key => 'k', details => '{\"n\": 1.50, \"big\": 1e300, \"s\": \"\\u00fc\\n\"}')",
     )

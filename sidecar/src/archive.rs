@@ -1,0 +1,261 @@
+//! The archive: events that are due to be dropped, as Parquet in a folder or in object storage.
+//!
+//! A partition is read once, in one snapshot. Its rows come by workspace and time, so one file is open at a time: a thread
+//! gathers rows into row groups of bounded size, which go to the store while the next rows come. Then every file is read
+//! back from the store, and its events are hashed again. Only where count and hash are those of the database is the
+//! partition recorded as archived, which is what lets it be dropped.
+
+use std::io;
+use std::pin::Pin;
+
+use audit_proof::Error as NoLine;
+use deadpool_postgres::Transaction;
+use parquet::errors::ParquetError;
+use serde_json::{Value, json};
+use tokio_postgres::IsolationLevel;
+
+use crate::audit_trail::{self, Entry};
+use crate::context::RequestContext;
+use crate::database::Database;
+use crate::error::ApiError;
+use crate::lease::Lease;
+
+mod columns;
+mod content;
+mod place;
+mod read_back;
+mod record;
+mod source;
+mod writer;
+
+pub use content::Content;
+pub use place::Place;
+
+/// A partition that is due to be dropped and not archived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its name in schema audit.
+    pub partition: String,
+    /// How many events it holds.
+    pub events: i64,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Number of files.
+    pub files: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Number and hash of the events in them.
+    pub content: Content,
+    /// Objects of the same partition that an earlier run has left and that hold nothing of it any more.
+    pub leftovers: Vec<String>,
+}
+
+/// How far an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many events have been written, in so many bytes.
+    Written(u64, u64),
+    /// So many events have been read back.
+    ReadBack(u64),
+}
+
+/// Why a partition was not archived. Nothing is recorded then; the next attempt writes the same objects anew.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed or went away.
+    #[error(transparent)]
+    Database(#[from] ApiError),
+    /// The extension refused, in words that are written for users.
+    #[error("{0}")]
+    Refused(String),
+    /// An event cannot be written.
+    #[error("event {id} cannot be archived: {source}")]
+    Event {
+        /// Its id.
+        id: i64,
+        /// Why.
+        source: NoLine,
+    },
+    /// Where to archive was said in a way that cannot be used.
+    #[error("cannot archive to {to}: {why}")]
+    Place {
+        /// What was said.
+        to: String,
+        /// Why.
+        why: String,
+    },
+    /// The store cannot be written to or read from.
+    #[error("cannot {attempt} {object}")]
+    Store {
+        /// What was attempted: `write`, `read back`, `list`.
+        attempt: &'static str,
+        /// Which object, or the place.
+        object: String,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// An object is not the Parquet file that was written.
+    #[error("{object} is not the file that was written")]
+    File {
+        /// Which object.
+        object: String,
+        /// Why.
+        source: ParquetError,
+    },
+    /// What was written or read back is not what the database holds.
+    #[error("{which} holds {} events with SHA-256 {}, the database {} with {}", .found.events, .found.hex(), .expected.events, .expected.hex())]
+    Different {
+        /// What was compared with the database.
+        which: String,
+        /// What it holds.
+        found: Content,
+        /// What it should hold.
+        expected: Content,
+    },
+    /// The temporary file to read back from cannot be used.
+    #[error("the temporary file in {} cannot be written; it takes one object at a time, TMPDIR says where it lies", std::env::temp_dir().display())]
+    Spool(#[source] io::Error),
+    /// It was ended from outside.
+    #[error("the archive was broken off: {0}")]
+    Stopped(&'static str),
+    /// A thread of the archive ended early.
+    #[error("a thread of the archive ended early")]
+    Thread,
+}
+
+/// The partitions that are due to be dropped and not archived, or not as they are now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn due(database: &Database) -> Result<Vec<Due>, Error> {
+    let mut client = database.client().await?;
+    let transaction = patient(client.transaction().await?).await?;
+    let rows = transaction.query("SELECT partition, events FROM audit.archivable()", &[]).await?;
+    let due = |row: &tokio_postgres::Row| Ok(Due { partition: row.try_get(0)?, events: row.try_get(1)? });
+    rows.iter().map(due).collect()
+}
+
+/// Whether a partition has been archived as it is now; where it has not, it is not due.
+///
+/// # Errors
+/// [`Error::Refused`] where there is no such partition, or those of the database.
+pub async fn is_archived(database: &Database, partition: &str) -> Result<bool, Error> {
+    let mut client = database.client().await?;
+    let transaction = patient(client.transaction().await?).await?;
+    let row = transaction.query_one("SELECT audit.is_archived(audit.find_partition($1))", &[&partition]).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Archives a partition: writes it, reads it back, records it. `actor` is who does that, in the log.
+///
+/// # Errors
+/// [`Error`]. Objects that have been written stay; without a record they count for nothing.
+pub async fn archive(
+    database: &Database,
+    place: &Place,
+    partition: &str,
+    actor: &str,
+    stop: Pin<&mut impl Future<Output = &'static str>>,
+    progress: impl Fn(Progress) + Send + Clone + 'static,
+) -> Result<Report, Error> {
+    trace(database, "export_started", "success", place, partition, actor, json!({})).await?;
+    let result = copy(database, place, partition, stop, progress).await;
+    let (outcome, more) = match &result {
+        Ok((report, _)) => ("success", json!({ "count": report.content.events, "sha256": report.content.hex() })),
+        Err(error) => ("failure", json!({ "error": error.to_string() })),
+    };
+    let recorded = trace(database, "export_finished", outcome, place, partition, actor, more).await;
+    let (report, id_checksum) = result?;
+    recorded?;
+
+    let mut client = database.client().await?;
+    let transaction = patient(client.transaction().await?).await?;
+    transaction.execute("SELECT set_config('audit.actor', $1, true)", &[&actor]).await?;
+    let (files, events) = (report.files as i32, report.content.events as i64);
+    transaction
+        .execute(
+            "SELECT audit.record_archive($1, $2, $3, $4, $5, $6)",
+            &[&partition, &place.name(), &files, &events, &id_checksum, &report.content.sha256.as_slice()],
+        )
+        .await?;
+    transaction.commit().await?;
+    Ok(report)
+}
+
+/// Writes the files and reads them back; also gives the checksum of the ids in the snapshot that was written.
+async fn copy(
+    database: &Database,
+    place: &Place,
+    partition: &str,
+    mut stop: Pin<&mut impl Future<Output = &'static str>>,
+    progress: impl Fn(Progress) + Send + Clone + 'static,
+) -> Result<(Report, i64), Error> {
+    let mut lease = Lease::new(database.client().await?);
+    let (written, id_checksum) = {
+        let start = lease.client().build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead);
+        let transaction = patient(start.start().await?).await?;
+        let row = transaction.query_one("SELECT * FROM audit.partition_checksum($1)", &[&partition]).await?;
+        let (events, id_checksum): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let written = source::write(&transaction, place, partition, stop.as_mut(), progress.clone()).await?;
+        if i64::try_from(written.content.events) != Ok(events) {
+            let expected = Content { events: events.unsigned_abs(), ..written.content };
+            return Err(Error::Different { which: "what was written".into(), found: written.content, expected });
+        }
+        transaction.rollback().await?;
+        (written, id_checksum)
+    };
+    lease.give_back();
+
+    let found = tokio::select! {
+        why = stop => return Err(Error::Stopped(why)),
+        found = read_back::content(place, &written.files, progress) => found?,
+    };
+    if found != written.content {
+        let which = format!("what was read back from {}", place.name());
+        return Err(Error::Different { which, found, expected: written.content });
+    }
+    let objects = written.files.iter().map(|file| &file.object).collect();
+    let leftovers = place.leftovers(partition, &objects).await?;
+    let bytes = written.files.iter().map(|file| file.bytes).sum();
+    Ok((Report { files: written.files.len(), bytes, content: found, leftovers }, id_checksum))
+}
+
+async fn trace(
+    database: &Database,
+    action: &str,
+    outcome: &str,
+    place: &Place,
+    partition: &str,
+    actor: &str,
+    more: Value,
+) -> Result<(), Error> {
+    let mut details = json!({ "format": "parquet", "partition": partition, "location": place.name() });
+    if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
+        details.extend(more);
+    }
+    let target = format!("partition:{partition}");
+    let entry = Entry { action, workspace: "audit", actor, target: Some(&target), details, outcome };
+    audit_trail::record(&database.client().await?, &RequestContext::default(), entry).await?;
+    Ok(())
+}
+
+/// A transaction that the time-out of statements does not end: counting a partition takes its time.
+async fn patient(transaction: Transaction<'_>) -> Result<Transaction<'_>, Error> {
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    Ok(transaction)
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error().filter(|db| db.code().code().starts_with("ZA")) {
+            Some(db) => {
+                let hint = db.hint().map_or(String::new(), |hint| format!(" ({hint})"));
+                Self::Refused(format!("{}{hint}", db.message()))
+            }
+            None => Self::Database(error.into()),
+        }
+    }
+}

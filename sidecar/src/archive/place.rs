@@ -1,0 +1,210 @@
+//! Where the archive goes: a folder, or a bucket of S3, Google Cloud Storage or Azure.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use url::Url;
+
+use super::Error;
+
+/// Size of the parts of an upload. S3 takes 10,000 of them, so a file may have 80 GB.
+const PART: usize = 8 << 20;
+
+/// How many parts are under way at a time.
+const PARTS: usize = 3;
+
+/// What begins the names of the variables that the stores are configured by.
+const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// A store, and where in it the archive is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    store: Arc<dyn ObjectStore>,
+    below: String,
+    name: String,
+}
+
+impl Place {
+    /// Opens what is named by a path or a URL: `file://`, `s3://`, `gs://`, `az://` and the like. A folder is made
+    /// where it is missing; a bucket is not looked at before the first object is written to it.
+    ///
+    /// # Errors
+    /// [`Error::Place`].
+    pub fn open(to: &str) -> Result<Self, Error> {
+        let wrong = |why: String| Error::Place { to: without_secrets(to), why };
+        let Some((scheme, _)) = to.split_once("://") else {
+            return Self::folder(FilePath::new(to)).map_err(wrong);
+        };
+        let url = Url::parse(to).map_err(|error| wrong(error.to_string()))?;
+        match scheme {
+            "file" => match url.to_file_path() {
+                Ok(path) => Self::folder(&path).map_err(wrong),
+                Err(()) => Err(wrong("the URL names no path of this machine".into())),
+            },
+            "s3" | "s3a" | "gs" | "az" | "azure" | "adl" | "abfs" | "abfss" => Self::bucket(&url).map_err(wrong),
+            _ => Err(wrong("use the path of a folder, or a URL with file, s3, gs or az".into())),
+        }
+    }
+
+    /// What it is called in the log: the absolute path of the folder, or the URL without what could be secret.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// On any store; for tests.
+    #[cfg(test)]
+    pub(super) fn on(store: impl ObjectStore) -> Self {
+        Self { store: Arc::new(store), below: String::new(), name: "test".into() }
+    }
+
+    /// The object for events of a workspace and a month of a partition.
+    pub(super) fn object(&self, workspace: &str, month: &str, partition: &str) -> Result<Path, object_store::Error> {
+        let name = format!("workspace={}/month={month}/{partition}.parquet", encode(workspace));
+        Ok(Path::parse(format!("{}/{name}", self.below).trim_start_matches('/'))?)
+    }
+
+    /// Where an object is, for people.
+    pub(super) fn locate(&self, object: &Path) -> String {
+        let below = object.as_ref().strip_prefix(&self.below).unwrap_or(object.as_ref());
+        format!("{}/{}", self.name.trim_end_matches('/'), below.trim_start_matches('/'))
+    }
+
+    /// Writes an object; it takes the place of an earlier one when it is complete.
+    pub(super) fn writer(&self, object: Path) -> BufWriter {
+        BufWriter::with_capacity(Arc::clone(&self.store), object, PART).with_max_concurrency(PARTS)
+    }
+
+    /// Copies an object to a temporary file, which has no name.
+    ///
+    /// # Errors
+    /// [`Error::Store`] or [`Error::Spool`].
+    pub(super) async fn fetch(&self, object: &Path) -> Result<File, Error> {
+        let failed = |source| Error::Store { attempt: "read back", object: self.locate(object), source };
+        let mut file = tempfile::tempfile().map_err(Error::Spool)?;
+        let mut chunks = self.store.get(object).await.map_err(failed)?.into_stream();
+        while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
+            file.write_all(&chunk).map_err(Error::Spool)?;
+        }
+        file.rewind().map_err(Error::Spool)?;
+        Ok(file)
+    }
+
+    /// Objects of a partition that are not among `files`: what an earlier run has written of events that
+    /// the partition does not hold any more.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(super) async fn leftovers(&self, partition: &str, files: &BTreeSet<&Path>) -> Result<Vec<String>, Error> {
+        let below = Path::parse(&self.below).unwrap_or_default();
+        let name = format!("{partition}.parquet");
+        let failed = |source| Error::Store { attempt: "list", object: self.name.clone(), source };
+        let mut found = Vec::new();
+        let mut objects = self.store.list(Some(&below));
+        while let Some(object) = objects.try_next().await.map_err(failed)? {
+            if object.location.filename() == Some(&name) && !files.contains(&object.location) {
+                found.push(self.locate(&object.location));
+            }
+        }
+        Ok(found)
+    }
+
+    fn folder(path: &FilePath) -> Result<Self, String> {
+        if path.as_os_str().is_empty() {
+            return Err("the path is empty".into());
+        }
+        let path =
+            std::fs::create_dir_all(path).and_then(|()| path.canonicalize()).map_err(|error| error.to_string())?;
+        let name = path.to_str().ok_or("the path is not UTF-8")?.to_owned();
+        // The partition may be dropped next: its archive must survive a power failure.
+        let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| error.to_string())?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), below: String::new(), name })
+    }
+
+    fn bucket(url: &Url) -> Result<Self, String> {
+        // The first to be asked for wins; whoever installed another had a reason.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let options = env::vars().filter(|(name, _)| VARIABLES.iter().any(|prefix| name.starts_with(prefix)));
+        let (store, below) = object_store::parse_url_opts(url, options).map_err(|error| error.to_string())?;
+        Ok(Self { store: store.into(), below: below.into(), name: without_secrets(url.as_str()) })
+    }
+}
+
+/// A URL without password and query, which may hold a signature.
+fn without_secrets(to: &str) -> String {
+    match Url::parse(to) {
+        Ok(mut url) if to.contains("://") => {
+            // Fails where there can be none.
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.set_fragment(None);
+            url.into()
+        }
+        _ => to.to_owned(),
+    }
+}
+
+/// The name of a workspace as part of a path. Hive, and all who read its layout, undo it. What is not ASCII stays: a name
+/// in a file system has 255 bytes at most.
+fn encode(workspace: &str) -> String {
+    let mut encoded = String::with_capacity(workspace.len());
+    for c in workspace.chars() {
+        if !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@') {
+            encoded.push(c);
+        } else {
+            encoded.push_str(&format!("%{:02X}", u32::from(c)));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[test]
+    fn workspaces_never_share_a_folder_or_leave_it() {
+        let place = Place::on(InMemory::new());
+        for (workspace, folder) in [
+            ("acme", "workspace=acme"),
+            ("a/b", "workspace=a%2Fb"),
+            ("a%2Fb", "workspace=a%252Fb"),
+            ("a=b", "workspace=a%3Db"),
+            ("a b+c", "workspace=a%20b%2Bc"),
+            ("..", "workspace=.."),
+            ("Büro", "workspace=Büro"),
+            ("\u{7f}", "workspace=%7F"),
+        ] {
+            let object = place.object(workspace, "2026-01", "event_2027_02").unwrap();
+            assert_eq!(object.as_ref(), format!("{folder}/month=2026-01/event_2027_02.parquet"));
+        }
+    }
+
+    #[test]
+    fn places_are_named_without_their_secrets() {
+        for (to, name) in [
+            ("s3://bucket/a/b", "s3://bucket/a/b"),
+            ("az://container/a?sig=secret", "az://container/a"),
+            ("s3://user:secret@bucket/a#secret", "s3://user@bucket/a"),
+        ] {
+            assert_eq!(without_secrets(to), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused() {
+        for wrong in ["", "http://example.com/a", "memory:///", "ftp://host/a", "s3://", "file://host/a"] {
+            assert!(matches!(Place::open(wrong), Err(Error::Place { .. })), "{wrong}");
+        }
+    }
+}

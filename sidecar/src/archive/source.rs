@@ -1,0 +1,138 @@
+//! The rows of a partition: from a cursor to the thread that makes files of them, and from there to the store.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use deadpool_postgres::Transaction;
+use futures_util::TryStreamExt;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_postgres::Row;
+
+use super::writer::{self, Files, Piece};
+use super::{Error, Place, Progress};
+use crate::fetch::{Fetch, row_size};
+
+/// A batch is handed on when it has so many bytes.
+const BATCH: usize = 1 << 20;
+
+/// How many batches and how many pieces wait at most.
+const WAITING: usize = 2;
+
+/// What the thread gets.
+pub(super) enum Batch {
+    /// Rows of `audit.partition_events`, in order.
+    Rows(Vec<Row>),
+    /// There are no more. A channel that closes without it closes because something failed.
+    End,
+}
+
+/// Writes all events of a partition. What `stop` breaks off is not left half-way in the store.
+///
+/// # Errors
+/// The first thing that failed.
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    place: &Place,
+    partition: &str,
+    stop: Pin<&mut impl Future<Output = &'static str>>,
+    progress: impl Fn(Progress) + Send + 'static,
+) -> Result<Files, Error> {
+    transaction.execute("SELECT audit.partition_events($1)", &[&partition]).await?;
+    let (to_thread, rows) = mpsc::channel(WAITING);
+    let (to_store, pieces) = mpsc::channel(WAITING);
+    let thread = {
+        let (place, partition) = (place.clone(), partition.to_owned());
+        spawn_blocking(move || writer::write(rows, to_store, &place, &partition, progress))
+    };
+    let pump = async {
+        tokio::select! {
+            pumped = pump(transaction, to_thread) => pumped,
+            why = stop => Err(Error::Stopped(why)),
+        }
+    };
+    let (pumped, uploaded, made) = tokio::join!(pump, upload(place, pieces), thread);
+    let made = made.map_err(|_| Error::Thread).flatten();
+    // Where one fails, the others end early: the one that was first says why.
+    let mut outcome = Err(Error::Thread);
+    for result in [pumped.err(), uploaded.err()].into_iter().flatten().map(Err).chain([made]) {
+        match result {
+            Err(Error::Thread) => {}
+            other => {
+                outcome = other;
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// Reads all rows and hands them to the thread.
+async fn pump(transaction: &Transaction<'_>, thread: mpsc::Sender<Batch>) -> Result<(), Error> {
+    let mut fetch = Fetch::new("audit_archive");
+    let mut rows = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let (stream, most) = fetch.next(transaction).await?;
+        let mut stream = std::pin::pin!(stream);
+        let mut count = 0;
+        while let Some(row) = stream.try_next().await? {
+            count += 1;
+            let size = row_size(&row);
+            fetch.saw(size);
+            rows.push(row);
+            bytes += size;
+            if bytes >= BATCH {
+                thread.send(Batch::Rows(std::mem::take(&mut rows))).await.map_err(|_| Error::Thread)?;
+                bytes = 0;
+            }
+        }
+        if count < most {
+            break;
+        }
+    }
+    for last in [Batch::Rows(rows), Batch::End] {
+        thread.send(last).await.map_err(|_| Error::Thread)?;
+    }
+    Ok(())
+}
+
+/// Writes the pieces to the store, and takes back an object that is not completed.
+pub(super) async fn upload(place: &Place, mut pieces: mpsc::Receiver<Piece>) -> Result<(), Error> {
+    let mut object: Option<(Path, BufWriter)> = None;
+    while let Some(piece) = pieces.recv().await {
+        match (piece, &mut object) {
+            (Piece::Begin(path), _) => object = Some((path.clone(), place.writer(path))),
+            (Piece::Bytes(bytes), Some((path, out))) => {
+                if let Err(source) = put(out, bytes).await {
+                    let failed = Error::Store { attempt: "write", object: place.locate(path), source };
+                    let _ = out.abort().await;
+                    return Err(failed);
+                }
+            }
+            (Piece::End, Some((path, out))) => {
+                out.shutdown().await.map_err(|error| Error::Store {
+                    attempt: "write",
+                    object: place.locate(path),
+                    source: object_store::Error::Generic { store: "writer", source: error.into() },
+                })?;
+                object = None;
+            }
+            (_, None) => return Err(Error::Thread),
+        }
+    }
+    match object {
+        Some((_, mut out)) => {
+            let _ = out.abort().await;
+            Err(Error::Thread)
+        }
+        None => Ok(()),
+    }
+}
+
+async fn put(out: &mut BufWriter, bytes: Bytes) -> Result<(), object_store::Error> {
+    if bytes.is_empty() { Ok(()) } else { out.put(bytes).await }
+}

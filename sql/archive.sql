@@ -1,0 +1,147 @@
+-- Which partitions have been written to object storage before they are dropped. audit-sidecar writes the files and reads
+-- them back; here is what it reads, and the record that it leaves.
+
+CREATE TABLE audit.archive (
+    partition text COLLATE "C" PRIMARY KEY,
+    month date NOT NULL,
+    location text NOT NULL,
+    files integer NOT NULL CHECK (files >= 0),
+    events bigint NOT NULL,
+    id_checksum bigint NOT NULL,
+    content_sha256 bytea NOT NULL CHECK (octet_length(content_sha256) = 32),
+    archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    archived_by text NOT NULL
+);
+COMMENT ON TABLE audit.archive IS 'Partitions that have been archived, dropped ones included; audit.record_archive writes it';
+COMMENT ON COLUMN audit.archive.partition IS 'Name of the partition in schema audit, and of its file in each folder';
+COMMENT ON COLUMN audit.archive.month IS 'First day of the month in which its events expire';
+COMMENT ON COLUMN audit.archive.location IS 'Folder or URL below which the files are, as workspace=…/month=…/<partition>.parquet';
+COMMENT ON COLUMN audit.archive.files IS 'Number of files: one per workspace and month (UTC) of occurrence';
+COMMENT ON COLUMN audit.archive.events IS 'Number of events in them';
+COMMENT ON COLUMN audit.archive.id_checksum IS 'Checksum of the ids of these events, as audit.partition_checksum gives it';
+COMMENT ON COLUMN audit.archive.content_sha256 IS
+    'SHA-256 over what was read back: for each event, ordered by workspace, occurred_at and id, its line of format v1, a tab, xid, a tab, expires_on, a line feed';
+COMMENT ON COLUMN audit.archive.archived_at IS 'When it was recorded';
+COMMENT ON COLUMN audit.archive.archived_by IS 'Who archived it';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.archive', '');
+
+CREATE FUNCTION audit.find_partition(partition text) RETURNS regclass
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found regclass := (SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                       WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit'::regnamespace
+                         AND c.relname = find_partition.partition);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'audit.event has no partition "%"', coalesce(left(partition, 100), 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'Partitions are named by the month in which their events expire, such as event_2026_01.';
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION audit.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.partition_checksum(partition text, OUT events bigint, OUT id_checksum bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A sum does not depend on the order; the remainder fits.
+    EXECUTE format('SELECT count(*), coalesce(sum(hashint8extended(e.id, 0)) %% 9223372036854775808, 0)::bigint FROM %s e',
+                   audit.find_partition(partition)) INTO events, id_checksum;
+END
+$$;
+COMMENT ON FUNCTION audit.partition_checksum(text) IS 'How many events a partition holds, and a checksum of their ids (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.partition_events(partition text, portal refcursor DEFAULT 'audit_archive') RETURNS refcursor
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+    SET cursor_tuple_fraction = 1
+AS $$
+BEGIN
+    OPEN portal NO SCROLL FOR EXECUTE format(
+        'SELECT %s, e.xid, e.expires_on FROM %s e ORDER BY e.workspace, e.occurred_at, e.id',
+        audit.event_columns(), audit.find_partition(partition));
+    RETURN portal;
+END
+$$;
+COMMENT ON FUNCTION audit.partition_events(text, refcursor) IS
+    'Opens a cursor over all events of a partition, expired ones included, by workspace, occurred_at and id: the columns of audit.event_result, xid, expires_on (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.is_archived(partition regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition AND c.relnamespace = 'audit'::regnamespace);
+    recorded audit.archive;
+    actual record;
+BEGIN
+    SELECT * INTO recorded FROM audit.archive a WHERE a.partition = name;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    actual := audit.partition_checksum(name);
+    RETURN actual.events = recorded.events AND actual.id_checksum = recorded.id_checksum;
+END
+$$;
+COMMENT ON FUNCTION audit.is_archived(regclass) IS
+    'Whether a partition has been archived and still holds just the events that were';
+
+CREATE FUNCTION audit.archivable() RETURNS TABLE (partition text, events bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR partition IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit'::regnamespace
+        ORDER BY c.relname
+    LOOP
+        IF audit.is_judged(audit.find_partition(partition)) AND NOT audit.is_archived(audit.find_partition(partition)) THEN
+            events := (audit.partition_checksum(partition)).events;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit.archivable() IS
+    'Partitions that are due to be dropped and not archived, or not as they are now, and how many events each holds';
+
+CREATE FUNCTION audit.record_archive(
+    partition text, location text, files integer, events bigint, id_checksum bigint, content_sha256 bytea
+) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET datestyle = 'ISO, YMD'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    who text := audit.who();
+    actual record := audit.partition_checksum(partition);
+    month date := (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \(''([0-9-]+)''\)')
+                   FROM pg_class c WHERE c.oid = audit.find_partition(partition));
+BEGIN
+    IF actual.events IS DISTINCT FROM events OR actual.id_checksum IS DISTINCT FROM id_checksum THEN
+        RAISE EXCEPTION 'partition % holds % events now, % were archived%', partition, actual.events,
+                coalesce(events::text, 'NULL'), CASE WHEN actual.events = events THEN ', and not the same ones' ELSE '' END
+            USING ERRCODE = 'ZA014', HINT = 'Archive it again: audit-sidecar archive.';
+    END IF;
+    INSERT INTO audit.archive (partition, month, location, files, events, id_checksum, content_sha256, archived_by)
+    VALUES (partition, month, location, files, events, id_checksum, content_sha256, who)
+    ON CONFLICT ON CONSTRAINT archive_pkey DO UPDATE
+    SET month = excluded.month, location = excluded.location, files = excluded.files, events = excluded.events,
+        id_checksum = excluded.id_checksum, content_sha256 = excluded.content_sha256,
+        archived_at = excluded.archived_at, archived_by = excluded.archived_by;
+    PERFORM audit.append('partition_archived', workspace => 'audit', actor => who, target => 'partition:' || partition,
+                         details => jsonb_build_object('location', location, 'files', files, 'events', events,
+                                                       'sha256', encode(content_sha256, 'hex')));
+END
+$$;
+COMMENT ON FUNCTION audit.record_archive(text, text, integer, bigint, bigint, bytea) IS
+    'Records that a partition has been archived and read back, once it holds just the events that were; an event (SQLSTATE ZA003, ZA014)';
