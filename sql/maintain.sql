@@ -407,9 +407,7 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     -- Who else needs a new partition waits until this is committed: the rest is for the next call.
-    IF task IS NOT NULL THEN
-        RETURN;
-    END IF;
+    stuck := task IS NOT NULL;
 
     -- By the minute, so that a call soon after finds nothing; what someone uses anew at this moment is not waited for.
     DELETE FROM audit.idempotency_key k WHERE k.ctid = ANY (ARRAY(
@@ -424,7 +422,9 @@ BEGIN
 
     BEGIN
         -- What is judged by stands still meanwhile, and whoever set it before is done altogether.
-        LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
+        IF NOT stuck THEN
+            LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
+        END IF;
     EXCEPTION WHEN lock_not_available THEN
         obstacle := concat_ws('; ', obstacle, 'retention or a legal hold is being set in another transaction');
         stuck := true;

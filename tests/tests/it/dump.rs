@@ -149,7 +149,7 @@ async fn half_maintained(client: &Client) {
          SELECT audit.set_retention('shorter', '60 days')",
     )
     .await;
-    run(client, "SELECT audit.maintain(3, 250)").await;
+    run(client, "SELECT audit.maintain(3, 1); SELECT audit.maintain(3, 250)").await;
     run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;
     let moved: i64 = one(client, "SELECT count(*) FROM audit.event_held", &[]).await;
     assert!((1..200).contains(&moved), "half of it: {moved}");

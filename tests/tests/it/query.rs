@@ -176,3 +176,38 @@ async fn filters_that_make_no_sense_are_refused() {
     }
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.events('no such workspace')", &[]).await, 0);
 }
+
+/// audit.has_target is for audit.events; whoever calls it otherwise gets an answer, too.
+#[tokio::test]
+async fn targets_are_found_however_one_asks() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(
+        &client,
+        "SELECT audit.append('x', 'w' || n % 3, actor => 'w1', targets => ARRAY['t:' || n % 10, 'w' || n % 3]) FROM generate_series(1, 300) n; \
+         ANALYZE audit.event; CREATE TABLE wanted AS SELECT 'w1' AS w, 't:1' AS t; GRANT SELECT ON wanted TO audit_reader",
+    )
+    .await;
+    let client = db.connect_as(&["audit_reader"]).await;
+    let keys = "audit.has_target(audit.target_keys(workspace, targets), workspace, targets,";
+    for scan in ["on", "off"] {
+        run(&client, &format!("SET enable_seqscan = {scan}; SET enable_indexscan = {scan}")).await;
+        for (condition, expected) in [
+            ("'w1', 't:1')", 10),
+            ("workspace, 't:1')", 30),
+            ("actor, 't:1')", 10),
+            ("'w1', actor)", 100),
+            ("(SELECT w FROM wanted), (SELECT t FROM wanted))", 10),
+            ("'w' || (1 + 0 * random()::int), 't:1')", 10),
+            ("NULL, 't:1')", 0),
+        ] {
+            let found: i64 =
+                one(&client, &format!("SELECT count(*) FROM audit.event WHERE {keys} {condition}"), &[]).await;
+            assert_eq!(found, expected, "{condition}");
+        }
+        let joined = format!("SELECT count(*) FROM audit.event e, wanted x WHERE {keys} x.w, x.t)");
+        assert_eq!(one::<i64>(&client, &joined, &[]).await, 10);
+        let prepared = format!("SELECT count(*) FROM audit.event WHERE {keys} $1, $2)");
+        assert_eq!(one::<i64>(&client, &prepared, &[&"w1", &"t:1"]).await, 10);
+    }
+}
