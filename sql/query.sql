@@ -68,7 +68,6 @@ BEGIN
     IF NOT FOUND THEN
         retention := audit.default_retention();
         exact_from := '-infinity';
-        SELECT d.shortest, d.longest INTO shortest, longest FROM audit.length_in_days(retention) d;
     END IF;
     kept_from := audit.midnight(audit.first_kept_day(retention, audit.today()));
     held := audit.held_condition(space);
