@@ -137,11 +137,11 @@ CREATE FUNCTION audit.is_still_read(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A snapshot from before the move does not see where the events are now. Slots and walsenders stand for standbys.
+    -- A snapshot from before the move's commit has an xmin at or before the move. Slots and walsenders stand for standbys.
     SELECT EXISTS (
         SELECT FROM audit.moved_from m JOIN pg_class c ON c.relname = m.partition
         WHERE c.oid = is_still_read.partition
-          AND (m.last_move >= pg_snapshot_xmin(pg_current_snapshot())
+          AND (m.last_move = pg_current_xact_id_if_assigned()
                OR age(m.last_move::xid) <= (
                    SELECT max(age(o.xmin))
                    FROM (SELECT a.backend_xmin AS xmin FROM pg_stat_activity a
