@@ -86,7 +86,7 @@ GRANT EXECUTE ON FUNCTION
     TO audit_admin, audit_sidecar;
 
 -- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
-GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.checkpoint, audit.sealer TO audit_reader;
+GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint, audit.sealer TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea),
     audit.leaf_hash(audit.event),
@@ -102,13 +102,17 @@ GRANT EXECUTE ON FUNCTION
     audit.tree_damage(text),
     audit.head_damage(text),
     audit.event_damage(text, timestamptz, timestamptz),
+    audit.redactions(bigint),
+    audit.redaction_damage(text),
+    audit.is_removed(text, bigint),
     audit.removal_damage(text),
     audit.checkpoint_damage(),
     audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.seal(integer),
-    audit.record_heads()
+    audit.record_heads(),
+    audit.redact(bigint, text, text)
     TO audit_admin, audit_sidecar;
 GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_sidecar;
 

@@ -21,9 +21,10 @@ CREATE TYPE audit.event_result AS (
     client_addr inet,
     details jsonb,
     salt bytea,
-    cursor text
+    cursor text,
+    redactions jsonb
 );
-COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it';
+COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it; redactions tells which fields were erased, when, by whom and why';
 
 CREATE FUNCTION audit.event_filter(
     workspace text, action text, actor text, target text, category text, outcome text,
@@ -130,7 +131,8 @@ CREATE FUNCTION audit.event_columns() RETURNS text
 AS $$
     SELECT 'e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, '
            'e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt, '
-           '(extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor'
+           '(extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor, '
+           'CASE WHEN octet_length(e.salt) > 16 THEN audit.redactions(e.id) END AS redactions'
 $$;
 COMMENT ON FUNCTION audit.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
 

@@ -213,6 +213,7 @@ BEGIN
         RETURN QUERY SELECT * FROM audit.tree_damage(space);
         RETURN QUERY SELECT * FROM audit.head_damage(space);
         RETURN QUERY SELECT * FROM audit.event_damage(space, since, until);
+        RETURN QUERY SELECT * FROM audit.redaction_damage(space);
         RETURN QUERY SELECT * FROM audit.removal_damage(space);
     END LOOP;
     RETURN QUERY SELECT * FROM audit.checkpoint_damage();

@@ -1,8 +1,8 @@
-//! `audit.leaf_hash`: the leaf hash of a row of `audit.event`, from its columns as they are stored.
+//! `audit.leaf_hash` and `audit.redacted_salt`: a row of `audit.event` as an event of format v1, from its columns as they are stored.
 
 use std::ffi::CStr;
 
-use audit_proof::{Event, Source};
+use audit_proof::{Event, Field, Salt, Source};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
@@ -11,62 +11,72 @@ use crate::error::Error;
 use crate::values::{self, Text};
 
 sql_function!(audit_leaf_hash, pg_finfo_audit_leaf_hash, leaf_hash);
+sql_function!(audit_redacted_salt, pg_finfo_audit_redacted_salt, redacted_salt);
 
 /// Microseconds from 1970-01-01 to 2000-01-01, from where PostgreSQL counts.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// The arguments, as sql/log.sql declares them, are the columns that a line of format v1 shows. NULL for a row that has no
-/// line, as only a direct INSERT makes it.
+/// `audit.leaf_hash(…)`; NULL for a row that has no line, as only a direct INSERT makes it.
 fn leaf_hash(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let text = |index| arguments.text(index).map(|text| text.value());
-    let address = |index| arguments.datum(index).map(inet_text);
-    let (Some(id), Some(occurred_at), Some(recorded_at), Some(targets), Some(details), Some(salt)) = (
-        arguments.datum(0),
-        arguments.datum(2),
-        arguments.datum(3),
-        arguments.datum(8),
-        arguments.datum(16),
-        arguments.datum(17),
-    ) else {
+    let hash = |event: Row<'_>| event.leaf_hash(&mut Vec::with_capacity(512)).ok();
+    Ok(with_event(arguments, hash).map(|hash| values::varlena(&[&hash])))
+}
+
+/// `audit.redacted_salt(…, field)`: what the salt becomes when the field is erased; NULL where there is no such field or no line.
+fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let wanted = arguments.text(COLUMNS).map(|text| text.value());
+    let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == wanted) else {
         return Ok(None);
     };
-    let (Some(workspace), Some(category), Some(action), Some(outcome)) = (text(1), text(4), text(5), text(6)) else {
-        return Ok(None);
+    let salt = |event: Row<'_>| {
+        let digest = event.field_digest(field, &mut Vec::new()).ok()?;
+        Some(event.salt.redact(field, digest).to_stored())
+    };
+    Ok(with_event(arguments, salt).map(|salt| values::varlena(&[&salt])))
+}
+
+type Row<'a> = Event<'a, &'a [&'a str]>;
+
+/// How many arguments the columns take that a line shows, which sql/log.sql declares.
+const COLUMNS: usize = 18;
+
+/// Does something with the event whose columns are the first arguments; None where they are not what an event has.
+fn with_event<T>(arguments: &Arguments, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
+    let text = |index| arguments.text(index).map(|text| text.value());
+    let address = |index| arguments.datum(index).map(inet_text);
+    let time = |index| {
+        // Infinity is at the end of the range of i64.
+        arguments.datum(index).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
     };
     // SAFETY: declared as text[] and bytea; they live as long as the call.
     let (targets, salt): (Option<Vec<&str>>, &[u8]) = unsafe {
-        let targets = values::text_array_elements(targets).map(|target| target.map(|text: Text<'_>| text.value()));
-        (targets.collect(), values::varlena_bytes(salt).0)
+        let targets = values::text_array_elements(arguments.datum(8)?);
+        let targets = targets.map(|target| target.map(|text: Text<'_>| text.value())).collect();
+        (targets, values::varlena_bytes(arguments.datum(17)?).0)
     };
-    let (Some(targets), Ok(salt)) = (targets, salt.try_into()) else {
-        return Ok(None);
-    };
-    let (ip, client_addr) = (address(9), address(15));
-    let event = Event {
-        id: id.value() as i64,
-        workspace,
-        // Infinity is at the end of the range of i64.
-        occurred_at: (occurred_at.value() as i64).saturating_add(POSTGRES_EPOCH),
-        recorded_at: (recorded_at.value() as i64).saturating_add(POSTGRES_EPOCH),
-        category,
-        action,
-        outcome,
+    work(Event {
+        id: arguments.datum(0)?.value() as i64,
+        workspace: text(1)?,
+        occurred_at: time(2)?,
+        recorded_at: time(3)?,
+        category: text(4)?,
+        action: text(5)?,
+        outcome: text(6)?,
         actor: text(7),
-        targets: &targets[..],
+        targets: &targets?,
         source: Source {
-            ip,
+            ip: address(9),
             user_agent: text(10),
             session_id: text(11),
             request_id: text(12),
             database_user: text(13),
             application_name: text(14),
-            client_addr,
+            client_addr: address(15),
         },
-        details: jsonb_text(details),
-        salt,
+        details: jsonb_text(arguments.datum(16)?),
+        salt: Salt::from_stored(salt)?,
         leaf: None,
-    };
-    Ok(event.leaf_hash(&mut Vec::with_capacity(512)).ok().map(|hash| values::varlena(&[&hash])))
+    })
 }
 
 /// An inet as PostgreSQL writes it, in the current memory context.

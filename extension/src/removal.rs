@@ -1,5 +1,5 @@
 //! The guard and its one exception: `audit.refuse_change`, the trigger that refuses every change of events, lets through what
-//! `audit.remove_events` and `audit.move_events` do, and nothing else can say so.
+//! `audit.remove_events`, `audit.move_events` and `audit.erase_field` do, and nothing else can say so.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -15,6 +15,7 @@ use crate::owner::as_owner;
 sql_function!(audit_refuse_change, pg_finfo_audit_refuse_change, refuse_change);
 sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
 sql_function!(audit_move_events, pg_finfo_audit_move_events, move_events);
+sql_function!(audit_erase_field, pg_finfo_audit_erase_field, erase_field);
 
 /// `audit.refuse_change()`, a trigger for UPDATE, DELETE and TRUNCATE, per row or per statement (SQLSTATE ZA001).
 fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
@@ -62,6 +63,24 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
          JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) n (id, expires_on) ON n.id OPERATOR(pg_catalog.=) g.id"
     );
     run(arguments, &statement, &[pg_sys::INT8ARRAYOID, pg_sys::DATEARRAYOID])
+}
+
+/// `audit.erase_field(partition, id, field)`: whether there was such an event with such a field.
+fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let columns = match arguments.text(2).map(|text| text.value()) {
+        Some("actor") => "actor = NULL",
+        Some("targets") => "targets = ARRAY[]::pg_catalog.text[]",
+        Some("source") => {
+            "ip = NULL, user_agent = NULL, session_id = NULL, request_id = NULL, database_user = '', \
+             application_name = NULL, client_addr = NULL"
+        }
+        Some("details") => "details = pg_catalog.jsonb_build_object()",
+        _ => return Ok(None),
+    };
+    let statement = format!(
+        "UPDATE {{}} p SET {columns}, salt = audit.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1"
+    );
+    run(arguments, &statement, &[pg_sys::INT8OID, pg_sys::TEXTOID])
 }
 
 thread_local! {

@@ -1,8 +1,10 @@
 use std::io::Write;
 
-use crate::encoding::write_base64;
+use crate::encoding::{write_base64, write_hex};
 use crate::error::Error;
 use crate::field::Field;
+use crate::form::write_salts;
+use crate::salt::{Kept, Salt};
 use crate::string::{write as write_string, write_or_null};
 use crate::{digest, json, time};
 
@@ -35,8 +37,8 @@ pub struct Event<'a, T = &'a [&'a str]> {
     pub source: Source<'a>,
     /// The details: PostgreSQL's text of the stored `jsonb`, an object.
     pub details: &'a str,
-    /// The salt, random for each event.
-    pub salt: [u8; 16],
+    /// The salt, random for each event. What a field holds that was erased does not matter.
+    pub salt: Salt,
     /// The leaf index in the log of the workspace, from 0 to 2⁶³ − 1; none if the event
     /// is not in a log yet.
     pub leaf: Option<u64>,
@@ -65,7 +67,7 @@ impl<T> Event<'_, T>
 where
     T: Clone + IntoIterator<Item: AsRef<str>>,
 {
-    /// Appends the full line of the event to `out`, without a line feed.
+    /// Appends the line of the event to `out`, without a line feed: the full one, or that with the erased fields withheld.
     ///
     /// What has been written is a line that [`crate::Line::parse`] accepts. After an error `out` is
     /// as before.
@@ -75,12 +77,35 @@ where
     pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let times = self.check()?;
         self.write_head(&times, out);
-        for field in Field::ALL {
-            out.extend_from_slice(field.key().as_bytes());
-            self.write_field(field, out);
+        match &self.salt {
+            Salt::Whole(salt) => {
+                for field in Field::ALL {
+                    out.extend_from_slice(field.key().as_bytes());
+                    self.write_field(field, out);
+                }
+                out.extend_from_slice(br#","salt":"#);
+                write_base64(salt, out);
+            }
+            Salt::Redacted(_) => {
+                let shares = self.salt.shares();
+                for field in Field::ALL {
+                    if let Kept::Digest(digest) = &shares[field as usize] {
+                        out.extend_from_slice(field.digest_key().as_bytes());
+                        write_hex(digest, out);
+                    } else {
+                        out.extend_from_slice(field.key().as_bytes());
+                        self.write_field(field, out);
+                    }
+                }
+                write_salts(
+                    Field::ALL.into_iter().zip(&shares).filter_map(|(field, share)| match share {
+                        Kept::Salt(salt) => Some((field, salt)),
+                        Kept::Digest(_) => None,
+                    }),
+                    out,
+                );
+            }
         }
-        out.extend_from_slice(br#","salt":"#);
-        write_base64(&self.salt, out);
         write_leaf(self.leaf, out);
         Ok(())
     }
@@ -92,7 +117,7 @@ where
     /// As [`Event::write_line`].
     pub fn field_digest(&self, field: Field, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
         self.check()?;
-        Ok(self.digest(field, &digest::field_salt(&self.salt, field), scratch))
+        Ok(self.digest(field, self.salt.share(field), scratch))
     }
 
     /// The body of the event, as a parsed line gives it. `scratch` is overwritten; reusing it saves
@@ -137,18 +162,22 @@ where
     }
 
     fn unchecked_body(&self, scratch: &mut Vec<u8>) -> [u8; 32] {
-        let salts = digest::field_salts(&self.salt);
-        digest::body(&Field::ALL.map(|field| self.digest(field, &salts[field as usize], scratch)))
+        let shares = self.salt.shares();
+        digest::body(&Field::ALL.map(|field| self.digest(field, shares[field as usize], scratch)))
     }
 
-    fn digest(&self, field: Field, salt: &[u8; 32], scratch: &mut Vec<u8>) -> [u8; 32] {
+    fn digest(&self, field: Field, share: Kept, scratch: &mut Vec<u8>) -> [u8; 32] {
+        let salt = match share {
+            Kept::Salt(salt) => salt,
+            Kept::Digest(digest) => return digest,
+        };
         // The details are their own raw text.
         if field == Field::Details {
-            return digest::field_digest(salt, self.details.as_bytes());
+            return digest::field_digest(&salt, self.details.as_bytes());
         }
         scratch.clear();
         self.write_field(field, scratch);
-        digest::field_digest(salt, scratch)
+        digest::field_digest(&salt, scratch)
     }
 
     fn write_head(&self, [occurred_at, recorded_at]: &[[u8; 27]; 2], out: &mut Vec<u8>) {

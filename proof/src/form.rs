@@ -41,16 +41,8 @@ impl Line<'_> {
                 }
             }
         }
-        out.extend_from_slice(br#","salts":{"#);
-        let mut first = true;
-        for (field, part) in Field::ALL.into_iter().zip(&parts) {
-            if let Part::Shown(_) = part {
-                out.extend_from_slice(&field.key().as_bytes()[usize::from(first)..]);
-                write_base64(&salts[field as usize], &mut out);
-                first = false;
-            }
-        }
-        out.push(b'}');
+        let shown = |field: &Field| matches!(parts[*field as usize], Part::Shown(_));
+        write_salts(Field::ALL.into_iter().filter(shown).map(|field| (field, &salts[field as usize])), &mut out);
         write_leaf(self.leaf, &mut out);
         out
     }
@@ -64,4 +56,15 @@ impl Line<'_> {
         write_leaf(self.leaf, &mut out);
         out
     }
+}
+
+/// Appends the salts of the fields that a line shows.
+pub(crate) fn write_salts<'a>(salts: impl Iterator<Item = (Field, &'a [u8; 32])>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","salts":{"#);
+    for (place, (field, salt)) in salts.enumerate() {
+        // Without the comma in front of the first.
+        out.extend_from_slice(&field.key().as_bytes()[usize::from(place == 0)..]);
+        write_base64(salt, out);
+    }
+    out.push(b'}');
 }

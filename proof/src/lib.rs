@@ -26,7 +26,7 @@
 //!     targets: ["user:17"],
 //!     source: Source { ip: Some("203.0.113.9"), ..Source::default() },
 //!     details: r#"{"method": "password"}"#,
-//!     salt: [7; 16],
+//!     salt: [7; 16].into(),
 //!     leaf: None,
 //! };
 //! let mut text = Vec::new();
@@ -52,6 +52,7 @@ pub mod head;
 mod json;
 mod line;
 mod parse;
+mod salt;
 mod string;
 pub mod time;
 pub mod tree;
@@ -60,3 +61,4 @@ pub use error::Error;
 pub use event::{Event, Source};
 pub use field::Field;
 pub use line::Line;
+pub use salt::{Redacted, Salt};

@@ -48,6 +48,8 @@ pub enum Right {
     SetLegalHolds,
     /// See the metrics of the sidecar and how the log gets on, which tell about all workspaces.
     Metrics,
+    /// Erase fields of events for good.
+    Redact,
     /// Run maintenance, which is about all workspaces.
     Maintain,
 }
@@ -100,6 +102,7 @@ impl Principal {
             Right::SetRetention => ("set retention", "It takes a token of role admin."),
             Right::SeeLegalHolds => ("see legal holds", "It takes a token of role auditor or admin."),
             Right::SetLegalHolds => ("place or release legal holds", "It takes a token of role admin."),
+            Right::Redact => ("erase fields of events", "It takes a token of role admin."),
             Right::Metrics => (
                 "see metrics and status",
                 "It takes a token of role admin, or one of role viewer or auditor for all workspaces.",

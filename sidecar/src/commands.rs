@@ -14,6 +14,7 @@ pub mod hold;
 mod interactive;
 pub mod maintain;
 pub mod pack;
+pub mod redact;
 pub mod retention;
 pub mod serve;
 pub mod status;
@@ -34,6 +35,8 @@ pub enum Command {
     Retention(retention::RetentionArgs),
     /// Place, release and list legal holds
     Hold(hold::HoldArgs),
+    /// Erase one field of an event for good; its leaf stays valid
+    Redact(redact::RedactArgs),
     /// Run maintenance once: make partitions, remove what is past its retention
     Maintain(maintain::MaintainArgs),
     /// Show how the log gets on; exit status 1 where someone has to look
@@ -52,6 +55,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
+        Command::Redact(args) => redact::run(args).await,
         Command::Maintain(args) => maintain::run(args).await,
         Command::Status(args) => status::run(args).await,
     }

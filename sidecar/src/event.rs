@@ -1,6 +1,6 @@
 //! An event as the query functions return it.
 
-use audit_proof::{Event, Source};
+use audit_proof::{Event, Salt, Source};
 use tokio_postgres::Row;
 
 use crate::error::ApiError;
@@ -29,8 +29,10 @@ pub struct EventRow<'a> {
     pub client_addr: Option<String>,
     /// The text of the `jsonb`, as PostgreSQL writes it.
     pub details: &'a str,
-    pub salt: [u8; 16],
+    pub salt: Salt,
     pub cursor: &'a str,
+    /// Which fields were erased, when, by whom and why: a JSON array.
+    pub redactions: Option<&'a str>,
 }
 
 impl<'a> EventRow<'a> {
@@ -58,8 +60,9 @@ impl<'a> EventRow<'a> {
             application_name: row.try_get(14)?,
             client_addr: address(row.try_get(15)?),
             details: row.try_get::<_, JsonText<'a>>(16)?.0,
-            salt: salt.try_into().map_err(|_| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
+            salt: Salt::from_stored(salt).ok_or_else(|| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
             cursor: row.try_get(18)?,
+            redactions: row.try_get::<_, Option<JsonText<'a>>>(19)?.map(|text| text.0),
         })
     }
 

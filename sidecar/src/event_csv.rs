@@ -33,6 +33,7 @@ pub fn write_row(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError
         event.application_name.unwrap_or_default(),
         event.client_addr.as_deref().unwrap_or_default(),
         event.details,
+        event.redactions.unwrap_or_default(),
     ];
     let id = event.id.to_string();
     let cells = cells.map(defuse);
@@ -40,7 +41,7 @@ pub fn write_row(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError
     Ok(())
 }
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "workspace",
     "occurred_at",
@@ -58,4 +59,5 @@ const COLUMNS: [&str; 17] = [
     "application_name",
     "client_addr",
     "details",
+    "redactions",
 ];

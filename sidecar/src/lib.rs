@@ -21,6 +21,7 @@ pub mod logging;
 pub mod maintenance;
 pub mod metrics;
 pub mod pack;
+pub mod redaction;
 pub mod rest;
 pub mod retention;
 pub mod sql_type;

@@ -26,6 +26,7 @@ mod it {
     mod real_input;
     mod rest_bad_input;
     mod rest_retention;
+    mod redaction;
     mod retention;
     mod retention_model;
     mod session_settings;

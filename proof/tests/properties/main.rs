@@ -2,7 +2,7 @@
 
 mod row;
 
-use audit_proof::{Error, Event, Field, Line, time};
+use audit_proof::{Error, Event, Field, Line, Salt, Source, time};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -69,6 +69,27 @@ proptest! {
             assert_found(&text, &[&text[..at], &text[at + 1..]].concat());
             assert_found(&text, &text[..at]);
         }
+    }
+
+    #[test]
+    fn an_erased_field_leaves_the_hash(row in row(), fields in vec(field(), 1..6)) {
+        let event = row.event();
+        let mut erased = event;
+        for &field in &fields {
+            let digest = erased.field_digest(field, &mut Vec::new()).unwrap();
+            let salt = erased.salt.redact(field, digest);
+            prop_assert!(salt.is_redacted(field));
+            erased = match field {
+                Field::Actor => Event { actor: None, salt, ..erased },
+                Field::Source => Event { source: Source::default(), salt, ..erased },
+                Field::Details => Event { details: "{}", salt, ..erased },
+                Field::Targets => Event { salt, ..erased },
+            };
+        }
+        prop_assert_eq!(Salt::from_stored(&erased.salt.to_stored()), Some(erased.salt));
+        let whole = line_of(&event);
+        prop_assert_eq!(line_of(&erased), Line::parse(&whole).unwrap().withhold(&fields));
+        prop_assert_eq!(erased.leaf_hash(&mut Vec::new()), event.leaf_hash(&mut Vec::new()));
     }
 
     #[test]
@@ -167,7 +188,7 @@ fn targets_need_no_vector() {
         targets,
         source: event.source,
         details: event.details,
-        salt: event.salt,
+        salt: event.salt.into(),
         leaf: event.leaf,
     };
     assert_eq!(line_of(&same), line_of(&event));

@@ -40,7 +40,7 @@ impl Row {
                 client_addr: source(6),
             },
             details: &self.details,
-            salt: self.salt,
+            salt: self.salt.into(),
             leaf: self.leaf,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use audit_proof::{Event, Source};
+use audit_proof::{Event, Salt, Source};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::reader::{ColumnReader, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
@@ -152,7 +152,7 @@ impl Columns {
         self.application_name.push_optional(event.source.application_name);
         self.client_addr.push_optional(event.source.client_addr);
         self.details.push(event.details);
-        self.salt.push(event.salt);
+        self.salt.push(&event.salt.to_stored());
         self.xid.push(*xid);
         self.expires_on.push(*expires_on);
     }
@@ -197,7 +197,7 @@ impl Columns {
     /// Calls `then` with each row.
     ///
     /// # Errors
-    /// Where a text is not UTF-8 or a salt not of 16 bytes, and those of `then`.
+    /// Where a text is not UTF-8 or a salt is none, and those of `then`.
     pub fn each<E: From<ParquetError>>(
         &self,
         mut then: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
@@ -233,7 +233,8 @@ impl Columns {
                     client_addr: client_addr.next_text()?,
                 },
                 details: self.details.text(row)?,
-                salt: salt.try_into().map_err(|_| ParquetError::General(format!("a salt of {} bytes", salt.len())))?,
+                salt: Salt::from_stored(salt)
+                    .ok_or_else(|| ParquetError::General(format!("a salt of {} bytes", salt.len())))?,
                 leaf: None,
             };
             then(&Record { event, xid: self.xid[row], expires_on: self.expires_on[row] })?;

@@ -105,7 +105,7 @@ mod tests {
                             ..Source::default()
                         },
                         details: "{\"a\": [1, null]}",
-                        salt: [id as u8; 16],
+                        salt: [id as u8; 16].into(),
                         leaf: None,
                     };
                     writer.add(&Record { event, xid: 7, expires_on: 20_850 }).unwrap();

@@ -52,6 +52,7 @@ codes! {
     NotFound = NOT_FOUND, "There is nothing at this path.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "The path does not take this method.";
     NotAcceptable = NOT_ACCEPTABLE, "None of the media types in Accept can be had here.";
+    NotRedactable = CONFLICT, "The event is one of the log's own, under legal hold, or has lost that field already.";
     LegalHoldConflict = CONFLICT, "The workspace is under this very legal hold already, or not under the one to be released.";
     BodyTooLarge = PAYLOAD_TOO_LARGE, "The body is larger than the sidecar takes.";
     DetailsTooLarge = PAYLOAD_TOO_LARGE, "The details of an event are larger than the database takes.";

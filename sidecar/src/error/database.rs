@@ -90,6 +90,8 @@ fn own(state: &SqlState) -> Option<Code> {
         "ZA009" => Code::InvalidRange,
         "ZA011" => Code::InvalidRetention,
         "ZA012" => Code::LegalHoldConflict,
+        "ZA016" => Code::EventNotFound,
+        "ZA017" => Code::NotRedactable,
         _ => return None,
     })
 }

@@ -10,11 +10,12 @@ mod batch;
 mod format;
 mod list;
 mod one;
+mod redact;
 mod stream;
 
 pub use format::Event;
 
 /// The routes of events.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list::events, append::append_events)).routes(routes!(one::event))
+    OpenApiRouter::new().routes(routes!(list::events, append::append_events)).routes(routes!(one::event)).routes(routes!(redact::redact))
 }

@@ -36,6 +36,10 @@ pub struct Event<'a> {
     /// Everything else.
     #[schema(value_type = Object)]
     details: &'a RawValue,
+    /// Which fields were erased, when, by whom and why; left out where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    redactions: Option<&'a RawValue>,
 }
 
 /// Where an event came from.
@@ -79,6 +83,7 @@ pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), 
             client_addr: event.client_addr.as_deref(),
         },
         details: serde_json::from_str(event.details).map_err(ApiError::internal)?,
+        redactions: event.redactions.map(serde_json::from_str).transpose().map_err(ApiError::internal)?,
     };
     serde_json::to_writer(out, &object).map_err(ApiError::internal)
 }

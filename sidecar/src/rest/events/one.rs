@@ -48,12 +48,7 @@ pub(super) async fn event(
         (None, None) => None,
         (given, _) => Some(principal.workspace(given)?),
     };
-    let id: i64 = id.parse().map_err(|_| {
-        ApiError::new(
-            Code::InvalidValue,
-            format!("\"{}\" is not the number of an event", id.chars().take(60).collect::<String>()),
-        )
-    })?;
+    let id = event_id(&id)?;
     let row = state
         .database
         .read(|client| async move {
@@ -81,4 +76,15 @@ pub(super) async fn event(
     let mut body = Vec::new();
     write_json(&event, &mut body)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The number of an event in a path.
+///
+/// # Errors
+/// `invalid_value`.
+pub(super) fn event_id(text: &str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(60).collect();
+        ApiError::new(Code::InvalidValue, format!("\"{shown}\" is not the number of an event"))
+    })
 }
