@@ -12,6 +12,7 @@ use crate::error::ApiError;
 pub mod archive;
 pub mod hold;
 mod interactive;
+pub mod key;
 pub mod maintain;
 pub mod pack;
 pub mod retention;
@@ -26,6 +27,8 @@ pub enum Command {
     Serve(Box<crate::config::ServeArgs>),
     /// Create, list and revoke bearer tokens
     Token(token::TokenArgs),
+    /// Make keys that checkpoints are signed with
+    Key(key::KeyArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
     /// Write what is due to be dropped to object storage, as Parquet
@@ -48,6 +51,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
+        Command::Key(args) => key::run(args),
         Command::Pack(args) => pack::run(*args).await,
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,

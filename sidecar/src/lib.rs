@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod audit_trail;
 pub mod auth;
+pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod context;
