@@ -13,6 +13,11 @@ pub(crate) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// The base64 of `bytes`, without quotes.
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
 /// The `N` bytes that a base64 text stands for, if it is their only one.
 pub(crate) fn base64<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     STANDARD.decode(text).ok()?.try_into().ok()

@@ -1,10 +1,13 @@
-//! The bytes of an audit event.
+//! The bytes of an audit event, and the proofs over them.
 //!
 //! An event becomes one line of JSON ([`Event::write_line`]); a line is read back into slices of
 //! itself ([`Line::parse`]) without re-serialising anything, so every hash is over bytes that a
 //! reader can see. A field can be withheld from a line, or the whole line cut down to a stub, and
 //! its leaf hash stays the same. The rules are in `FORMAT.md` beside this crate; this is the
 //! implementation that the writer and the verifier share.
+//!
+//! Leaf hashes are the leaves of a log: a Merkle tree ([`tree`]), whose size and root are its
+//! [`head::Head`].
 //!
 //! Nothing here does I/O, reads a clock or makes randomness.
 //!
@@ -45,11 +48,13 @@ mod error;
 mod event;
 mod field;
 mod form;
+pub mod head;
 mod json;
 mod line;
 mod parse;
 mod string;
 pub mod time;
+pub mod tree;
 
 pub use error::Error;
 pub use event::{Event, Source};

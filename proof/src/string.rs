@@ -25,6 +25,13 @@ pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// `text` as a JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write(text, &mut out);
+    String::from_utf8(out).expect("escapes are ASCII, the rest is text")
+}
+
 /// Appends `text` as a JSON string, or `null`.
 pub(crate) fn write_or_null(text: Option<&str>, out: &mut Vec<u8>) {
     match text {

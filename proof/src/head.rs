@@ -1,0 +1,53 @@
+//! Heads of logs, and how the system log holds them.
+
+use sha2::{Digest, Sha256};
+
+use crate::encoding::to_base64;
+use crate::string;
+use crate::tree::Hash;
+
+/// The head of a log: size and root of the tree of one workspace.
+///
+/// It enters the system log by its digest alone. The log id is random for each log, so the digest
+/// tells nothing to whoever does not know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// The log id, random for each log.
+    pub log_id: [u8; 16],
+    /// The workspace.
+    pub workspace: &'a str,
+    /// Number of leaves.
+    pub size: u64,
+    /// The root of the tree of that size.
+    pub root: Hash,
+}
+
+impl Head<'_> {
+    /// The text that stands for the head: five lines, each ended by a line feed.
+    pub fn text(&self) -> String {
+        let workspace = string::quoted(self.workspace);
+        let (log_id, root) = (to_base64(&self.log_id), to_base64(&self.root));
+        format!("audit-head/v1\n{log_id}\n{workspace}\n{}\n{root}\n", self.size)
+    }
+
+    /// SHA-256 of [`Head::text`]: what `details.heads` of an event `heads_recorded` holds as base64.
+    pub fn digest(&self) -> Hash {
+        Sha256::digest(self.text()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_digest() {
+        let head = Head { log_id: [1; 16], workspace: "ac\"me\n", size: 7, root: [2; 32] };
+        let expected = "audit-head/v1\nAQEBAQEBAQEBAQEBAQEBAQ==\n\"ac\\\"me\\n\"\n7\n\
+                        AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n";
+        assert_eq!(head.text(), expected);
+        assert_eq!(head.digest(), <[u8; 32]>::from(Sha256::digest(expected)));
+        assert_ne!(Head { log_id: [3; 16], ..head }.digest(), head.digest());
+        assert_ne!(Head { size: 8, ..head }.digest(), head.digest());
+    }
+}
