@@ -7,7 +7,7 @@
 //! implementation that the writer and the verifier share.
 //!
 //! Leaf hashes are the leaves of a log: a Merkle tree ([`tree`]), whose size and root are its
-//! [`head::Head`].
+//! [`head::Head`]. A signed head is a [`checkpoint`].
 //!
 //! Nothing here does I/O, reads a clock or makes randomness.
 //!
@@ -41,6 +41,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 mod cursor;
 pub mod digest;
 mod encoding;
@@ -53,6 +54,7 @@ mod json;
 mod line;
 mod parse;
 mod string;
+pub mod tile;
 pub mod time;
 pub mod tree;
 

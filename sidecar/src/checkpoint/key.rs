@@ -7,27 +7,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use audit_proof::checkpoint::{Kind, cosigned, key_id};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
-use signed_note::{Signature, is_key_name_valid, key_id};
+use signed_note::{Signature, is_key_name_valid};
 
 use super::file;
 
-/// What a key is for. One key must not serve for both: what it signs would be open to two readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To sign checkpoints of a log of one's own.
-    Log,
-    /// To cosign checkpoints of others: <https://c2sp.org/tlog-cosignature>.
-    Witness,
-}
-
-/// An Ed25519 key with its name.
+/// An Ed25519 key with its name. One key must not serve both a log and a witness: what it signs would be open to two readings.
 #[derive(Clone)]
 pub struct PrivateKey {
     name: String,
-    purpose: Purpose,
+    kind: Kind,
     id: u32,
     key: SigningKey,
 }
@@ -66,28 +58,18 @@ pub enum Error {
     Random(#[source] getrandom::Error),
 }
 
-impl Purpose {
-    /// The type byte of signed notes.
-    fn byte(self) -> u8 {
-        match self {
-            Self::Log => 0x01,
-            Self::Witness => 0x04,
-        }
-    }
-}
-
 impl PrivateKey {
     /// A new key of that name.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Random`].
-    pub fn generate(name: &str, purpose: Purpose) -> Result<Self, Error> {
+    pub fn generate(name: &str, kind: Kind) -> Result<Self, Error> {
         if !is_name(name) {
             return Err(Error::Name(name.chars().filter(|c| !c.is_control()).take(60).collect()));
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(Error::Random)?;
-        Ok(Self::new(name, purpose, &seed))
+        Ok(Self::new(name, kind, &seed))
     }
 
     /// Reads a key from a file; white space around it does not count.
@@ -115,16 +97,16 @@ impl PrivateKey {
         let parts: Vec<&str> = rest.splitn(3, '+').collect();
         let &[name, id, key] = &parts[..] else { return Err(wrong("it has fewer than five parts")) };
         let key = BASE64_STANDARD.decode(key).map_err(|_| wrong("its last part is not base64"))?;
-        let (purpose, seed) = match key.split_first() {
-            Some((1, seed)) => (Purpose::Log, seed),
-            Some((4, seed)) => (Purpose::Witness, seed),
+        let (kind, seed) = match key.split_first() {
+            Some((1, seed)) => (Kind::Log, seed),
+            Some((4, seed)) => (Kind::Witness, seed),
             _ => return Err(wrong("it is not of type 1 (Ed25519) or 4 (Ed25519 of a witness)")),
         };
         let seed = seed.try_into().map_err(|_| wrong("the key does not have 32 bytes"))?;
         if !is_name(name) {
             return Err(wrong("its name is empty, too long, or has a space in it"));
         }
-        let key = Self::new(name, purpose, seed);
+        let key = Self::new(name, kind, seed);
         if id.len() != 8 || u32::from_str_radix(id, 16) != Ok(key.id) {
             return Err(wrong("its id is not that of the key: a slip in the text"));
         }
@@ -151,13 +133,13 @@ impl PrivateKey {
 
     /// The private text.
     pub fn reveal(&self) -> String {
-        let key = BASE64_STANDARD.encode([&[self.purpose.byte()], &self.key.to_bytes()[..]].concat());
+        let key = BASE64_STANDARD.encode([&[self.kind as u8], &self.key.to_bytes()[..]].concat());
         format!("PRIVATE+KEY+{}+{:08x}+{key}", self.name, self.id)
     }
 
     /// The public text, which verifiers need.
     pub fn vkey(&self) -> String {
-        format!("{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(public(self.purpose, &self.key)))
+        format!("{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(public(self.kind, &self.key)))
     }
 
     /// The name; that of a log's key is the origin of its checkpoints.
@@ -166,8 +148,8 @@ impl PrivateKey {
     }
 
     /// What it is for.
-    pub fn purpose(&self) -> Purpose {
-        self.purpose
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Name and id, as signatures name the key: `audit.example.com/log+1a2b3c4d`.
@@ -182,13 +164,13 @@ impl PrivateKey {
 
     /// Cosigns the text of a checkpoint at a time in seconds since 1970.
     pub fn cosign(&self, text: &str, seconds: u64) -> Signature {
-        let signed = self.key.sign(format!("cosignature/v1\ntime {seconds}\n{text}").as_bytes());
+        let signed = self.key.sign(cosigned(text, seconds).as_bytes());
         self.signature([&seconds.to_be_bytes()[..], &signed.to_bytes()].concat())
     }
 
-    fn new(name: &str, purpose: Purpose, seed: &[u8; 32]) -> Self {
+    fn new(name: &str, kind: Kind, seed: &[u8; 32]) -> Self {
         let key = SigningKey::from_bytes(seed);
-        Self { name: name.to_owned(), purpose, id: key_id(name, &public(purpose, &key)), key }
+        Self { name: name.to_owned(), kind, id: key_id(name, kind, &key.verifying_key().to_bytes()), key }
     }
 
     fn signature(&self, bytes: Vec<u8>) -> Signature {
@@ -206,8 +188,8 @@ fn is_name(name: &str) -> bool {
     is_key_name_valid(name) && !name.chars().any(char::is_control) && name.chars().count() <= 200
 }
 
-fn public(purpose: Purpose, key: &SigningKey) -> Vec<u8> {
-    [&[purpose.byte()], &key.verifying_key().to_bytes()[..]].concat()
+fn public(kind: Kind, key: &SigningKey) -> Vec<u8> {
+    [&[kind as u8], &key.verifying_key().to_bytes()[..]].concat()
 }
 
 #[cfg(test)]
@@ -220,7 +202,7 @@ mod tests {
     fn a_key_is_read_as_it_was_written_and_signs_notes_that_others_verify() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.key");
-        let key = PrivateKey::generate("audit.example.com/log", Purpose::Log).unwrap();
+        let key = PrivateKey::generate("audit.example.com/log", Kind::Log).unwrap();
         key.write_new(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let read = PrivateKey::read(&path).unwrap();
@@ -237,7 +219,7 @@ mod tests {
     fn a_key_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.key");
-        let key = || PrivateKey::generate("a", Purpose::Log).unwrap();
+        let key = || PrivateKey::generate("a", Kind::Log).unwrap();
         let first = key();
         first.write_new(&path).unwrap();
         assert!(matches!(key().write_new(&path), Err(Error::Exists(_))));
@@ -255,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_and_not_shown() {
-        let key = PrivateKey::generate("a/b", Purpose::Witness).unwrap().reveal();
+        let key = PrivateKey::generate("a/b", Kind::Witness).unwrap().reveal();
         let seed = key.rsplit('+').next().unwrap().to_owned();
         for wrong in [
             String::new(),
@@ -270,7 +252,7 @@ mod tests {
             assert!(error.contains("the file") && !error.contains(&seed), "{error}");
         }
         for wrong in ["", "a b", "a+b", "a\n", &"a".repeat(201)] {
-            assert!(matches!(PrivateKey::generate(wrong, Purpose::Log), Err(Error::Name(_))), "{wrong:?}");
+            assert!(matches!(PrivateKey::generate(wrong, Kind::Log), Err(Error::Name(_))), "{wrong:?}");
         }
         assert!(!format!("{:?}", PrivateKey::parse(&key, "").unwrap()).contains(&seed));
     }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use audit_proof::checkpoint::Kind;
 use clap::{Args, Subcommand};
 
-use crate::checkpoint::key::{PrivateKey, Purpose};
+use crate::checkpoint::key::PrivateKey;
 
 /// Arguments of `key`.
 #[derive(Args)]
@@ -42,7 +43,7 @@ enum Action {
 pub fn run(args: KeyArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Create { name, witness, output } => {
-            let key = PrivateKey::generate(&name, if witness { Purpose::Witness } else { Purpose::Log })?;
+            let key = PrivateKey::generate(&name, if witness { Kind::Witness } else { Kind::Log })?;
             match output {
                 Some(path) => {
                     key.write_new(&path)?;
