@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::error::ApiError;
 
 pub mod archive;
+pub mod checkpoint;
 pub mod hold;
 mod interactive;
 pub mod key;
@@ -27,6 +28,8 @@ pub enum Command {
     Serve(Box<crate::config::ServeArgs>),
     /// Create, list and revoke bearer tokens
     Token(token::TokenArgs),
+    /// Sign a checkpoint now, or make signing begin anew
+    Checkpoint(Box<checkpoint::CheckpointArgs>),
     /// Make keys that checkpoints are signed with
     Key(key::KeyArgs),
     /// Write an evidence pack to a file
@@ -51,6 +54,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
+        Command::Checkpoint(args) => checkpoint::run(*args).await,
         Command::Key(args) => key::run(args),
         Command::Pack(args) => pack::run(*args).await,
         Command::Archive(args) => archive::run(*args).await,

@@ -117,7 +117,9 @@ async fn check_heads(
                 refusals.push(Refusal::new(
                     Cause::NotInSystemLog,
                     None,
-                    format!("event {id}, which heads name as the one that tells of them, has got no leaf in the system log"),
+                    format!(
+                        "event {id}, which heads name as the one that tells of them, has got no leaf in the system log"
+                    ),
                 ));
                 return Ok(heads);
             };
@@ -150,7 +152,10 @@ async fn check_event(
     let path = database::inclusion_proof(transaction, leaf, system.size).await?;
     match tree::root_from_inclusion(leaf, system.size, &event.leaf_hash, &path) {
         Ok(root) if root == system.root => Ok(Ok(event)),
-        _ => wrong(Cause::NotInSystemLog, format!("event {id}, which tells of heads, is not what leaf {leaf} of the system log was made of")),
+        _ => wrong(
+            Cause::NotInSystemLog,
+            format!("event {id}, which tells of heads, is not what leaf {leaf} of the system log was made of"),
+        ),
     }
 }
 
@@ -174,7 +179,8 @@ async fn check_head(
     };
     let text = Head { log_id: head.log_id, workspace: &workspace, size: head.size, root: head.root };
     if !event.digests.contains(&text.digest()) {
-        let message = format!("the log of workspace \"{workspace}\": event {event_id} does not tell of its head with {new}");
+        let message =
+            format!("the log of workspace \"{workspace}\": event {event_id} does not tell of its head with {new}");
         return Ok(Err(Refusal::new(Cause::NotInEvent, Some(&workspace), message)));
     }
     if let Some(old) = heads.logs.get(&workspace) {

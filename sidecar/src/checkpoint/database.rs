@@ -44,20 +44,21 @@ pub(super) enum Failure {
     Wrong(Refusal),
 }
 
-/// Records the heads that have changed, and gives all that has committed until now its leaf.
+/// Records the heads that have changed. Their event gets its leaf in a transaction after this one.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn record_heads(client: &impl GenericClient) -> Result<(), ApiError> {
-    client.query_one("SELECT audit.record_heads()", &[]).await?;
-    // What goes on being appended is no reason to go on forever: the heads come first.
-    for _ in 0..MOST_PASSES {
-        let sealed: i64 = client.query_one("SELECT audit.seal()", &[]).await?.try_get(0)?;
-        if sealed == 0 {
-            break;
-        }
-    }
+pub(super) async fn record_heads(transaction: &Transaction<'_>) -> Result<(), ApiError> {
+    transaction.query_one("SELECT audit.record_heads()", &[]).await?;
     Ok(())
+}
+
+/// Gives leaves to events that have committed; how many.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn seal(transaction: &Transaction<'_>) -> Result<i64, ApiError> {
+    Ok(transaction.query_one("SELECT audit.seal()", &[]).await?.try_get(0)?)
 }
 
 /// The head of the system log; none where nothing was sealed yet.
@@ -81,7 +82,11 @@ pub(super) async fn consistency_proof(
     let statement = transaction.prepare_cached("SELECT audit.consistency_proof($1, $2, $3)").await?;
     let sizes = (old as i64, new as i64);
     let row = transaction.query_one(&statement, &[&workspace.unwrap_or("audit"), &sizes.0, &sizes.1]).await;
-    proof(row.map_err(ApiError::from).and_then(|row| Ok(row.try_get(0)?)), workspace, "that the log goes on from what it was")
+    proof(
+        row.map_err(ApiError::from).and_then(|row| Ok(row.try_get(0)?)),
+        workspace,
+        "that the log goes on from what it was",
+    )
 }
 
 /// The heads that were recorded by events after `after`, in the order of the events; so many at most.
@@ -181,10 +186,18 @@ fn no_head(workspace: Option<&str>) -> Refusal {
 
 /// What was asked for proves nothing unless it is a list of hashes. An error of the database that is not about
 /// its being there is no proof, too: where tiles are damaged, that is how it shows.
-fn proof(answer: Result<Option<Vec<Vec<u8>>>, ApiError>, workspace: Option<&str>, of: &str) -> Result<Vec<Hash>, Failure> {
+fn proof(
+    answer: Result<Option<Vec<Vec<u8>>>, ApiError>,
+    workspace: Option<&str>,
+    of: &str,
+) -> Result<Vec<Hash>, Failure> {
     let wrong = |why: &str| {
         let log = workspace.map_or("the system log".to_owned(), |name| format!("the log of workspace \"{name}\""));
-        Failure::Wrong(Refusal::new(Cause::NoProof, workspace, format!("{log}: the database does not prove {of} ({why})")))
+        Failure::Wrong(Refusal::new(
+            Cause::NoProof,
+            workspace,
+            format!("{log}: the database does not prove {of} ({why})"),
+        ))
     };
     match answer {
         Ok(None) => Err(wrong("it gives none")),
@@ -211,9 +224,6 @@ impl From<tokio_postgres::Error> for Failure {
         Self::Unavailable(error.into())
     }
 }
-
-/// Each seals about 100,000 events.
-const MOST_PASSES: usize = 100;
 
 /// Heads that are looked at together.
 pub(super) const PAGE: i64 = 5_000;

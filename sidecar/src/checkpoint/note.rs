@@ -12,9 +12,9 @@ pub fn compose(text: &str, signatures: &[Signature]) -> String {
 
 /// The signatures in a note that are good ones by these keys to that text, one for each key.
 pub fn good_signatures(note: &str, text: &str, keys: &[Key]) -> Vec<Signature> {
-    let Ok(note) = Note::from_bytes(note.as_bytes()) else { return Vec::new() };
-    let by = |key: &Key| note.signatures().iter().find(|signature| is_by(text, signature, key)).cloned();
-    keys.iter().filter_map(by).collect()
+    let lines = note.rsplit_once("\n\n").map_or("", |(_, lines)| lines).lines();
+    let signatures: Vec<Signature> = lines.filter_map(|line| Signature::from_bytes(line.as_bytes()).ok()).collect();
+    keys.iter().filter_map(|key| signatures.iter().find(|signature| is_by(text, signature, key)).cloned()).collect()
 }
 
 /// Whether it is a good signature by that key to that text.

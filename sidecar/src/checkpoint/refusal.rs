@@ -84,7 +84,8 @@ impl fmt::Display for TreeHead {
 /// Why not.
 pub fn compare(workspace: Option<&str>, old: TreeHead, new: TreeHead, proof: &[Hash]) -> Result<(), Refusal> {
     let log = workspace.map_or("the system log".to_owned(), |name| format!("the log of workspace \"{name}\""));
-    let refuse = |cause, what: &str| Err(Refusal::new(cause, workspace, format!("{log} {what}: it had {old}, and has {new}")));
+    let refuse =
+        |cause, what: &str| Err(Refusal::new(cause, workspace, format!("{log} {what}: it had {old}, and has {new}")));
     if new.size < old.size {
         return refuse(Cause::Shrunk, "has lost leaves");
     }

@@ -44,13 +44,18 @@ impl Settings {
         }
         let Some(first) = keys.first() else {
             if args.signing_state.is_some() || !args.witnesses.is_empty() || args.checkpoint_store.is_some() {
-                bail!("checkpoints are to be signed, but no key is given: use --signing-key, or {KEY_VARIABLE} with the key itself");
+                bail!(
+                    "checkpoints are to be signed, but no key is given: use --signing-key, or {KEY_VARIABLE} with the key itself"
+                );
             }
             return Ok(None);
         };
         for key in &keys {
             if key.kind() != Kind::Log {
-                bail!("{} is the key of a witness: a log needs one of its own, from audit-sidecar key create", key.label());
+                bail!(
+                    "{} is the key of a witness: a log needs one of its own, from audit-sidecar key create",
+                    key.label()
+                );
             }
             if key.name() != first.name() {
                 bail!(

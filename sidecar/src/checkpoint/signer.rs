@@ -26,7 +26,6 @@ use crate::error::ApiError;
 use crate::lease::Lease;
 
 /// Signs the checkpoints of a log.
-#[derive(Debug)]
 pub struct Signer {
     settings: Settings,
     database: Database,
@@ -72,7 +71,9 @@ pub enum Error {
     #[error(transparent)]
     State(#[from] state::Error),
     /// The state is of another log.
-    #[error("the signing state {folder} is of the log {found}, and the key is of {wanted}: use another folder, or the log's own key")]
+    #[error(
+        "the signing state {folder} is of the log {found}, and the key is of {wanted}: use another folder, or the log's own key"
+    )]
     OtherOrigin {
         /// The folder.
         folder: PathBuf,
@@ -82,7 +83,9 @@ pub enum Error {
         wanted: String,
     },
     /// What is remembered is no checkpoint.
-    #[error("the signing state {0} holds no checkpoint where one should be: restore it from a copy, or begin anew with audit-sidecar checkpoint reset")]
+    #[error(
+        "the signing state {0} holds no checkpoint where one should be: restore it from a copy, or begin anew with audit-sidecar checkpoint reset"
+    )]
     NoCheckpoint(PathBuf),
     /// A thread ended early.
     #[error("a thread of the signer ended early")]
@@ -117,19 +120,12 @@ impl Signer {
     async fn in_turn(&self, client: &mut Client) -> Result<Outcome, Error> {
         let folder = self.settings.folder.clone();
         let mut held = blocking(move || Held::open(&folder)).await??;
-        self.introduce(client, &mut held).await?;
+        let first = !held.existed;
+        held = self.introduce(client, held).await?;
         if !held.state.refusals.is_empty() {
             return self.refuse(client, held).await;
         }
-        let first = !held.existed;
-        if first {
-            held = save(held).await?;
-        }
-
-        let transaction = patient(client, false).await?;
-        database::record_heads(&transaction).await?;
-        transaction.commit().await?;
-
+        seal(client).await?;
         let signed = self.last_signed(client, &held, first).await?;
         let transaction = patient(client, true).await?;
         let found = check::check(&transaction, signed.as_ref(), held.state.heads.as_ref()).await?;
@@ -154,7 +150,7 @@ impl Signer {
     }
 
     /// Tells of keys that are new, or not used any more.
-    async fn introduce(&self, client: &Client, held: &mut Held) -> Result<(), Error> {
+    async fn introduce(&self, client: &Client, mut held: Held) -> Result<Held, Error> {
         let state = &mut held.state;
         let origin = self.settings.origin();
         if state.origin.is_empty() {
@@ -168,7 +164,7 @@ impl Signer {
         }
         let keys: Vec<String> = self.settings.public.iter().map(Key::encoded).collect();
         if state.keys == keys {
-            return Ok(());
+            return Ok(held);
         }
         let without = |all: &[String], others: &[String]| -> Vec<String> {
             all.iter().filter(|key| !others.contains(key)).cloned().collect()
@@ -178,8 +174,8 @@ impl Signer {
         record(client, "signing_key_changed", None, details, "success").await?;
         tracing::info!(?keys, "the signing keys have changed");
         state.keys = keys;
-        // Told twice after a crash here, which is better than never.
-        save_in_place(held).await
+        // After a crash here it is told twice, which is better than never.
+        save(held).await
     }
 
     /// What the next checkpoint has to go on from.
@@ -195,7 +191,10 @@ impl Signer {
         let note = database::note(client, None).await?;
         let signed = note.and_then(|note| note::signed_by(&note, &self.settings.public));
         if let Some(signed) = &signed {
-            tracing::warn!(size = signed.size(), "the signing state is empty: going on from the last checkpoint in the database");
+            tracing::warn!(
+                size = signed.size(),
+                "the signing state is empty: going on from the last checkpoint in the database"
+            );
         }
         Ok(signed)
     }
@@ -277,7 +276,8 @@ impl Signer {
     ) -> Result<Vec<Result<Signature, String>>, Error> {
         let mut answers: Vec<Result<Signature, String>> =
             witnesses.iter().map(|_| Err("it was asked twice, and has moved on each time".into())).collect();
-        let checkpoint = Checkpoint::parse(note.as_bytes()).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()))?;
+        let checkpoint =
+            Checkpoint::parse(note.as_bytes()).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()))?;
         let mut open: Vec<usize> = (0..witnesses.len()).collect();
         for _ in 0..2 {
             let mut proofs = Vec::new();
@@ -291,13 +291,14 @@ impl Signer {
                 proofs.push((old, proof.map_err(|_| Error::Thread)?));
             }
             transaction.rollback().await?;
-            let asking = open.iter().zip(&proofs).map(|(&at, (old, proof))| witnesses[at].ask(&checkpoint, note, *old, proof));
+            let asking =
+                open.iter().zip(&proofs).map(|(&at, (old, proof))| witnesses[at].ask(&checkpoint, note, *old, proof));
             let answered = join_all(asking).await;
             let mut behind = Vec::new();
             for (at, answer) in open.into_iter().zip(answered) {
                 match answer {
                     Ok(Answer::Cosigned(signature)) => answers[at] = Ok(signature),
-                    Ok(Answer::Behind(_)) => behind.push(at),
+                    Ok(Answer::Behind) => behind.push(at),
                     Err(error) => answers[at] = Err(error.to_string()),
                 }
             }
@@ -321,6 +322,23 @@ impl Signer {
     }
 }
 
+/// Records the heads, and gives what has committed its leaves, the heads' own event among them.
+async fn seal(client: &mut Client) -> Result<(), Error> {
+    let transaction = patient(client, false).await?;
+    database::record_heads(&transaction).await?;
+    transaction.commit().await?;
+    // What goes on being appended is no reason to go on forever: the heads come first.
+    for _ in 0..MOST_PASSES {
+        let transaction = patient(client, false).await?;
+        let sealed = database::seal(&transaction).await?;
+        transaction.commit().await?;
+        if sealed == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the signer begin anew with what is in the database then, whatever it had found or signed.
 ///
 /// # Errors
@@ -333,8 +351,11 @@ pub async fn reset(folder: PathBuf, client: &Client, actor: &str, reason: &str) 
     });
     let mut held = held.await??;
     let old = &held.state;
-    let refused: Vec<_> =
-        old.refusals.iter().map(|r| json!({ "cause": r.cause.name(), "workspace": r.workspace, "message": r.message })).collect();
+    let refused: Vec<_> = old
+        .refusals
+        .iter()
+        .map(|r| json!({ "cause": r.cause.name(), "workspace": r.workspace, "message": r.message }))
+        .collect();
     let entry = Entry {
         action: "checkpoint_reset",
         workspace: "audit",
@@ -398,11 +419,14 @@ impl From<ApiError> for Error {
     }
 }
 
-impl From<deadpool_postgres::tokio_postgres::Error> for Error {
-    fn from(error: deadpool_postgres::tokio_postgres::Error) -> Self {
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error.into())
     }
 }
+
+/// Each seals about 100,000 events.
+const MOST_PASSES: usize = 100;
 
 const ACTOR: &str = "system:signer";
 

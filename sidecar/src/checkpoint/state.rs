@@ -21,7 +21,7 @@ use super::refusal::Refusal;
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// Version of the form.
-    v: Version,
+    pub(super) v: Version,
     /// Origin of the checkpoints; empty before the first round.
     pub origin: String,
     /// Public keys of the last round.
@@ -162,7 +162,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Version 1, the only one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Version;
+pub(super) struct Version;
 
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

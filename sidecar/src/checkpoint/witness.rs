@@ -33,8 +33,8 @@ pub(super) struct Witness {
 pub(super) enum Answer {
     /// It has cosigned.
     Cosigned(Signature),
-    /// The last that it has cosigned had this size: the proof is to begin there.
-    Behind(u64),
+    /// The proof is to begin at another size, which is now known.
+    Behind,
 }
 
 /// Why a witness does not cosign.
@@ -53,7 +53,9 @@ pub(super) enum Error {
     #[error("its answer holds no good cosignature")]
     NoCosignature,
     /// It has seen more of the log than there is.
-    #[error("it has cosigned a checkpoint of {0} leaves, more than the log has now: the log was rolled back, or another one signs under this name")]
+    #[error(
+        "it has cosigned a checkpoint of {0} leaves, more than the log has now: the log was rolled back, or another one signs under this name"
+    )]
     Ahead(u64),
 }
 
@@ -135,12 +137,16 @@ impl Witness {
                     return Err(Error::Ahead(size));
                 }
                 if size == old {
-                    return Err(Error::Refused("it has cosigned another checkpoint of this size: somebody else signs under this name"));
+                    return Err(Error::Refused(
+                        "it has cosigned another checkpoint of this size: somebody else signs under this name",
+                    ));
                 }
                 self.size.store(size, Ordering::Relaxed);
-                Ok(Answer::Behind(size))
+                Ok(Answer::Behind)
             }
-            StatusCode::NOT_FOUND => Err(Error::Refused("it does not know this log, or the URL is not that of a witness")),
+            StatusCode::NOT_FOUND => {
+                Err(Error::Refused("it does not know this log, or the URL is not that of a witness"))
+            }
             StatusCode::FORBIDDEN => Err(Error::Refused("it does not trust the keys that have signed")),
             StatusCode::UNPROCESSABLE_ENTITY => {
                 Err(Error::Refused("what it has cosigned before is not what this log began with"))
@@ -193,10 +199,9 @@ mod tests {
     fn witnesses_are_read_and_nonsense_is_refused() {
         let key = |kind| PrivateKey::generate("w/1", kind).unwrap().vkey();
         let (witness, log) = (key(Kind::Witness), key(Kind::Log));
-        for (url, full) in [
-            ("https://example.com", "https://example.com/"),
-            ("http://127.0.0.1:80/a/b", "http://127.0.0.1/a/b/"),
-        ] {
+        for (url, full) in
+            [("https://example.com", "https://example.com/"), ("http://127.0.0.1:80/a/b", "http://127.0.0.1/a/b/")]
+        {
             let address: WitnessAddress = format!("{witness}  {url}").parse().unwrap();
             assert_eq!((address.key.encoded(), address.url.as_str()), (witness.clone(), full));
         }
@@ -219,7 +224,8 @@ mod tests {
         let text = audit_proof::checkpoint::text("a/b", 7, &[1; 32]);
         let note = super::super::note::compose(&text, &[log.sign(&text)]);
         let checkpoint = Checkpoint::parse(note.as_bytes()).unwrap();
-        let (witness, other) = (PrivateKey::generate("w", Kind::Witness).unwrap(), PrivateKey::generate("w", Kind::Witness).unwrap());
+        let (witness, other) =
+            (PrivateKey::generate("w", Kind::Witness).unwrap(), PrivateKey::generate("w", Kind::Witness).unwrap());
         let key = Key::parse(&witness.vkey()).unwrap();
         let line = |signature: Signature| String::from_utf8(signature.to_bytes()).unwrap();
         let good = line(witness.cosign(&text, 5));
