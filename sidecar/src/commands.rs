@@ -20,6 +20,7 @@ pub mod retention;
 pub mod serve;
 pub mod status;
 pub mod token;
+pub mod witness;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -32,6 +33,8 @@ pub enum Command {
     Checkpoint(Box<checkpoint::CheckpointArgs>),
     /// Make keys that checkpoints are signed with
     Key(key::KeyArgs),
+    /// Cosign the checkpoints of other deployments
+    Witness(witness::WitnessArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
     /// Write what is due to be dropped to object storage, as Parquet
@@ -56,6 +59,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(args).await,
         Command::Checkpoint(args) => checkpoint::run(*args).await,
         Command::Key(args) => key::run(args),
+        Command::Witness(args) => witness::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,

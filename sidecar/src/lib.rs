@@ -1,5 +1,5 @@
 //! The sidecar of the audit log: REST over the query functions of the extension, appends over HTTP, evidence packs, and
-//! the bearer tokens that guard them. It holds no state of its own; everything lives in PostgreSQL.
+//! the bearer tokens that guard them. Everything lives in PostgreSQL, but for what it signs with and has signed.
 
 pub mod archive;
 pub mod audit_trail;
@@ -29,3 +29,4 @@ pub mod state;
 pub mod status;
 pub mod time;
 pub mod token;
+pub mod witness;
