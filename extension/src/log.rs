@@ -27,13 +27,7 @@ pub struct Writer {
 impl Writer {
     /// Plans them.
     pub fn new(session: &Session) -> Writer {
-        let tile = [
-            pg_sys::TEXTOID,
-            pg_sys::INT2OID,
-            pg_sys::INT8OID,
-            pg_sys::BYTEAOID,
-            pg_sys::INT8ARRAYOID,
-        ];
+        let tile = [pg_sys::TEXTOID, pg_sys::INT2OID, pg_sys::INT8OID, pg_sys::BYTEAOID, pg_sys::INT8ARRAYOID];
         let log = [pg_sys::TEXTOID, pg_sys::INT8OID, pg_sys::BYTEAOID, pg_sys::BYTEAOID];
         Writer {
             find: session.prepare(FIND, &[pg_sys::TEXTOID]),
@@ -54,8 +48,9 @@ impl Writer {
             // SAFETY: a bytea of a row that lives on.
             let (bytes, _) = unsafe { values::varlena_bytes(nodes) };
             let nodes = bytes.chunks_exact(32).map(|node| node.try_into().expect("32 bytes")).collect();
-            Frontier::from_nodes(size, nodes)
-                .unwrap_or_else(|error| panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}"))
+            Frontier::from_nodes(size, nodes).unwrap_or_else(|error| {
+                panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
+            })
         };
         Log { writer: self, workspace: workspace.to_owned(), frontier, levels: Vec::new() }
     }

@@ -1,6 +1,6 @@
 //! What must hold before a checkpoint is signed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit_proof::checkpoint::Checkpoint;
 use audit_proof::head::Head;
@@ -38,7 +38,10 @@ pub(super) async fn check(
     heads: Option<&Heads>,
 ) -> Result<Found, ApiError> {
     let mut refusals = Vec::new();
-    match check_all(transaction, signed, heads, &mut refusals).await {
+    let found = check_all(transaction, signed, heads, &mut refusals).await;
+    let mut told = BTreeSet::new();
+    refusals.retain(|refusal| told.insert((refusal.cause.name(), refusal.workspace.clone())));
+    match found {
         Ok(found) if refusals.is_empty() => Ok(found),
         Ok(_) => Ok(Found::Unsound(refusals)),
         Err(Failure::Wrong(refusal)) => {
@@ -81,13 +84,8 @@ async fn check_all(
 
 /// The first time: what there is, is what later heads are held against.
 async fn adopt(transaction: &Transaction<'_>) -> Result<Heads, Failure> {
-    let mut heads = Heads::default();
-    for recorded in database::last_heads(transaction).await? {
-        heads.event_id = heads.event_id.max(recorded.event_id);
-        let (workspace, head) = log_head(recorded).map_err(Failure::Wrong)?;
-        heads.logs.insert(workspace, head);
-    }
-    Ok(heads)
+    let event_id = database::last_heads_event(transaction).await?;
+    Ok(Heads { event_id, without_leaf: None, logs: database::logs(transaction).await? })
 }
 
 async fn check_heads(
@@ -97,6 +95,7 @@ async fn check_heads(
     system: TreeHead,
     refusals: &mut Vec<Refusal>,
 ) -> Result<Heads, Failure> {
+    check_logs(transaction, &heads, refusals).await?;
     let waited_for = heads.without_leaf.take();
     let mut last = (heads.event_id, String::from(char::MAX));
     loop {
@@ -136,6 +135,27 @@ async fn check_heads(
             }
         }
     }
+}
+
+/// Whether each log is still there, with no fewer leaves than it had: where nothing is added to a log any more, no new head
+/// would tell.
+async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut Vec<Refusal>) -> Result<(), Failure> {
+    let logs = database::logs(transaction).await?;
+    for (workspace, old) in &heads.logs {
+        let old_head = TreeHead { size: old.size, root: old.root };
+        let refusal = match logs.get(workspace) {
+            None => Some(gone(workspace, old_head)),
+            Some(log) if log.log_id != old.log_id => Some(replaced(workspace)),
+            // What it has grown by is looked at with the heads that were recorded.
+            Some(log) if log.size > old.size => None,
+            Some(log) => compare(Some(workspace), old_head, TreeHead { size: log.size, root: log.root }, &[]).err(),
+        };
+        refusals.extend(refusal);
+        if refusals.len() >= MOST_REFUSALS {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The event as it is in the system log, or why it is not.
@@ -185,8 +205,7 @@ async fn check_head(
     }
     if let Some(old) = heads.logs.get(&workspace) {
         if old.log_id != head.log_id {
-            let message = format!("the log of workspace \"{workspace}\" was replaced: its id is another");
-            return Ok(Err(Refusal::new(Cause::OtherLog, Some(&workspace), message)));
+            return Ok(Err(replaced(&workspace)));
         }
         let old = TreeHead { size: old.size, root: old.root };
         let proof = database::consistency_proof(transaction, Some(&workspace), old.size, new.size).await?;
@@ -202,11 +221,18 @@ fn log_head(recorded: RecordedHead) -> Result<(String, LogHead), Refusal> {
     let RecordedHead { workspace, head, log_id, .. } = recorded;
     match log_id {
         Some(log_id) => Ok((workspace, LogHead { log_id, size: head.size, root: head.root })),
-        None => {
-            let message = format!("the log of workspace \"{workspace}\" is gone, of which a head was recorded: {head}");
-            Err(Refusal::new(Cause::Shrunk, Some(&workspace), message))
-        }
+        None => Err(gone(&workspace, head)),
     }
+}
+
+fn gone(workspace: &str, head: TreeHead) -> Refusal {
+    let message = format!("the log of workspace \"{workspace}\" is gone: it had {head}");
+    Refusal::new(Cause::Shrunk, Some(workspace), message)
+}
+
+fn replaced(workspace: &str) -> Refusal {
+    let message = format!("the log of workspace \"{workspace}\" was replaced: its id is another");
+    Refusal::new(Cause::OtherLog, Some(workspace), message)
 }
 
 /// More need not be told of: whoever looks will find them.

@@ -10,6 +10,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use serde::Deserialize;
 
 use super::refusal::{Cause, Refusal, TreeHead};
+use super::state::LogHead;
 use crate::error::{ApiError, Code};
 use crate::event::EventRow;
 
@@ -98,9 +99,23 @@ pub(super) async fn recorded_heads(
     heads(transaction.query(&statement, &[&after.0, &after.1, &PAGE]).await?)
 }
 
-/// The last recorded head of each log.
-pub(super) async fn last_heads(transaction: &Transaction<'_>) -> Result<Vec<RecordedHead>, Failure> {
-    heads(transaction.query(LAST, &[]).await?)
+/// The logs of workspaces as they are now, by workspace: their ids and heads.
+pub(super) async fn logs(transaction: &Transaction<'_>) -> Result<BTreeMap<String, LogHead>, Failure> {
+    let rows = transaction.query("SELECT workspace, log_id, size, root FROM audit.log WHERE workspace <> 'audit'", &[]);
+    let log = |row: &tokio_postgres::Row| {
+        let workspace: String = row.try_get(0)?;
+        let log_id: &[u8] = row.try_get(1)?;
+        match (log_id.try_into(), tree_head(row.try_get(2)?, row.try_get(3)?)) {
+            (Ok(log_id), Some(head)) => Ok((workspace, LogHead { log_id, size: head.size, root: head.root })),
+            _ => Err(Failure::Wrong(no_head(Some(&workspace)))),
+        }
+    };
+    rows.await?.iter().map(log).collect()
+}
+
+/// The last event that tells of heads; 0 where there is none.
+pub(super) async fn last_heads_event(transaction: &Transaction<'_>) -> Result<i64, Failure> {
+    Ok(transaction.query_one("SELECT coalesce(max(event_id), 0) FROM audit.head", &[]).await?.try_get(0)?)
 }
 
 /// The leaves of these events among those of the system log from `first` to before `beyond`.
@@ -231,8 +246,5 @@ pub(super) const PAGE: i64 = 5_000;
 const RECORDED: &str = "SELECT h.workspace, h.size, h.root, h.event_id, l.log_id \
                         FROM audit.head h LEFT JOIN audit.log l ON l.workspace = h.workspace \
                         WHERE (h.event_id, h.workspace) > ($1, $2) ORDER BY h.event_id, h.workspace LIMIT $3";
-
-const LAST: &str = "SELECT DISTINCT ON (h.workspace) h.workspace, h.size, h.root, h.event_id, l.log_id \
-                    FROM audit.head h LEFT JOIN audit.log l ON l.workspace = h.workspace ORDER BY h.workspace, h.size DESC";
 
 const NOTE: &str = "SELECT note FROM audit.checkpoint WHERE $1::bigint IS NULL OR size = $1 ORDER BY size DESC LIMIT 1";

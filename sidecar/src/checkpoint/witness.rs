@@ -148,9 +148,9 @@ impl Witness {
                 Err(Error::Refused("it does not know this log, or the URL is not that of a witness"))
             }
             StatusCode::FORBIDDEN => Err(Error::Refused("it does not trust the keys that have signed")),
-            StatusCode::UNPROCESSABLE_ENTITY => {
-                Err(Error::Refused("what it has cosigned before is not what this log began with"))
-            }
+            StatusCode::UNPROCESSABLE_ENTITY => Err(Error::Refused(
+                "what it has cosigned before is not how this log begins: the log was rewritten or rolled back",
+            )),
             StatusCode::BAD_REQUEST => Err(Error::Refused("it finds the request malformed")),
             other => Err(Error::Status(other)),
         }

@@ -138,7 +138,7 @@ async fn tile(
     let tile = Tile::from_path(&format!("tile/{level}/{index}")).ok_or_else(none)?;
     let at = (i32::from(tile.level), i64::try_from(tile.index).map_err(|_| none())?);
     // Beyond it, its leaves would have numbers that no bigint holds.
-    if at.1 > i64::MAX >> 8 {
+    if at.1 >= i64::MAX >> 8 {
         return Err(none());
     }
     let read = |client: deadpool_postgres::Client| async move {
