@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_postgres::IsolationLevel;
 
 use super::check::{self, Found};
-use super::database;
+use super::database::{self, Failure};
 use super::note;
 use super::refusal::{Refusal, TreeHead};
 use super::settings::Settings;
@@ -120,13 +120,12 @@ impl Signer {
     async fn in_turn(&self, client: &mut Client) -> Result<Outcome, Error> {
         let folder = self.settings.folder.clone();
         let mut held = blocking(move || Held::open(&folder)).await??;
-        let first = !held.existed;
         held = self.introduce(client, held).await?;
         if !held.state.refusals.is_empty() {
             return self.refuse(client, held).await;
         }
         seal(client).await?;
-        let signed = self.last_signed(client, &held, first).await?;
+        let signed = self.last_signed(client, &held).await?;
         let transaction = patient(client, true).await?;
         let found = check::check(&transaction, signed.as_ref(), held.state.heads.as_ref()).await?;
         transaction.rollback().await?;
@@ -179,12 +178,13 @@ impl Signer {
     }
 
     /// What the next checkpoint has to go on from.
-    async fn last_signed(&self, client: &Client, held: &Held, first: bool) -> Result<Option<Checkpoint>, Error> {
+    async fn last_signed(&self, client: &Client, held: &Held) -> Result<Option<Checkpoint>, Error> {
         if let Some(note) = &held.state.checkpoint {
             let checkpoint = Checkpoint::parse(note.as_bytes());
             return checkpoint.map(Some).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()));
         }
-        if !first {
+        // An operator who has made it begin anew did not mean that.
+        if held.state.resets > 0 {
             return Ok(None);
         }
         // A state that is lost or new: what our own key has signed is as good, where the database still has it.
@@ -280,22 +280,29 @@ impl Signer {
             Checkpoint::parse(note.as_bytes()).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()))?;
         let mut open: Vec<usize> = (0..witnesses.len()).collect();
         for _ in 0..2 {
-            let mut proofs = Vec::new();
+            let mut asking = Vec::new();
             let transaction = patient(client, true).await?;
-            for &at in &open {
+            for at in open {
                 let old = witnesses[at].size().min(head.size);
                 let proof = match old {
                     0 => Ok(Vec::new()),
                     _ => database::consistency_proof(&transaction, None, old, head.size).await,
                 };
-                proofs.push((old, proof.map_err(|_| Error::Thread)?));
+                match proof {
+                    Ok(proof) => asking.push((at, old, proof)),
+                    Err(Failure::Unavailable(error)) => return Err(error.into()),
+                    // An error has ended the transaction; there is nothing to ask anybody with.
+                    Err(Failure::Wrong(refusal)) => {
+                        answers[at] = Err(refusal.message);
+                        break;
+                    }
+                }
             }
             transaction.rollback().await?;
-            let asking =
-                open.iter().zip(&proofs).map(|(&at, (old, proof))| witnesses[at].ask(&checkpoint, note, *old, proof));
-            let answered = join_all(asking).await;
+            let requests = asking.iter().map(|(at, old, proof)| witnesses[*at].ask(&checkpoint, note, *old, proof));
+            let answered = join_all(requests).await;
             let mut behind = Vec::new();
-            for (at, answer) in open.into_iter().zip(answered) {
+            for (at, answer) in asking.iter().map(|(at, ..)| *at).zip(answered) {
                 match answer {
                     Ok(Answer::Cosigned(signature)) => answers[at] = Ok(signature),
                     Ok(Answer::Behind) => behind.push(at),
@@ -401,7 +408,7 @@ async fn patient(client: &mut Client, snapshot: bool) -> Result<Transaction<'_>,
     Ok(transaction)
 }
 
-async fn save(mut held: Held) -> Result<Held, Error> {
+async fn save(held: Held) -> Result<Held, Error> {
     blocking(move || {
         held.save()?;
         Ok(held)

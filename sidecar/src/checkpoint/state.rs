@@ -67,8 +67,6 @@ pub struct LogHead {
 pub struct Held {
     /// What is remembered.
     pub state: State,
-    /// Whether there was a file, so that this is not the first round ever.
-    pub existed: bool,
     path: PathBuf,
     // Released when it is closed.
     _lock: File,
@@ -110,10 +108,9 @@ impl Held {
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let (path, lock) = take(folder)?;
         let text = file::read(&path).map_err(|source| Error::File { path: path.clone(), attempt: "read", source })?;
-        let existed = text.is_some();
         let state = text.map_or(Ok(State::default()), |text| serde_json::from_str(&text));
         let state = state.map_err(|source| Error::Damaged { path: path.clone(), source })?;
-        Ok(Self { state, existed, path, _lock: lock })
+        Ok(Self { state, path, _lock: lock })
     }
 
     /// The same without what is remembered, which may be damaged.
@@ -122,19 +119,17 @@ impl Held {
     /// As [`Held::open`], but for [`Error::Damaged`].
     pub fn open_anew(folder: &Path) -> Result<Self, Error> {
         let (path, lock) = take(folder)?;
-        Ok(Self { state: State::default(), existed: path.exists(), path, _lock: lock })
+        Ok(Self { state: State::default(), path, _lock: lock })
     }
 
     /// Writes what is remembered. When this returns, a crash does not lose it.
     ///
     /// # Errors
     /// [`Error::File`]; the earlier state is then still there.
-    pub fn save(&mut self) -> Result<(), Error> {
+    pub fn save(&self) -> Result<(), Error> {
         let failed = |source| Error::File { path: self.path.clone(), attempt: "written", source };
         let text = serde_json::to_vec(&self.state).map_err(|error| failed(error.into()))?;
-        file::replace(&self.path, &text).map_err(failed)?;
-        self.existed = true;
-        Ok(())
+        file::replace(&self.path, &text).map_err(failed)
     }
 }
 
@@ -214,12 +209,12 @@ mod tests {
     fn what_was_saved_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let mut held = Held::open(&folder.path().join("new/one")).unwrap();
-        assert_eq!((&held.state, held.existed), (&State::default(), false));
+        assert_eq!(held.state, State::default());
         held.state = state();
         held.save().unwrap();
         drop(held);
         let held = Held::open(&folder.path().join("new/one")).unwrap();
-        assert_eq!((held.state.clone(), held.existed), (state(), true));
+        assert_eq!(held.state, state());
     }
 
     #[test]
@@ -261,8 +256,7 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert!(matches!(Held::open(folder.path()), Err(Error::Damaged { .. })), "{damaged}");
         }
-        let held = Held::open_anew(folder.path()).unwrap();
-        assert_eq!((&held.state, held.existed), (&State::default(), true));
+        assert_eq!(Held::open_anew(folder.path()).unwrap().state, State::default());
     }
 
     #[test]

@@ -305,6 +305,26 @@ async fn two_keys_sign_for_a_while() {
 }
 
 #[tokio::test]
+async fn the_key_may_come_from_the_environment() {
+    let (machine, _client) = Machine::new().await;
+    let sign = |key: &str| {
+        let mut command = command(&machine.dsn).unwrap();
+        command
+            .args(["checkpoint", "sign", "--signing-state"])
+            .arg(machine.path("state"))
+            .env("AUDIT_SIGNING_KEY", key);
+        command.output().unwrap()
+    };
+    let text = fs::read_to_string(machine.path("key")).unwrap();
+    Checkpoint::parse(&sign(&text).stdout).unwrap().verify(&machine.key).unwrap();
+    let wrong = sign(&text.replace("PRIVATE", "SECRET"));
+    let secret = text.trim().rsplit('+').next().unwrap();
+    assert!(!wrong.status.success() && said(&wrong).contains("AUDIT_SIGNING_KEY"), "{}", said(&wrong));
+    assert!(!said(&wrong).contains(secret), "the key is shown");
+    assert!(said(&sign("")).contains("no key is given"));
+}
+
+#[tokio::test]
 async fn a_state_that_is_lost_is_made_good_by_what_was_signed() {
     let (machine, client) = Machine::new().await;
     machine.signed();
