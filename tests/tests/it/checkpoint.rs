@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use audit_proof::checkpoint::{Checkpoint, Key};
 use audit_proof::tree::Frontier;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use audit_tests::database::Database;
+use audit_tests::cluster::Options;
+use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, run};
 use audit_tests::sidecar::{Sidecar, command};
 
@@ -19,7 +21,7 @@ use crate::it::rest_bad_input::support::refused;
 
 /// A database with a log, and a machine that signs it from the command line.
 struct Machine {
-    db: Database,
+    db: Arc<Database>,
     dsn: String,
     folder: tempfile::TempDir,
     key: Key,
@@ -27,16 +29,19 @@ struct Machine {
 
 impl Machine {
     async fn new() -> (Self, Client) {
-        let db = Database::new();
+        let machine = Self::on(Arc::new(Database::new()));
+        let client = machine.db.connect().await;
+        append(&client, "acme", 5).await;
+        append(&client, "globex", 2).await;
+        (machine, client)
+    }
+
+    fn on(db: Arc<Database>) -> Self {
         let role = db.role(&["audit_sidecar"]);
         let dsn = db.cluster().dsn(db.name(), &role);
         let folder = tempfile::tempdir().unwrap();
         let key = make_key(folder.path(), "key", &["--name", "audit.example.com/log"]);
-        let client = db.connect().await;
-        let machine = Self { db, dsn, folder, key };
-        append(&client, "acme", 5).await;
-        append(&client, "globex", 2).await;
-        (machine, client)
+        Self { db, dsn, folder, key }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -583,4 +588,43 @@ async fn a_missing_quorum_shows() {
         metrics.contains("audit_checkpoint_quorum 0") && metrics.contains("audit_checkpoint_cosignatures 1"),
         "{metrics}"
     );
+}
+
+/// Two sidecars take turns while others write, the worker seals, and the server crashes: none of that is an alarm.
+#[tokio::test(flavor = "multi_thread")]
+async fn crashes_and_load_are_no_alarm() {
+    let options = Options::preloaded().with("audit.seal_interval = '100ms'");
+    let db = Arc::new(Database::on_own_cluster(&options));
+    let machines = [Machine::on(db.clone()), Machine::on(db.clone())];
+    fs::copy(machines[0].path("key"), machines[1].path("key")).unwrap();
+    let sidecars = machines.each_ref().map(|machine| serve(machine, &[]));
+    let token = sidecars[0].token("viewer", None);
+    let mut last = 0;
+    for _ in 0..3 {
+        let until_stopped = Instant::now() + Duration::from_secs(3);
+        let writers = (0..3).map(|number| {
+            let config = db.config();
+            tokio::spawn(async move {
+                let client = connect(&config).await;
+                while Instant::now() < until_stopped {
+                    append(&client, &format!("w{number}"), 20).await;
+                }
+            })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            writer.await.unwrap();
+        }
+        last =
+            until("a later checkpoint", || checkpoint(&sidecars[0], Some(&token)).filter(|it| it.size() > last)).size();
+        db.cluster().restart("immediate");
+    }
+    let client = db.connect().await;
+    append(&client, "w0", 1).await;
+    for (machine, sidecar) in machines.iter().zip(&sidecars) {
+        let signed = |check: &Value| check["detail"].as_str().unwrap().starts_with("signed");
+        let check = until("signing after the crash", || Some(signing_check(sidecar)).filter(signed));
+        assert_eq!(check["ok"], true, "{check}");
+        assert!(fs::read_to_string(machine.path("state").join("state.json")).unwrap().contains("\"w2\""));
+    }
+    assert_eq!(told(&client, "checkpoint_refused").await, Vec::<Value>::new());
 }
