@@ -85,6 +85,26 @@ GRANT EXECUTE ON FUNCTION
     audit.record_archive(text, text, integer, bigint, bigint, bytea)
     TO audit_admin, audit_sidecar;
 
+-- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
+GRANT SELECT ON audit.log, audit.tile, audit.head, audit.checkpoint, audit.sealer TO audit_reader;
+GRANT EXECUTE ON FUNCTION
+    audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea),
+    audit.leaf_hash(audit.event),
+    audit.head_digest(text, bytea, bigint, bytea),
+    audit.subtree_root(bytea),
+    audit.root_at(text, bigint),
+    audit.inclusion_proof(text, bigint, bigint),
+    audit.consistency_proof(text, bigint, bigint),
+    audit.subset_proof(text, bigint, bigint[], bigint[]),
+    audit.leaves(text, bigint, bigint),
+    audit.tile_hashes(text, integer, bigint)
+    TO audit_reader;
+GRANT EXECUTE ON FUNCTION
+    audit.seal(integer),
+    audit.record_heads()
+    TO audit_admin, audit_sidecar;
+GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_sidecar;
+
 -- audit_sidecar: reads, appends, keeps its tokens, and does for its admins what audit_admin may.
 GRANT audit_reader, audit_writer TO audit_sidecar;
 GRANT SELECT ON audit.api_token TO audit_sidecar;

@@ -68,6 +68,11 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('legal_hold_released', 'audit', 'A legal hold was released', true),
     ('partition_dropped', 'audit', 'A month of events past their retention was dropped', true),
     ('events_removed', 'audit', 'Events of a workspace past their retention were removed', true),
+    ('heads_recorded', 'audit', 'The heads of logs that have changed were recorded in the system log', true),
+    ('incarnation_begun', 'audit', 'Sealing goes on after a promotion, a recovery or a restore', true),
+    ('checkpoint_refused', 'audit', 'A checkpoint was not signed: the log is not what it was when the last one was signed', true),
+    ('signing_key_changed', 'audit', 'The keys that sign checkpoints have changed', true),
+    ('event_redacted', 'audit', 'A field of an event was erased for good', true),
     ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
     ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);

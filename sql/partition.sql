@@ -65,6 +65,7 @@ BEGIN
     EXECUTE format('CREATE TABLE audit.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
     PERFORM audit.revoke_all(to_regclass('audit.' || name));
     EXECUTE format('ALTER TABLE audit.%I ADD PRIMARY KEY (id)', name);
+    EXECUTE format('CREATE INDEX %I ON audit.%I (xid)', name || '_xid', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, action, occurred_at, id)', name || '_action', name);
     EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, actor, occurred_at, id)', name || '_actor', name);

@@ -32,6 +32,8 @@ pub enum Error {
     NoPartition(String),
     /// `25000`: events are to be removed in a transaction that does not see what was committed since it began.
     OldSnapshot,
+    /// `XX001`: the tiles of a log are not what sealing wrote.
+    DamagedLog { problem: String },
     /// An error of PostgreSQL about a value in a batch, with its own SQLSTATE.
     Value { sqlstate: c_int, message: String },
     /// Any of the above, about one element of a batch, counted from 0.
@@ -58,6 +60,7 @@ impl Error {
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
             Error::OldSnapshot => sqlstate(b"25000"),
+            Error::DamagedLog { .. } => sqlstate(b"XX001"),
             Error::Value { sqlstate, .. } => *sqlstate,
             Error::Element { error, .. } => error.sqlstate(),
         }
@@ -83,6 +86,7 @@ impl Error {
             Error::NotInstalled(relation) => format!("relation audit.{relation} does not exist"),
             Error::NoPartition(name) => format!("audit.{name} is not a partition of audit.event"),
             Error::OldSnapshot => "events are not removed by an older snapshot".into(),
+            Error::DamagedLog { problem } => problem.clone(),
             Error::Value { message, .. } => message.clone(),
             Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
         }
@@ -112,6 +116,7 @@ impl Error {
             Error::NotInstalled(_) => Some("CREATE EXTENSION audit_log."),
             Error::NoPartition(_) => Some("Attach it to audit.event again, or rename it."),
             Error::OldSnapshot => Some("Do it in a READ COMMITTED transaction."),
+            Error::DamagedLog { .. } => Some("audit.verify names the damage."),
             Error::Value { .. } => None,
             Error::Element { error, .. } => error.hint(),
         }

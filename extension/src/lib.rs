@@ -16,14 +16,19 @@ mod event;
 mod idempotency;
 mod insert;
 mod jsonb;
+mod leaf;
+mod log;
 mod lookup;
 mod mask;
 mod owner;
 mod partition;
 mod prepared;
+mod proofs;
 mod removal;
 mod schema;
+mod seal;
 mod settings;
+mod spi;
 mod target;
 mod values;
 mod worker;
@@ -48,6 +53,10 @@ extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["appe
 extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event", "target"]);
 extension_sql_file!("../../sql/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
+extension_sql_file!("../../sql/log.sql", name = "log", requires = ["guard"]);
+extension_sql_file!("../../sql/seal.sql", name = "seal", requires = ["log", "append"]);
+extension_sql_file!("../../sql/prove.sql", name = "prove", requires = ["log"]);
+extension_sql_file!("../../sql/checkpoint.sql", name = "checkpoint", requires = ["prove"]);
 extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 
 /// Called by PostgreSQL when it loads the library, at server start or at the first call.

@@ -23,11 +23,12 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     };
     // SAFETY: PostgreSQL passes a valid TriggerData to a trigger.
     unsafe {
-        let is_delete = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_DELETE;
-        if is_delete && REMOVING.get() {
+        if PASSING.get() {
             // Of a row trigger, the row to go on with; of a statement trigger, nothing.
             let is_row = trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
-            return Ok(Some(if is_row { Datum::from(trigger.tg_trigtuple) } else { Datum::null() }));
+            let is_update = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
+            let row = if is_update { trigger.tg_newtuple } else { trigger.tg_trigtuple };
+            return Ok(Some(if is_row { Datum::from(row) } else { Datum::null() }));
         }
         let operation = match trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
             pg_sys::TRIGGER_EVENT_DELETE => "DELETE",
@@ -62,22 +63,23 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 }
 
 thread_local! {
-    static REMOVING: Cell<bool> = const { Cell::new(false) };
+    static PASSING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Lets the guard pass until it goes out of scope, also when an ERROR unwinds.
-struct Removing;
+pub struct Pass;
 
-impl Removing {
-    fn begin() -> Removing {
-        REMOVING.set(true);
-        Removing
+impl Pass {
+    /// From now on, in this backend.
+    pub fn begin() -> Pass {
+        PASSING.set(true);
+        Pass
     }
 }
 
-impl Drop for Removing {
+impl Drop for Pass {
     fn drop(&mut self) {
-        REMOVING.set(false);
+        PASSING.set(false);
     }
 }
 
@@ -96,7 +98,7 @@ fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<
     let mut values: Vec<Datum> = (1..=types.len()).filter_map(|i| arguments.datum(i)).collect();
     let mut types = types.to_vec();
     as_owner(|| {
-        let _removing = Removing::begin();
+        let _pass = Pass::begin();
         // SAFETY: connect, execute, finish in this order, with as many parameters as types. An ERROR in between aborts the
         // transaction, which cleans up.
         unsafe {

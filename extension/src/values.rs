@@ -91,42 +91,64 @@ pub fn varlena(parts: &[&[u8]]) -> Datum {
     }
 }
 
-/// Makes a datum of type text[] with one dimension: see [`bigint_array`]; its elements have headers and are padded.
+/// Makes a datum of type text[] with one dimension.
 pub fn text_array(elements: &[Text<'_>]) -> Datum {
-    let oid = pg_sys::TEXTOID.to_u32().to_ne_bytes();
-    if elements.is_empty() {
-        return varlena(&[&[0; 8], &oid]);
-    }
-    let mut content = Vec::with_capacity(20 + elements.iter().map(|text| text.value().len() + 8).sum::<usize>());
-    for word in [1, 0] {
-        content.extend_from_slice(&i32::to_ne_bytes(word));
-    }
-    content.extend_from_slice(&oid);
-    for word in [elements.len() as i32, 1] {
-        content.extend_from_slice(&i32::to_ne_bytes(word));
-    }
-    for text in elements {
-        // The header in front of all makes up the multiple of four.
+    varlena_array(pg_sys::TEXTOID, elements.iter().map(|text| text.value().as_bytes()))
+}
+
+/// Makes a datum of type bytea[] with one dimension.
+pub fn bytea_array<'a>(elements: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Datum {
+    varlena_array(pg_sys::BYTEAOID, elements)
+}
+
+/// Each element has a header and is padded to a multiple of four, which the header in front of all makes up to one.
+fn varlena_array<'a>(of: pg_sys::Oid, elements: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Datum {
+    let mut content = array_header(of, elements.len());
+    content.reserve(elements.clone().map(|element| element.len() + 8).sum());
+    for element in elements {
         content.resize(content.len().next_multiple_of(4), 0);
-        let size = (text.value().len() + HEADER) as u32;
+        let size = (element.len() + HEADER) as u32;
         content.extend_from_slice(&if cfg!(target_endian = "big") { size } else { size << 2 }.to_ne_bytes());
-        content.extend_from_slice(text.value().as_bytes());
+        content.extend_from_slice(element);
     }
     content.resize(content.len().next_multiple_of(4), 0);
     varlena(&[&content])
 }
 
-/// Makes a datum of type bigint[] with one dimension: behind the header its number of dimensions, no offset (nothing is NULL),
-/// the type of the elements, their number, the lower bound (`utils/array.h`).
+/// Makes a datum of type bigint[] with one dimension.
 pub fn bigint_array(values: &[i64]) -> Datum {
-    let oid = pg_sys::INT8OID.to_u32().to_ne_bytes();
-    let word = i32::to_ne_bytes;
-    if values.is_empty() {
-        return varlena(&[&word(0), &word(0), &oid]);
-    }
     // SAFETY: the bytes of integers, as many as there are.
     let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
-    varlena(&[&word(1), &word(0), &oid, &word(values.len() as i32), &word(1), bytes])
+    varlena(&[&array_header(pg_sys::INT8OID, values.len()), bytes])
+}
+
+/// What stands in front of the elements: the number of dimensions, no offset (nothing is NULL), the type of the elements, and of
+/// the one dimension their number and the lower bound (`utils/array.h`).
+fn array_header(of: pg_sys::Oid, count: usize) -> Vec<u8> {
+    let oid = of.to_u32().to_ne_bytes();
+    let word = i32::to_ne_bytes;
+    match count {
+        0 => [word(0), word(0), oid].concat(),
+        _ => [word(1), word(0), oid, word(count as i32), word(1)].concat(),
+    }
+}
+
+/// The elements of a bigint[]; None where one of them is NULL.
+///
+/// # Safety
+/// `datum` is a non-null bigint[].
+pub unsafe fn bigint_array_elements(datum: Datum) -> Option<Vec<i64>> {
+    // SAFETY: promised by the caller; utils/array.h as above, with an offset where there is a NULL.
+    let (content, _) = unsafe { varlena_bytes(datum) };
+    let number = |at: usize| i32::from_ne_bytes(content[at..at + 4].try_into().expect("four bytes"));
+    if number(4) != 0 {
+        return None;
+    }
+    let dimensions = number(0) as usize;
+    // The elements are aligned to eight bytes from the header on.
+    let start = (HEADER + 12 + 8 * dimensions).next_multiple_of(8) - HEADER;
+    let elements = content.get(start..).unwrap_or_default().chunks_exact(8);
+    Some(elements.map(|bytes| i64::from_ne_bytes(bytes.try_into().expect("eight bytes"))).collect())
 }
 
 /// The elements of a text[]; None stands for NULL.

@@ -1,0 +1,196 @@
+//! What the tiles of a log prove: roots, and the proofs of RFC 6962, sections 2.1.1 and 2.1.2.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::ops::Range;
+
+use audit_proof::tree::{self, Frontier, Hash, Nodes, node_hash};
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::edge::{Arguments, sql_function};
+use crate::error::Error;
+use crate::log::{TILE_HEIGHT, TILE_WIDTH};
+use crate::spi::{self, Session, Statement};
+use crate::values::{self, Text};
+
+sql_function!(audit_subtree_root, pg_finfo_audit_subtree_root, subtree_root);
+sql_function!(audit_root_at, pg_finfo_audit_root_at, root_at);
+sql_function!(audit_inclusion_proof, pg_finfo_audit_inclusion_proof, inclusion_proof);
+sql_function!(audit_consistency_proof, pg_finfo_audit_consistency_proof, consistency_proof);
+sql_function!(audit_subset_proof, pg_finfo_audit_subset_proof, subset_proof);
+
+/// `audit.subtree_root(hashes)`: the root of the perfect subtree over the hashes; NULL where their number is no power of two.
+fn subtree_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let Some(hashes) = arguments.datum(0) else { return Ok(None) };
+    // SAFETY: declared as bytea.
+    let (bytes, _) = unsafe { values::varlena_bytes(hashes) };
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    let is_perfect = rest.is_empty() && hashes.len().is_power_of_two();
+    Ok(is_perfect.then(|| values::varlena(&[&fold(hashes.to_vec())])))
+}
+
+/// `audit.root_at(workspace, size)`: the root that the log had at this size.
+fn root_at(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    prove(arguments, 1, |[size], nodes| {
+        if size == 0 {
+            return Ok(values::varlena(&[&tree::empty_root()]));
+        }
+        let mut perfect = Vec::new();
+        let mut first = 0;
+        for level in (0..64).rev().filter(|level| size >> level & 1 == 1) {
+            perfect.push(nodes.node(level, first >> level)?);
+            first += 1 << level;
+        }
+        let frontier = Frontier::from_nodes(size, perfect).expect("one for each bit that is set");
+        Ok(values::varlena(&[&frontier.root()]))
+    })
+}
+
+/// `audit.inclusion_proof(workspace, leaf, size)`.
+fn inclusion_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    prove(arguments, 2, |[leaf, size], nodes| {
+        if leaf >= size {
+            return Err(out_of_range("leaf", format!("{leaf} is not in a tree of {size}")));
+        }
+        tree::inclusion_proof(leaf, size, nodes).map(|proof| hashes(&proof))
+    })
+}
+
+/// `audit.consistency_proof(workspace, old_size, new_size)`.
+fn consistency_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    prove(arguments, 2, |[old, new], nodes| {
+        if old > new {
+            return Err(out_of_range("old_size", format!("{old} is more than the new size, {new}")));
+        }
+        // From nothing, or to itself, there is nothing to prove.
+        let proof = if old == 0 || old == new { Vec::new() } else { tree::consistency_proof(old, new, nodes)? };
+        Ok(hashes(&proof))
+    })
+}
+
+/// `audit.subset_proof(workspace, size, firsts, beyonds)`.
+fn subset_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let bounds = |index| {
+        // SAFETY: declared as bigint[].
+        arguments.datum(index).and_then(|datum| unsafe { values::bigint_array_elements(datum) })
+    };
+    let (Some(firsts), Some(beyonds)) = (bounds(2), bounds(3)) else { return Ok(None) };
+    prove(arguments, 1, |[size], nodes| {
+        let ranges: Vec<Range<u64>> =
+            firsts.iter().zip(&beyonds).map(|(&first, &beyond)| first as u64..beyond as u64).collect();
+        let mut end = 0;
+        let ascend = ranges.iter().enumerate().all(|(i, range)| {
+            let follows = (i == 0 || range.start >= end) && range.start < range.end && range.end <= size;
+            end = range.end;
+            follows
+        });
+        if firsts.len() != beyonds.len() || ranges.is_empty() || !ascend {
+            return Err(out_of_range("firsts", format!("and beyonds are not ascending ranges of leaves below {size}")));
+        }
+        tree::subset_proof(size, &ranges, nodes).map(|proof| hashes(&proof))
+    })
+}
+
+/// Reads the workspace and the `N` numbers behind it, of which the last is a size that the log must have reached, and proves.
+fn prove<const N: usize>(
+    arguments: &Arguments,
+    size_at: usize,
+    work: impl FnOnce([u64; N], &mut TileNodes<'_>) -> Result<Datum, Error>,
+) -> Result<Option<Datum>, Error> {
+    let Some(workspace) = arguments.text(0) else { return Ok(None) };
+    let mut numbers = [0; N];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        let Some(datum) = arguments.datum(1 + i) else { return Ok(None) };
+        *number = u64::try_from(datum.value() as i64)
+            .map_err(|_| out_of_range("a leaf or size", format!("is negative: {}", datum.value() as i64)))?;
+    }
+    let size = numbers[size_at - 1];
+    // The result must outlive the session's memory.
+    // SAFETY: reads a variable of the backend.
+    let memory = unsafe { pg_sys::CurrentMemoryContext };
+    let result = spi::connect(|session| {
+        let found = session.prepare(SIZE, &[pg_sys::TEXTOID]).run(&[Some(workspace.datum())]);
+        let reached = if found.len() == 0 { 0 } else { found.datum(0, 0).map_or(0, |size| size.value() as u64) };
+        if size > reached {
+            return Err(out_of_range("size", format!("{size} is more than the {reached} leaves of the log")));
+        }
+        let mut nodes = TileNodes {
+            tile: session.prepare(TILE, &[pg_sys::TEXTOID, pg_sys::INT2OID, pg_sys::INT8OID]),
+            workspace: workspace.value(),
+            tiles: HashMap::new(),
+            _session: session,
+        };
+        // SAFETY: switches to a memory context that lives on, and back.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(memory);
+            let result = work(numbers, &mut nodes);
+            pg_sys::MemoryContextSwitchTo(before);
+            result
+        }
+    })?;
+    result.map(Some)
+}
+
+/// The hashes in the tiles of a log.
+struct TileNodes<'a> {
+    tile: Statement,
+    workspace: &'a str,
+    tiles: HashMap<(u8, u64), Vec<Hash>>,
+    _session: &'a Session,
+}
+
+impl Nodes for TileNodes<'_> {
+    type Error = Error;
+
+    fn node(&mut self, level: u8, index: u64) -> Result<Hash, Error> {
+        let (level, height) = (level / TILE_HEIGHT, level % TILE_HEIGHT);
+        let first = index << height;
+        let tile = first / TILE_WIDTH;
+        let start = (first % TILE_WIDTH) as usize;
+        if !self.tiles.contains_key(&(level, tile)) {
+            let hashes = self.read(level, tile);
+            self.tiles.insert((level, tile), hashes);
+        }
+        let hashes = self.tiles[&(level, tile)].get(start..start + (1 << height));
+        let hashes = hashes.ok_or_else(|| Error::DamagedLog {
+            problem: format!("tile {tile} of level {level} of the log of workspace \"{}\" lacks hashes", self.workspace),
+        })?;
+        Ok(fold(hashes.to_vec()))
+    }
+}
+
+impl TileNodes<'_> {
+    fn read(&self, level: u8, tile: u64) -> Vec<Hash> {
+        let rows = self.tile.run(&[
+            Some(Text::new(self.workspace).datum()),
+            Some(Datum::from(i16::from(level))),
+            Some(Datum::from((tile * TILE_WIDTH) as i64)),
+        ]);
+        let bytes = (rows.len() == 1).then(|| rows.datum(0, 0)).flatten();
+        // SAFETY: a bytea of a row that lives on.
+        bytes.map_or_else(Vec::new, |bytes| unsafe { values::varlena_bytes(bytes).0.as_chunks::<32>().0.to_vec() })
+    }
+}
+
+/// The root over a power of two of hashes.
+fn fold(mut hashes: Vec<Hash>) -> Hash {
+    while hashes.len() > 1 {
+        hashes = hashes.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+    }
+    hashes[0]
+}
+
+fn hashes(proof: &[Hash]) -> Datum {
+    values::bytea_array(proof.iter().map(|hash| &hash[..]))
+}
+
+fn out_of_range(name: &'static str, problem: String) -> Error {
+    Error::InvalidValue { name, problem, hint: "SELECT size FROM audit.log tells how many leaves a log has." }
+}
+
+const SIZE: &CStr = c"SELECT l.size FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) $1";
+
+const TILE: &CStr = c"SELECT pg_catalog.string_agg(t.hashes, '' ORDER BY t.first) FROM audit.tile t \
+     WHERE t.workspace OPERATOR(pg_catalog.=) $1 AND t.level OPERATOR(pg_catalog.=) $2 \
+       AND t.first OPERATOR(pg_catalog.>=) $3 AND t.first OPERATOR(pg_catalog.<) ($3 OPERATOR(pg_catalog.+) 256)";

@@ -1,0 +1,36 @@
+-- Checkpoints: heads of the system log that were signed outside the database.
+
+CREATE TABLE audit.checkpoint (
+    size bigint PRIMARY KEY,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE audit.checkpoint IS 'The checkpoints, as the sidecar has signed them';
+COMMENT ON COLUMN audit.checkpoint.size IS 'Leaves of the system log that it commits to';
+COMMENT ON COLUMN audit.checkpoint.root IS 'Root of the system log at that size';
+COMMENT ON COLUMN audit.checkpoint.note IS 'The signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses';
+COMMENT ON COLUMN audit.checkpoint.signed_at IS 'When it was stored';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.checkpoint', '');
+
+CREATE FUNCTION audit.record_checkpoint(size bigint, root bytea, note text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF size IS NULL OR root IS NULL OR note IS NULL OR size < 1 OR octet_length(root) <> 32 THEN
+        RAISE EXCEPTION 'a checkpoint has a size of at least 1, a root of 32 bytes and a note'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO audit.checkpoint AS c (size, root, note, signed_at) VALUES (size, root, note, clock_timestamp())
+    ON CONFLICT ON CONSTRAINT checkpoint_pkey DO UPDATE SET note = excluded.note WHERE c.root = excluded.root;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is a checkpoint of size % with another root', size
+            USING ERRCODE = 'ZA015', HINT = 'The log has been rewritten, or goes on from an older copy: audit.verify tells more.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
+    'Keeps a signed checkpoint; another note for the same size and root replaces it (SQLSTATE 22023, ZA015 for another root)';

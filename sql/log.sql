@@ -1,0 +1,96 @@
+-- The logs: for each workspace an RFC 6962 tree over the leaf hashes of its events, in tiles of 256 hashes (C2SP tlog-tiles).
+-- audit.seal adds to them; nothing is ever taken away, also when the events have left.
+
+CREATE TABLE audit.log (
+    workspace text COLLATE "C" PRIMARY KEY,
+    log_id bytea NOT NULL,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    frontier bytea NOT NULL,
+    sealed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE audit.log IS 'The log of each workspace: its head, and what is needed to add to it';
+COMMENT ON COLUMN audit.log.workspace IS 'Workspace whose events are its leaves; audit is the system log, which holds the heads of the others';
+COMMENT ON COLUMN audit.log.log_id IS '16 random bytes: keep the digest of a head from being guessed';
+COMMENT ON COLUMN audit.log.size IS 'Number of leaves';
+COMMENT ON COLUMN audit.log.root IS 'Root of the tree, 32 bytes';
+COMMENT ON COLUMN audit.log.frontier IS 'Hashes of the largest perfect subtrees, from the left, 32 bytes each';
+COMMENT ON COLUMN audit.log.sealed_at IS 'When the last leaves were added';
+
+CREATE TABLE audit.tile (
+    workspace text COLLATE "C" NOT NULL,
+    level smallint NOT NULL,
+    first bigint NOT NULL,
+    hashes bytea NOT NULL,
+    ids bigint[],
+    PRIMARY KEY (workspace, level, first)
+);
+ALTER TABLE audit.tile ALTER COLUMN hashes SET STORAGE EXTERNAL, ALTER COLUMN ids SET STORAGE EXTERNAL;
+COMMENT ON TABLE audit.tile IS 'The hashes of the trees, 256 to a tile; a tile that is not full yet may be several rows';
+COMMENT ON COLUMN audit.tile.workspace IS 'Workspace of the log';
+COMMENT ON COLUMN audit.tile.level IS 'Level of the tile: its hashes are of perfect subtrees of 256 ^ level leaves';
+COMMENT ON COLUMN audit.tile.first IS 'Index of the first hash among those of its level';
+COMMENT ON COLUMN audit.tile.hashes IS 'The hashes, 32 bytes each';
+COMMENT ON COLUMN audit.tile.ids IS 'On level 0, the ids of the events whose leaves they are';
+
+CREATE TABLE audit.head (
+    workspace text COLLATE "C" NOT NULL,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    event_id bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace, size)
+);
+COMMENT ON TABLE audit.head IS 'The heads that were recorded in the system log';
+COMMENT ON COLUMN audit.head.workspace IS 'Workspace of the log';
+COMMENT ON COLUMN audit.head.size IS 'Number of leaves that it had';
+COMMENT ON COLUMN audit.head.root IS 'Root that it had';
+COMMENT ON COLUMN audit.head.event_id IS 'Event heads_recorded whose details hold the digest of this head';
+COMMENT ON COLUMN audit.head.recorded_at IS 'When it was recorded';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.log
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.log ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.log IS 'Refuses what sealing does not do';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.tile
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.tile ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.tile IS 'Refuses what sealing does not do';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.head
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.head ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change what was recorded';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.log', '');
+SELECT pg_catalog.pg_extension_config_dump('audit.tile', '');
+SELECT pg_catalog.pg_extension_config_dump('audit.head', '');
+
+CREATE FUNCTION audit.leaf_hash(
+    id bigint, workspace text, occurred_at timestamptz, recorded_at timestamptz, category text, action text, outcome text,
+    actor text, targets text[], ip inet, user_agent text, session_id text, request_id text, database_user text,
+    application_name text, client_addr inet, details jsonb, salt bytea
+) RETURNS bytea
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500
+    AS 'MODULE_PATHNAME', 'audit_leaf_hash';
+COMMENT ON FUNCTION audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea) IS
+    'The leaf hash of an event in format v1; NULL for what audit.append cannot have written';
+
+-- No search_path: it is inlined where it is called, and names no object outside pg_catalog without its schema.
+CREATE FUNCTION audit.leaf_hash(e audit.event) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT audit.leaf_hash(e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets,
+                           e.ip, e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr,
+                           e.details, e.salt)
+$$;
+COMMENT ON FUNCTION audit.leaf_hash(audit.event) IS 'The leaf hash of a row of the log';
+
+CREATE FUNCTION audit.head_digest(workspace text, log_id bytea, size bigint, root bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT encode(sha256(convert_to(format(E'audit-head/v1\n%s\n%s\n%s\n%s\n', encode(log_id, 'base64'), to_json(workspace), size,
+                                           encode(root, 'base64')), 'UTF8')), 'base64')
+$$;
+COMMENT ON FUNCTION audit.head_digest(text, bytea, bigint, bytea) IS
+    'What the system log says of a head: the SHA-256 of its text (FORMAT.md of audit_proof), in base64';
