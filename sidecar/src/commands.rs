@@ -18,6 +18,7 @@ pub mod retention;
 pub mod serve;
 pub mod status;
 pub mod token;
+pub mod verify;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -28,6 +29,8 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Check an evidence pack, offline: exit status 0 where it holds, 1 where it does not, 2 where it is unreadable
+    Verify(verify::VerifyArgs),
     /// Write what is due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
@@ -49,6 +52,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Verify(args) => verify::run(args),
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,

@@ -26,6 +26,7 @@ mod readme;
 mod source;
 mod spool;
 mod summary;
+pub mod verify;
 mod writer;
 
 pub use definition::Definition;

@@ -69,12 +69,14 @@ impl<'a> Check<'a> {
     /// Begins with what the pack claims; none for a pack without a proof. Whether the checkpoint is
     /// signed by whom it should be is for the caller to see to, with [`Checkpoint::verify`].
     ///
-    /// `expected` leaves are made room for at once: it should be what the files can hold at most, not
-    /// only what they say that they do.
-    pub fn new(scope: Scope<'a>, proof: Option<(Log, &Checkpoint)>, expected: usize) -> Self {
+    /// `most` is how many leaves the files can hold at most: a log that claims more gets no room for them.
+    pub fn new(scope: Scope<'a>, proof: Option<(Log, &Checkpoint)>, most: usize) -> Self {
         let mut problems = Problems::default();
         let proof = proof.map(|(log, checkpoint)| Proof::new(log, checkpoint, &scope, &mut problems));
-        let leaves = if proof.is_some() { Vec::with_capacity(expected) } else { Vec::new() };
+        // In one piece: growing would take twice as much for a while. Where it cannot be had, it may still suffice to grow.
+        let mut leaves = Vec::new();
+        let within = proof.as_ref().map_or(0, |proof| proof.size.saturating_sub(proof.log.first));
+        let _ = leaves.try_reserve_exact(most.min(usize::try_from(within).unwrap_or(usize::MAX)));
         Self { scope, proof, leaves, shown: 0, newer: 0, stubs: 0, removed: 0, last: None, problems }
     }
 
