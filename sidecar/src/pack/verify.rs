@@ -75,7 +75,8 @@ pub fn verify(path: &Path, trust: &Trust, mut progress: impl FnMut(Progress)) ->
         Some((_, checkpoint)) => signatures(checkpoint, &claimed, trust, &mut findings.problems),
         None => (None, Vec::new()),
     };
-    let prefixes = contents.small(PREFIXES, &mut findings.files).unwrap_or_default();
+    let has_prefixes = contents.lists(PREFIXES);
+    let prefixes = has_prefixes.then(|| contents.small(PREFIXES, &mut findings.files)).flatten().unwrap_or_default();
     let expected = contents.most_lines();
     let includes = |action: &str, category: &str, outcome: &str| claimed.includes(action, category, outcome);
     let scope = Scope {

@@ -89,6 +89,11 @@ impl<'p> Contents<'p> {
         usize::try_from(bytes / LEAST_LINE).unwrap_or(usize::MAX)
     }
 
+    /// Whether the manifest lists a file.
+    pub fn lists(&self, name: &str) -> bool {
+        self.listed.iter().any(|file| file.name == name)
+    }
+
     /// A file as a whole.
     pub fn small(&mut self, name: &str, wrong: &mut Vec<String>) -> Option<Vec<u8>> {
         let mut content = Vec::new();
@@ -131,8 +136,7 @@ impl<'p> Contents<'p> {
         }
         for name in [EVENTS, STUBS] {
             let mut array = Array::new();
-            let listed = self.listed.iter().any(|file| file.name == name);
-            self.unread.extend(listed.then(|| name.to_owned()));
+            self.unread.insert(name.to_owned());
             self.read(name, u64::MAX, &mut Vec::new(), |reader| {
                 let _: Result<(), NotAnArray> = each_line(reader, |line| {
                     let line = array.line(line)?.map(Line::parse);
@@ -170,7 +174,7 @@ impl<'p> Contents<'p> {
             wrong.push(format!("{name} is too large"));
             return false;
         }
-        let index = self.directory.entries[name];
+        let Some(index) = self.directory.entries.get(name).copied() else { return false };
         let read = || -> io::Result<(u64, String)> {
             let entry = self.directory.zip.by_index(index)?;
             // One byte more than there should be, to see that there is no more.
