@@ -86,18 +86,25 @@ GRANT EXECUTE ON FUNCTION
     TO audit_admin, audit_sidecar;
 
 -- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
-GRANT SELECT ON audit.log, audit.tile, audit.head, audit.checkpoint, audit.sealer TO audit_reader;
+GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.checkpoint, audit.sealer TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea),
     audit.leaf_hash(audit.event),
     audit.head_digest(text, bytea, bigint, bytea),
     audit.subtree_root(bytea),
+    audit.frontier_root(bigint, bytea),
     audit.root_at(text, bigint),
     audit.inclusion_proof(text, bigint, bigint),
     audit.consistency_proof(text, bigint, bigint),
     audit.subset_proof(text, bigint, bigint[], bigint[]),
     audit.leaves(text, bigint, bigint),
-    audit.tile_hashes(text, integer, bigint)
+    audit.tile_hashes(text, integer, bigint),
+    audit.tree_damage(text),
+    audit.head_damage(text),
+    audit.event_damage(text, timestamptz, timestamptz),
+    audit.removal_damage(text),
+    audit.checkpoint_damage(),
+    audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.seal(integer),

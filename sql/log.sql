@@ -23,6 +23,8 @@ CREATE TABLE audit.tile (
     first bigint NOT NULL,
     hashes bytea NOT NULL,
     ids bigint[],
+    least_id bigint,
+    greatest_id bigint,
     PRIMARY KEY (workspace, level, first)
 );
 ALTER TABLE audit.tile ALTER COLUMN hashes SET STORAGE EXTERNAL, ALTER COLUMN ids SET STORAGE EXTERNAL;
@@ -32,6 +34,8 @@ COMMENT ON COLUMN audit.tile.level IS 'Level of the tile: its hashes are of perf
 COMMENT ON COLUMN audit.tile.first IS 'Index of the first hash among those of its level';
 COMMENT ON COLUMN audit.tile.hashes IS 'The hashes, 32 bytes each';
 COMMENT ON COLUMN audit.tile.ids IS 'On level 0, the ids of the events whose leaves they are';
+COMMENT ON COLUMN audit.tile.least_id IS 'The least of the ids';
+COMMENT ON COLUMN audit.tile.greatest_id IS 'The greatest of the ids';
 
 CREATE TABLE audit.head (
     workspace text COLLATE "C" NOT NULL,
@@ -48,6 +52,23 @@ COMMENT ON COLUMN audit.head.root IS 'Root that it had';
 COMMENT ON COLUMN audit.head.event_id IS 'Event heads_recorded whose details hold the digest of this head';
 COMMENT ON COLUMN audit.head.recorded_at IS 'When it was recorded';
 
+CREATE TABLE audit.removal (
+    workspace text COLLATE "C" NOT NULL,
+    first bigint NOT NULL,
+    beyond bigint NOT NULL,
+    event_id bigint NOT NULL,
+    PRIMARY KEY (workspace, first)
+);
+COMMENT ON TABLE audit.removal IS 'Leaves whose events retention has removed; their hashes stay';
+COMMENT ON COLUMN audit.removal.workspace IS 'Workspace of the log';
+COMMENT ON COLUMN audit.removal.first IS 'First leaf of a range';
+COMMENT ON COLUMN audit.removal.beyond IS 'Leaf after the last of the range';
+COMMENT ON COLUMN audit.removal.event_id IS 'Event partition_dropped or events_removed that tells of it; retention removes that, too, in the end';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.removal
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+ALTER TABLE audit.removal ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.removal IS 'Refuses to change what was recorded';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.log
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 ALTER TABLE audit.log ENABLE ALWAYS TRIGGER refuse_change;
@@ -64,6 +85,7 @@ COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change what was re
 SELECT pg_catalog.pg_extension_config_dump('audit.log', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.tile', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.head', '');
+SELECT pg_catalog.pg_extension_config_dump('audit.removal', '');
 
 CREATE FUNCTION audit.leaf_hash(
     id bigint, workspace text, occurred_at timestamptz, recorded_at timestamptz, category text, action text, outcome text,
@@ -94,3 +116,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit.head_digest(text, bytea, bigint, bytea) IS
     'What the system log says of a head: the SHA-256 of its text (FORMAT.md of audit_proof), in base64';
+
+CREATE FUNCTION audit.leaf_ranges(space text, ids bigint[]) RETURNS TABLE (first bigint, beyond bigint)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT min(l.leaf), max(l.leaf) + 1
+    FROM (SELECT l.leaf, l.leaf - row_number() OVER (ORDER BY l.leaf) AS island
+          FROM (SELECT t.first + i.place - 1 AS leaf, i.id
+                FROM audit.tile t, unnest(t.ids) WITH ORDINALITY i (id, place)
+                WHERE t.workspace = space AND t.level = 0
+                  AND t.least_id <= (SELECT max(u) FROM unnest(leaf_ranges.ids) u)
+                  AND t.greatest_id >= (SELECT min(u) FROM unnest(leaf_ranges.ids) u)) l
+          JOIN unnest(leaf_ranges.ids) u (id) ON u.id = l.id) l
+    GROUP BY l.island
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION audit.leaf_ranges(text, bigint[]) IS 'The leaves of events of a workspace, as ranges, each from first to before beyond';

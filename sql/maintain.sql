@@ -89,6 +89,22 @@ $$;
 COMMENT ON FUNCTION audit.kept_rows(regclass, bigint) IS
     'Events of a due partition that must stay, at most max_rows of them, and until when: by the retention in force now, or a legal hold (infinity)';
 
+CREATE FUNCTION audit.is_sealed(partition regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM audit.sealer s) AND NOT EXISTS ('
+                   'SELECT FROM audit.sealer s, ONLY %s e WHERE e.id > s.ids_after '
+                   'AND (e.xid >= pg_snapshot_xmax(s.sealed) OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed)))))',
+                   partition) INTO found;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION audit.is_sealed(regclass) IS 'Whether every event of a partition has its leaf';
+
 CREATE FUNCTION audit.is_judged(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -160,21 +176,31 @@ CREATE FUNCTION audit.drop_partition(partition regclass) RETURNS bigint
 AS $$
 DECLARE
     name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition);
-    counts jsonb;
-    events bigint;
+    space record;
+    ranges jsonb;
+    counts jsonb := '[]';
+    events bigint := 0;
+    tombstone bigint;
 BEGIN
     -- Nothing is put into a due partition any more; this makes sure of it.
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', partition);
-    IF NOT audit.is_judged(partition) THEN
+    IF NOT audit.is_judged(partition) OR NOT audit.is_sealed(partition) THEN
         RETURN NULL;
     END IF;
-    EXECUTE format(
-        'SELECT coalesce(sum(w.events), 0), coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.workspace), ''[]'') FROM ('
+    FOR space IN EXECUTE format(
         'SELECT e.workspace, count(*) AS events, min(e.id) AS first_id, max(e.id) AS last_id, '
-        'min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time FROM ONLY %s e GROUP BY e.workspace) w',
-        partition) INTO events, counts;
-    PERFORM audit.append('partition_dropped', workspace => 'audit', actor => audit.maintainer(), target => 'partition:' || name,
-                         details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
+        'min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids '
+        'FROM ONLY %s e GROUP BY e.workspace ORDER BY e.workspace', partition)
+    LOOP
+        ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space.workspace, space.ids) r);
+        counts := counts || jsonb_build_array(to_jsonb(space) - 'ids' || jsonb_build_object('leaves', ranges));
+        events := events + space.events;
+    END LOOP;
+    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit.maintainer(), target => 'partition:' || name,
+                              details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
+    INSERT INTO audit.removal (workspace, first, beyond, event_id)
+    SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone
+    FROM jsonb_array_elements(counts) w, jsonb_array_elements(w.value->'leaves') r;
     -- From here to the commit no query begins; appends do not ask for these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);
@@ -194,29 +220,12 @@ AS $$
 DECLARE
     retention interval := (SELECT w.retention FROM audit.workspace w WHERE w.workspace = space);
     first_day date := audit.first_kept_day(retention, audit.today());
-    batch record;
-    removed bigint := 0;
-    first_id bigint;
-    last_id bigint;
-    first_time timestamptz;
-    last_time timestamptz;
+    removed bigint;
 BEGIN
-    -- Oldest first: what is left at any time is without gaps. What expires this month by its first retention goes with its partition.
-    FOR batch IN EXECUTE format(
-        'SELECT b.partition, array_agg(b.id) AS ids, min(b.id) AS first_id, max(b.id) AS last_id, '
-        'min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time FROM ('
-        'SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at FROM audit.event e '
-        'WHERE e.workspace = %L AND e.occurred_at < %L AND e.expires_on >= %L AND e.expires_on < ''infinity'' AND (%s) IS NOT TRUE '
-        'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
-        space, audit.midnight(first_day), audit.today(), coalesce(audit.held_condition(space), 'false'), max_rows)
-    LOOP
-        removed := removed + audit.remove_events(batch.partition, batch.ids);
-        first_id := least(first_id, batch.first_id);
-        last_id := greatest(last_id, batch.last_id);
-        first_time := least(first_time, batch.first_time);
-        last_time := greatest(last_time, batch.last_time);
-    END LOOP;
-    PERFORM audit.record_removal(space, 'retention was shortened', removed, first_id, last_id, first_time, last_time);
+    -- What expires this month by its first retention goes with its partition.
+    removed := audit.remove_oldest(
+        space, 'retention was shortened', 'audit.event', first_day,
+        format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit.today()), max_rows);
     IF removed < max_rows THEN
         PERFORM audit.settle_bounds(space, first_day);
     END IF;
@@ -253,22 +262,53 @@ CREATE FUNCTION audit.maintainer() RETURNS text
 AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'system:maintenance') $$;
 COMMENT ON FUNCTION audit.maintainer() IS 'Who runs maintenance: audit.actor of the session, or the system itself';
 
-CREATE FUNCTION audit.record_removal(
-    space text, reason text, removed bigint, first_id bigint, last_id bigint, first_time timestamptz, last_time timestamptz
-) RETURNS void
+CREATE FUNCTION audit.remove_oldest(space text, reason text, source text, first_day date, condition text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
+DECLARE
+    batch record;
+    gone bigint[];
+    ids bigint[] := '{}';
+    first_time timestamptz;
+    last_time timestamptz;
+    ranges jsonb;
+    tombstone bigint;
 BEGIN
-    IF removed > 0 THEN
-        PERFORM audit.append('events_removed', workspace => space, actor => audit.maintainer(), target => 'workspace:' || space,
-                             details => jsonb_build_object('reason', reason, 'events', removed, 'first_id', first_id, 'last_id', last_id,
-                                                           'first_time', first_time, 'last_time', last_time));
+    -- Oldest first: what is left at any time is without gaps.
+    FOR batch IN EXECUTE format(
+        'SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time FROM ('
+        'SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at FROM %s e '
+        'WHERE e.workspace = %L AND e.occurred_at < %L AND (%s) AND (%s) IS NOT TRUE '
+        'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
+        source, space, audit.midnight(first_day), condition, coalesce(audit.held_condition(space), 'false'), max_rows)
+    LOOP
+        CONTINUE WHEN audit.remove_events(batch.partition, batch.ids) = 0;
+        EXECUTE format('SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)',
+                       batch.partition) INTO gone USING batch.ids;
+        ids := ids || gone;
+        first_time := least(first_time, batch.first_time);
+        last_time := greatest(last_time, batch.last_time);
+    END LOOP;
+    IF ids = '{}' THEN
+        RETURN 0;
     END IF;
+
+    ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space, ids) r);
+    tombstone := audit.append(
+        'events_removed', workspace => space, actor => audit.maintainer(), target => 'workspace:' || space,
+        details => jsonb_build_object('reason', reason, 'events', cardinality(ids), 'first_id', (SELECT min(i) FROM unnest(ids) i),
+                                      'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
+                                      'leaves', ranges));
+    INSERT INTO audit.removal (workspace, first, beyond, event_id)
+    SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
+    RETURN cardinality(ids);
 END
 $$;
-COMMENT ON FUNCTION audit.record_removal(text, text, bigint, bigint, bigint, timestamptz, timestamptz) IS
-    'Appends the event that tells of a removal';
+COMMENT ON FUNCTION audit.remove_oldest(text, text, text, date, text, bigint) IS
+    'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many';
 
 CREATE FUNCTION audit.return_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -308,21 +348,11 @@ AS $$
 DECLARE
     held_partition regclass := to_regclass('audit.event_held');
     retention interval := coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = space), audit.default_retention());
-    batch record;
     removed bigint := 0;
 BEGIN
     IF held_partition IS NOT NULL THEN
-        EXECUTE format('SELECT array_agg(b.id) AS ids, min(b.id) AS first_id, max(b.id) AS last_id, min(b.occurred_at) AS first_time, '
-                       'max(b.occurred_at) AS last_time FROM ('
-                       'SELECT e.id, e.occurred_at FROM ONLY audit.event_held e '
-                       'WHERE e.workspace = %L AND e.occurred_at < %L AND (%s) IS NOT TRUE ORDER BY e.occurred_at, e.id LIMIT %s) b',
-                       space, audit.midnight(audit.first_kept_day(retention, audit.today())),
-                       coalesce(audit.held_condition(space), 'false'), max_rows) INTO batch;
-        IF batch.ids IS NOT NULL THEN
-            removed := audit.remove_events(held_partition, batch.ids);
-            PERFORM audit.record_removal(space, 'a legal hold was released', removed, batch.first_id, batch.last_id,
-                                         batch.first_time, batch.last_time);
-        END IF;
+        removed := audit.remove_oldest(space, 'a legal hold was released', 'ONLY audit.event_held',
+                                       audit.first_kept_day(retention, audit.today()), 'true', max_rows);
     END IF;
     IF removed < max_rows THEN
         UPDATE audit.legal_hold h SET cleared_at = clock_timestamp()
@@ -386,6 +416,13 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         RAISE NOTICE 'maintenance is running in another session';
         RETURN;
+    END;
+
+    -- What is removed below must have its leaf; where another session seals just now, it will have.
+    BEGIN
+        PERFORM audit.seal();
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
     END;
 
     FOR month IN
@@ -479,6 +516,10 @@ BEGIN
         EXIT WHEN stuck;
         object := partition::text;
         CONTINUE WHEN NOT audit.is_judged(partition);
+        IF NOT audit.is_sealed(partition) THEN
+            obstacle := concat_ws('; ', obstacle, format('%s holds events that have no leaf yet', object));
+            CONTINUE;
+        END IF;
         IF coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit.is_archived(partition) THEN
             obstacle := concat_ws('; ', obstacle, format('%s is due and not archived: audit.require_archive is on', object));
             CONTINUE;

@@ -6,6 +6,12 @@ CREATE FUNCTION audit.subtree_root(hashes bytea) RETURNS bytea
 COMMENT ON FUNCTION audit.subtree_root(bytea) IS
     'The root over hashes of 32 bytes each, whose number is a power of two; NULL for another number';
 
+CREATE FUNCTION audit.frontier_root(size bigint, frontier bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_frontier_root';
+COMMENT ON FUNCTION audit.frontier_root(bigint, bytea) IS
+    'The root of a tree from its size and the hashes of its largest perfect subtrees, from the left; NULL where they are not as many as that size has';
+
 CREATE FUNCTION audit.root_at(workspace text, size bigint) RETURNS bytea
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_root_at';

@@ -57,6 +57,7 @@ extension_sql_file!("../../sql/log.sql", name = "log", requires = ["guard"]);
 extension_sql_file!("../../sql/seal.sql", name = "seal", requires = ["log", "append"]);
 extension_sql_file!("../../sql/prove.sql", name = "prove", requires = ["log"]);
 extension_sql_file!("../../sql/checkpoint.sql", name = "checkpoint", requires = ["prove"]);
+extension_sql_file!("../../sql/verify.sql", name = "verify", requires = ["checkpoint", "seal"]);
 extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 
 /// Called by PostgreSQL when it loads the library, at server start or at the first call.

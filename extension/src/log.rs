@@ -33,6 +33,8 @@ impl Writer {
             pg_sys::INT8OID,
             pg_sys::BYTEAOID,
             pg_sys::INT8ARRAYOID,
+            pg_sys::INT8OID,
+            pg_sys::INT8OID,
         ];
         let log = [pg_sys::TEXTOID, pg_sys::INT8OID, pg_sys::BYTEAOID, pg_sys::BYTEAOID];
         Writer {
@@ -139,6 +141,8 @@ impl Log<'_> {
             Some(Datum::from(strip.first as i64)),
             Some(values::varlena(&[&strip.hashes])),
             (level == 0).then(|| values::bigint_array(&strip.ids)),
+            strip.ids.iter().min().map(|&id| Datum::from(id)),
+            strip.ids.iter().max().map(|&id| Datum::from(id)),
         ]);
     }
 }
@@ -146,19 +150,20 @@ impl Log<'_> {
 const FIND: &std::ffi::CStr = c"SELECT l.size, l.frontier FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) $1";
 
 const INSERT_TILE: &std::ffi::CStr =
-    c"INSERT INTO audit.tile (workspace, level, first, hashes, ids) VALUES ($1, $2, $3, $4, $5)";
+    c"INSERT INTO audit.tile (workspace, level, first, hashes, ids, least_id, greatest_id) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const COMPLETE_TILE: &std::ffi::CStr = c"WITH begun AS (\
        DELETE FROM audit.tile t \
        WHERE t.workspace OPERATOR(pg_catalog.=) $1 AND t.level OPERATOR(pg_catalog.=) $2 \
          AND t.first OPERATOR(pg_catalog.>=) (($3 OPERATOR(pg_catalog./) 256) OPERATOR(pg_catalog.*) 256) \
          AND t.first OPERATOR(pg_catalog.<) $3 \
-       RETURNING t.first, t.hashes, t.ids) \
-     INSERT INTO audit.tile (workspace, level, first, hashes, ids) \
+       RETURNING t.first, t.hashes, t.ids, t.least_id, t.greatest_id) \
+     INSERT INTO audit.tile (workspace, level, first, hashes, ids, least_id, greatest_id) \
      SELECT $1, $2, ($3 OPERATOR(pg_catalog./) 256) OPERATOR(pg_catalog.*) 256, \
             pg_catalog.string_agg(b.hashes, '' ORDER BY b.first) OPERATOR(pg_catalog.||) $4, \
             (SELECT pg_catalog.array_agg(i.id ORDER BY o.first, i.place) \
-             FROM begun o, pg_catalog.unnest(o.ids) WITH ORDINALITY i (id, place)) OPERATOR(pg_catalog.||) $5 \
+             FROM begun o, pg_catalog.unnest(o.ids) WITH ORDINALITY i (id, place)) OPERATOR(pg_catalog.||) $5, \
+            LEAST(pg_catalog.min(b.least_id), $6), GREATEST(pg_catalog.max(b.greatest_id), $7) \
      FROM begun b";
 
 const STORE: &std::ffi::CStr = c"INSERT INTO audit.log AS l (workspace, log_id, size, root, frontier, sealed_at) \

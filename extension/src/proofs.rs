@@ -15,6 +15,7 @@ use crate::spi::{self, Session, Statement};
 use crate::values::{self, Text};
 
 sql_function!(audit_subtree_root, pg_finfo_audit_subtree_root, subtree_root);
+sql_function!(audit_frontier_root, pg_finfo_audit_frontier_root, frontier_root);
 sql_function!(audit_root_at, pg_finfo_audit_root_at, root_at);
 sql_function!(audit_inclusion_proof, pg_finfo_audit_inclusion_proof, inclusion_proof);
 sql_function!(audit_consistency_proof, pg_finfo_audit_consistency_proof, consistency_proof);
@@ -28,6 +29,16 @@ fn subtree_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let (hashes, rest) = bytes.as_chunks::<32>();
     let is_perfect = rest.is_empty() && hashes.len().is_power_of_two();
     Ok(is_perfect.then(|| values::varlena(&[&fold(hashes.to_vec())])))
+}
+
+/// `audit.frontier_root(size, frontier)`: the root of the tree that the frontier is of; NULL where there is none.
+fn frontier_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let (Some(size), Some(frontier)) = (arguments.datum(0), arguments.datum(1)) else { return Ok(None) };
+    // SAFETY: declared as bytea.
+    let (bytes, _) = unsafe { values::varlena_bytes(frontier) };
+    let (nodes, rest) = bytes.as_chunks::<32>();
+    let frontier = Frontier::from_nodes(size.value() as u64, nodes.to_vec()).ok().filter(|_| rest.is_empty());
+    Ok(frontier.map(|frontier| values::varlena(&[&frontier.root()])))
 }
 
 /// `audit.root_at(workspace, size)`: the root that the log had at this size.

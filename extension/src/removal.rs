@@ -43,9 +43,11 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     }
 }
 
-/// `audit.remove_events(partition, ids)`: how many were removed. What `audit.is_kept` keeps is not, whoever asks.
+/// `audit.remove_events(partition, ids)`: how many were removed. What `audit.is_kept` keeps, or what has no
+/// leaf yet, is not, whoever asks.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let statement = "DELETE FROM {} p WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
+    let statement = "DELETE FROM {} p USING audit.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
+                     AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR pg_catalog.pg_visible_in_snapshot(p.xid, s.sealed)) \
                      AND NOT audit.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
     run(arguments, statement, &[pg_sys::INT8ARRAYOID])
 }

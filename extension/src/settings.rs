@@ -43,6 +43,7 @@ static MASKED_KEYS: Text = Text::new(Some(
 static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
 static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
 /// The session's value, None where it is not set or empty.
@@ -76,6 +77,11 @@ pub fn max_details_size() -> usize {
 /// `audit.direct_insert`.
 pub fn direct_insert() -> bool {
     DIRECT_INSERT.get()
+}
+
+/// `audit.seal_interval`; None where the sealer is to rest.
+pub fn seal_interval() -> Option<Duration> {
+    u64::try_from(SEAL_INTERVAL.get()).ok().filter(|&millis| millis > 0).map(Duration::from_millis)
 }
 
 /// `audit.maintenance_interval`; None where the worker is to rest.
@@ -143,6 +149,16 @@ pub fn define() {
         &REQUIRE_ARCHIVE,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"audit.seal_interval",
+        c"How often the background worker seals in each database; 0 is never.",
+        c"There is a background worker where shared_preload_libraries names audit_log.",
+        &SEAL_INTERVAL,
+        0,
+        60_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
     );
     GucRegistry::define_int_guc(
         c"audit.maintenance_interval",

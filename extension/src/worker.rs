@@ -1,17 +1,33 @@
-//! Runs maintenance by itself where the library is preloaded: a launcher, which starts one worker after the other, each in
-//! one database, where it calls `audit.maintain` until nothing is left to do.
+//! What runs by itself where the library is preloaded: a launcher, which keeps a sealer alive in each database that has the
+//! extension, and for maintenance starts one worker after the other, each in one database, where it calls `audit.maintain`
+//! until nothing is left to do.
 
-use std::ffi::{c_int, c_long};
+use std::collections::HashMap;
+use std::ffi::{CStr, c_int, c_long};
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, SignalWakeFlags};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::settings;
+use crate::spi;
+use crate::values::Text;
 
-/// How long the launcher sleeps while it is switched off, until it looks again.
-const IDLE: Duration = Duration::from_secs(60);
+/// How often the launcher looks what there is to do.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long after a sealer has ended another is started: it ends where the extension is not installed.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Events that a sealer takes in one transaction, and how it says so.
+const BATCH: i64 = 50_000;
+const SEAL: &CStr = c"SELECT audit.seal(50000)";
+
+/// How often the heads that have changed are recorded.
+const HEADS: Duration = Duration::from_secs(60);
 
 /// How long a database has its turn before it is that of the next.
 const TURN: Duration = Duration::from_secs(300);
@@ -40,30 +56,19 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     // No database: what all of them share can be read.
     BackgroundWorker::connect_worker_to_spi(None, None);
-    while BackgroundWorker::wait_latch(Some(settings::maintenance_interval().unwrap_or(IDLE))) {
+    let mut sealers = HashMap::new();
+    let mut last_maintenance = Instant::now();
+    while BackgroundWorker::wait_latch(Some(TICK)) {
         if BackgroundWorker::sighup_received() {
             // SAFETY: between transactions.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
-        if settings::maintenance_interval().is_none() {
-            continue;
+        if settings::seal_interval().is_some() {
+            keep_sealing(&mut sealers);
         }
-        for database in databases() {
-            // SAFETY: reads a variable of the process.
-            let this_process = unsafe { pg_sys::MyProcPid };
-            let worker = BackgroundWorkerBuilder::new("audit_log maintenance")
-                .set_library("audit_log")
-                .set_function("audit_maintenance_main")
-                .set_argument(Some(pg_sys::Datum::from(database)))
-                .set_notify_pid(this_process)
-                .enable_spi_access()
-                .load_dynamic();
-            match worker {
-                // How it ended is in the log already.
-                Ok(worker) => drop(worker.wait_for_shutdown()),
-                // All of max_worker_processes are in use: the next round tries again.
-                Err(_) => break,
-            }
+        if settings::maintenance_interval().is_some_and(|interval| last_maintenance.elapsed() >= interval) {
+            maintain_all();
+            last_maintenance = Instant::now();
         }
     }
     // Anything but 0: should the server go on, it starts the launcher again.
@@ -71,56 +76,149 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
     unsafe { pg_sys::proc_exit(1) }
 }
 
-/// Entry point of the worker in one database, whose oid is the argument.
+/// A sealer, and when it was started.
+struct Sealer {
+    worker: DynamicBackgroundWorker,
+    started: Instant,
+}
+
+/// Starts a sealer in every database that has none.
+fn keep_sealing(sealers: &mut HashMap<pg_sys::Oid, Sealer>) {
+    let databases = databases();
+    sealers.retain(|database, sealer| {
+        databases.contains(database) && (sealer.worker.pid().is_ok() || sealer.started.elapsed() < RETRY)
+    });
+    for database in databases {
+        if sealers.contains_key(&database) {
+            continue;
+        }
+        // Where all of max_worker_processes are in use, the next round tries again.
+        let Some(worker) = start("audit_log sealer", "audit_sealer_main", database) else { break };
+        sealers.insert(database, Sealer { worker, started: Instant::now() });
+    }
+}
+
+/// Has one database after the other maintained.
+fn maintain_all() {
+    for database in databases() {
+        let Some(worker) = start("audit_log maintenance", "audit_maintenance_main", database) else { break };
+        // How it ended is in the log already.
+        let _ = worker.wait_for_shutdown();
+    }
+}
+
+fn start(name: &str, function: &str, database: pg_sys::Oid) -> Option<DynamicBackgroundWorker> {
+    // SAFETY: reads a variable of the process.
+    let this_process = unsafe { pg_sys::MyProcPid };
+    BackgroundWorkerBuilder::new(name)
+        .set_type(name)
+        .set_library("audit_log")
+        .set_function(function)
+        .set_argument(Some(pg_sys::Datum::from(database)))
+        .set_notify_pid(this_process)
+        .enable_spi_access()
+        .load_dynamic()
+        .ok()
+}
+
+/// Entry point of the sealer in one database, whose oid is the argument.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
+    connect_to(database);
+    let mut heads_recorded = Instant::now();
+    while let Some(interval) = settings::seal_interval() {
+        let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
+        if heads_recorded.elapsed() >= HEADS {
+            call(c"SELECT audit.record_heads()", "audit.record_heads()");
+            heads_recorded = Instant::now();
+        }
+        if sealed < BATCH {
+            rest(interval);
+        }
+        // SAFETY: the flag is set by the signal handler alone; between transactions the settings may change.
+        unsafe {
+            if (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 {
+                (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
+                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+            }
+        }
+    }
+}
+
+/// Entry point of the worker that maintains one database, whose oid is the argument.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
-    // SAFETY: this is the server's own handler, which lets a query be ended; nothing else has been set up yet.
+    connect_to(database);
+    let begun = Instant::now();
+    while begun.elapsed() < TURN {
+        let started = Instant::now();
+        let done = call(c"SELECT pg_catalog.count(*) FROM audit.maintain()", "audit.maintain(integer, integer)");
+        if done.is_none_or(|done| done == 0) {
+            break;
+        }
+        // Half of the time is for the others: what is moved has to be written to the disk that they wait for, too.
+        rest(started.elapsed());
+    }
+}
+
+/// What a worker in a database begins with.
+fn connect_to(database: pg_sys::Datum) {
+    // SAFETY: these are the server's own handlers; the first lets a query be ended. Nothing else has been set up yet.
     unsafe {
         #[cfg(not(feature = "pg18"))]
-        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+        {
+            pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+            pg_sys::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
+        }
         #[cfg(feature = "pg18")]
-        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+        {
+            pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
+            pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
+        }
         pg_sys::BackgroundWorkerUnblockSignals();
     }
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    // SAFETY: before the first transaction; what the database has as its default is not for maintenance.
+    // SAFETY: before the first transaction; what the database has as its default is not for the log's own work.
     unsafe { (&raw mut pg_sys::DefaultXactIsoLevel).write(pg_sys::XACT_READ_COMMITTED as c_int) };
-    let begun = Instant::now();
-    while begun.elapsed() < TURN {
-        let started = Instant::now();
-        if !BackgroundWorker::transaction(maintain) {
-            break;
-        }
-        // Half of the time is for the others: what is moved has to be written to the disk that they wait for, too.
-        let rest = started.elapsed().as_millis() as c_long;
-        // SAFETY: waits on the latch of this process; being terminated raises FATAL in the check behind it.
-        unsafe {
-            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-            pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, rest, pg_sys::PG_WAIT_EXTENSION);
-            pg_sys::ResetLatch(pg_sys::MyLatch);
-            pg_sys::check_for_interrupts!();
-        }
-    }
 }
 
 unsafe extern "C-unwind" {
     fn die(signal: c_int);
+    fn SignalHandlerForConfigReload(signal: c_int);
 }
 
-/// One call of `audit.maintain`, where the extension is installed. Whether there may be more to do.
-fn maintain() -> bool {
-    let installed = Spi::get_one::<bool>(
-        "SELECT pg_catalog.to_regprocedure('audit.maintain(integer, integer)') IS NOT NULL AND EXISTS (\
-         SELECT FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'audit_log')",
-    );
-    if installed != Ok(Some(true)) {
-        return false;
+/// Waits, unless there is a signal.
+fn rest(time: Duration) {
+    // SAFETY: waits on the latch of this process; being terminated raises FATAL in the check behind it.
+    unsafe {
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, time.as_millis() as c_long, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+        pg_sys::check_for_interrupts!();
     }
-    let done = Spi::get_one::<i64>("SELECT pg_catalog.count(*) FROM audit.maintain()");
-    done.expect("audit.maintain runs or raises").is_some_and(|done| done > 0)
 }
+
+/// Runs a statement of one number in a transaction of its own; None where the extension is not installed. Unlike pgrx's Spi, it
+/// takes no transaction id for what only looks.
+fn call(statement: &CStr, function: &str) -> Option<i64> {
+    BackgroundWorker::transaction(|| {
+        let result = spi::connect(|session| {
+            let installed = session.prepare(INSTALLED, &[pg_sys::TEXTOID]).run(&[Some(Text::new(function).datum())]);
+            if installed.len() == 0 {
+                return None;
+            }
+            let rows = session.prepare(statement, &[]).run(&[]);
+            rows.datum(0, 0).map(|number| number.value() as i64)
+        });
+        result.ok().flatten()
+    })
+}
+
+const INSTALLED: &CStr = c"SELECT FROM pg_catalog.pg_extension e \
+     WHERE e.extname OPERATOR(pg_catalog.=) 'audit_log' AND pg_catalog.to_regprocedure($1) IS NOT NULL";
 
 fn databases() -> Vec<pg_sys::Oid> {
     // SAFETY: as any reader of a shared catalog: opened, scanned and closed within a transaction.

