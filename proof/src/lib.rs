@@ -7,7 +7,8 @@
 //! implementation that the writer and the verifier share.
 //!
 //! Leaf hashes are the leaves of a log: a Merkle tree ([`tree`]), whose size and root are its
-//! [`head::Head`]. A signed head is a [`checkpoint`].
+//! [`head::Head`]. A signed head is a [`checkpoint`]. What all of them prove together of an
+//! evidence pack is in [`pack`].
 //!
 //! Nothing here does I/O, reads a clock or makes randomness.
 //!
@@ -52,6 +53,7 @@ mod form;
 pub mod head;
 mod json;
 mod line;
+pub mod pack;
 mod parse;
 mod string;
 pub mod tile;

@@ -20,6 +20,7 @@ pub mod retention;
 pub mod serve;
 pub mod status;
 pub mod token;
+pub mod verify;
 pub mod witness;
 
 /// What to do.
@@ -37,6 +38,8 @@ pub enum Command {
     Witness(witness::WitnessArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Check an evidence pack, offline: exit status 0 where it holds, 1 where it does not, 2 where it is unreadable
+    Verify(verify::VerifyArgs),
     /// Write what is due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
@@ -61,6 +64,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key(args) => key::run(args),
         Command::Witness(args) => witness::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Verify(args) => verify::run(args),
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,

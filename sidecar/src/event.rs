@@ -31,6 +31,8 @@ pub struct EventRow<'a> {
     pub details: &'a str,
     pub salt: [u8; 16],
     pub cursor: &'a str,
+    /// Index of its leaf in the log of the workspace; not among the columns.
+    pub leaf: Option<u64>,
 }
 
 impl<'a> EventRow<'a> {
@@ -60,10 +62,11 @@ impl<'a> EventRow<'a> {
             details: row.try_get::<_, JsonText<'a>>(16)?.0,
             salt: salt.try_into().map_err(|_| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
             cursor: row.try_get(18)?,
+            leaf: None,
         })
     }
 
-    /// The event as format v1 takes it. Its leaf is none: this version has no log for it to be in.
+    /// The event as format v1 takes it.
     pub fn proof(&self) -> Event<'_, &[&str]> {
         Event {
             id: self.id,
@@ -86,7 +89,7 @@ impl<'a> EventRow<'a> {
             },
             details: self.details,
             salt: self.salt,
-            leaf: None,
+            leaf: self.leaf,
         }
     }
 }
