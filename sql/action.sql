@@ -72,6 +72,7 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('incarnation_begun', 'audit', 'Sealing goes on after a promotion, a recovery or a restore', true),
     ('checkpoint_refused', 'audit', 'A checkpoint was not signed: the log is not what it was when the last one was signed', true),
     ('signing_key_changed', 'audit', 'The keys that sign checkpoints have changed', true),
+    ('checkpoint_reset', 'audit', 'An operator has made the signing of checkpoints begin anew', true),
     ('event_redacted', 'audit', 'A field of an event was erased for good', true),
     ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),

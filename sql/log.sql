@@ -45,6 +45,8 @@ CREATE TABLE audit.head (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (workspace, size)
 );
+CREATE INDEX head_event ON audit.head (event_id, workspace);
+COMMENT ON INDEX audit.head_event IS 'Finds what was recorded since the last look';
 COMMENT ON TABLE audit.head IS 'The heads that were recorded in the system log';
 COMMENT ON COLUMN audit.head.workspace IS 'Workspace of the log';
 COMMENT ON COLUMN audit.head.size IS 'Number of leaves that it had';

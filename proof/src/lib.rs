@@ -7,7 +7,8 @@
 //! implementation that the writer and the verifier share.
 //!
 //! Leaf hashes are the leaves of a log: a Merkle tree ([`tree`]), whose size and root are its
-//! [`head::Head`].
+//! [`head::Head`]. A signed head is a [`checkpoint`]. What all of them prove together of an
+//! evidence pack is in [`pack`].
 //!
 //! Nothing here does I/O, reads a clock or makes randomness.
 //!
@@ -41,6 +42,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 mod cursor;
 pub mod digest;
 mod encoding;
@@ -51,9 +53,11 @@ mod form;
 pub mod head;
 mod json;
 mod line;
+pub mod pack;
 mod parse;
 mod salt;
 mod string;
+pub mod tile;
 pub mod time;
 pub mod tree;
 

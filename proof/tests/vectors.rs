@@ -1,7 +1,15 @@
 //! The vectors that a second implementation made from FORMAT.md.
 
+<<<<<<< HEAD
 use audit_proof::{Error, Event, Field, Line, Salt, Source, digest};
+=======
+use audit_proof::checkpoint::{Checkpoint, Error as CheckpointError, Key, Signed};
+use audit_proof::head::Head;
+use audit_proof::tree::{Frontier, Hash, check_consistency, root_from_inclusion, root_from_subset};
+use audit_proof::{Error, Event, Field, Line, Source, digest};
+>>>>>>> refs/heads/signer
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 #[test]
 fn events_have_the_given_lines_and_hashes() {
@@ -95,6 +103,71 @@ fn invalid_lines_are_refused() {
 }
 
 #[test]
+fn trees_have_the_given_roots_and_proofs() {
+    let mut kinds = [0; 4];
+    for vector in read(include_str!("../vectors/tree.json")) {
+        let (size, root) = (vector["size"].as_u64().unwrap(), hash(&vector["root"]));
+        let hashes: Vec<Hash> = vector["hashes"].as_array().into_iter().flatten().map(hash).collect();
+        let holds = match text(&vector["kind"]) {
+            "root" => {
+                kinds[0] += 1;
+                let mut frontier = Frontier::new();
+                (0..size).for_each(|index| frontier.push(tree_leaf(index), |_, _, _| ()));
+                assert_eq!(frontier.root(), root, "{vector}");
+                continue;
+            }
+            "inclusion" => {
+                kinds[1] += 1;
+                let leaf = vector["leaf"].as_u64().unwrap();
+                // The hash is that of the leaf that the proof was made for, also where another index is claimed.
+                let candidates = [tree_leaf(leaf), tree_leaf(leaf.saturating_sub(1))];
+                candidates.iter().any(|hash| root_from_inclusion(leaf, size, hash, &hashes) == Ok(root))
+            }
+            "consistency" => {
+                kinds[2] += 1;
+                let (old, old_root) = (vector["old"].as_u64().unwrap(), hash(&vector["old_root"]));
+                check_consistency(old, &old_root, size, &root, &hashes).is_ok()
+            }
+            _ => {
+                kinds[3] += 1;
+                let leaves = vector["leaves"].as_array().unwrap().iter().map(|leaf| leaf.as_u64().unwrap());
+                root_from_subset(size, leaves.map(|leaf| (leaf, tree_leaf(leaf))), &hashes) == Ok(root)
+            }
+        };
+        assert_eq!(holds, vector["valid"].as_bool().unwrap(), "{vector}");
+    }
+    assert!(kinds.iter().all(|count| *count > 10), "{kinds:?}");
+}
+
+#[test]
+fn heads_have_the_given_texts_and_digests() {
+    for vector in read(include_str!("../vectors/heads.json")) {
+        let head = Head {
+            log_id: unhex(text(&vector["log_id"])).try_into().unwrap(),
+            workspace: text(&vector["workspace"]),
+            size: vector["size"].as_u64().unwrap(),
+            root: hash(&vector["root"]),
+        };
+        assert_eq!(head.text(), text(&vector["text"]));
+        assert_eq!(head.digest(), hash(&vector["digest"]), "{vector}");
+    }
+}
+
+#[test]
+fn checkpoints_are_signed_as_given() {
+    for vector in read(include_str!("../vectors/checkpoint.json")) {
+        let checkpoint = Checkpoint::parse(text(&vector["note"]).as_bytes()).unwrap();
+        assert_eq!(checkpoint.origin(), text(&vector["origin"]));
+        assert_eq!(Some(checkpoint.size()), vector["size"].as_u64());
+        assert_eq!(checkpoint.root(), hash(&vector["root"]));
+        let verify = |key: &str| checkpoint.verify(&Key::parse(text(&vector[key])).unwrap());
+        assert_eq!(verify("key"), Ok(Signed { at: None }));
+        assert_eq!(verify("witness"), Ok(Signed { at: vector["time"].as_u64() }));
+        assert!(matches!(verify("stranger"), Err(CheckpointError::Unsigned { .. })));
+    }
+}
+
+#[test]
 fn the_page_shows_the_first_vector() {
     let page = include_str!("../FORMAT.md").replace("↵\n", "");
     let vector = &read(include_str!("../vectors/events.json"))[0];
@@ -138,6 +211,15 @@ fn event<'a>(vector: &'a Value, targets: &'a [&'a str]) -> Event<'a> {
         salt: Salt::from_stored(&unhex(text(&vector["salt"]))).unwrap(),
         leaf: vector["leaf"].as_u64(),
     }
+}
+
+/// The leaves of the trees: hashes of their index.
+fn tree_leaf(index: u64) -> Hash {
+    Sha256::new().chain_update([0]).chain_update(index.to_be_bytes()).finalize().into()
+}
+
+fn hash(value: &Value) -> Hash {
+    unhex(text(value)).try_into().unwrap()
 }
 
 fn text(value: &Value) -> &str {

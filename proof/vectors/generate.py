@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the test vectors of the event line format, or compares them with --check.
+"""Writes the test vectors of FORMAT.md, or compares them with --check.
 
 This and the modules beside it were written from FORMAT.md alone and are kept apart from the Rust code, so that
 each can prove the other wrong. They need nothing but the standard library.
@@ -14,6 +14,8 @@ sys.dont_write_bytecode = True
 from events import HARD, event, events
 from invalid import invalid
 from reader import Invalid, verify
+from signed import checkpoints, heads
+from tree import vectors as tree
 from writer import FIELDS, body_of, field_digests, field_salts, leaf_hash_of, s
 from writer import full_line, head_of, stub_line, withheld_line
 
@@ -53,7 +55,8 @@ def vectors():
             raise AssertionError("accepted: " + description)
         bad.append({"description": description, "line_hex": data.hex()} if isinstance(line, bytes)
                    else {"description": description, "line": line})
-    return {"events.json": made, "withheld.json": forms, "invalid.json": bad}
+    return {"events.json": made, "withheld.json": forms, "invalid.json": bad, "tree.json": tree(), "heads.json": heads(),
+            "checkpoint.json": checkpoints()}
 
 
 def with_hashes(e):

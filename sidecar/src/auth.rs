@@ -46,6 +46,8 @@ pub enum Right {
     SeeLegalHolds,
     /// Place and release them.
     SetLegalHolds,
+    /// See checkpoints and the hashes of the system log.
+    SeeCheckpoints,
     /// See the metrics of the sidecar and how the log gets on, which tell about all workspaces.
     Metrics,
     /// Erase fields of events for good.
@@ -76,12 +78,12 @@ impl Principal {
     /// Whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
         match (self.role, right) {
-            (Role::Admin, Right::Maintain) => self.workspace.is_none(),
+            (Role::Admin, Right::Maintain | Right::SeeCheckpoints) => self.workspace.is_none(),
             (Role::Admin, _) => true,
             (Role::Viewer | Role::Auditor, Right::Query | Right::SeeRetention) => true,
             (Role::Auditor, Right::Export | Right::SeeLegalHolds) => true,
             (Role::Writer, Right::Append) => true,
-            (Role::Viewer | Role::Auditor, Right::Metrics) => self.workspace.is_none(),
+            (Role::Viewer | Role::Auditor, Right::Metrics | Right::SeeCheckpoints) => self.workspace.is_none(),
             _ => false,
         }
     }
@@ -102,7 +104,14 @@ impl Principal {
             Right::SetRetention => ("set retention", "It takes a token of role admin."),
             Right::SeeLegalHolds => ("see legal holds", "It takes a token of role auditor or admin."),
             Right::SetLegalHolds => ("place or release legal holds", "It takes a token of role admin."),
+<<<<<<< HEAD
             Right::Redact => ("erase fields of events", "It takes a token of role admin."),
+=======
+            Right::SeeCheckpoints => (
+                "see checkpoints and the system log",
+                "It takes a token of role viewer, auditor or admin for all workspaces.",
+            ),
+>>>>>>> refs/heads/signer
             Right::Metrics => (
                 "see metrics and status",
                 "It takes a token of role admin, or one of role viewer or auditor for all workspaces.",
@@ -242,12 +251,24 @@ mod tests {
     #[test]
     fn each_role_has_its_rights_and_no_others() {
         use Right::{
-            Append, Export, Maintain, Metrics, Query, SeeLegalHolds, SeeRetention, SetLegalHolds, SetRetention,
+            Append, Export, Maintain, Metrics, Query, SeeCheckpoints, SeeLegalHolds, SeeRetention, SetLegalHolds,
+            SetRetention,
         };
-        let all = [Query, Export, Append, SeeRetention, SetRetention, SeeLegalHolds, SetLegalHolds, Metrics, Maintain];
+        let all = [
+            Query,
+            Export,
+            Append,
+            SeeRetention,
+            SetRetention,
+            SeeLegalHolds,
+            SetLegalHolds,
+            Metrics,
+            Maintain,
+            SeeCheckpoints,
+        ];
         for (role, workspace, rights) in [
             (Role::Viewer, Some("acme"), vec![Query, SeeRetention]),
-            (Role::Viewer, None, vec![Query, SeeRetention, Metrics]),
+            (Role::Viewer, None, vec![Query, SeeRetention, Metrics, SeeCheckpoints]),
             (Role::Auditor, Some("acme"), vec![Query, Export, SeeRetention, SeeLegalHolds]),
             (Role::Writer, None, vec![Append]),
             (Role::Admin, Some("acme"), all[..8].to_vec()),

@@ -10,8 +10,10 @@ use crate::database::Database;
 use crate::error::ApiError;
 
 pub mod archive;
+pub mod checkpoint;
 pub mod hold;
 mod interactive;
+pub mod key;
 pub mod maintain;
 pub mod pack;
 pub mod redact;
@@ -19,6 +21,8 @@ pub mod retention;
 pub mod serve;
 pub mod status;
 pub mod token;
+pub mod verify;
+pub mod witness;
 
 /// What to do.
 #[derive(Subcommand)]
@@ -27,8 +31,16 @@ pub enum Command {
     Serve(Box<crate::config::ServeArgs>),
     /// Create, list and revoke bearer tokens
     Token(token::TokenArgs),
+    /// Sign a checkpoint now, or make signing begin anew
+    Checkpoint(Box<checkpoint::CheckpointArgs>),
+    /// Make keys that checkpoints are signed with
+    Key(key::KeyArgs),
+    /// Cosign the checkpoints of other deployments
+    Witness(witness::WitnessArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
+    /// Check an evidence pack, offline: exit status 0 where it holds, 1 where it does not, 2 where it is unreadable
+    Verify(verify::VerifyArgs),
     /// Write what is due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
@@ -51,7 +63,11 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
+        Command::Checkpoint(args) => checkpoint::run(*args).await,
+        Command::Key(args) => key::run(args),
+        Command::Witness(args) => witness::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
+        Command::Verify(args) => verify::run(args),
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::checkpoint::WitnessAddress;
+
 /// How to log.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
@@ -51,6 +53,27 @@ pub struct PackDefinitionsArgs {
     pub packs: Option<PathBuf>,
 }
 
+/// With what checkpoints are signed, and where they go.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SigningArgs {
+    /// Key file to sign checkpoints with; may be given several times, for a while, to change from an old key to a new one.
+    /// AUDIT_SIGNING_KEY may hold the key itself instead
+    #[arg(long = "signing-key", env = "AUDIT_SIGNING_KEY_FILE", value_delimiter = ',', value_name = "FILE")]
+    pub signing_keys: Vec<PathBuf>,
+    /// Folder where the last signed checkpoint is remembered; not on the database's disk, and not shared with another sidecar
+    #[arg(long, env = "AUDIT_SIGNING_STATE", value_name = "DIR")]
+    pub signing_state: Option<PathBuf>,
+    /// Where a copy of each checkpoint goes: a folder, s3://bucket/prefix, gs://… or az://…
+    #[arg(long, env = "AUDIT_CHECKPOINT_STORE", value_name = "URL")]
+    pub checkpoint_store: Option<String>,
+    /// Public key and URL of a witness to ask for cosignatures, with a space between them; may be given several times
+    #[arg(long = "witness", env = "AUDIT_WITNESSES", value_delimiter = ',', value_name = "VKEY URL")]
+    pub witnesses: Vec<WitnessAddress>,
+    /// How many witnesses should have cosigned a checkpoint; default: all
+    #[arg(long, env = "AUDIT_WITNESS_QUORUM", value_name = "N")]
+    pub witness_quorum: Option<usize>,
+}
+
 /// Configuration of `serve`.
 #[derive(Args, Clone)]
 pub struct ServeArgs {
@@ -60,6 +83,15 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub pack_definitions: PackDefinitionsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub signing: SigningArgs,
+    /// Sign a checkpoint this often
+    #[arg(long, env = "AUDIT_CHECKPOINT_INTERVAL", default_value = "60s", value_parser = duration)]
+    pub checkpoint_interval: Duration,
+    /// Let anyone fetch checkpoints and the tiles of the system log (hashes, no content) without a token
+    #[arg(long, env = "AUDIT_PUBLISH_CHECKPOINTS")]
+    pub publish_checkpoints: bool,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "AUDIT_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,

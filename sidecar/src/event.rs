@@ -33,6 +33,8 @@ pub struct EventRow<'a> {
     pub cursor: &'a str,
     /// Which fields were erased, when, by whom and why: a JSON array.
     pub redactions: Option<&'a str>,
+    /// Index of its leaf in the log of the workspace; not among the columns.
+    pub leaf: Option<u64>,
 }
 
 impl<'a> EventRow<'a> {
@@ -63,10 +65,11 @@ impl<'a> EventRow<'a> {
             salt: Salt::from_stored(salt).ok_or_else(|| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
             cursor: row.try_get(18)?,
             redactions: row.try_get::<_, Option<JsonText<'a>>>(19)?.map(|text| text.0),
+            leaf: None,
         })
     }
 
-    /// The event as format v1 takes it. Its leaf is none: this version has no log for it to be in.
+    /// The event as format v1 takes it.
     pub fn proof(&self) -> Event<'_, &[&str]> {
         Event {
             id: self.id,
@@ -89,7 +92,7 @@ impl<'a> EventRow<'a> {
             },
             details: self.details,
             salt: self.salt,
-            leaf: None,
+            leaf: self.leaf,
         }
     }
 }

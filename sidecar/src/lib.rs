@@ -1,9 +1,10 @@
 //! The sidecar of the audit log: REST over the query functions of the extension, appends over HTTP, evidence packs, and
-//! the bearer tokens that guard them. It holds no state of its own; everything lives in PostgreSQL.
+//! the bearer tokens that guard them. Everything lives in PostgreSQL, but for what it signs with and has signed.
 
 pub mod archive;
 pub mod audit_trail;
 pub mod auth;
+pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod context;
@@ -29,3 +30,4 @@ pub mod state;
 pub mod status;
 pub mod time;
 pub mod token;
+pub mod witness;

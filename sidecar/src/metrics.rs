@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Status;
+use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -74,6 +75,14 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.exports_running.clone()))?;
         metrics.registry.register(Box::new(metrics.exports_finished.clone()))?;
         Ok(metrics)
+    }
+
+    /// Adds what is told only where it is set up.
+    ///
+    /// # Errors
+    /// Never in practice: where a name is given twice.
+    pub fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(collector))
     }
 
     /// Counts a request. `route` is the template of its path, so that ids do not multiply the series.

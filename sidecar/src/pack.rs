@@ -19,13 +19,17 @@ pub mod audited;
 pub mod definition;
 mod definitions;
 mod entry;
+mod leaf_index;
 mod lines;
 mod manifest;
 pub mod name;
+mod proof;
+mod prove;
 mod readme;
 mod source;
 mod spool;
 mod summary;
+pub mod verify;
 mod writer;
 
 pub use definition::Definition;
@@ -89,7 +93,7 @@ pub enum Error {
     #[error("the pack cannot be written: {0}")]
     Output(#[from] io::Error),
     /// The temporary file cannot be written.
-    #[error("the temporary file in {} cannot be written: {error}; it takes the compressed events.csv, TMPDIR says where it lies", std::env::temp_dir().display())]
+    #[error("a temporary file in {} cannot be written: {error}; they take the compressed events.csv and parts of the proof, TMPDIR says where they lie", std::env::temp_dir().display())]
     Spool {
         /// Why.
         error: io::Error,

@@ -19,6 +19,7 @@ pub mod body;
 pub mod events;
 pub mod health;
 pub mod legal_holds;
+pub mod log;
 pub mod maintenance;
 pub mod meta;
 pub mod middleware;
@@ -32,15 +33,18 @@ pub mod stream;
 /// # Errors
 /// Never in practice: where the OpenAPI document cannot be written.
 pub fn router(state: AppState) -> Result<Router, ApiError> {
-    let (router, openapi) = OpenApiRouter::with_openapi(ApiDoc::openapi())
+    let (router, mut openapi) = OpenApiRouter::with_openapi(ApiDoc::openapi())
         .merge(events::router())
         .merge(activity::router())
         .merge(packs::router())
         .merge(retention::router())
         .merge(legal_holds::router())
         .merge(maintenance::router())
+        .merge(log::router())
         .merge(health::router())
         .split_for_parts();
+    // What takes the rest of a path is written as axum wants it; OpenAPI knows plain names alone.
+    openapi.paths.paths = openapi.paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, state.config.request_timeout);
     Ok(router
         .merge(meta::router(&openapi)?)
@@ -60,7 +64,8 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
             `audit-sidecar token create`. Roles: viewer queries and sees retention; auditor also takes streams and packs and sees \
             legal holds; writer appends and does nothing else; admin does all. /metrics and /v1/status take a token of role \
             admin, or of role viewer or auditor for all workspaces; POST /v1/maintenance takes one of role admin for all \
-            workspaces. A token for one workspace sees that one only. Every query and export of events is itself an event, \
+            workspaces; /v1/checkpoint and /v1/tile take one of role admin, auditor or viewer for all workspaces, or none where the \
+            sidecar publishes them. A token for one workspace sees that one only. Every query and export of events is itself an event, \
             and so is every change of retention and of legal holds.\n\n\
             Errors have one form: a code that programs go by, a message and a hint for people, a detail that says where, \
             and the id of the request, which is also in the header x-request-id."
@@ -72,6 +77,7 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
         (name = "events", description = "The log"),
         (name = "packs", description = "Evidence"),
         (name = "retention", description = "How long events are kept"),
+        (name = "log", description = "What others check the log by: hashes and signatures, no content"),
         (name = "maintenance", description = "What is done as time goes by"),
         (name = "health", description = "For those who run it; no token needed"),
     ),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::checkpoint::Health;
 use crate::config::ServeArgs;
 use crate::database::Database;
 use crate::error::ApiError;
@@ -24,6 +25,8 @@ pub struct AppState {
     pub exports: Exports,
     /// The packs that there are.
     pub packs: Arc<Definitions>,
+    /// How signing gets on.
+    pub signing: Health,
     /// When it was last logged what is not well.
     pub status_log: StatusLog,
 }
@@ -44,6 +47,7 @@ impl AppState {
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
             packs: Arc::new(packs),
+            signing: Health::default(),
             status_log: StatusLog::default(),
         })
     }

@@ -45,8 +45,14 @@ impl Sidecar {
 
     /// Serves the database of a connection string with flags that say where to listen.
     pub fn serve(dsn: &str, flags: &[&str]) -> Result<Self> {
+        Self::start_command(dsn, &["serve"], flags)
+    }
+
+    /// The same for another command that listens.
+    pub fn start_command(dsn: &str, subcommand: &[&str], flags: &[&str]) -> Result<Self> {
         let mut child = command(dsn)?
-            .args(["serve", "--log", "json"])
+            .args(subcommand)
+            .args(["--log", "json"])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,6 +7,7 @@ mod it {
     mod bad_input;
     mod batch;
     mod catalog;
+    mod checkpoint;
     mod context;
     mod direct_insert;
     mod dump;

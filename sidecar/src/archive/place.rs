@@ -7,6 +7,7 @@ use std::io::{Seek, Write};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
@@ -81,6 +82,18 @@ impl Place {
     /// Writes an object; it takes the place of an earlier one when it is complete.
     pub(super) fn writer(&self, object: Path) -> BufWriter {
         BufWriter::with_capacity(Arc::clone(&self.store), object, PART).with_max_concurrency(PARTS)
+    }
+
+    /// Writes a small object of that name, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn put(&self, name: &str, content: Bytes) -> Result<(), Error> {
+        let failed = |source| Error::Store { attempt: "write", object: format!("{}/{name}", self.name), source };
+        let object = Path::parse(format!("{}/{name}", self.below).trim_start_matches('/'));
+        let object = object.map_err(|error| failed(error.into()))?;
+        self.store.put(&object, content.into()).await.map_err(failed)?;
+        Ok(())
     }
 
     /// Copies an object to a temporary file, which has no name.

@@ -34,3 +34,17 @@ pub(super) fn progress_bar() -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
+
+/// A bar that shows how much of so many bytes has been read, where standard error is a terminal.
+pub(super) fn bytes_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{elapsed_precise}  {wide_bar}  {bytes} of {total_bytes}  {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
+use crate::checkpoint::{Health, Settings, Signer};
 use crate::config::ServeArgs;
 use crate::rest;
 use crate::state::AppState;
@@ -18,12 +22,21 @@ use crate::state::AppState;
 /// Where the configuration is not acceptable or the address cannot be listened on.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let state = AppState::new(args)?;
+    let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
     let listen = state.config.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(());
     let most = state.config.shutdown_timeout;
     tracing::info!(address = %listener.local_addr()?, "listening");
+
+    // Ends with this function: a round that is cut off has signed nothing that it does not remember.
+    let mut signing = JoinSet::new();
+    if let Some(signer) = signer {
+        let interval = state.config.checkpoint_interval;
+        state.signing.set_up(&state.metrics, interval)?;
+        signing.spawn(sign(signer, state.signing.clone(), interval));
+    }
 
     let router = rest::router(state)?.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -54,6 +67,18 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
+
+async fn sign(signer: Signer, health: Health, interval: Duration) {
+    let mut rounds = tokio::time::interval(interval.max(SHORTEST_INTERVAL));
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        health.note(&signer.round().await);
+    }
+}
+
+/// Every round appends an event, if only because of the one before.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 struct Signals {
     terminate: tokio::signal::unix::Signal,

@@ -119,7 +119,8 @@ impl Definition {
 }
 
 impl Rule {
-    fn matches(&self, action: &str, category: &str, outcome: &str) -> bool {
+    /// Whether it matches an event of this action, category and outcome.
+    pub fn matches(&self, action: &str, category: &str, outcome: &str) -> bool {
         matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
     }
 }

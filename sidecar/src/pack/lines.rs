@@ -11,8 +11,8 @@ const GATHER: usize = 64 << 10;
 /// From this size on, details go from their row to the output without a copy.
 const LARGE: usize = 1 << 20;
 
-/// Length of what follows the details in a line without a leaf.
-const AFTER_DETAILS: usize = r#","salt":"AAECAwQFBgcICQoLDA0ODw==","leaf":null}"#.len();
+/// Length of what follows the details in a line, but for the leaf.
+const AFTER_DETAILS: usize = r#","salt":"AAECAwQFBgcICQoLDA0ODw==","leaf":}"#.len();
 
 /// Writes events as lines of a JSON array.
 pub(super) struct Lines<W: Write> {
@@ -27,7 +27,7 @@ impl<W: Write> Lines<W> {
         Self { out, gathered: b"[".to_vec(), first: true }
     }
 
-    /// Writes an event. Its leaf is null: this version has no log for it to be in.
+    /// Writes an event.
     ///
     /// # Errors
     /// [`Error::Event`] for an event that has no line, [`Error::Output`] where it cannot be written.
@@ -41,7 +41,8 @@ impl<W: Write> Lines<W> {
         } else {
             event.details = "{}";
             event.write_line(&mut self.gathered).map_err(no_line)?;
-            let tail = self.gathered.split_off(self.gathered.len() - AFTER_DETAILS);
+            let leaf = event.leaf.map_or(4, |leaf| leaf.to_string().len());
+            let tail = self.gathered.split_off(self.gathered.len() - AFTER_DETAILS - leaf);
             self.gathered.truncate(self.gathered.len() - event.details.len());
             self.hand_on()?;
             self.out.write_all(row.details.as_bytes())?;
@@ -97,6 +98,7 @@ mod tests {
             details,
             salt: [7; 16],
             cursor: "",
+            leaf: None,
         }
     }
 
@@ -113,7 +115,8 @@ mod tests {
     #[test]
     fn every_event_is_a_line_of_the_format() {
         let large = format!("{{\"text\": \"{}\"}}", "x".repeat(LARGE));
-        let text = written(&[row("{}"), row(&large), row("{\"a\": 1}")]);
+        let leaf = |row| EventRow { leaf: Some(4711), ..row };
+        let text = written(&[row("{}"), leaf(row(&large)), row("{\"a\": 1}")]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[0], lines[4], lines.len()), ("[", "]", 5));
         for (line, details) in [(lines[1], "{}"), (lines[2], large.as_str()), (lines[3], "{\"a\": 1}")] {

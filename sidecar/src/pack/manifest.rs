@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use audit_proof::pack::Claim;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -29,6 +30,10 @@ pub(super) struct Manifest<'a> {
     /// What whoever reads the pack must know about it.
     pub notes: Vec<String>,
     pub counts: Counts,
+    /// The key that the checkpoint is signed with, as a verifier key; none where the log does not tell it.
+    pub key: Option<String>,
+    /// What proof/ shows; none in a pack without it.
+    pub proof: Option<Claim>,
     pub software: Software,
     pub files: Vec<PackFile>,
 }

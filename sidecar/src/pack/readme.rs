@@ -1,5 +1,7 @@
 //! README.txt: the pack in words for an auditor.
 
+use audit_proof::pack::Claim;
+
 use super::manifest::Manifest;
 use super::summary;
 
@@ -28,6 +30,7 @@ pub(super) fn text(manifest: &Manifest<'_>) -> String {
         ("export_event", manifest.export_event.to_string()),
         ("controls", controls(manifest)),
         ("max_actors", summary::MAX_ACTORS.to_string()),
+        ("proof", proof(manifest)),
     ];
     fill(TEMPLATE, &values)
 }
@@ -102,6 +105,60 @@ fn controls(manifest: &Manifest<'_>) -> String {
     text
 }
 
+/// What can be checked without trusting the database, and what cannot.
+fn proof(manifest: &Manifest<'_>) -> String {
+    let (claims, files) = match manifest.proof {
+        None => (&NO_PROOF[..], ""),
+        Some(Claim::Complete) => (&COMPLETE[..], PROOF_FILES),
+        Some(Claim::Inclusion) => (&INCLUSION[..], PROOF_FILES),
+    };
+    let mut text: Vec<String> = claims.iter().map(|paragraph| wrap(paragraph, "")).collect();
+    if manifest.proof.is_some() {
+        let key = manifest.key.as_deref().unwrap_or("(not told by the log; ask whoever runs it)");
+        text.push(format!("The key, as the log itself names it:\n\n    {}", printable(key)));
+        text.push(files.trim_end().to_owned());
+    }
+    text.push(wrap(NOT_SHOWN, ""));
+    text.join("\n\n")
+}
+
+const COMPLETE: [&str; 2] = [
+    "That the events are what was recorded, and that none of the period was left out of those that the definition names: \
+     every other event of the log stands under proof/ as a stub, which shows what kind of event it is and when it occurred, \
+     and nothing more. What retention has removed stands there as a hash, of which nothing else is known. Events with a \
+     leaf of null, or newer than the last checkpoint, are not proven yet.",
+    "audit-sidecar verify FILE.zip --key KEY checks all of this offline, without the database. KEY must come from whoever \
+     runs the log by another way than this pack; without --key it is only shown that the pack agrees with itself.",
+];
+
+const INCLUSION: [&str; 2] = [
+    "That each event is what was recorded. It does not prove that no other event matches the filters: what an event that \
+     is not shown holds cannot be known from outside. Events with a leaf of null, or newer than the last checkpoint, are \
+     not proven yet.",
+    COMPLETE[1],
+];
+
+const NO_PROOF: [&str; 1] = [
+    "Nothing by itself: when this pack was made, the log had no signed checkpoint, so there is no proof/ in it. That no event \
+     was left out or changed rests on the controls around the database.",
+];
+
+const NOT_SHOWN: &str = "\
+    The proof is about events.json. events.csv and summary.csv are made from the same rows, and are as they were written if \
+    their SHA-256 is that in manifest.json; whoever changes one of them can change the manifest too. Compare the SHA-256 of \
+    the zip file with the event export_finished in the audit log, or keep the zip where it cannot be changed from the time \
+    you receive it.";
+
+const PROOF_FILES: &str = "\
+proof/checkpoint.txt  The signed head of the system log, which holds the heads
+                      of all logs.
+proof/log.json        The head of this workspace's log, and the hashes that
+                      lead from the events to it.
+proof/stubs.json      Events between the heads that are not shown.
+proof/removed.json    Hashes of events that retention has removed.
+proof/prefixes.bin    Helps to say which event is wrong, if one is.
+";
+
 /// On one line, without what would turn the text around or hide in it.
 fn printable(text: &str) -> String {
     text.chars()
@@ -151,6 +208,6 @@ mod tests {
     #[test]
     fn every_placeholder_has_a_value() {
         let names: Vec<_> = TEMPLATE.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
-        assert_eq!(names.len(), 16, "{names:?}");
+        assert_eq!(names.len(), 17, "{names:?}");
     }
 }

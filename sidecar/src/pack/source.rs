@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use audit_proof::pack::Claim;
 use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -10,6 +11,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
 
 use super::manifest::{Snapshot, Software};
+use super::proof::{Parts, Source};
+use super::prove::{Basis, Leaves, open_range};
 use super::{Error, Progress, Report, Request, spool, writer};
 use crate::error::ApiError;
 use crate::event::EventRow;
@@ -34,15 +37,23 @@ pub(super) enum Message {
 /// Some rows, and their part of the budget, which is free again when both threads are done with them.
 pub(super) struct Batch {
     rows: Vec<Row>,
+    /// The leaf of each.
+    leaves: Vec<Option<u64>>,
     _budget: OwnedSemaphorePermit,
 }
 
 impl Batch {
     /// The events that the pack is to hold.
     pub fn events<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Result<EventRow<'a>, ApiError>> {
-        self.rows.iter().map(EventRow::from_row).filter(|row| {
+        let rows = self.rows.iter().zip(&self.leaves);
+        rows.map(|(row, leaf)| Ok(EventRow { leaf: *leaf, ..EventRow::from_row(row)? })).filter(|row| {
             row.as_ref().map_or(true, |row| request.definition.includes(row.action, row.category, row.outcome))
         })
+    }
+
+    /// The rows as they came.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
     }
 }
 
@@ -76,6 +87,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
 ) -> Result<Report, Error> {
     let export = Export::open(client, &selection(&request)).await?;
     let (snapshot, software) = describe(&export, &request.filters.workspace).await?;
+    let mut basis = Basis::find(export.transaction(), &request).await?;
     opened();
 
     let request = Arc::new(request);
@@ -89,10 +101,27 @@ pub(super) async fn run<W: Write + Send + 'static>(
             let _ = spooled.send(spool::write(rows, &request, taken_at));
         })
     };
-    let mut writer = spawn_blocking(move || writer::write(lines, table, &request, snapshot, software, out, progress));
+    let (to_proof, leaves) = mpsc::channel(1 << 10);
+    let (parts, parts_come) = oneshot::channel();
+    let proof = basis.as_ref().map(|basis| writer::Proof {
+        key: basis.key.clone(),
+        claim: basis.claim,
+        source: Source { parts: parts_come, rows: leaves },
+    });
+    let mut writer = {
+        let request = Arc::clone(&request);
+        spawn_blocking(move || writer::write(lines, table, proof, &request, snapshot, software, out, progress))
+    };
 
+    let all = async {
+        let shown = pump_events(&export, &request, basis.as_mut(), [to_lines, to_table]).await?;
+        match &basis {
+            Some(basis) => pump_proof(&export, &request, basis, &shown, parts, to_proof).await,
+            None => Ok(()),
+        }
+    };
     let pumped = tokio::select! {
-        pumped = pump(&export, [to_lines, to_table]) => pumped,
+        pumped = all => pumped,
         // It ends before the rows do only where it failed.
         ended = &mut writer => return Err(ended.map_err(|_| Error::Thread)?.err().unwrap_or(Error::Thread)),
     };
@@ -111,11 +140,64 @@ pub(super) async fn run<W: Write + Send + 'static>(
     }
 }
 
-/// Reads all rows and hands them to both threads.
-async fn pump(export: &Export<'_>, threads: [mpsc::Sender<Message>; 2]) -> Result<(), Error> {
+/// Reads the rows of the events and hands them to both threads; the leaves of those that are shown.
+async fn pump_events(
+    export: &Export<'_>,
+    request: &Request,
+    mut basis: Option<&mut Basis>,
+    threads: [mpsc::Sender<Message>; 2],
+) -> Result<Leaves, Error> {
+    let mut shown = Leaves::default();
+    let leaf = |row: &Row| {
+        let Some(basis) = &mut basis else { return Ok(None) };
+        // It reads what has just been written, from memory, as a rule.
+        let leaf = basis.index.find(row.try_get(0)?).map_err(|error| Error::Spool { error })?;
+        let is_shown = || -> Result<bool, ApiError> {
+            Ok(request.definition.includes(row.try_get(5)?, row.try_get(4)?, row.try_get(6)?))
+        };
+        if let Some(leaf) = leaf
+            && is_shown()?
+        {
+            shown.add(leaf, basis.claim);
+        }
+        Ok(leaf)
+    };
+    pump(export, "audit_export", leaf, &threads).await?;
+    Ok(shown)
+}
+
+/// Hands on what proves the pack.
+async fn pump_proof(
+    export: &Export<'_>,
+    request: &Request,
+    basis: &Basis,
+    shown: &Leaves,
+    parts: oneshot::Sender<Parts>,
+    thread: mpsc::Sender<Message>,
+) -> Result<(), Error> {
+    const PORTAL: &str = "audit_range";
+    let (log, range) = basis.log(export.transaction(), request, shown).await?;
+    let sent = parts.send(Parts { log, range: range.clone(), note: basis.note.clone() });
+    sent.map_err(|_| Error::Thread)?;
+    match basis.claim {
+        Claim::Complete => {
+            open_range(export.transaction(), PORTAL, &request.filters.workspace, &range).await?;
+            pump(export, PORTAL, |_| Ok(None), &[thread]).await
+        }
+        Claim::Inclusion => thread.send(Message::End).await.map_err(|_| Error::Thread),
+    }
+}
+
+/// Reads all rows of a cursor and hands them to the threads, each with the leaf that `leaf` gives.
+async fn pump(
+    export: &Export<'_>,
+    portal: &'static str,
+    mut leaf: impl FnMut(&Row) -> Result<Option<u64>, Error>,
+    threads: &[mpsc::Sender<Message>],
+) -> Result<(), Error> {
     let budget = Arc::new(Semaphore::new(BUDGET as usize));
-    let mut fetch = Fetch::new("audit_export");
-    let mut rows = Vec::new();
+    let mut fetch = Fetch::new(portal);
+    let (mut rows, mut leaves) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     loop {
         let (stream, most) = fetch.next(export.transaction()).await?;
@@ -125,17 +207,19 @@ async fn pump(export: &Export<'_>, threads: [mpsc::Sender<Message>; 2]) -> Resul
             count += 1;
             let size = row_size(&row);
             fetch.saw(size);
+            leaves.push(leaf(&row)?);
             rows.push(row);
             bytes += size;
             if bytes >= BATCH {
-                hand_on(&threads, &budget, std::mem::take(&mut rows), std::mem::take(&mut bytes)).await?;
+                let batch = (std::mem::take(&mut rows), std::mem::take(&mut leaves));
+                hand_on(threads, &budget, batch, std::mem::take(&mut bytes)).await?;
             }
         }
         if count < most {
             break;
         }
     }
-    hand_on(&threads, &budget, rows, bytes).await?;
+    hand_on(threads, &budget, (rows, leaves), bytes).await?;
     for thread in threads {
         thread.send(Message::End).await.map_err(|_| Error::Thread)?;
     }
@@ -143,14 +227,14 @@ async fn pump(export: &Export<'_>, threads: [mpsc::Sender<Message>; 2]) -> Resul
 }
 
 async fn hand_on(
-    threads: &[mpsc::Sender<Message>; 2],
+    threads: &[mpsc::Sender<Message>],
     budget: &Arc<Semaphore>,
-    rows: Vec<Row>,
+    (rows, leaves): (Vec<Row>, Vec<Option<u64>>),
     bytes: usize,
 ) -> Result<(), Error> {
     let share = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(BUDGET);
     let budget = Arc::clone(budget).acquire_many_owned(share).await.map_err(|_| Error::Thread)?;
-    let batch = Arc::new(Batch { rows, _budget: budget });
+    let batch = Arc::new(Batch { rows, leaves, _budget: budget });
     for thread in threads {
         let rows = Message::Rows(Arc::clone(&batch));
         thread.send(rows).await.map_err(|_| Error::Thread)?;

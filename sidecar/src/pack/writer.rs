@@ -3,22 +3,36 @@
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
+use audit_proof::pack::Claim;
 use tokio::sync::{mpsc, oneshot};
 
 use super::archive::Archive;
 use super::lines::Lines;
 use super::manifest::{Counts, Manifest, PACK_VERSION, Period, Snapshot, Software};
+use super::proof::Source;
 use super::source::{Message, each};
 use super::spool::Spooled;
-use super::{Error, Progress, Report, Request, readme};
+use super::{Error, Progress, Report, Request, proof, readme};
+
+/// What the pack is to prove, and where that comes from.
+pub(super) struct Proof {
+    /// The key that the checkpoint is signed with.
+    pub key: Option<String>,
+    /// What the pack will claim.
+    pub claim: Claim,
+    /// What comes when the events have come.
+    pub source: Source,
+}
 
 /// Writes the whole zip from the rows that come, and from what the other thread has spooled when they have come.
 ///
 /// # Errors
 /// The first thing that failed, here or in the other thread.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the pack; nothing else takes them together")]
 pub(super) fn write<W: Write>(
     mut rows: mpsc::Receiver<Message>,
     spool: oneshot::Receiver<Result<Spooled, Error>>,
+    proof: Option<Proof>,
     request: &Request,
     snapshot: Snapshot,
     software: Software,
@@ -36,6 +50,8 @@ pub(super) fn write<W: Write>(
         notes: notes(request, &snapshot),
         snapshot,
         counts: Counts::default(),
+        key: proof.as_ref().and_then(|proof| proof.key.clone()),
+        proof: proof.as_ref().map(|proof| proof.claim),
         software,
         files: Vec::new(),
     };
@@ -65,6 +81,13 @@ pub(super) fn write<W: Write>(
     }
     zip.copy(spooled.table)?;
     zip.add("summary.csv", false, |entry| spooled.summary.write_csv(entry))?;
+
+    if let Some(Proof { source, .. }) = proof {
+        // Channels that break off: the one who reads says why.
+        if !proof::write(&mut zip, request, source)? {
+            return Err(Error::Thread);
+        }
+    }
 
     counts.actors = spooled.summary.actors();
     counts.events_of_other_actors = spooled.summary.events_of_other_actors();

@@ -41,6 +41,8 @@ struct Checks {
     rights: Check,
     /// The log gets on. Where not, its operator has to look; requests are answered all the same.
     status: Check,
+    /// Checkpoints are signed, where that is set up. Where not well, its operator has to look; requests are answered all the same.
+    signing: Check,
 }
 
 /// How a check went.
@@ -78,6 +80,7 @@ async fn ready(State(state): State<AppState>) -> Response {
                     (false, false) => "not known without the extension",
                 },
             ),
+            signing: signing(&state),
             status: if rights { status(&state).await } else { Check::new(false, "not known without the rights") },
         },
         other => {
@@ -89,6 +92,7 @@ async fn ready(State(state): State<AppState>) -> Response {
                 extension: unknown(),
                 rights: unknown(),
                 status: unknown(),
+                signing: signing(&state),
             }
         }
     };
@@ -112,6 +116,11 @@ async fn status(state: &AppState) -> Check {
     }
     let names: Vec<&str> = status.failing().map(|check| check.name.as_str()).collect();
     Check::new(false, format!("not well: {}; audit-sidecar status tells more", names.join(", ")))
+}
+
+fn signing(state: &AppState) -> Check {
+    let (ok, detail) = state.signing.check();
+    Check::new(ok, detail)
 }
 
 impl Check {

@@ -1,0 +1,321 @@
+use std::ops::Range;
+
+use super::SYSTEM_WORKSPACE;
+use super::heads;
+use super::log::{Claim, Log};
+use super::problem::{Problem, Problems, Why};
+use super::removed::Removed;
+use crate::Line;
+use crate::checkpoint::Checkpoint;
+use crate::tree::{self, Frontier, Hash};
+
+/// What the manifest says that the pack is about.
+pub struct Scope<'a> {
+    /// The workspace.
+    pub workspace: &'a str,
+    /// The beginning of the period, in microseconds since 1970-01-01T00:00:00Z.
+    pub since: i64,
+    /// Its end, which is not included, in the same unit.
+    pub until: i64,
+    /// Whether the definition names events of this action, category and outcome.
+    pub includes: &'a dyn Fn(&str, &str, &str) -> bool,
+    /// Whether filters narrowed the pack besides.
+    pub filtered: bool,
+}
+
+/// Takes the lines of a pack one by one.
+pub struct Check<'a> {
+    scope: Scope<'a>,
+    proof: Option<Proof>,
+    leaves: Vec<(u64, Hash)>,
+    shown: u64,
+    newer: u64,
+    stubs: u64,
+    removed: u64,
+    /// Of the event with the highest leaf: when it was recorded.
+    last: Option<(u64, i64)>,
+    problems: Problems,
+}
+
+/// What the leaves are held against.
+struct Proof {
+    log: Log,
+    size: u64,
+    root: Hash,
+    head_at: Option<i64>,
+}
+
+/// What a pack proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What holds; none for a pack without a proof.
+    pub claim: Option<Claim>,
+    /// Events that are shown and proven to be in the log; in a pack without a proof, those that are shown.
+    pub shown: u64,
+    /// Events that are shown and newer than the head: nothing is proven of them.
+    pub newer: u64,
+    /// Leaves that stand as a stub.
+    pub stubs: u64,
+    /// Leaves whose events retention has removed: nothing is known of them.
+    pub removed: u64,
+    /// The leaves that the claim is about: for [`Claim::Complete`] all of these are in the pack.
+    pub leaves: Range<u64>,
+    /// When the head was recorded, in microseconds since 1970. What was recorded later is not covered: where this is before
+    /// the end of the period, the pack is complete only until then.
+    pub head_at: Option<i64>,
+}
+
+impl<'a> Check<'a> {
+    /// Begins with what the pack claims; none for a pack without a proof. Whether the checkpoint is
+    /// signed by whom it should be is for the caller to see to, with [`Checkpoint::verify`].
+    ///
+    /// `most` is how many leaves the files can hold at most: a log that claims more gets no room for them.
+    pub fn new(scope: Scope<'a>, proof: Option<(Log, &Checkpoint)>, most: usize) -> Self {
+        let mut problems = Problems::default();
+        let proof = proof.map(|(log, checkpoint)| Proof::new(log, checkpoint, &scope, &mut problems));
+        // In one piece: growing would take twice as much for a while. Where it cannot be had, it may still suffice to grow.
+        let mut leaves = Vec::new();
+        let within = proof.as_ref().map_or(0, |proof| proof.size.saturating_sub(proof.log.first));
+        let _ = leaves.try_reserve_exact(most.min(usize::try_from(within).unwrap_or(usize::MAX)));
+        Self { scope, proof, leaves, shown: 0, newer: 0, stubs: 0, removed: 0, last: None, problems }
+    }
+
+    /// Takes a line of `events.json`; `number` counts them from 1, for messages.
+    pub fn event(&mut self, number: u64, line: &[u8]) {
+        let Some(line) = self.line("events.json", number, line) else { return };
+        if line.is_stub() {
+            return self.add_problem(&line, Why::StubShown);
+        }
+        if !self.is_in_period(&line) {
+            self.add_problem(&line, Why::Period);
+        }
+        if !self.is_included(&line) {
+            self.add_problem(&line, Why::NotIncluded);
+        }
+        match (&self.proof, line.leaf()) {
+            (Some(proof), Some(leaf)) if leaf < proof.size => {
+                self.shown += 1;
+                self.add_leaf(&line, leaf);
+            }
+            (Some(_), _) => self.newer += 1,
+            (None, _) => self.shown += 1,
+        }
+    }
+
+    /// Takes a line of `proof/stubs.json`.
+    pub fn stub(&mut self, number: u64, line: &[u8]) {
+        let Some(line) = self.line("proof/stubs.json", number, line) else { return };
+        if !line.is_stub() {
+            return self.add_problem(&line, Why::NotAStub);
+        }
+        if self.is_in_period(&line) && self.is_included(&line) {
+            self.add_problem(&line, Why::LeftOut);
+        }
+        match (&self.proof, line.leaf()) {
+            (Some(proof), Some(leaf)) if leaf < proof.size => {
+                self.stubs += 1;
+                self.add_leaf(&line, leaf);
+            }
+            _ => self.add_problem(&line, Why::BehindHead),
+        }
+    }
+
+    /// Takes a line of `proof/removed.json`.
+    pub fn removed(&mut self, number: u64, line: &[u8]) {
+        let Removed { leaf, hash } = match Removed::parse(line) {
+            Ok(removed) => removed,
+            Err(error) => {
+                let why = Why::Line { file: "proof/removed.json", number, error };
+                return self.problems.push(Problem::of_pack(why));
+            }
+        };
+        let problem = |why| Problem { event: None, leaf: Some(leaf), why };
+        match &self.proof {
+            Some(proof) if leaf < proof.log.first => self.problems.push(problem(Why::BeforeRange)),
+            Some(proof) if leaf < proof.size => {
+                self.removed += 1;
+                self.leaves.push((leaf, hash));
+            }
+            _ => self.problems.push(problem(Why::BehindHead)),
+        }
+    }
+
+    /// How many problems there are so far.
+    pub fn problems(&self) -> u64 {
+        self.problems.count()
+    }
+
+    /// Judges, when all lines have been taken. `prefixes`, the content of `proof/prefixes.bin`, is
+    /// believed in nothing, and helps to say which leaf is wrong.
+    ///
+    /// # Errors
+    /// The problems. Those that are about a leaf, found only now, do not know its event: its line does.
+    pub fn finish(mut self, prefixes: &[u8]) -> Result<Verdict, Problems> {
+        self.leaves.sort_unstable_by_key(|(leaf, _)| *leaf);
+        if let Some(proof) = &self.proof {
+            proof.judge(&self.leaves, prefixes, &mut self.problems);
+        }
+        if self.problems.count() > 0 {
+            return Err(self.problems);
+        }
+        let (claim, leaves, head_at) = match &self.proof {
+            Some(proof) => {
+                let is_system = proof.log.head.is_none();
+                let head_at = if is_system { self.last.map(|(_, recorded_at)| recorded_at) } else { proof.head_at };
+                (Some(proof.log.claim), proof.log.first..proof.size, head_at)
+            }
+            None => (None, 0..0, None),
+        };
+        let Self { shown, newer, stubs, removed, .. } = self;
+        Ok(Verdict { claim, shown, newer, stubs, removed, leaves, head_at })
+    }
+
+    fn line<'l>(&mut self, file: &'static str, number: u64, line: &'l [u8]) -> Option<Line<'l>> {
+        let line = match Line::parse(line) {
+            Ok(line) => line,
+            Err(error) => {
+                self.problems.push(Problem::of_pack(Why::Line { file, number, error }));
+                return None;
+            }
+        };
+        if line.workspace() != self.scope.workspace {
+            self.add_problem(&line, Why::Workspace);
+        }
+        Some(line)
+    }
+
+    fn is_in_period(&self, line: &Line<'_>) -> bool {
+        (self.scope.since..self.scope.until).contains(&line.occurred_at())
+    }
+
+    fn is_included(&self, line: &Line<'_>) -> bool {
+        (self.scope.includes)(&line.action(), &line.category(), &line.outcome())
+    }
+
+    fn add_leaf(&mut self, line: &Line<'_>, leaf: u64) {
+        if self.proof.as_ref().is_some_and(|proof| leaf < proof.log.first) {
+            return self.add_problem(line, Why::BeforeRange);
+        }
+        if self.last.is_none_or(|(last, _)| last < leaf) {
+            self.last = Some((leaf, line.recorded_at()));
+        }
+        self.leaves.push((leaf, line.leaf_hash()));
+    }
+
+    fn add_problem(&mut self, line: &Line<'_>, why: Why) {
+        self.problems.push(Problem { event: Some(line.id()), leaf: line.leaf(), why });
+    }
+}
+
+impl Proof {
+    fn new(log: Log, checkpoint: &Checkpoint, scope: &Scope<'_>, problems: &mut Problems) -> Self {
+        let mut wrong = |why| problems.push(Problem::of_pack(why));
+        if log.workspace != scope.workspace {
+            wrong(Why::Log("it is about another workspace"));
+        }
+        let (size, root, head_at) = match &log.head {
+            Some(head) => {
+                let at = heads::check(&log, head, checkpoint).map_err(|problem| wrong(Why::Head(problem)));
+                (head.size, head.root, at.ok())
+            }
+            None if log.workspace == SYSTEM_WORKSPACE => (checkpoint.size(), checkpoint.root(), None),
+            None => {
+                wrong(Why::Log("it has no head"));
+                (0, tree::empty_root(), None)
+            }
+        };
+        if log.first > size {
+            wrong(Why::Log("its range begins behind its head"));
+        }
+        match (log.claim, &log.from) {
+            (Claim::Complete, _) if scope.filtered => {
+                wrong(Why::Log("it claims to be complete, and filters narrowed the pack"));
+            }
+            (Claim::Complete, None) if log.first > 0 => {
+                wrong(Why::Log("its range begins within the log, without a head there"));
+            }
+            (Claim::Complete, Some(from)) => {
+                if from.size != log.first {
+                    wrong(Why::Log("its range does not begin with the head at the beginning"));
+                }
+                match heads::check(&log, from, checkpoint) {
+                    Ok(at) if at >= scope.since => wrong(Why::FromTooLate),
+                    Ok(_) => {}
+                    Err(problem) => wrong(Why::From(problem)),
+                }
+            }
+            (Claim::Inclusion, from) if log.first > 0 || from.is_some() => {
+                wrong(Why::Log("it has a range, and claims inclusion alone"));
+            }
+            _ => {}
+        }
+        Self { log, size, root, head_at }
+    }
+
+    fn judge(&self, leaves: &[(u64, Hash)], prefixes: &[u8], problems: &mut Problems) {
+        let before = problems.count();
+        self.find_gaps(leaves, problems);
+        if problems.count() > before {
+            return;
+        }
+        let error = match tree::root_from_subset(self.size, leaves.iter().copied(), &self.log.hashes) {
+            Ok(root) if root == self.root => return self.judge_from(problems),
+            Ok(_) => tree::Error::Root,
+            Err(error) => error,
+        };
+        let known = prefixes.as_chunks::<PREFIX>().0;
+        let fits = known.len() == leaves.len() && prefixes.len() == leaves.len() * PREFIX;
+        for (leaf, _) in leaves
+            .iter()
+            .zip(known)
+            .filter(|((_, hash), prefix)| fits && !hash.starts_with(&prefix[..]))
+            .map(|(leaf, _)| leaf)
+        {
+            problems.push(Problem { event: None, leaf: Some(*leaf), why: Why::Hash });
+        }
+        if problems.count() == before {
+            problems.push(Problem::of_pack(Why::Root(error)));
+        }
+    }
+
+    /// Leaves that stand twice; for a complete range, also those that do not stand at all.
+    fn find_gaps(&self, leaves: &[(u64, Hash)], problems: &mut Problems) {
+        let mut next = self.log.first;
+        let is_complete = self.log.claim == Claim::Complete;
+        let missing = |range: Range<u64>, problems: &mut Problems| {
+            // A forged head may be far away: each missing leaf is named, as far as they are kept.
+            for leaf in range.take(Problems::KEPT) {
+                problems.push(Problem { event: None, leaf: Some(leaf), why: Why::Missing });
+            }
+        };
+        for (leaf, _) in leaves {
+            if *leaf < next {
+                problems.push(Problem { event: None, leaf: Some(*leaf), why: Why::Twice });
+                continue;
+            }
+            if is_complete {
+                missing(next..*leaf, problems);
+            }
+            next = leaf + 1;
+        }
+        if is_complete {
+            missing(next..self.size, problems);
+        }
+    }
+
+    /// The root at the beginning of the range, which the same hashes lead to.
+    fn judge_from(&self, problems: &mut Problems) {
+        let Some(from) = &self.log.from else { return };
+        let root = if self.log.first == self.size {
+            Some(self.root)
+        } else {
+            Frontier::from_nodes(self.log.first, self.log.hashes.clone()).ok().map(|frontier| frontier.root())
+        };
+        if root != Some(from.root) {
+            problems.push(Problem::of_pack(Why::FromRoot));
+        }
+    }
+}
+
+/// Bytes of each leaf hash that `proof/prefixes.bin` holds.
+const PREFIX: usize = 4;

@@ -1,0 +1,134 @@
+//! `proof/log.json`: what a pack claims, and the proofs of it.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::encoding::{base64, to_base64};
+use crate::tree::{Hash, MAX_SIZE};
+
+/// What `proof/log.json` says. Nothing of it is true before a [`super::Check`] has found it so.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The format: 1.
+    pub v: u32,
+    /// The workspace.
+    pub workspace: String,
+    /// The log id.
+    #[serde(with = "bytes")]
+    pub log_id: [u8; 16],
+    /// What is claimed.
+    pub claim: Claim,
+    /// The head that the leaves are proven against; none for the system log, where the checkpoint
+    /// stands for it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub head: Option<RecordedHead>,
+    /// The head at the beginning of the range; none where that is the beginning of the log.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub from: Option<RecordedHead>,
+    /// The first leaf of the range, which ends with the head.
+    pub first: u64,
+    /// The subset proof of all leaves that the pack has.
+    #[serde(with = "hashes")]
+    pub hashes: Vec<Hash>,
+}
+
+/// What a pack claims of the events in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Claim {
+    /// That they are all that the definition names, of the period.
+    Complete,
+    /// That they are in the log.
+    Inclusion,
+}
+
+/// A head, with the event of the system log that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedHead {
+    /// Number of leaves.
+    pub size: u64,
+    /// The root of the tree of that size.
+    #[serde(with = "bytes")]
+    pub root: Hash,
+    /// The full line of the event.
+    pub heads_event: String,
+    /// The inclusion proof of that event in the checkpoint's tree.
+    #[serde(with = "hashes")]
+    pub path: Vec<Hash>,
+}
+
+/// Why a text is not a `proof/log.json`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// It is not JSON, or has other keys or values.
+    #[error("log.json cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("log.json has version {0}, this program reads version 1")]
+    Version(u32),
+    /// A number is above 2⁶³ − 1.
+    #[error("log.json holds a size that no log has")]
+    Size,
+}
+
+impl Log {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
+        let log: Self = serde_json::from_slice(bytes)?;
+        if log.v != 1 {
+            return Err(LogError::Version(log.v));
+        }
+        let sizes = [&log.head, &log.from].into_iter().flatten().map(|head| head.size);
+        if sizes.chain([log.first]).any(|size| size > MAX_SIZE) {
+            return Err(LogError::Size);
+        }
+        Ok(log)
+    }
+
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// Never: everything in it has a text.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+/// Bytes of a fixed number, as base64.
+mod bytes {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&to_base64(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(from: D) -> Result<[u8; N], D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        base64(text.as_bytes()).ok_or_else(|| serde::de::Error::custom(format!("not base64 of {N} bytes")))
+    }
+}
+
+/// Hashes, each as base64.
+mod hashes {
+    use super::*;
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(transparent)]
+    struct One(#[serde(with = "bytes")] Hash);
+
+    pub(super) fn serialize<S: Serializer>(hashes: &[Hash], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(hashes.iter().map(|hash| One(*hash)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Hash>, D::Error> {
+        let hashes = Vec::<One>::deserialize(from)?;
+        Ok(hashes.into_iter().map(|One(hash)| hash).collect())
+    }
+}

@@ -1,0 +1,239 @@
+//! What must hold before a checkpoint is signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use audit_proof::checkpoint::Checkpoint;
+use audit_proof::head::Head;
+use audit_proof::tree;
+use deadpool_postgres::Transaction;
+
+use super::database::{self, Failure, HeadsEvent, RecordedHead};
+use super::refusal::{Cause, Refusal, TreeHead, compare};
+use super::state::{Heads, LogHead};
+use crate::error::ApiError;
+
+/// What was found in one snapshot of the database.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing was sealed yet, nor signed.
+    Nothing,
+    /// All that was checked holds.
+    Sound {
+        /// The head of the system log.
+        head: TreeHead,
+        /// The heads to remember.
+        heads: Heads,
+    },
+    /// What does not hold.
+    Unsound(Vec<Refusal>),
+}
+
+/// Holds the logs against what is remembered: the last checkpoint, and the heads of the workspaces' logs.
+///
+/// # Errors
+/// Those of the database where it is not there or takes too long.
+pub(super) async fn check(
+    transaction: &Transaction<'_>,
+    signed: Option<&Checkpoint>,
+    heads: Option<&Heads>,
+) -> Result<Found, ApiError> {
+    let mut refusals = Vec::new();
+    let found = check_all(transaction, signed, heads, &mut refusals).await;
+    let mut told = BTreeSet::new();
+    refusals.retain(|refusal| told.insert((refusal.cause.name(), refusal.workspace.clone())));
+    match found {
+        Ok(found) if refusals.is_empty() => Ok(found),
+        Ok(_) => Ok(Found::Unsound(refusals)),
+        Err(Failure::Wrong(refusal)) => {
+            refusals.push(refusal);
+            Ok(Found::Unsound(refusals))
+        }
+        // What was found before stands, whatever became of the database.
+        Err(Failure::Unavailable(_)) if !refusals.is_empty() => Ok(Found::Unsound(refusals)),
+        Err(Failure::Unavailable(error)) => Err(error),
+    }
+}
+
+async fn check_all(
+    transaction: &Transaction<'_>,
+    signed: Option<&Checkpoint>,
+    heads: Option<&Heads>,
+    refusals: &mut Vec<Refusal>,
+) -> Result<Found, Failure> {
+    let signed = signed.map(|signed| TreeHead { size: signed.size(), root: signed.root() });
+    let head = match (database::system_head(transaction).await?, signed) {
+        (None, None) => return Ok(Found::Nothing),
+        (None, Some(signed)) => {
+            let message = format!("the system log is gone: it had {signed}");
+            return Err(Failure::Wrong(Refusal::new(Cause::Shrunk, None, message)));
+        }
+        (Some(head), _) => head,
+    };
+    if let Some(signed) = signed {
+        let proof = database::consistency_proof(transaction, None, signed.size, head.size).await?;
+        // The leaves of a system log that is another are no ground to judge anything else by.
+        compare(None, signed, head, &proof).map_err(Failure::Wrong)?;
+    }
+    let first_leaf = signed.map_or(0, |signed| signed.size);
+    let heads = match heads {
+        Some(heads) => check_heads(transaction, heads.clone(), first_leaf, head, refusals).await?,
+        None => adopt(transaction).await?,
+    };
+    Ok(Found::Sound { head, heads })
+}
+
+/// The first time: what there is, is what later heads are held against.
+async fn adopt(transaction: &Transaction<'_>) -> Result<Heads, Failure> {
+    let event_id = database::last_heads_event(transaction).await?;
+    Ok(Heads { event_id, without_leaf: None, logs: database::logs(transaction).await? })
+}
+
+async fn check_heads(
+    transaction: &Transaction<'_>,
+    mut heads: Heads,
+    first_leaf: u64,
+    system: TreeHead,
+    refusals: &mut Vec<Refusal>,
+) -> Result<Heads, Failure> {
+    check_logs(transaction, &heads, refusals).await?;
+    let waited_for = heads.without_leaf.take();
+    let mut last = (heads.event_id, String::from(char::MAX));
+    loop {
+        let page = database::recorded_heads(transaction, (last.0, &last.1)).await?;
+        let Some(end) = page.last() else { return Ok(heads) };
+        last = (end.event_id, end.workspace.clone());
+        let mut ids: Vec<i64> = page.iter().map(|head| head.event_id).collect();
+        ids.dedup();
+        let leaves = database::leaves(transaction, first_leaf, system.size, &ids).await?;
+        let mut events = BTreeMap::new();
+        for id in ids {
+            let Some(leaf) = leaves.get(&id) else {
+                if waited_for != Some(id) {
+                    // It was recorded by another session a moment ago: the next round will find its leaf.
+                    heads.without_leaf = Some(id);
+                    break;
+                }
+                refusals.push(Refusal::new(
+                    Cause::NotInSystemLog,
+                    None,
+                    format!(
+                        "event {id}, which heads name as the one that tells of them, has got no leaf in the system log"
+                    ),
+                ));
+                return Ok(heads);
+            };
+            events.insert(id, check_event(transaction, id, *leaf, system).await?);
+        }
+        for recorded in page {
+            let Some(event) = events.get(&recorded.event_id) else { return Ok(heads) };
+            heads.event_id = recorded.event_id;
+            if let Err(refusal) = check_head(transaction, &mut heads, recorded, event).await? {
+                refusals.push(refusal);
+            }
+            if refusals.len() >= MOST_REFUSALS {
+                return Ok(heads);
+            }
+        }
+    }
+}
+
+/// Whether each log is still there, with no fewer leaves than it had: where nothing is added to a log any more, no new head
+/// would tell.
+async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut Vec<Refusal>) -> Result<(), Failure> {
+    let logs = database::logs(transaction).await?;
+    for (workspace, old) in &heads.logs {
+        let old_head = TreeHead { size: old.size, root: old.root };
+        let refusal = match logs.get(workspace) {
+            None => Some(gone(workspace, old_head)),
+            Some(log) if log.log_id != old.log_id => Some(replaced(workspace)),
+            // What it has grown by is looked at with the heads that were recorded.
+            Some(log) if log.size > old.size => None,
+            Some(log) => compare(Some(workspace), old_head, TreeHead { size: log.size, root: log.root }, &[]).err(),
+        };
+        refusals.extend(refusal);
+        if refusals.len() >= MOST_REFUSALS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The event as it is in the system log, or why it is not.
+async fn check_event(
+    transaction: &Transaction<'_>,
+    id: i64,
+    leaf: u64,
+    system: TreeHead,
+) -> Result<Result<HeadsEvent, Refusal>, Failure> {
+    let wrong = |cause, message: String| Ok(Err(Refusal::new(cause, None, message)));
+    let Some(event) = database::heads_event(transaction, id).await? else {
+        return wrong(Cause::NotInEvent, format!("there is no event {id} that tells of heads, though heads name it"));
+    };
+    let path = database::inclusion_proof(transaction, leaf, system.size).await?;
+    match tree::root_from_inclusion(leaf, system.size, &event.leaf_hash, &path) {
+        Ok(root) if root == system.root => Ok(Ok(event)),
+        _ => wrong(
+            Cause::NotInSystemLog,
+            format!("event {id}, which tells of heads, is not what leaf {leaf} of the system log was made of"),
+        ),
+    }
+}
+
+/// Whether the head is in its event, and its log goes on from the head that is remembered; which is then this one.
+async fn check_head(
+    transaction: &Transaction<'_>,
+    heads: &mut Heads,
+    recorded: RecordedHead,
+    event: &Result<HeadsEvent, Refusal>,
+) -> Result<Result<(), Refusal>, Failure> {
+    let new = recorded.head;
+    let event_id = recorded.event_id;
+    let event = match event {
+        Ok(event) => event,
+        // Once per workspace would be once too often.
+        Err(refusal) => return Ok(Err(refusal.clone())),
+    };
+    let (workspace, head) = match log_head(recorded) {
+        Ok(head) => head,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let text = Head { log_id: head.log_id, workspace: &workspace, size: head.size, root: head.root };
+    if !event.digests.contains(&text.digest()) {
+        let message =
+            format!("the log of workspace \"{workspace}\": event {event_id} does not tell of its head with {new}");
+        return Ok(Err(Refusal::new(Cause::NotInEvent, Some(&workspace), message)));
+    }
+    if let Some(old) = heads.logs.get(&workspace) {
+        if old.log_id != head.log_id {
+            return Ok(Err(replaced(&workspace)));
+        }
+        let old = TreeHead { size: old.size, root: old.root };
+        let proof = database::consistency_proof(transaction, Some(&workspace), old.size, new.size).await?;
+        if let Err(refusal) = compare(Some(&workspace), old, new, &proof) {
+            return Ok(Err(refusal));
+        }
+    }
+    heads.logs.insert(workspace, head);
+    Ok(Ok(()))
+}
+
+fn log_head(recorded: RecordedHead) -> Result<(String, LogHead), Refusal> {
+    let RecordedHead { workspace, head, log_id, .. } = recorded;
+    match log_id {
+        Some(log_id) => Ok((workspace, LogHead { log_id, size: head.size, root: head.root })),
+        None => Err(gone(&workspace, head)),
+    }
+}
+
+fn gone(workspace: &str, head: TreeHead) -> Refusal {
+    let message = format!("the log of workspace \"{workspace}\" is gone: it had {head}");
+    Refusal::new(Cause::Shrunk, Some(workspace), message)
+}
+
+fn replaced(workspace: &str) -> Refusal {
+    let message = format!("the log of workspace \"{workspace}\" was replaced: its id is another");
+    Refusal::new(Cause::OtherLog, Some(workspace), message)
+}
+
+/// More need not be told of: whoever looks will find them.
+const MOST_REFUSALS: usize = 100;

@@ -1,0 +1,259 @@
+//! Private keys, in the text form of signed notes: `PRIVATE+KEY+<name>+<id>+<type and seed in base64>`. The form of the
+//! public ones (*vkeys*, `<name>+<id>+<type and key in base64>`) is that of <https://c2sp.org/signed-note>.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use audit_proof::checkpoint::{Kind, cosigned, key_id};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ed25519_dalek::{Signer, SigningKey};
+use signed_note::{Signature, is_key_name_valid};
+
+use super::file;
+
+/// An Ed25519 key with its name. One key must not serve both a log and a witness: what it signs would be open to two readings.
+#[derive(Clone)]
+pub struct PrivateKey {
+    name: String,
+    kind: Kind,
+    id: u32,
+    key: SigningKey,
+}
+
+/// A key that cannot be made, read or kept. None of these shows the key.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name is none.
+    #[error(
+        "\"{0}\" is no name of a key: it has 1 to 200 characters, without spaces and \"+\", such as audit.example.com/log"
+    )]
+    Name(String),
+    /// The text is no key.
+    #[error("{from} holds no private key: {why}; audit-sidecar key create makes one")]
+    Text {
+        /// The file or the variable.
+        from: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The file is there already.
+    #[error("{0} exists already and is not overwritten: a key that is lost cannot be made again")]
+    Exists(PathBuf),
+    /// The file cannot be read or written.
+    #[error("the key file {path} cannot be {attempt}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was attempted: `read`, `written`.
+        attempt: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes for a key")]
+    Random(#[source] getrandom::Error),
+}
+
+impl PrivateKey {
+    /// A new key of that name.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Random`].
+    pub fn generate(name: &str, kind: Kind) -> Result<Self, Error> {
+        if !is_name(name) {
+            return Err(Error::Name(name.chars().filter(|c| !c.is_control()).take(60).collect()));
+        }
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(Error::Random)?;
+        Ok(Self::new(name, kind, &seed))
+    }
+
+    /// Reads a key from a file; white space around it does not count.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Text`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::File { path: path.to_owned(), attempt: "read", source };
+        let text = fs::read_to_string(path).map_err(failed)?;
+        let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
+        if mode & 0o007 != 0 {
+            tracing::warn!(path = %path.display(), "everybody on this machine may read the key file: chmod 600 it");
+        }
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a key from a text that comes from `from`, which stands in errors.
+    ///
+    /// # Errors
+    /// [`Error::Text`].
+    pub fn parse(text: &str, from: &str) -> Result<Self, Error> {
+        let wrong = |why| Error::Text { from: from.to_owned(), why };
+        let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or(wrong("it does not begin with PRIVATE+KEY+"))?;
+        // The base64 at the end may hold a "+", the name cannot.
+        let parts: Vec<&str> = rest.splitn(3, '+').collect();
+        let &[name, id, key] = &parts[..] else { return Err(wrong("it has fewer than five parts")) };
+        let key = BASE64_STANDARD.decode(key).map_err(|_| wrong("its last part is not base64"))?;
+        let (kind, seed) = match key.split_first() {
+            Some((1, seed)) => (Kind::Log, seed),
+            Some((4, seed)) => (Kind::Witness, seed),
+            _ => return Err(wrong("it is not of type 1 (Ed25519) or 4 (Ed25519 of a witness)")),
+        };
+        let seed = seed.try_into().map_err(|_| wrong("the key does not have 32 bytes"))?;
+        if !is_name(name) {
+            return Err(wrong("its name is empty, too long, or has a space in it"));
+        }
+        let key = Self::new(name, kind, seed);
+        if id.len() != 8 || u32::from_str_radix(id, 16) != Ok(key.id) {
+            return Err(wrong("its id is not that of the key: a slip in the text"));
+        }
+        Ok(key)
+    }
+
+    /// Writes it to a new file that its owner alone can read.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::File`].
+    pub fn write_new(&self, path: &Path) -> Result<(), Error> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+            _ => Error::File { path: path.to_owned(), attempt: "written", source },
+        };
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let written = file.write_all(format!("{}\n", self.reveal()).as_bytes()).and_then(|()| file.sync_all());
+        written.and_then(|()| file::sync_folder_of(path)).map_err(|error| {
+            // Half a key is none; the file is ours, made a moment ago.
+            let _ = fs::remove_file(path);
+            failed(error)
+        })
+    }
+
+    /// The private text.
+    pub fn reveal(&self) -> String {
+        let key = BASE64_STANDARD.encode([&[self.kind as u8], &self.key.to_bytes()[..]].concat());
+        format!("PRIVATE+KEY+{}+{:08x}+{key}", self.name, self.id)
+    }
+
+    /// The public text, which verifiers need.
+    pub fn vkey(&self) -> String {
+        format!("{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(public(self.kind, &self.key)))
+    }
+
+    /// The name; that of a log's key is the origin of its checkpoints.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Name and id, as signatures name the key: `audit.example.com/log+1a2b3c4d`.
+    pub fn label(&self) -> String {
+        format!("{}+{:08x}", self.name, self.id)
+    }
+
+    /// Signs the text of a checkpoint, which ends with a newline.
+    pub fn sign(&self, text: &str) -> Signature {
+        self.signature(self.key.sign(text.as_bytes()).to_bytes().to_vec())
+    }
+
+    /// Cosigns the text of a checkpoint at a time in seconds since 1970.
+    pub fn cosign(&self, text: &str, seconds: u64) -> Signature {
+        let signed = self.key.sign(cosigned(text, seconds).as_bytes());
+        self.signature([&seconds.to_be_bytes()[..], &signed.to_bytes()].concat())
+    }
+
+    fn new(name: &str, kind: Kind, seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        Self { name: name.to_owned(), kind, id: key_id(name, kind, &key.verifying_key().to_bytes()), key }
+    }
+
+    fn signature(&self, bytes: Vec<u8>) -> Signature {
+        Signature::new(self.name.clone(), self.id, bytes).expect("a key with such a name is not made")
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.label())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    is_key_name_valid(name) && !name.chars().any(char::is_control) && name.chars().count() <= 200
+}
+
+fn public(kind: Kind, key: &SigningKey) -> Vec<u8> {
+    [&[kind as u8], &key.verifying_key().to_bytes()[..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use signed_note::{Note, StandardVerifier, VerifierList};
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_was_written_and_signs_notes_that_others_verify() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.key");
+        let key = PrivateKey::generate("audit.example.com/log", Kind::Log).unwrap();
+        key.write_new(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read = PrivateKey::read(&path).unwrap();
+        assert_eq!(read.reveal(), key.reveal());
+
+        let text = "audit.example.com/log\n7\nAAAA\n";
+        let note = Note::new(text.as_bytes(), &[read.sign(text)]).unwrap();
+        let verifier = StandardVerifier::new(&key.vkey()).unwrap();
+        let (good, _) = note.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
+        assert_eq!(good.len(), 1);
+    }
+
+    #[test]
+    fn a_key_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.key");
+        let key = || PrivateKey::generate("a", Kind::Log).unwrap();
+        let first = key();
+        first.write_new(&path).unwrap();
+        assert!(matches!(key().write_new(&path), Err(Error::Exists(_))));
+        assert_eq!(PrivateKey::read(&path).unwrap().reveal(), first.reveal());
+    }
+
+    /// The key pair of the tests of Go's package golang.org/x/mod/sumdb/note.
+    #[test]
+    fn keys_of_others_are_read() {
+        let text = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+        let key = PrivateKey::parse(text, "a test").unwrap();
+        assert_eq!(key.vkey(), "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+        assert_eq!(key.reveal(), text);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_and_not_shown() {
+        let key = PrivateKey::generate("a/b", Kind::Witness).unwrap().reveal();
+        let seed = key.rsplit('+').next().unwrap().to_owned();
+        for wrong in [
+            String::new(),
+            key.replace("PRIVATE", "PUBLIC"),
+            key.replace("a/b", "a/c"),
+            key.replace("a/b", ""),
+            key[..key.len() - 4].to_owned(),
+            format!("{key}AAAA"),
+            format!("PRIVATE+KEY+{seed}"),
+        ] {
+            let error = PrivateKey::parse(&wrong, "the file").unwrap_err().to_string();
+            assert!(error.contains("the file") && !error.contains(&seed), "{error}");
+        }
+        for wrong in ["", "a b", "a+b", "a\n", &"a".repeat(201)] {
+            assert!(matches!(PrivateKey::generate(wrong, Kind::Log), Err(Error::Name(_))), "{wrong:?}");
+        }
+        assert!(!format!("{:?}", PrivateKey::parse(&key, "").unwrap()).contains(&seed));
+    }
+}

@@ -1,0 +1,441 @@
+//! One round of signing: record the heads, check that nothing was changed, remember, sign, give away.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use audit_proof::checkpoint::{Checkpoint, Key, text};
+use bytes::Bytes;
+use deadpool_postgres::{Client, Transaction};
+use futures_util::future::join_all;
+use serde_json::json;
+use signed_note::Signature;
+use tokio::task::spawn_blocking;
+use tokio_postgres::IsolationLevel;
+
+use super::check::{self, Found};
+use super::database::{self, Failure};
+use super::note;
+use super::refusal::{Refusal, TreeHead};
+use super::settings::Settings;
+use super::state::{self, Held};
+use super::witness::{Answer, Witness};
+use crate::audit_trail::{self, Entry};
+use crate::context::RequestContext;
+use crate::database::Database;
+use crate::error::ApiError;
+use crate::lease::Lease;
+
+/// Signs the checkpoints of a log.
+pub struct Signer {
+    settings: Settings,
+    database: Database,
+    /// The note that was last copied to the store.
+    copied: Mutex<Option<String>>,
+}
+
+/// How a round went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing was sealed yet.
+    Nothing,
+    /// Another sidecar is at it.
+    Elsewhere,
+    /// The log is not what it was; nothing was signed, nor will be until an operator resets it.
+    Refused(Vec<Refusal>),
+    /// The log goes on from what it was, and its checkpoint is signed.
+    Signed(Signed),
+}
+
+/// A checkpoint that is signed.
+#[derive(Debug)]
+pub struct Signed {
+    /// Number of leaves.
+    pub size: u64,
+    /// The signed note.
+    pub note: String,
+    /// How many witnesses have cosigned.
+    pub cosignatures: usize,
+    /// How many should.
+    pub quorum: usize,
+    /// What did not go well, and is tried again in the next round.
+    pub problems: Vec<String>,
+}
+
+/// Why a round did not come to its end; the next one tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is not there, takes too long, or refuses.
+    #[error("{}", .0.message())]
+    Database(#[source] ApiError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The state is of another log.
+    #[error(
+        "the signing state {folder} is of the log {found}, and the key is of {wanted}: use another folder, or the log's own key"
+    )]
+    OtherOrigin {
+        /// The folder.
+        folder: PathBuf,
+        /// Origin in it.
+        found: String,
+        /// Name of the key.
+        wanted: String,
+    },
+    /// What is remembered is no checkpoint.
+    #[error(
+        "the signing state {0} holds no checkpoint where one should be: restore it from a copy, or begin anew with audit-sidecar checkpoint reset"
+    )]
+    NoCheckpoint(PathBuf),
+    /// A thread ended early.
+    #[error("a thread of the signer ended early")]
+    Thread,
+}
+
+impl Signer {
+    /// Signs what is in that database.
+    pub fn new(settings: Settings, database: Database) -> Self {
+        Self { settings, database, copied: Mutex::default() }
+    }
+
+    /// Does what is to be done now. Sidecars take turns.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing inconsistent was signed then either.
+    pub async fn round(&self) -> Result<Outcome, Error> {
+        let mut lease = Lease::new(self.database.client().await?);
+        let client = lease.client();
+        if !client.query_one("SELECT pg_try_advisory_lock($1)", &[&TURN]).await?.try_get::<_, bool>(0)? {
+            lease.give_back();
+            return Ok(Outcome::Elsewhere);
+        }
+        let outcome = self.in_turn(client).await;
+        // Where the lock cannot be given back, dropping the lease ends the session, and the lock with it.
+        if client.query_one("SELECT pg_advisory_unlock($1)", &[&TURN]).await.is_ok() {
+            lease.give_back();
+        }
+        outcome
+    }
+
+    async fn in_turn(&self, client: &mut Client) -> Result<Outcome, Error> {
+        let folder = self.settings.folder.clone();
+        let mut held = blocking(move || Held::open(&folder)).await??;
+        held = self.introduce(client, held).await?;
+        if !held.state.refusals.is_empty() {
+            return self.refuse(client, held).await;
+        }
+        seal(client).await?;
+        let signed = self.last_signed(client, &held).await?;
+        let transaction = patient(client, true).await?;
+        let found = check::check(&transaction, signed.as_ref(), held.state.heads.as_ref()).await?;
+        transaction.rollback().await?;
+        match found {
+            Found::Nothing => Ok(Outcome::Nothing),
+            Found::Unsound(refusals) => {
+                held.state.refusals = refusals;
+                let held = save(held).await?;
+                self.refuse(client, held).await
+            }
+            Found::Sound { head, heads } => {
+                let text = text(self.settings.origin(), head.size, &head.root);
+                let signatures: Vec<Signature> = self.settings.keys.iter().map(|key| key.sign(&text)).collect();
+                held.state.checkpoint = Some(note::compose(&text, &signatures));
+                held.state.heads = Some(heads);
+                // Before the signature leaves: who has it can hold us to it.
+                save(held).await?;
+                Ok(Outcome::Signed(self.publish(client, head, &text, signatures).await?))
+            }
+        }
+    }
+
+    /// Tells of keys that are new, or not used any more.
+    async fn introduce(&self, client: &Client, mut held: Held) -> Result<Held, Error> {
+        let state = &mut held.state;
+        let origin = self.settings.origin();
+        if state.origin.is_empty() {
+            origin.clone_into(&mut state.origin);
+        } else if state.origin != origin {
+            return Err(Error::OtherOrigin {
+                folder: self.settings.folder.clone(),
+                found: state.origin.clone(),
+                wanted: origin.to_owned(),
+            });
+        }
+        let keys: Vec<String> = self.settings.public.iter().map(Key::encoded).collect();
+        if state.keys == keys {
+            return Ok(held);
+        }
+        let without = |all: &[String], others: &[String]| -> Vec<String> {
+            all.iter().filter(|key| !others.contains(key)).cloned().collect()
+        };
+        let details =
+            json!({ "keys": &keys, "added": without(&keys, &state.keys), "removed": without(&state.keys, &keys) });
+        record(client, "signing_key_changed", None, details, "success").await?;
+        tracing::info!(?keys, "the signing keys have changed");
+        state.keys = keys;
+        // After a crash here it is told twice, which is better than never.
+        save(held).await
+    }
+
+    /// What the next checkpoint has to go on from.
+    async fn last_signed(&self, client: &Client, held: &Held) -> Result<Option<Checkpoint>, Error> {
+        if let Some(note) = &held.state.checkpoint {
+            let checkpoint = Checkpoint::parse(note.as_bytes());
+            return checkpoint.map(Some).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()));
+        }
+        // An operator who has made it begin anew did not mean that.
+        if held.state.resets > 0 {
+            return Ok(None);
+        }
+        // A state that is lost or new: what our own key has signed is as good, where the database still has it.
+        let note = database::note(client, None).await?;
+        let signed = note.and_then(|note| note::signed_by(&note, &self.settings.public));
+        if let Some(signed) = &signed {
+            tracing::warn!(
+                size = signed.size(),
+                "the signing state is empty: going on from the last checkpoint in the database"
+            );
+        }
+        Ok(signed)
+    }
+
+    /// Tells of what is not told yet. The state of a refusal is saved by then.
+    async fn refuse(&self, client: &Client, mut held: Held) -> Result<Outcome, Error> {
+        let signed = held.state.checkpoint.as_deref().and_then(|note| Checkpoint::parse(note.as_bytes()).ok());
+        let signed = signed.map(|signed| json!({ "size": signed.size(), "text": signed.text() }));
+        let mut told = Vec::new();
+        for refusal in held.state.refusals.iter_mut().filter(|refusal| !refusal.told) {
+            let target = match &refusal.workspace {
+                Some(workspace) => format!("workspace:{workspace}"),
+                None => "workspace:audit".to_owned(),
+            };
+            let details = json!({ "cause": refusal.cause.name(), "workspace": refusal.workspace, "message": refusal.message, "signed": signed });
+            record(client, "checkpoint_refused", Some(&target), details, "failure").await?;
+            refusal.told = true;
+            told.push(refusal.message.clone());
+        }
+        let refusals = held.state.refusals.clone();
+        if !told.is_empty() {
+            for message in told {
+                tracing::error!(
+                    message,
+                    "ALARM: the log is not what it was when the last checkpoint was signed; no checkpoint is signed any more"
+                );
+            }
+            save(held).await?;
+        }
+        Ok(Outcome::Refused(refusals))
+    }
+
+    /// Keeps the checkpoint in the database, asks the witnesses that have not cosigned it yet, and copies it.
+    async fn publish(
+        &self,
+        client: &mut Client,
+        head: TreeHead,
+        text: &str,
+        mut signatures: Vec<Signature>,
+    ) -> Result<Signed, Error> {
+        let own = signatures.len();
+        let mut problems = Vec::new();
+        let stored = database::note(client, Some(head.size)).await?;
+        let witnesses: Vec<Key> = self.settings.witnesses.iter().map(|witness| witness.key().clone()).collect();
+        signatures.extend(stored.iter().flat_map(|stored| note::good_signatures(stored, text, &witnesses)));
+        let mut note = note::compose(text, &signatures);
+        if stored.as_deref() != Some(&note) {
+            database::record_note(client, head, &note).await?;
+        }
+
+        let missing = self.settings.witnesses.iter().filter(|witness| !has_signed(&signatures, witness));
+        let asked: Vec<&Witness> = missing.collect();
+        let answers = self.ask(client, head, &note, &asked).await?;
+        for (witness, answer) in asked.iter().zip(answers) {
+            match answer {
+                Ok(signature) => signatures.push(signature),
+                Err(why) => problems.push(format!("witness {} has not cosigned: {why}", witness.key())),
+            }
+        }
+        let cosigned = note::compose(text, &signatures);
+        if cosigned != note {
+            note = cosigned;
+            database::record_note(client, head, &note).await?;
+        }
+        if let Err(why) = self.copy(head, &note).await {
+            problems.push(why);
+        }
+        let cosignatures = signatures.len() - own;
+        Ok(Signed { size: head.size, note, cosignatures, quorum: self.settings.quorum, problems })
+    }
+
+    /// Asks witnesses, each with the proof from what it has seen last.
+    async fn ask(
+        &self,
+        client: &mut Client,
+        head: TreeHead,
+        note: &str,
+        witnesses: &[&Witness],
+    ) -> Result<Vec<Result<Signature, String>>, Error> {
+        let mut answers: Vec<Result<Signature, String>> =
+            witnesses.iter().map(|_| Err("it was asked twice, and has moved on each time".into())).collect();
+        let checkpoint =
+            Checkpoint::parse(note.as_bytes()).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()))?;
+        let mut open: Vec<usize> = (0..witnesses.len()).collect();
+        for _ in 0..2 {
+            let mut asking = Vec::new();
+            let transaction = patient(client, true).await?;
+            for at in open {
+                let old = witnesses[at].size().min(head.size);
+                let proof = match old {
+                    0 => Ok(Vec::new()),
+                    _ => database::consistency_proof(&transaction, None, old, head.size).await,
+                };
+                match proof {
+                    Ok(proof) => asking.push((at, old, proof)),
+                    Err(Failure::Unavailable(error)) => return Err(error.into()),
+                    // An error has ended the transaction; there is nothing to ask anybody with.
+                    Err(Failure::Wrong(refusal)) => {
+                        answers[at] = Err(refusal.message);
+                        break;
+                    }
+                }
+            }
+            transaction.rollback().await?;
+            let requests = asking.iter().map(|(at, old, proof)| witnesses[*at].ask(&checkpoint, note, *old, proof));
+            let answered = join_all(requests).await;
+            let mut behind = Vec::new();
+            for (at, answer) in asking.iter().map(|(at, ..)| *at).zip(answered) {
+                match answer {
+                    Ok(Answer::Cosigned(signature)) => answers[at] = Ok(signature),
+                    Ok(Answer::Behind) => behind.push(at),
+                    Err(error) => answers[at] = Err(error.to_string()),
+                }
+            }
+            open = behind;
+        }
+        Ok(answers)
+    }
+
+    async fn copy(&self, head: TreeHead, note: &str) -> Result<(), String> {
+        let Some(store) = &self.settings.store else { return Ok(()) };
+        if self.copied.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(note) {
+            return Ok(());
+        }
+        let name = format!("checkpoints/{:020}.txt", head.size);
+        store.put(&name, Bytes::copy_from_slice(note.as_bytes())).await.map_err(|error| {
+            tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "the checkpoint is not copied");
+            "the checkpoint is not copied to the store".to_owned()
+        })?;
+        *self.copied.lock().unwrap_or_else(PoisonError::into_inner) = Some(note.to_owned());
+        Ok(())
+    }
+}
+
+/// Records the heads, and gives what has committed its leaves, the heads' own event among them.
+async fn seal(client: &mut Client) -> Result<(), Error> {
+    let transaction = patient(client, false).await?;
+    database::record_heads(&transaction).await?;
+    transaction.commit().await?;
+    // What goes on being appended is no reason to go on forever: the heads come first.
+    for _ in 0..MOST_PASSES {
+        let transaction = patient(client, false).await?;
+        let sealed = database::seal(&transaction).await?;
+        transaction.commit().await?;
+        if sealed == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the signer begin anew with what is in the database then, whatever it had found or signed.
+///
+/// # Errors
+/// [`Error`].
+pub async fn reset(folder: PathBuf, client: &Client, actor: &str, reason: &str) -> Result<(), Error> {
+    let opened = folder.clone();
+    let held = blocking(move || match Held::open(&opened) {
+        Err(state::Error::Damaged { .. }) => Held::open_anew(&opened),
+        other => other,
+    });
+    let mut held = held.await??;
+    let old = &held.state;
+    let refused: Vec<_> = old
+        .refusals
+        .iter()
+        .map(|r| json!({ "cause": r.cause.name(), "workspace": r.workspace, "message": r.message }))
+        .collect();
+    let entry = Entry {
+        action: "checkpoint_reset",
+        workspace: "audit",
+        actor,
+        target: Some("workspace:audit"),
+        details: json!({ "reason": reason, "signed": old.checkpoint, "refused": refused }),
+        outcome: "success",
+    };
+    audit_trail::record(client, &RequestContext::default(), entry).await?;
+    let state = state::State {
+        origin: old.origin.clone(),
+        keys: old.keys.clone(),
+        resets: old.resets + 1,
+        ..state::State::default()
+    };
+    held.state = state;
+    save(held).await?;
+    Ok(())
+}
+
+fn has_signed(signatures: &[Signature], witness: &Witness) -> bool {
+    let key = witness.key();
+    signatures.iter().any(|signature| signature.name() == key.name() && signature.id() == key.id())
+}
+
+async fn record(
+    client: &Client,
+    action: &str,
+    target: Option<&str>,
+    details: serde_json::Value,
+    outcome: &str,
+) -> Result<(), Error> {
+    let entry = Entry { action, workspace: "audit", actor: ACTOR, target, details, outcome };
+    audit_trail::record(client, &RequestContext::default(), entry).await?;
+    Ok(())
+}
+
+/// A transaction that the time-out of statements does not end: sealing a backlog takes its time.
+async fn patient(client: &mut Client, snapshot: bool) -> Result<Transaction<'_>, Error> {
+    let level = if snapshot { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
+    let transaction = client.build_transaction().isolation_level(level).read_only(snapshot).start().await?;
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    Ok(transaction)
+}
+
+async fn save(held: Held) -> Result<Held, Error> {
+    blocking(move || {
+        held.save()?;
+        Ok(held)
+    })
+    .await?
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    spawn_blocking(work).await.map_err(|_| Error::Thread)
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Each seals about 100,000 events.
+const MOST_PASSES: usize = 100;
+
+const ACTOR: &str = "system:signer";
+
+/// The advisory lock of whose turn it is to sign: "audit_ck" in ASCII.
+const TURN: i64 = 0x6175_6469_745f_636b;

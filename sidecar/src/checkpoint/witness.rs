@@ -1,0 +1,243 @@
+//! Asking witnesses for cosignatures: the client's side of <https://c2sp.org/tlog-witness>.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use audit_proof::checkpoint::{Checkpoint, Key, Kind};
+use audit_proof::tree::Hash;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::{Client, Response, StatusCode, Url};
+use signed_note::Signature;
+
+/// A witness as it is configured: its public key and where it is.
+#[derive(Clone, Debug)]
+pub struct WitnessAddress {
+    key: Key,
+    url: Url,
+}
+
+/// A witness, and what is known of its state.
+#[derive(Debug)]
+pub(super) struct Witness {
+    address: WitnessAddress,
+    http: Client,
+    /// Size of the last checkpoint that it has cosigned, as far as is known: it tells where this is wrong.
+    size: AtomicU64,
+}
+
+/// What a witness answers.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It has cosigned.
+    Cosigned(Signature),
+    /// The proof is to begin at another size, which is now known.
+    Behind,
+}
+
+/// Why a witness does not cosign.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// It cannot be reached.
+    #[error("it cannot be reached ({0})")]
+    Unreachable(#[source] reqwest::Error),
+    /// It answers by what is wrong with the checkpoint.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// It answers with what the protocol does not know.
+    #[error("its answer has status {0}")]
+    Status(StatusCode),
+    /// Its answer holds no cosignature by its key that fits.
+    #[error("its answer holds no good cosignature")]
+    NoCosignature,
+    /// It has seen more of the log than there is.
+    #[error(
+        "it has cosigned a checkpoint of {0} leaves, more than the log has now: the log was rolled back, or another one signs under this name"
+    )]
+    Ahead(u64),
+}
+
+impl WitnessAddress {
+    /// Its public key.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl FromStr for WitnessAddress {
+    type Err = String;
+
+    /// Reads `<vkey> <url>`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, url) = text.trim().split_once(char::is_whitespace).ok_or(
+            "a witness is its public key and its URL with a space between them: \"example.com/w1+1a2b3c4d+B… https://example.com\"",
+        )?;
+        let key = Key::parse(key).map_err(|error| error.to_string())?;
+        if key.kind() != Kind::Witness {
+            return Err(format!("{key} is the key of a log, not of a witness"));
+        }
+        let mut url = Url::parse(url.trim()).map_err(|error| format!("\"{}\" is no URL: {error}", url.trim()))?;
+        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+            return Err(format!("\"{url}\" is no URL of a witness: it begins with https:// or http://"));
+        }
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        Ok(Self { key, url })
+    }
+}
+
+impl fmt::Display for WitnessAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.key, self.url)
+    }
+}
+
+impl Witness {
+    /// Asks this one, over `http`.
+    pub fn new(address: WitnessAddress, http: Client) -> Self {
+        Self { address, http, size: AtomicU64::new(0) }
+    }
+
+    /// Its public key.
+    pub fn key(&self) -> &Key {
+        &self.address.key
+    }
+
+    /// The size that the proof for it is to begin at.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a cosignature to a checkpoint of that size; `proof` begins at `old`.
+    pub async fn ask(&self, checkpoint: &Checkpoint, note: &str, old: u64, proof: &[Hash]) -> Result<Answer, Error> {
+        let mut body = format!("old {old}\n");
+        for hash in proof {
+            body.push_str(&BASE64_STANDARD.encode(hash));
+            body.push('\n');
+        }
+        body.push('\n');
+        body.push_str(note);
+        let url = self.address.url.join("add-checkpoint").expect("a constant path can be joined to an http URL");
+        let response = self.http.post(url).body(body).send().await.map_err(Error::Unreachable)?;
+        let status = response.status();
+        let text = text(response).await?;
+        match status {
+            StatusCode::OK => {
+                let signature = cosignature(checkpoint, &self.address.key, &text).ok_or(Error::NoCosignature)?;
+                self.size.store(checkpoint.size(), Ordering::Relaxed);
+                Ok(Answer::Cosigned(signature))
+            }
+            StatusCode::CONFLICT => {
+                let size: u64 = text.trim_end().parse().map_err(|_| Error::Status(status))?;
+                if size > checkpoint.size() {
+                    return Err(Error::Ahead(size));
+                }
+                if size == old {
+                    return Err(Error::Refused(
+                        "it has cosigned another checkpoint of this size: somebody else signs under this name",
+                    ));
+                }
+                self.size.store(size, Ordering::Relaxed);
+                Ok(Answer::Behind)
+            }
+            StatusCode::NOT_FOUND => {
+                Err(Error::Refused("it does not know this log, or the URL is not that of a witness"))
+            }
+            StatusCode::FORBIDDEN => Err(Error::Refused("it does not trust the keys that have signed")),
+            StatusCode::UNPROCESSABLE_ENTITY => Err(Error::Refused(
+                "what it has cosigned before is not how this log begins: the log was rewritten or rolled back",
+            )),
+            StatusCode::BAD_REQUEST => Err(Error::Refused("it finds the request malformed")),
+            other => Err(Error::Status(other)),
+        }
+    }
+}
+
+/// A client for all witnesses.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub(super) fn http() -> Result<Client, reqwest::Error> {
+    // The first to be asked for wins; whoever installed another had a reason.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()
+}
+
+/// The cosignature of the checkpoint by that key among signature lines.
+fn cosignature(checkpoint: &Checkpoint, key: &Key, lines: &str) -> Option<Signature> {
+    let signatures = lines.lines().filter_map(|line| Signature::from_bytes(line.as_bytes()).ok());
+    let mut named = signatures.filter(|signature| signature.name() == key.name() && signature.id() == key.id());
+    named.find(|signature| super::note::is_by(checkpoint.text(), signature, key))
+}
+
+/// The body, of which no more than a few lines is wanted.
+async fn text(mut response: Response) -> Result<String, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Error::Unreachable)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MOST {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const MOST: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::PrivateKey;
+    use super::*;
+
+    #[test]
+    fn witnesses_are_read_and_nonsense_is_refused() {
+        let key = |kind| PrivateKey::generate("w/1", kind).unwrap().vkey();
+        let (witness, log) = (key(Kind::Witness), key(Kind::Log));
+        for (url, full) in
+            [("https://example.com", "https://example.com/"), ("http://127.0.0.1:80/a/b", "http://127.0.0.1/a/b/")]
+        {
+            let address: WitnessAddress = format!("{witness}  {url}").parse().unwrap();
+            assert_eq!((address.key.encoded(), address.url.as_str()), (witness.clone(), full));
+        }
+        for wrong in [
+            String::new(),
+            witness.clone(),
+            format!("{log} https://example.com"),
+            format!("{witness} example.com"),
+            format!("{witness} ftp://example.com"),
+            format!("{witness} mailto:a@example.com"),
+            format!("x{witness} https://example.com"),
+        ] {
+            assert!(wrong.parse::<WitnessAddress>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cosignature_counts_where_it_fits() {
+        let log = PrivateKey::generate("a/b", Kind::Log).unwrap();
+        let text = audit_proof::checkpoint::text("a/b", 7, &[1; 32]);
+        let note = super::super::note::compose(&text, &[log.sign(&text)]);
+        let checkpoint = Checkpoint::parse(note.as_bytes()).unwrap();
+        let (witness, other) =
+            (PrivateKey::generate("w", Kind::Witness).unwrap(), PrivateKey::generate("w", Kind::Witness).unwrap());
+        let key = Key::parse(&witness.vkey()).unwrap();
+        let line = |signature: Signature| String::from_utf8(signature.to_bytes()).unwrap();
+        let good = line(witness.cosign(&text, 5));
+        for (lines, expected) in [
+            (good.clone(), true),
+            (format!("{}nonsense\n{good}", line(other.cosign(&text, 5))), true),
+            (line(other.cosign(&text, 5)), false),
+            (line(witness.cosign(&text.replace('7', "8"), 5)), false),
+            (line(witness.sign(&text)), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(cosignature(&checkpoint, &key, &lines).is_some(), expected, "{lines}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The files of a pack, each read once, hashed as it is read, and never further than the manifest says that it goes.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Read};
+
+use audit_proof::Line;
+use audit_proof::pack::{Array, NotAnArray, Problem};
+use sha2::{Digest, Sha256};
+
+use super::claim::{Claimed, Listed};
+use super::directory::Directory;
+use super::{EVENTS, MANIFEST, Progress, REMOVED, STUBS, Unreadable};
+use crate::pack::entry::hex;
+
+/// Most bytes of a manifest.
+const MOST_MANIFEST: u64 = 16 << 20;
+
+/// Most bytes of a file that is read as a whole: the proof of some ten million scattered events.
+const MOST_SMALL: u64 = 1 << 30;
+
+/// Most bytes of a line: what PostgreSQL can hold in a value, escaped at its worst, is less.
+const MOST_LINE: usize = 2 << 30;
+
+/// Least bytes of a line.
+const LEAST_LINE: u64 = 64;
+
+/// Bytes read at a time.
+const BLOCK: usize = 64 << 10;
+
+/// The files that are left to be read.
+pub(super) struct Contents<'p> {
+    directory: Directory,
+    listed: Vec<Listed>,
+    unread: BTreeSet<String>,
+    progress: Option<&'p mut dyn FnMut(Progress)>,
+    at: Progress,
+}
+
+impl<'p> Contents<'p> {
+    /// Reads the manifest and compares its list with the zip.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where there is no manifest of a pack.
+    pub fn open(mut directory: Directory, wrong: &mut Vec<String>) -> Result<(Claimed, Self), Unreadable> {
+        let none = || Unreadable::NotAPack(format!("it has no {MANIFEST}"));
+        let index = directory.entries.remove(MANIFEST).ok_or_else(none)?;
+        let mut text = Vec::new();
+        directory.zip.by_index(index)?.take(MOST_MANIFEST + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > MOST_MANIFEST {
+            return Err(Unreadable::NotAPack(format!("its {MANIFEST} is too large")));
+        }
+        let claimed = Claimed::parse(&text).map_err(Unreadable::NotAPack)?;
+        let listed = claimed.files.clone();
+        let mut unread = BTreeSet::new();
+        for file in &listed {
+            if !unread.insert(file.name.clone()) {
+                wrong.push(format!("{MANIFEST} lists {} twice", file.name.escape_debug()));
+            } else if !directory.entries.contains_key(&file.name) {
+                wrong.push(format!("{} is missing: {MANIFEST} lists it", file.name.escape_debug()));
+                unread.remove(&file.name);
+            }
+        }
+        for name in directory.entries.keys().filter(|name| !listed.iter().any(|file| file.name == **name)) {
+            wrong.push(format!("{name} is in the zip, but not in {MANIFEST}"));
+        }
+        let of = listed.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
+        Ok((claimed, Self { directory, listed, unread, progress: None, at: Progress { bytes: 0, of } }))
+    }
+
+    /// Calls this every now and then.
+    pub fn on_progress(&mut self, progress: &'p mut dyn FnMut(Progress)) {
+        self.progress = Some(progress);
+    }
+
+    /// Whether any file stands under `proof/`, or the manifest lists one.
+    pub fn has_proof(&self) -> bool {
+        let mut names = self.listed.iter().map(|file| &file.name).chain(self.directory.entries.keys());
+        names.any(|name| name.starts_with("proof/"))
+    }
+
+    /// How many lines the files of leaves hold at most.
+    pub fn most_lines(&self) -> usize {
+        let files = self.listed.iter().filter(|file| [EVENTS, STUBS, REMOVED].contains(&file.name.as_str()));
+        let bytes = files.fold(0_u64, |sum, file| {
+            // Not more than the zip can hold: deflate makes at most 1032 of one byte.
+            let packed = self.directory.packed.get(&file.name).copied().unwrap_or(0);
+            sum.saturating_add(file.bytes.min(packed.saturating_mul(1032)))
+        });
+        usize::try_from(bytes / LEAST_LINE).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the manifest lists a file.
+    pub fn lists(&self, name: &str) -> bool {
+        self.listed.iter().any(|file| file.name == name)
+    }
+
+    /// A file as a whole.
+    pub fn small(&mut self, name: &str, wrong: &mut Vec<String>) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        let read = self.read(name, MOST_SMALL, wrong, |reader| reader.read_to_end(&mut content).map(drop));
+        read.then_some(content)
+    }
+
+    /// The elements of an array, counted from 1.
+    pub fn lines(&mut self, name: &str, wrong: &mut Vec<String>, mut element: impl FnMut(u64, &[u8])) {
+        let mut array = Array::new();
+        let mut number = 0;
+        let mut framing = Ok(());
+        self.read(name, u64::MAX, wrong, |reader| {
+            framing = each_line(reader, |line| {
+                if let Some(line) = array.line(line)? {
+                    number += 1;
+                    element(number, line);
+                }
+                Ok(())
+            })?;
+            Ok(())
+        });
+        if let Err(error) = framing.and_then(|()| array.end()) {
+            wrong.push(format!("{name}: {error}"));
+        }
+    }
+
+    /// Hashes what has not been read.
+    pub fn rest(&mut self, wrong: &mut Vec<String>) {
+        while let Some(name) = self.unread.first().cloned() {
+            self.read(&name, u64::MAX, wrong, |_| Ok(()));
+        }
+    }
+
+    /// Looks up the events of problems that know only their leaf. The files have been read once, so what goes wrong now has
+    /// been told.
+    pub fn name_events(&mut self, problems: &mut [Problem]) {
+        if problems.iter().all(|problem| problem.event.is_some() || problem.leaf.is_none()) {
+            return;
+        }
+        for name in [EVENTS, STUBS] {
+            let mut array = Array::new();
+            self.unread.insert(name.to_owned());
+            self.read(name, u64::MAX, &mut Vec::new(), |reader| {
+                let _: Result<(), NotAnArray> = each_line(reader, |line| {
+                    let line = array.line(line)?.map(Line::parse);
+                    if let Some(Ok(line)) = line {
+                        for problem in
+                            problems.iter_mut().filter(|problem| problem.leaf.is_some() && problem.leaf == line.leaf())
+                        {
+                            problem.event.get_or_insert(line.id());
+                        }
+                    }
+                    Ok(())
+                })?;
+                Ok(())
+            });
+        }
+    }
+
+    /// Lets `use_content` read a file and compares the whole of it with the manifest; whether it is the file that is listed.
+    fn read(
+        &mut self,
+        name: &str,
+        most: u64,
+        wrong: &mut Vec<String>,
+        use_content: impl FnOnce(&mut dyn BufRead) -> io::Result<()>,
+    ) -> bool {
+        let Some(listed) = self.listed.iter().find(|file| file.name == name) else {
+            // The manifest must list what is needed.
+            wrong.push(format!("{name} is missing"));
+            return false;
+        };
+        if !self.unread.remove(name) {
+            return false;
+        }
+        if listed.bytes > most {
+            wrong.push(format!("{name} is too large"));
+            return false;
+        }
+        let Some(index) = self.directory.entries.get(name).copied() else { return false };
+        let read = || -> io::Result<(u64, String)> {
+            let entry = self.directory.zip.by_index(index)?;
+            // One byte more than there should be, to see that there is no more.
+            let content = Counted {
+                content: entry.take(listed.bytes.saturating_add(1)),
+                hash: Sha256::new(),
+                bytes: 0,
+                at: &mut self.at,
+                progress: &mut self.progress,
+            };
+            let mut reader = BufReader::with_capacity(BLOCK, content);
+            use_content(&mut reader)?;
+            // What nobody asked for counts all the same.
+            while !reader.fill_buf()?.is_empty() {
+                let length = reader.buffer().len();
+                reader.consume(length);
+            }
+            let content = reader.into_inner();
+            Ok((content.bytes, hex(&content.hash.finalize())))
+        };
+        match read() {
+            Ok((bytes, sha256)) if bytes == listed.bytes && sha256 == listed.sha256 => true,
+            Ok((bytes, _)) if bytes != listed.bytes => {
+                wrong.push(format!("{name} does not have the {} bytes that {MANIFEST} says", listed.bytes));
+                false
+            }
+            Ok(_) => {
+                wrong.push(format!("{name} has been changed: its SHA-256 is not the one in {MANIFEST}"));
+                false
+            }
+            Err(error) => {
+                wrong.push(format!("{name} cannot be unpacked: {error}"));
+                false
+            }
+        }
+    }
+}
+
+/// Calls `use_line` for each line, without its line feed, until it refuses one; what it says then.
+fn each_line<E>(
+    reader: &mut dyn BufRead,
+    mut use_line: impl FnMut(&[u8]) -> Result<(), E>,
+) -> io::Result<Result<(), E>> {
+    let mut long = Vec::new();
+    loop {
+        let block = reader.fill_buf()?;
+        if block.is_empty() && long.is_empty() {
+            return Ok(Ok(()));
+        }
+        let end = memchr(block);
+        let used = match end {
+            // Most lines lie in the buffer as a whole.
+            Some(end) if long.is_empty() => {
+                if let Err(error) = use_line(&block[..end]) {
+                    return Ok(Err(error));
+                }
+                end + 1
+            }
+            Some(end) => {
+                long.extend_from_slice(&block[..end]);
+                if let Err(error) = use_line(&long) {
+                    return Ok(Err(error));
+                }
+                long.clear();
+                end + 1
+            }
+            None if block.is_empty() || long.len() + block.len() > MOST_LINE => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
+            }
+            None => {
+                long.extend_from_slice(block);
+                block.len()
+            }
+        };
+        reader.consume(used);
+    }
+}
+
+fn memchr(block: &[u8]) -> Option<usize> {
+    block.iter().position(|byte| *byte == b'\n')
+}
+
+/// What passes, counted and hashed.
+struct Counted<'a, 'p, R> {
+    content: R,
+    hash: Sha256,
+    bytes: u64,
+    at: &'a mut Progress,
+    progress: &'a mut Option<&'p mut dyn FnMut(Progress)>,
+}
+
+impl<R: Read> Read for Counted<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.content.read(buffer)?;
+        self.hash.update(&buffer[..length]);
+        self.bytes += length as u64;
+        self.at.bytes += length as u64;
+        if let Some(progress) = self.progress {
+            progress(*self.at);
+        }
+        Ok(length)
+    }
+}

@@ -1,0 +1,395 @@
+//! `audit-sidecar verify`: good packs hold, and whatever is done to one is found.
+
+mod forge;
+
+use std::time::Instant;
+
+use audit_proof::Line;
+use audit_proof::checkpoint::{Key, text};
+use audit_proof::head::Head;
+use audit_proof::pack::Claim;
+use audit_proof::tree::subset_proof;
+use audit_sidecar::pack::verify::{Report, Trust, Unreadable, verify};
+use serde_json::json;
+
+use crate::forge::{BEFORE, Pack, Tree, UNTIL, event_line, heads_event, in_file, log_key, note, witness_key};
+
+fn trust() -> Trust {
+    Trust { keys: vec![log_key()], witnesses: Vec::new() }
+}
+
+fn check(zip: &[u8]) -> Report {
+    let (_directory, path) = in_file(zip);
+    verify(&path, &trust(), |_| ()).unwrap()
+}
+
+/// That it is invalid, and that what is told says why.
+fn assert_invalid(zip: &[u8], expected: &str) {
+    let report = check(zip);
+    assert!(!report.is_valid(), "{report}");
+    let text = report.to_string();
+    assert!(text.starts_with("INVALID  acme access-review "), "{text}");
+    assert!(text.contains(expected), "{text}\nshould say: {expected}");
+}
+
+#[test]
+fn a_good_pack_holds() {
+    let pack = Pack::new(100, &[40, 41]);
+    let report = check(&pack.zip());
+    assert!(report.is_proven(), "{report}");
+    assert_eq!(
+        report.to_string(),
+        format!(
+            "VALID  acme access-review 2026-01-01..2026-04-01: 33 events, complete: 33 shown + 65 stubs + 2 removed = \
+             leaves 5..104; of what retention removed nothing is known but the number; signed by {}",
+            log_key()
+        )
+    );
+    assert_eq!(report.to_json()["leaves"], json!([5, 105]));
+}
+
+#[test]
+fn keys_and_witnesses() {
+    let zip = Pack::new(7, &[]).zip();
+    let (_directory, path) = in_file(&zip);
+    let report = |keys: Vec<Key>, witnesses: Vec<Key>| verify(&path, &Trust { keys, witnesses }, |_| ()).unwrap();
+    let own = report(vec![], vec![]);
+    assert!(own.is_proven());
+    assert!(own.to_string().contains("(a key that the pack itself names: compare it, or give --key)"), "{own}");
+    assert!(report(vec![log_key()], vec![witness_key(2)]).to_string().ends_with(", 1 witness"));
+    let other = Key::new(forge::ORIGIN, audit_proof::checkpoint::Kind::Log, &[0x20; 32]);
+    let stranger = witness_key(3);
+    assert!(!report(vec![log_key()], vec![stranger.clone()]).is_valid());
+    assert!(!report(vec![log_key()], vec![witness_key(2), stranger]).is_valid());
+    // The key of a witness does not stand for that of the log.
+    assert!(!report(vec![witness_key(2)], vec![]).is_valid());
+    if let Ok(other) = other {
+        assert!(!report(vec![other.clone()], vec![]).is_valid());
+        assert!(report(vec![other, log_key()], vec![]).is_valid());
+    }
+}
+
+#[test]
+fn a_changed_event_is_named() {
+    let good = Pack::new(100, &[]);
+    for (from, to) in [
+        ("dana@example.com", "dora@example.com"),
+        ("203.0.113.9", "203.0.113.8"),
+        ("\"attempt\": 12", "\"attempt\": 13"),
+        (r#""occurred_at":"2026-01-01T00:00:00.000012Z""#, r#""occurred_at":"2026-01-01T00:00:00.000011Z""#),
+        (r#""id":1012"#, r#""id":1011"#),
+    ] {
+        let mut pack = good.clone();
+        let mut lines = pack.lines("events.json");
+        let at = lines.iter().position(|line| line.contains(r#""leaf":12}"#)).unwrap();
+        lines[at] = lines[at].replacen(from, to, 1);
+        pack.set_lines("events.json", &lines);
+        assert_invalid(&pack.zip(), "(leaf 12): its hash is not the one in the log");
+        // Without the help of the prefixes it is found all the same.
+        pack.files.get_mut("proof/prefixes.bin").unwrap().clear();
+        assert_invalid(&pack.zip(), "at least one of them is not what the log holds");
+    }
+}
+
+#[test]
+fn an_event_that_was_left_out_is_found() {
+    let good = Pack::new(100, &[]);
+    let mut lines = good.lines("events.json");
+    let gone = lines.remove(3);
+    let mut pack = good.clone();
+    pack.set_lines("events.json", &lines);
+    assert_invalid(&pack.zip(), "leaf 15: it is missing");
+    // As a stub it does not get through either,
+    let mut stubs = good.lines("proof/stubs.json");
+    stubs.push(String::from_utf8(Line::parse(gone.as_bytes()).unwrap().stub()).unwrap());
+    pack.set_lines("proof/stubs.json", &stubs);
+    assert_invalid(&pack.zip(), "event 1015 (leaf 15): it was left out of events.json");
+    // nor as a full line where stubs stand, nor twice.
+    *stubs.last_mut().unwrap() = gone;
+    pack.set_lines("proof/stubs.json", &stubs);
+    assert_invalid(&pack.zip(), "event 1015 (leaf 15): stubs.json holds more of it than a stub");
+    let mut pack = good.clone();
+    let mut lines = good.lines("events.json");
+    lines.push(lines[0].clone());
+    pack.set_lines("events.json", &lines);
+    assert_invalid(&pack.zip(), "event 1006 (leaf 6): it stands in the pack more than once");
+}
+
+#[test]
+fn leaves_that_are_swapped_or_moved_are_found() {
+    let good = Pack::new(100, &[]);
+    let lines = good.lines("events.json");
+    let swap = |a: &str, b: &str| {
+        let mut pack = good.clone();
+        let mark = |line: &String| line.replace(a, "@").replace(b, a).replace('@', b);
+        let changed: Vec<String> = lines
+            .iter()
+            .map(|line| if line.contains("dana@") { line.replace('@', "\u{1}") } else { line.clone() })
+            .map(|line| mark(&line).replace('\u{1}', "@"))
+            .collect();
+        pack.set_lines("events.json", &changed);
+        pack.zip()
+    };
+    assert_invalid(&swap(r#""leaf":9}"#, r#""leaf":12}"#), "its hash is not the one in the log");
+    for (to, why) in [
+        (r#""leaf":1}"#, "it lies before the first leaf of the range"),
+        (r#""leaf":null}"#, "leaf 9: it is missing"),
+        (r#""leaf":1000}"#, "leaf 9: it is missing"),
+        (r#""leaf":10}"#, "leaf 9: it is missing"),
+    ] {
+        let mut pack = good.clone();
+        let changed: Vec<String> = lines.iter().map(|line| line.replace(r#""leaf":9}"#, to)).collect();
+        pack.set_lines("events.json", &changed);
+        assert_invalid(&pack.zip(), why);
+    }
+}
+
+#[test]
+fn what_does_not_belong_into_the_pack_is_found() {
+    let good = Pack::new(100, &[]);
+    // A full event that the definition does not name.
+    let mut pack = good.clone();
+    let stubs = good.lines("proof/stubs.json");
+    let mut line = Vec::new();
+    event_line(7, &mut line);
+    let mut lines = good.lines("events.json");
+    lines.push(String::from_utf8(line).unwrap());
+    pack.set_lines("events.json", &lines);
+    let without: Vec<String> = stubs.iter().filter(|line| !line.contains(r#""leaf":7}"#)).cloned().collect();
+    pack.set_lines("proof/stubs.json", &without);
+    assert_invalid(&pack.zip(), "event 1007 (leaf 7): the definition of the pack does not name such events");
+    // A period that begins later, a wider definition, another workspace: the manifest is no way around.
+    let change = |key: &str, value: serde_json::Value| {
+        let mut pack = good.clone();
+        *pack.manifest.pointer_mut(key).unwrap() = value;
+        pack.zip()
+    };
+    assert_invalid(
+        &change("/period/since", json!("2026-01-01T00:00:00.000010Z")).clone(),
+        "it did not occur in the period",
+    );
+    assert_invalid(&change("/definition/include", json!([])), "it was left out of events.json");
+    assert_invalid(&change("/filters", json!({ "actor": "dana" })), "filters narrowed the pack");
+    assert_invalid(&change("/counts/events", json!(35)), "manifest.json counts 35 events");
+}
+
+#[test]
+fn heads_and_checkpoints_that_are_forged_are_found() {
+    let good = Pack::new(100, &[]);
+    let with = |change: &dyn Fn(&mut Pack)| {
+        let mut pack = good.clone();
+        change(&mut pack);
+        pack.zip()
+    };
+    let head = |pack: &mut Pack| pack.log.head.take().unwrap();
+    assert_invalid(&with(&|pack| drop(head(pack))), "it has no head");
+    assert_invalid(&with(&|pack| pack.log.head.as_mut().unwrap().root[0] ^= 1), "its event does not name it");
+    assert_invalid(&with(&|pack| pack.log.head.as_mut().unwrap().size -= 1), "its event does not name it");
+    assert_invalid(&with(&|pack| pack.log.log_id[0] ^= 1), "its event does not name it");
+    assert_invalid(
+        &with(&|pack| pack.log.head.as_mut().unwrap().path[0][0] ^= 1),
+        "its event is not in the log of the checkpoint",
+    );
+    assert_invalid(&with(&|pack| pack.log.hashes[0][0] ^= 1), "at least one of them is not what the log holds");
+    assert_invalid(&with(&|pack| drop(pack.log.hashes.pop())), "the proof has too few hashes");
+    assert_invalid(&with(&|pack| pack.log.hashes.push([0; 32])), "the proof has too many hashes");
+    assert_invalid(&with(&|pack| pack.log.first += 1), "its range does not begin with the head at the beginning");
+    assert_invalid(&with(&|pack| pack.log.from = None), "its range begins within the log, without a head there");
+    // A later head at the beginning, which is a true one: what lies before it would be left out.
+    assert_invalid(
+        &with(&|pack| pack.log.from = pack.log.head.clone()),
+        "was recorded only after the period had begun",
+    );
+    // An event that anyone may append.
+    for (from, to) in [
+        ("system:sealer", "mallory"),
+        ("heads_recorded", "heads_invented"),
+        (r#""workspace":"audit""#, r#""workspace":"acme""#),
+    ] {
+        let forged = with(&|pack| {
+            let head = pack.log.head.as_mut().unwrap();
+            head.heads_event = head.heads_event.replacen(from, to, 1);
+        });
+        assert_invalid(&forged, "its event is not a heads_recorded of the sealer");
+    }
+    // A head of one's own making, named by an event that is not in the signed log.
+    let forged = with(&|pack| {
+        let root = pack.log.head.as_ref().unwrap().root;
+        let named = Head { log_id: [9; 16], workspace: "acme", size: 104, root };
+        pack.log.head.as_mut().unwrap().size = 104;
+        pack.log.head.as_mut().unwrap().heads_event = heads_event(1, UNTIL, &[named]);
+    });
+    assert_invalid(&forged, "its event is not in the log of the checkpoint");
+    // Another checkpoint, signed by nobody.
+    let forged = with(&|pack| {
+        let note = str::from_utf8(&pack.files["proof/checkpoint.txt"]).unwrap().replacen("\n2\n", "\n3\n", 1);
+        pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
+    });
+    assert_invalid(&forged, "does not hold");
+    // One that is signed, and of another tree.
+    let forged = with(&|pack| {
+        let note = note(&text(forge::ORIGIN, 2, &[1; 32]));
+        pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
+    });
+    assert_invalid(&forged, "its event is not in the log of the checkpoint");
+}
+
+#[test]
+fn files_that_do_not_fit_the_manifest_are_found() {
+    let good = Pack::new(30, &[]);
+    let with = |change: &dyn Fn(&mut serde_json::Value)| good.zip_with(change);
+    let file = |manifest: &mut serde_json::Value, name: &str| {
+        let files = manifest["files"].as_array().unwrap();
+        files.iter().position(|file| file["name"] == name).unwrap()
+    };
+    for name in ["README.txt", "events.csv", "events.json", "proof/stubs.json", "proof/log.json"] {
+        let changed = with(&|manifest| {
+            let at = file(manifest, name);
+            manifest["files"][at]["sha256"] = "00".repeat(32).into();
+        });
+        assert_invalid(&changed, &format!("{name} has been changed"));
+        for bytes in [1_u64, 1 << 40] {
+            let changed = with(&|manifest| {
+                let at = file(manifest, name);
+                manifest["files"][at]["bytes"] = bytes.into();
+            });
+            assert_invalid(&changed, &format!("{name} "));
+        }
+        let missing = with(&|manifest| {
+            let at = file(manifest, name);
+            manifest["files"].as_array_mut().unwrap().remove(at);
+        });
+        assert_invalid(&missing, &format!("{name} is in the zip, but not in manifest.json"));
+        let twice = with(&|manifest| {
+            let at = file(manifest, name);
+            let again = manifest["files"][at].clone();
+            manifest["files"].as_array_mut().unwrap().push(again);
+        });
+        assert_invalid(&twice, &format!("manifest.json lists {name} twice"));
+    }
+    let added = with(&|manifest| {
+        let more = json!({ "name": "more.txt", "bytes": 0, "sha256": "" });
+        manifest["files"].as_array_mut().unwrap().push(more);
+    });
+    assert_invalid(&added, "more.txt is missing");
+    for name in ["../evil", "/evil", "proof/../evil", "evil\\..\\x", "evil/"] {
+        let mut pack = good.clone();
+        pack.extra.push((name.to_owned(), b"x".to_vec()));
+        assert_invalid(&pack.zip(), "the zip holds what no pack does");
+    }
+    let mut pack = good.clone();
+    pack.extra.push(("extra.txt".to_owned(), b"x".to_vec()));
+    assert_invalid(&pack.zip(), "extra.txt is in the zip, but not in manifest.json");
+}
+
+#[test]
+fn a_name_that_stands_twice_is_found() {
+    let mut pack = Pack::new(30, &[]);
+    pack.extra.push(("events.jsom".to_owned(), b"x".to_vec()));
+    let mut zip = pack.zip();
+    while let Some(at) = zip.windows(11).position(|name| name == b"events.jsom") {
+        zip[at + 10] = b'n';
+    }
+    assert_invalid(&zip, "lists a name more than once");
+}
+
+#[test]
+fn without_a_proof_nothing_is_proven() {
+    let mut pack = Pack::new(30, &[]);
+    pack.files.retain(|name, _| !name.starts_with("proof/"));
+    let report = check(&pack.zip());
+    assert!(report.is_valid() && !report.is_proven());
+    assert!(
+        report.to_string().starts_with("NOT PROVEN  acme access-review 2026-01-01..2026-04-01: 10 events, no proof"),
+        "{report}"
+    );
+    // A part of a proof is no pack without one.
+    let mut pack = Pack::new(30, &[]);
+    pack.files.remove("proof/checkpoint.txt");
+    assert_invalid(&pack.zip(), "proof/checkpoint.txt is missing");
+    let mut pack = Pack::new(30, &[]);
+    pack.files.remove("proof/removed.json");
+    assert_invalid(&pack.zip(), "proof/removed.json is missing");
+}
+
+#[test]
+fn inclusion_and_what_is_newer() {
+    let mut pack = Pack::new(100, &[]);
+    let mut tree = Tree::default();
+    let mut line = Vec::new();
+    for leaf in 0..BEFORE + 100 {
+        line.clear();
+        event_line(leaf, &mut line);
+        tree.push(Line::parse(&line).unwrap().leaf_hash());
+    }
+    let mut lines: Vec<String> = pack.lines("events.json").into_iter().take(2).collect();
+    let newer = String::from_utf8(line.clone())
+        .unwrap()
+        .replace("ticket_created", "login_succeeded")
+        .replace(r#""leaf":104}"#, r#""leaf":null}"#);
+    lines.push(newer);
+    pack.set_lines("events.json", &lines);
+    pack.set_lines("proof/stubs.json", &[]);
+    pack.files.insert("proof/stubs.json".to_owned(), b"[\n]\n".to_vec());
+    pack.manifest["filters"] = json!({ "actor": "dana@example.com" });
+    pack.manifest["counts"]["events"] = 3.into();
+    pack.log.claim = Claim::Inclusion;
+    pack.log.from = None;
+    pack.log.first = 0;
+    pack.log.hashes = subset_proof(BEFORE + 100, &[6..7, 9..10], &mut tree).unwrap();
+    pack.files.get_mut("proof/prefixes.bin").unwrap().clear();
+    let report = check(&pack.zip());
+    assert!(report.is_proven(), "{report}");
+    assert!(report.to_string().contains("2 events, each in the log; not shown: that no other matches"), "{report}");
+    assert!(report.to_string().contains("1 events newer than the last checkpoint, not proven"), "{report}");
+    // Its proof is for these leaves alone.
+    pack.set_lines("events.json", &lines[1..]);
+    pack.manifest["counts"]["events"] = 2.into();
+    assert_invalid(&pack.zip(), "do not lead to the root");
+    pack.log.claim = Claim::Complete;
+    assert_invalid(&pack.zip(), "it claims to be complete, and filters narrowed the pack");
+}
+
+#[test]
+fn what_is_no_pack_is_unreadable() {
+    let unreadable = |bytes: &[u8]| {
+        let (_directory, path) = in_file(bytes);
+        verify(&path, &trust(), |_| ()).unwrap_err()
+    };
+    assert!(matches!(unreadable(b""), Unreadable::Zip(_)));
+    assert!(matches!(unreadable(&[b'x'; 1000]), Unreadable::Zip(_)));
+    let zip = Pack::new(10, &[]).zip();
+    assert!(matches!(unreadable(&zip[..zip.len() - 30]), Unreadable::Zip(_)));
+    let not_a_pack = Pack::new(10, &[]).zip_with(|manifest| manifest["pack_version"] = 2.into());
+    assert!(matches!(unreadable(&not_a_pack), Unreadable::NotAPack(_)));
+}
+
+#[test]
+fn no_changed_byte_gets_through() {
+    let pack = Pack::new(12, &[8]);
+    let good = pack.zip();
+    let expected = check(&good).to_string();
+    // Bytes that say nothing of the content: times, attributes, versions of zip.
+    for at in (0..good.len()).step_by(7) {
+        let mut changed = good.clone();
+        changed[at] ^= 0x55;
+        let (_directory, path) = in_file(&changed);
+        if let Ok(report) = verify(&path, &trust(), |_| ()) {
+            assert!(!report.is_valid() || report.to_string() == expected, "byte {at}: {report}");
+        }
+    }
+}
+
+/// `cargo test --release -p audit_sidecar --test verify -- --ignored --nocapture`
+#[test]
+#[ignore = "takes a minute; prints figures"]
+fn a_million_events() {
+    let pack = Pack::new(1_000_000, &[]);
+    let (_directory, path) = in_file(&pack.zip());
+    let size = std::fs::metadata(&path).unwrap().len();
+    drop(pack);
+    let start = Instant::now();
+    let report = verify(&path, &trust(), |_| ()).unwrap();
+    println!("{:.2} s for a zip of {} MB: {report}", start.elapsed().as_secs_f64(), size >> 20);
+    assert!(report.is_proven());
+}
