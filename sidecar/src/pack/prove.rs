@@ -88,11 +88,11 @@ impl Basis {
             };
             (found.size, Some(found))
         };
-        let mut ranges = match self.claim {
-            Claim::Complete => vec![self.first..size],
+        let ranges = match self.claim {
+            Claim::Complete if self.first < size => Vec::from([self.first..size]),
+            Claim::Complete => Vec::new(),
             Claim::Inclusion => leaves.ranges(size),
         };
-        ranges.retain(|range| !range.is_empty());
         let (firsts, beyonds): (Vec<i64>, Vec<i64>) =
             ranges.iter().map(|range| (range.start.cast_signed(), range.end.cast_signed())).unzip();
         let row = if ranges.is_empty() {
