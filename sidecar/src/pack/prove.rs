@@ -88,14 +88,19 @@ impl Basis {
             };
             (found.size, Some(found))
         };
-        let mut ranges = match self.claim {
-            Claim::Complete => vec![self.first..size],
+        let ranges = match self.claim {
+            Claim::Complete if self.first < size => Vec::from([self.first..size]),
+            Claim::Complete => Vec::new(),
             Claim::Inclusion => leaves.ranges(size),
         };
-        ranges.retain(|range| !range.is_empty());
         let (firsts, beyonds): (Vec<i64>, Vec<i64>) =
             ranges.iter().map(|range| (range.start.cast_signed(), range.end.cast_signed())).unzip();
-        let row = transaction.query_one(SUBSET, &[workspace, &size.cast_signed(), &firsts, &beyonds]).await?;
+        let row = if ranges.is_empty() {
+            // The proof for no leaves is the root alone.
+            transaction.query_one(ROOT, &[workspace, &size.cast_signed()]).await?
+        } else {
+            transaction.query_one(SUBSET, &[workspace, &size.cast_signed(), &firsts, &beyonds]).await?
+        };
         let log = Log {
             v: 1,
             workspace: workspace.clone(),
@@ -242,6 +247,8 @@ const AFTER: &str = "\
 const PATH: &str = "SELECT audit.inclusion_proof('audit', $1, $2)";
 
 const SUBSET: &str = "SELECT audit.subset_proof($1, $2, $3, $4)";
+
+const ROOT: &str = "SELECT ARRAY[audit.root_at($1, $2)]";
 
 /// PostgreSQL sorts on disk what it must.
 const INDEX: &str = "SELECT l.id, l.leaf FROM audit.leaves($1, $2) l ORDER BY l.id";

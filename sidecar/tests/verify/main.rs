@@ -191,7 +191,7 @@ fn heads_and_checkpoints_that_are_forged_are_found() {
         "its event is not in the log of the checkpoint",
     );
     assert_invalid(&with(&|pack| pack.log.hashes[0][0] ^= 1), "at least one of them is not what the log holds");
-    assert_invalid(&with(&|pack| drop(pack.log.hashes.pop())), "the proof has too few hashes");
+    assert_invalid(&with(&|pack| pack.log.hashes.truncate(1)), "the proof has too few hashes");
     assert_invalid(&with(&|pack| pack.log.hashes.push([0; 32])), "the proof has too many hashes");
     assert_invalid(&with(&|pack| pack.log.first += 1), "its range does not begin with the head at the beginning");
     assert_invalid(&with(&|pack| pack.log.from = None), "its range begins within the log, without a head there");

@@ -60,7 +60,7 @@ impl Directory {
 fn is_plain(name: &str) -> bool {
     name.len() <= 200
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
-        && name.split('/').all(|part| !part.is_empty() && part.trim_matches('.') != "")
+        && name.split('/').all(|part| !part.trim_matches('.').is_empty())
 }
 
 /// How many entries the directory lists: [`ZipArchive`] keeps the last of those with the same name, other programs the first.

@@ -106,7 +106,9 @@ impl Report {
         if *removed > 0 {
             f.write_str("; of what retention removed nothing is known but the number")?;
         }
-        if let Some(at) = verdict.head_at.and_then(Time::from_micros).filter(|at| *at < self.claimed.until) {
+        let complete_until =
+            verdict.head_at.filter(|_| verdict.claim == Some(Claim::Complete)).and_then(Time::from_micros);
+        if let Some(at) = complete_until.filter(|at| *at < self.claimed.until) {
             write!(f, "; only up to {at}, when the head was recorded")?;
         }
         if let Some(signature) = &self.signature {
