@@ -56,8 +56,9 @@ impl Writer {
             // SAFETY: a bytea of a row that lives on.
             let (bytes, _) = unsafe { values::varlena_bytes(nodes) };
             let nodes = bytes.chunks_exact(32).map(|node| node.try_into().expect("32 bytes")).collect();
-            Frontier::from_nodes(size, nodes)
-                .unwrap_or_else(|error| panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}"))
+            Frontier::from_nodes(size, nodes).unwrap_or_else(|error| {
+                panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
+            })
         };
         Log { writer: self, workspace: workspace.to_owned(), frontier, levels: Vec::new() }
     }

@@ -77,9 +77,8 @@ fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         Some("details") => "details = pg_catalog.jsonb_build_object()",
         _ => return Ok(None),
     };
-    let statement = format!(
-        "UPDATE {{}} p SET {columns}, salt = audit.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1"
-    );
+    let statement =
+        format!("UPDATE {{}} p SET {columns}, salt = audit.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1");
     run(arguments, &statement, &[pg_sys::INT8OID, pg_sys::TEXTOID])
 }
 

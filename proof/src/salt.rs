@@ -5,7 +5,6 @@ use crate::field::Field;
 
 /// The salt of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "the small one is the usual one, and lives on the stack")]
 pub enum Salt {
     /// Of an event that is whole: the salts of its fields are derived from it.
     Whole([u8; 16]),

@@ -1,13 +1,9 @@
 //! The vectors that a second implementation made from FORMAT.md.
 
-<<<<<<< HEAD
-use audit_proof::{Error, Event, Field, Line, Salt, Source, digest};
-=======
 use audit_proof::checkpoint::{Checkpoint, Error as CheckpointError, Key, Signed};
 use audit_proof::head::Head;
 use audit_proof::tree::{Frontier, Hash, check_consistency, root_from_inclusion, root_from_subset};
-use audit_proof::{Error, Event, Field, Line, Source, digest};
->>>>>>> refs/heads/signer
+use audit_proof::{Error, Event, Field, Line, Salt, Source, digest};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -104,14 +104,11 @@ impl Principal {
             Right::SetRetention => ("set retention", "It takes a token of role admin."),
             Right::SeeLegalHolds => ("see legal holds", "It takes a token of role auditor or admin."),
             Right::SetLegalHolds => ("place or release legal holds", "It takes a token of role admin."),
-<<<<<<< HEAD
             Right::Redact => ("erase fields of events", "It takes a token of role admin."),
-=======
             Right::SeeCheckpoints => (
                 "see checkpoints and the system log",
                 "It takes a token of role viewer, auditor or admin for all workspaces.",
             ),
->>>>>>> refs/heads/signer
             Right::Metrics => (
                 "see metrics and status",
                 "It takes a token of role admin, or one of role viewer or auditor for all workspaces.",

@@ -62,7 +62,8 @@ impl<'a> EventRow<'a> {
             application_name: row.try_get(14)?,
             client_addr: address(row.try_get(15)?),
             details: row.try_get::<_, JsonText<'a>>(16)?.0,
-            salt: Salt::from_stored(salt).ok_or_else(|| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
+            salt: Salt::from_stored(salt)
+                .ok_or_else(|| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
             cursor: row.try_get(18)?,
             redactions: row.try_get::<_, Option<JsonText<'a>>>(19)?.map(|text| text.0),
             leaf: None,

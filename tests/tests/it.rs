@@ -25,9 +25,9 @@ mod it {
     mod query;
     mod read_only;
     mod real_input;
+    mod redaction;
     mod rest_bad_input;
     mod rest_retention;
-    mod redaction;
     mod retention;
     mod retention_model;
     mod session_settings;

@@ -152,7 +152,7 @@ impl Columns {
         self.application_name.push_optional(event.source.application_name);
         self.client_addr.push_optional(event.source.client_addr);
         self.details.push(event.details);
-        self.salt.push(&event.salt.to_stored());
+        self.salt.push(event.salt.to_stored());
         self.xid.push(*xid);
         self.expires_on.push(*expires_on);
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use audit_proof::Salt;
+
 use super::Error;
 use crate::event::EventRow;
 
@@ -36,7 +38,7 @@ impl<W: Write> Lines<W> {
         self.first = false;
         let no_line = |source| Error::Event { id: row.id, source };
         let mut event = row.proof();
-        if row.details.len() < LARGE {
+        if row.details.len() < LARGE || !matches!(row.salt, Salt::Whole(_)) {
             event.write_line(&mut self.gathered).map_err(no_line)?;
         } else {
             event.details = "{}";
@@ -96,8 +98,9 @@ mod tests {
             application_name: None,
             client_addr: None,
             details,
-            salt: [7; 16],
+            salt: [7; 16].into(),
             cursor: "",
+            redactions: None,
             leaf: None,
         }
     }

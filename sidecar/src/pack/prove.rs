@@ -89,7 +89,7 @@ impl Basis {
             (found.size, Some(found))
         };
         let ranges = match self.claim {
-            Claim::Complete if self.first < size => Vec::from([self.first..size]),
+            Claim::Complete if self.first < size => std::iter::once(self.first..size).collect(),
             Claim::Complete => Vec::new(),
             Claim::Inclusion => leaves.ranges(size),
         };

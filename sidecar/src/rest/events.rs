@@ -17,5 +17,8 @@ pub use format::Event;
 
 /// The routes of events.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list::events, append::append_events)).routes(routes!(one::event)).routes(routes!(redact::redact))
+    OpenApiRouter::new()
+        .routes(routes!(list::events, append::append_events))
+        .routes(routes!(one::event))
+        .routes(routes!(redact::redact))
 }

@@ -217,7 +217,7 @@ pub fn event_line(leaf: u64, out: &mut Vec<u8>) {
             client_addr: Some("10.0.0.5"),
         },
         details: &details,
-        salt,
+        salt: salt.into(),
         leaf: Some(leaf),
     }
     .write_line(out)
@@ -239,7 +239,7 @@ pub fn heads_event(leaf: u64, at: i64, heads: &[Head<'_>]) -> String {
         targets: [""; 0],
         source: Source::default(),
         details: &format!(r#"{{"heads": [{}]}}"#, digests.join(", ")),
-        salt: [3; 16],
+        salt: [3; 16].into(),
         leaf: Some(leaf),
     }
     .write_line(&mut out)

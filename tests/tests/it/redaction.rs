@@ -32,7 +32,8 @@ async fn what_is_erased_is_gone_and_the_leaf_stays() {
     for field in FIELDS {
         let before = ticket(&client).await;
         run(&client, "SELECT audit.seal()").await;
-        let hash: Vec<u8> = one(&client, "SELECT audit.leaf_hash(e) FROM audit.event e WHERE id = $1", &[&before]).await;
+        let hash: Vec<u8> =
+            one(&client, "SELECT audit.leaf_hash(e) FROM audit.event e WHERE id = $1", &[&before]).await;
         let after = ticket(&client).await;
         // One has its leaf already, the other gets it afterwards.
         redact(&client, before, field).await;

@@ -70,7 +70,6 @@ pub(super) async fn redact(
     let Order { field, reason } = body::object(request).await?;
     let mut client = state.client().await?;
     let workspace = principal.workspace.as_deref();
-    let told_by =
-        redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
+    let told_by = redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
     Ok(Json(Redacted { told_by }))
 }
