@@ -188,7 +188,7 @@ fn targets_need_no_vector() {
         targets,
         source: event.source,
         details: event.details,
-        salt: event.salt.into(),
+        salt: event.salt,
         leaf: event.leaf,
     };
     assert_eq!(line_of(&same), line_of(&event));
