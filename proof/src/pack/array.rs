@@ -73,17 +73,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_an_array() {
-        for text in [
-            "[\n",
-            "\n",
-            "[]\n",
-            "[\n{},\n]\n",
-            "[\n{}\n{}\n]\n",
-            "[\n\n]\n",
-            "[\n]\n]\n",
-            "[\n{}\n]\n{}\n",
-            "{}\n",
-        ] {
+        for text in
+            ["[\n", "\n", "[]\n", "[\n{},\n]\n", "[\n{}\n{}\n]\n", "[\n\n]\n", "[\n]\n]\n", "[\n{}\n]\n{}\n", "{}\n"]
+        {
             assert_eq!(elements(text), Err(NotAnArray), "{text}");
         }
     }

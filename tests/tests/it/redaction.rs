@@ -1,9 +1,12 @@
 //! Erasing a field of an event for good.
 
 use audit_tests::database::Database;
-use audit_tests::query::{all, one, refused, run};
+use audit_tests::query::{self, all, one, run};
 use serde_json::Value;
 use tokio_postgres::Client;
+
+use crate::it::http::Request;
+use crate::it::rest_bad_input::support::{Rest, refused};
 
 const FIELDS: [&str; 4] = ["actor", "targets", "source", "details"];
 
@@ -77,18 +80,18 @@ async fn some_events_keep_what_they_have() {
     let db = Database::new();
     let client = db.connect().await;
     let id = ticket(&client).await;
-    refused(&client, &format!("SELECT audit.redact({id}, 'salt', 'x')"), "ZA003").await;
-    refused(&client, &format!("SELECT audit.redact({id}, 'actor', ' ')"), "ZA003").await;
-    refused(&client, "SELECT audit.redact(999999, 'actor', 'x')", "ZA016").await;
+    query::refused(&client, &format!("SELECT audit.redact({id}, 'salt', 'x')"), "ZA003").await;
+    query::refused(&client, &format!("SELECT audit.redact({id}, 'actor', ' ')"), "ZA003").await;
+    query::refused(&client, "SELECT audit.redact(999999, 'actor', 'x')", "ZA016").await;
     redact(&client, id, "actor").await;
-    refused(&client, &format!("SELECT audit.redact({id}, 'actor', 'again')"), "ZA017").await;
+    query::refused(&client, &format!("SELECT audit.redact({id}, 'actor', 'again')"), "ZA017").await;
     let told: i64 = one(&client, "SELECT id FROM audit.events('acme', action => 'event_redacted')", &[]).await;
-    refused(&client, &format!("SELECT audit.redact({told}, 'details', 'hide it')"), "ZA017").await;
+    query::refused(&client, &format!("SELECT audit.redact({told}, 'details', 'hide it')"), "ZA017").await;
     run(&client, "SELECT audit.place_legal_hold('acme', 'case 3', target => 'ticket:1')").await;
-    refused(&client, &format!("SELECT audit.redact({id}, 'details', 'x')"), "ZA017").await;
+    query::refused(&client, &format!("SELECT audit.redact({id}, 'details', 'x')"), "ZA017").await;
     for role in ["audit_writer", "audit_reader"] {
         let sql = format!("SET ROLE {role}; SELECT audit.redact({id}, 'details', 'x')");
-        refused(&client, &sql, "42501").await;
+        query::refused(&client, &sql, "42501").await;
         run(&client, "RESET ROLE").await;
     }
 }
@@ -119,4 +122,44 @@ async fn a_forged_redaction_is_found() {
         [format!("redaction_forged {untold}"), format!("redaction_forged {wrong}"), format!("event_changed {wrong}")];
     expected.sort();
     assert_eq!(found, expected, "{whole} is whole");
+}
+
+#[tokio::test]
+async fn admins_redact_over_rest_and_everyone_sees_it() {
+    let rest = Rest::start();
+    let id = rest.post(r#"[{"action":"ticket_created","actor":"eve","details":{"note":"call 555-0199"}}]"#).ids()[0];
+    let path = format!("/v1/events/{id}/redact");
+    let order = |path: &str, token: &str, body: &str| {
+        rest.send(Request::post(path, "application/json", body.to_owned()).token(token))
+    };
+    let erase = r#"{"field":"details","reason":"erasure request 7"}"#;
+    refused(order(&path, &rest.auditor, erase), 403, "forbidden");
+    let other = rest.sidecar.token("admin", Some("other"));
+    refused(order(&path, &other, erase), 404, "event_not_found");
+    refused(order("/v1/events/x/redact", &rest.admin, erase), 400, "invalid_value");
+    refused(order(&path, &rest.admin, r#"{"field":"salt","reason":"x"}"#), 400, "invalid_value");
+    refused(order(&path, &rest.admin, r#"{"field":"details"}"#), 400, "invalid_json");
+
+    let told_by = order(&path, &rest.admin, erase).ok().json()["told_by"].as_i64().unwrap();
+    refused(order(&path, &rest.admin, erase), 409, "not_redactable");
+    refused(order(&format!("/v1/events/{told_by}/redact"), &rest.admin, erase), 409, "not_redactable");
+
+    let event = rest.get(format!("/v1/events/{id}")).ok().json();
+    assert_eq!(event["details"], serde_json::json!({}));
+    assert_eq!(event["redactions"][0]["field"], "details");
+    assert_eq!(event["redactions"][0]["told_by"], told_by);
+    assert!(event["redactions"][0]["redacted_by"].as_str().unwrap().starts_with("token:"), "{event}");
+    let told = rest.get(format!("/v1/events/{told_by}")).ok().json();
+    assert!(told.get("redactions").is_none(), "{told}");
+    let csv = rest.send(Request::get("/v1/events?action=ticket_created").token(&rest.auditor).header("Accept", "text/csv"));
+    let csv = csv.ok();
+    assert!(csv.text().lines().next().unwrap().ends_with(",redactions"), "{}", csv.text());
+    assert!(csv.text().contains("erasure request 7") && !csv.text().contains("555-0199"), "{}", csv.text());
+
+    // From the command line, the same.
+    let output = rest.sidecar.run(&["redact", &id.to_string(), "--field", "actor", "--reason", "erasure request 7"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(rest.get(format!("/v1/events/{id}")).ok().json()["actor"], Value::Null);
+    let output = rest.sidecar.run(&["redact", &id.to_string(), "--field", "actor", "--reason", "again"]);
+    assert!(!output.status.success());
 }

@@ -44,17 +44,21 @@ async fn play(once: bool) -> Result<()> {
     let database = screen.step("Creating the extension and the platform's own tables", || setup::install(&cluster))?;
     let client = connect(&cluster.config(setup::DATABASE)).await;
     let imported = history::import(&client, &screen).await?;
-    let sidecar = screen.step("Starting the sidecar", || setup::serve(&cluster))?;
+    let signing = screen.step("Making a key, outside the database", || setup::key(&cluster, &output))?;
+    let sidecar = screen.step("Starting the sidecar", || setup::serve(&cluster, &signing))?;
     live::play(&cluster, &screen).await?;
+    screen.step("Sealing and signing", || setup::sign(&sidecar, &signing))?;
     let files = packs::export(&sidecar, &output, &screen)?;
+    let verdicts = packs::verify(&sidecar, &files, &signing.public_key, &screen)?;
     let tokens = setup::tokens(&sidecar)?;
     screen.end(&format!("{imported} events of 13 months, and those of right now, are in database {database}"));
 
     println!("\nPacks: unzip one, begin with its README.txt");
-    for file in files {
-        println!("  {}", relative(&file).display());
+    for (file, verdict) in files.iter().zip(&verdicts) {
+        println!("  {}\n    {verdict}", relative(file).display());
     }
     print_next_steps(&cluster, &sidecar, &tokens)?;
+    print_tampering(&cluster, &files, &signing)?;
     if once {
         return Ok(());
     }
@@ -86,6 +90,28 @@ fn print_next_steps(cluster: &Cluster, sidecar: &Sidecar, tokens: &setup::Tokens
         sidecar.url(&format!("/v1/packs/access-review?since={}", history::days_ago(90)))
     );
     println!("\nIn a browser: {} (the token is the password; any user name)", sidecar.url("/docs"));
+    Ok(())
+}
+
+fn print_tampering(cluster: &Cluster, files: &[PathBuf], signing: &setup::Signing) -> Result<()> {
+    let psql = Prefix::from_env()?.program("psql");
+    println!(
+        "\nTamper with it, as a superuser: {} '{}'",
+        relative(&psql).display(),
+        cluster.dsn(setup::DATABASE, "postgres")
+    );
+    println!(
+        "  SELECT format('ALTER TABLE %s DISABLE TRIGGER ALL', relid) FROM pg_partition_tree('audit.event') \\gexec"
+    );
+    println!(
+        "  UPDATE audit.event SET actor = 'nobody' WHERE id = (SELECT id FROM audit.events('{}') LIMIT 1);",
+        cast::WORKSPACES[0].name
+    );
+    println!("  SELECT * FROM audit.verify();");
+    if let Some(file) = files.first() {
+        println!("\nCheck a pack, offline:");
+        println!("  target/release/audit-sidecar verify '{}' --key '{}'", relative(file).display(), signing.public_key);
+    }
     Ok(())
 }
 

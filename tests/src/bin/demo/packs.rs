@@ -39,6 +39,23 @@ pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Ve
     files(directory)
 }
 
+/// Has each verified, offline, and returns the line that each verdict is.
+pub fn verify(sidecar: &Sidecar, files: &[PathBuf], key: &str, screen: &Screen) -> Result<Vec<String>> {
+    screen.step("Verifying the packs", || {
+        files
+            .iter()
+            .map(|file| {
+                let output = sidecar.run(&["verify", &file.display().to_string(), "--key", key]);
+                let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                if !output.status.success() {
+                    bail!("{}: {line}{}", file.display(), String::from_utf8_lossy(&output.stderr));
+                }
+                Ok(line)
+            })
+            .collect()
+    })
+}
+
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {

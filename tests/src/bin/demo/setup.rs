@@ -1,8 +1,11 @@
 //! The database of the demo, its roles, and the sidecar.
 
-use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
 use audit_tests::cluster::Cluster;
-use audit_tests::sidecar::Sidecar;
+use audit_tests::sidecar::{self, Sidecar};
 
 use crate::cast::WORKSPACES;
 
@@ -32,6 +35,14 @@ const SETUP: &str = "
         PERFORM audit.maintain();
     END $$";
 
+/// What signs checkpoints.
+pub struct Signing {
+    /// The file of the key, and the folder of what was signed.
+    flags: [String; 4],
+    /// The public key, as auditors get it.
+    pub public_key: String,
+}
+
 /// Tokens for those who try it.
 pub struct Tokens {
     /// Queries and exports of the largest workspace.
@@ -45,10 +56,40 @@ pub fn install(cluster: &Cluster) -> Result<&'static str> {
     Ok(DATABASE)
 }
 
+/// Makes a new key in `directory`, in place of that of an earlier run.
+pub fn key(cluster: &Cluster, directory: &Path) -> Result<Signing> {
+    let (key, state): (PathBuf, PathBuf) = (directory.join("log.key"), directory.join("signed"));
+    let _ = fs::remove_file(&key);
+    let _ = fs::remove_dir_all(&state);
+    fs::create_dir(&state)?;
+    let (key, state) = (key.display().to_string(), state.display().to_string());
+    let output = sidecar::command(&cluster.dsn(DATABASE, SIDECAR))?
+        .args(["key", "create", "--name", "demo.example.com/log", "-o", &key])
+        .output()?;
+    if !output.status.success() {
+        bail!("audit-sidecar key create failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(Signing {
+        flags: ["--signing-key".into(), key, "--signing-state".into(), state],
+        public_key: String::from_utf8(output.stdout)?.trim().to_owned(),
+    })
+}
+
 /// Starts the sidecar on its usual port, or on another one where that is taken.
-pub fn serve(cluster: &Cluster) -> Result<Sidecar> {
+pub fn serve(cluster: &Cluster, signing: &Signing) -> Result<Sidecar> {
     let dsn = cluster.dsn(DATABASE, SIDECAR);
-    Sidecar::serve(&dsn, &[]).or_else(|_| Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"]))
+    let flags = signing.flags.each_ref().map(String::as_str);
+    Sidecar::serve(&dsn, &flags).or_else(|_| Sidecar::serve(&dsn, &[&flags[..], &["--listen", "127.0.0.1:0"]].concat()))
+}
+
+/// Signs what is there by now.
+pub fn sign(sidecar: &Sidecar, signing: &Signing) -> Result<()> {
+    let flags = signing.flags.each_ref().map(String::as_str);
+    let output = sidecar.run(&[&["checkpoint", "sign"], &flags[..]].concat());
+    if !output.status.success() {
+        bail!("audit-sidecar checkpoint sign failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 /// Makes the tokens.
