@@ -96,9 +96,10 @@ AS $$
 DECLARE
     found boolean;
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM audit.sealer s) AND NOT EXISTS ('
-                   'SELECT FROM audit.sealer s, ONLY %s e WHERE e.id > s.ids_after '
-                   'AND (e.xid >= pg_snapshot_xmax(s.sealed) OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed)))))',
+    EXECUTE format('SELECT NOT EXISTS ('
+                   'SELECT FROM ONLY %s e LEFT JOIN audit.sealer s ON true '
+                   'WHERE s.sealed IS NULL OR e.id > s.ids_after AND e.xid >= pg_snapshot_xmax(s.sealed) '
+                   'OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed))))',
                    partition) INTO found;
     RETURN found;
 END

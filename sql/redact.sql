@@ -121,13 +121,13 @@ CREATE FUNCTION audit.redaction_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'redaction_forged', space, NULL::bigint, e.id, format('field "%s" was erased, and no event tells of it', f.field)
+    SELECT 'redaction_forged', e.workspace, NULL::bigint, e.id, format('field "%s" was erased, and no event tells of it', f.field)
     FROM audit.event e, unnest(ARRAY['actor', 'targets', 'source', 'details']) WITH ORDINALITY f (field, place)
-    WHERE e.workspace = space AND octet_length(e.salt) > 16 AND get_bit(e.salt, f.place::integer - 1) = 1
+    WHERE (space IS NULL OR e.workspace = space) AND octet_length(e.salt) > 16 AND get_bit(e.salt, f.place::integer - 1) = 1
       AND NOT EXISTS (
           SELECT FROM audit.redaction r LEFT JOIN audit.event t ON t.id = r.told_by
           WHERE r.event_id = e.id AND r.field = f.field
-            AND coalesce(t.workspace = space AND t.action = 'event_redacted' AND t.details @> jsonb_build_object('event', e.id, 'field', f.field),
-                         audit.is_removed(space, r.told_by)))
+            AND coalesce(t.workspace = e.workspace AND t.action = 'event_redacted' AND t.details @> jsonb_build_object('event', e.id, 'field', f.field),
+                         audit.is_removed(e.workspace, r.told_by)))
 $$;
-COMMENT ON FUNCTION audit.redaction_damage(text) IS 'Which events of a workspace have lost a field without an event that tells of it';
+COMMENT ON FUNCTION audit.redaction_damage(text) IS 'Which events of a workspace, or of all for NULL, have lost a field without an event that tells of it';

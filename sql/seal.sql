@@ -31,7 +31,7 @@ CREATE FUNCTION audit.seal_unknown() RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'audit_seal_unknown';
 COMMENT ON FUNCTION audit.seal_unknown() IS
-    'Gives leaves to all events that no tile names, but for those of transactions in progress; how many';
+    'Gives leaves to all events that no tile names, but for those of this transaction; how many';
 
 CREATE FUNCTION audit.with_own_transaction(snapshot pg_snapshot) RETURNS pg_snapshot
     LANGUAGE sql VOLATILE
@@ -52,6 +52,19 @@ $$;
 COMMENT ON FUNCTION audit.make_snapshot(xid8, xid8[]) IS
     'The snapshot that sees every transaction before xmax but for those in progress';
 
+CREATE FUNCTION audit.extend_snapshot(snapshot pg_snapshot, xmax xid8) RETURNS pg_snapshot
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT audit.make_snapshot(
+        greatest(extend_snapshot.xmax, pg_snapshot_xmax(snapshot)),
+        ARRAY(SELECT pg_snapshot_xip(snapshot)
+              UNION ALL
+              SELECT x::text::xid8 FROM generate_series(pg_snapshot_xmax(snapshot)::text::bigint, extend_snapshot.xmax::text::bigint - 1) x))
+$$;
+COMMENT ON FUNCTION audit.extend_snapshot(pg_snapshot, xid8) IS
+    'The snapshot, with the transactions that it does not reach yet, up to before xmax, among those in progress';
+
 CREATE FUNCTION audit.is_restoring() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -70,36 +83,52 @@ CREATE FUNCTION audit.begin_incarnation() RETURNS bigint
 AS $$
 DECLARE
     system bigint := (SELECT c.system_identifier FROM pg_control_system() c);
-    timeline integer := (SELECT c.timeline_id FROM pg_control_checkpoint() c);
+    own_timeline integer := (SELECT c.timeline_id FROM pg_control_checkpoint() c);
     own_database oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
     last_id bigint := (SELECT s.last_value FROM audit.event_id_seq s);
     visible pg_snapshot := pg_current_snapshot();
     state audit.sealer := (SELECT s FROM audit.sealer s);
+    own bigint;
+    beyond bigint;
     amount bigint := 0;
 BEGIN
     IF state.system_identifier = system AND state.database = own_database
        AND pg_snapshot_xmax(state.sealed) <= pg_snapshot_xmax(visible) THEN
-        IF state.timeline <> timeline THEN
-            UPDATE audit.sealer s SET timeline = begin_incarnation.timeline;
+        IF state.timeline <> own_timeline THEN
+            UPDATE audit.sealer s SET timeline = own_timeline;
             PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
-                'timeline', timeline, 'previous_timeline', state.timeline));
+                'timeline', own_timeline, 'previous_timeline', state.timeline));
         END IF;
         RETURN 0;
     END IF;
 
-    IF state.sealed IS NULL AND NOT EXISTS (SELECT FROM audit.event e WHERE e.xid >= pg_snapshot_xmax(visible)) THEN
+    IF state.sealed IS NULL AND NOT EXISTS (
+        SELECT FROM audit.event e
+        WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()
+    ) THEN
+        -- Without events it may be that a restore has just begun, which brings a row of its own.
         INSERT INTO audit.sealer (sealed, ids_after, system_identifier, timeline, database)
-        VALUES ('3:3:', 0, system, timeline, own_database);
+        SELECT '3:3:', 0, system, own_timeline, own_database WHERE EXISTS (SELECT FROM audit.event);
         RETURN 0;
     END IF;
-    INSERT INTO audit.sealer AS s (sealed, ids_after, system_identifier, timeline, database)
-    VALUES (audit.with_own_transaction(visible), last_id, system, timeline, own_database)
-    ON CONFLICT ON CONSTRAINT sealer_pkey DO UPDATE
-    SET sealed = excluded.sealed, ids_after = excluded.ids_after, system_identifier = excluded.system_identifier,
-        timeline = excluded.timeline, database = excluded.database;
+    -- Whoever had an id by now had a transaction id before: below that of a subtransaction that begins now, which a block with an
+    -- EXCEPTION clause is.
+    BEGIN
+        INSERT INTO audit.sealer AS s (sealed, ids_after, system_identifier, timeline, database)
+        VALUES (visible, last_id, system, own_timeline, own_database)
+        ON CONFLICT ON CONSTRAINT sealer_pkey DO UPDATE
+        SET ids_after = excluded.ids_after, system_identifier = excluded.system_identifier,
+            timeline = excluded.timeline, database = excluded.database
+        RETURNING s.xmin::text::bigint INTO beyond;
+    EXCEPTION WHEN unique_violation THEN
+        RAISE;
+    END;
+    own := pg_current_xact_id()::text::bigint;
+    beyond := own + ((beyond - own) & 4294967295);
+    UPDATE audit.sealer s SET sealed = audit.with_own_transaction(audit.extend_snapshot(visible, beyond::text::xid8));
     amount := audit.seal_unknown();
     PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
-        'system_identifier', system::text, 'timeline', timeline, 'database', current_database(),
+        'system_identifier', system::text, 'timeline', own_timeline, 'database', current_database(),
         'previous_system_identifier', state.system_identifier::text, 'events_without_leaf', amount));
     RETURN amount;
 END
@@ -141,6 +170,9 @@ BEGIN
     END IF;
 
     state := (SELECT s FROM audit.sealer s);
+    IF state.sealed IS NULL THEN
+        RETURN 0;
+    END IF;
     since := pg_snapshot_xmax(state.sealed);
     in_progress := ARRAY(SELECT pg_snapshot_xip(state.sealed));
     IF NOT EXISTS (SELECT FROM audit.event e WHERE e.xid >= since)
@@ -150,7 +182,7 @@ BEGIN
 
     -- What this transaction has appended itself is for the next pass: its number is taken before the snapshot.
     PERFORM pg_current_xact_id();
-    visible := audit.with_own_transaction(pg_current_snapshot());
+    visible := audit.with_own_transaction(audit.extend_snapshot(pg_current_snapshot(), since));
     LOOP
         SELECT e.xid INTO below FROM audit.event e
         WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(visible) ORDER BY e.xid OFFSET max_events LIMIT 1;
@@ -183,6 +215,9 @@ DECLARE
 BEGIN
     WHILE audit.seal() > 0 LOOP
     END LOOP;
+    IF audit.is_restoring() THEN
+        RETURN 0;
+    END IF;
     FOR chunk IN
         SELECT jsonb_agg(n.digest ORDER BY n.digest) AS digests, array_agg(n.workspace) AS workspaces
         FROM (SELECT l.workspace, audit.head_digest(l.workspace, l.log_id, l.size, l.root) AS digest,

@@ -43,9 +43,9 @@ fn frontier_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 
 /// `audit.root_at(workspace, size)`: the root that the log had at this size.
 fn root_at(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    prove(arguments, 1, |[size], nodes| {
+    prove(arguments, 1, root, |[size], nodes| {
         if size == 0 {
-            return Ok(values::varlena(&[&tree::empty_root()]));
+            return Ok(vec![tree::empty_root()]);
         }
         let mut perfect = Vec::new();
         let mut first = 0;
@@ -54,29 +54,28 @@ fn root_at(arguments: &Arguments) -> Result<Option<Datum>, Error> {
             first += 1 << level;
         }
         let frontier = Frontier::from_nodes(size, perfect).expect("one for each bit that is set");
-        Ok(values::varlena(&[&frontier.root()]))
+        Ok(vec![frontier.root()])
     })
 }
 
 /// `audit.inclusion_proof(workspace, leaf, size)`.
 fn inclusion_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    prove(arguments, 2, |[leaf, size], nodes| {
+    prove(arguments, 2, hashes, |[leaf, size], nodes| {
         if leaf >= size {
             return Err(out_of_range("leaf", format!("{leaf} is not in a tree of {size}")));
         }
-        tree::inclusion_proof(leaf, size, nodes).map(|proof| hashes(&proof))
+        tree::inclusion_proof(leaf, size, nodes)
     })
 }
 
 /// `audit.consistency_proof(workspace, old_size, new_size)`.
 fn consistency_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    prove(arguments, 2, |[old, new], nodes| {
+    prove(arguments, 2, hashes, |[old, new], nodes| {
         if old > new {
             return Err(out_of_range("old_size", format!("{old} is more than the new size, {new}")));
         }
         // From nothing, or to itself, there is nothing to prove.
-        let proof = if old == 0 || old == new { Vec::new() } else { tree::consistency_proof(old, new, nodes)? };
-        Ok(hashes(&proof))
+        if old == 0 || old == new { Ok(Vec::new()) } else { tree::consistency_proof(old, new, nodes) }
     })
 }
 
@@ -87,7 +86,7 @@ fn subset_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         arguments.datum(index).and_then(|datum| unsafe { values::bigint_array_elements(datum) })
     };
     let (Some(firsts), Some(beyonds)) = (bounds(2), bounds(3)) else { return Ok(None) };
-    prove(arguments, 1, |[size], nodes| {
+    prove(arguments, 1, hashes, |[size], nodes| {
         let ranges: Vec<Range<u64>> =
             firsts.iter().zip(&beyonds).map(|(&first, &beyond)| first as u64..beyond as u64).collect();
         let mut end = 0;
@@ -99,15 +98,17 @@ fn subset_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         if firsts.len() != beyonds.len() || ranges.is_empty() || !ascend {
             return Err(out_of_range("firsts", format!("and beyonds are not ascending ranges of leaves below {size}")));
         }
-        tree::subset_proof(size, &ranges, nodes).map(|proof| hashes(&proof))
+        tree::subset_proof(size, &ranges, nodes)
     })
 }
 
 /// Reads the workspace and the `N` numbers behind it, of which the last is a size that the log must have reached, and proves.
+/// `made` makes the result of it when the session is over: what PostgreSQL allocates before goes with that.
 fn prove<const N: usize>(
     arguments: &Arguments,
     size_at: usize,
-    work: impl FnOnce([u64; N], &mut TileNodes<'_>) -> Result<Datum, Error>,
+    made: fn(&[Hash]) -> Datum,
+    work: impl FnOnce([u64; N], &mut TileNodes<'_>) -> Result<Vec<Hash>, Error>,
 ) -> Result<Option<Datum>, Error> {
     let Some(workspace) = arguments.text(0) else { return Ok(None) };
     let mut numbers = [0; N];
@@ -117,9 +118,6 @@ fn prove<const N: usize>(
             .map_err(|_| out_of_range("a leaf or size", format!("is negative: {}", datum.value() as i64)))?;
     }
     let size = numbers[size_at - 1];
-    // The result must outlive the session's memory.
-    // SAFETY: reads a variable of the backend.
-    let memory = unsafe { pg_sys::CurrentMemoryContext };
     let result = spi::connect(|session| {
         let found = session.prepare(SIZE, &[pg_sys::TEXTOID]).run(&[Some(workspace.datum())]);
         let reached = if found.len() == 0 { 0 } else { found.datum(0, 0).map_or(0, |size| size.value() as u64) };
@@ -132,15 +130,9 @@ fn prove<const N: usize>(
             tiles: HashMap::new(),
             _session: session,
         };
-        // SAFETY: switches to a memory context that lives on, and back.
-        unsafe {
-            let before = pg_sys::MemoryContextSwitchTo(memory);
-            let result = work(numbers, &mut nodes);
-            pg_sys::MemoryContextSwitchTo(before);
-            result
-        }
+        work(numbers, &mut nodes)
     })?;
-    result.map(Some)
+    result.map(|hashes| Some(made(&hashes)))
 }
 
 /// The hashes in the tiles of a log.
@@ -193,6 +185,10 @@ fn fold(mut hashes: Vec<Hash>) -> Hash {
         hashes = hashes.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
     }
     hashes[0]
+}
+
+fn root(hashes: &[Hash]) -> Datum {
+    values::varlena(&[&hashes[0]])
 }
 
 fn hashes(proof: &[Hash]) -> Datum {

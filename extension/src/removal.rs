@@ -48,7 +48,8 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// leaf yet, is not, whoever asks.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let statement = "DELETE FROM {} p USING audit.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
-                     AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR pg_catalog.pg_visible_in_snapshot(p.xid, s.sealed)) \
+                     AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR p.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(s.sealed)) \
+                     AND NOT p.xid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.sealed))) \
                      AND NOT audit.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
     run(arguments, statement, &[pg_sys::INT8ARRAYOID])
 }

@@ -31,8 +31,8 @@ fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit.seal_unknown()`: seals what is visible, whose transaction is not in progress, and what no tile names; the snapshot that it went by becomes the
-/// sealer's. How many were sealed.
+/// `audit.seal_unknown()`: seals what others have committed and no tile names; the snapshot that it went by becomes the
+/// sealer's, as far as that did not reach further. How many were sealed.
 fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
     spi::connect(|session| {
         let mut cursor = session.prepare(UNKNOWN_EVENTS, &[]).open(&[]);
@@ -99,17 +99,23 @@ fn text<'a>(datum: Option<Datum>) -> &'a str {
     unsafe { values::Text::from_datum(datum.expect("workspace is not NULL")).value() }
 }
 
+// What came with a restore can bear the number of a transaction that was in progress here, and have its leaf.
 const NEW_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e) FROM audit.event e \
      WHERE (e.xid OPERATOR(pg_catalog.>=) $1 AND e.xid OPERATOR(pg_catalog.<) $2 AND e.id OPERATOR(pg_catalog.>) $4 \
-            OR e.xid OPERATOR(pg_catalog.=) ANY ($3)) \
+            OR e.xid OPERATOR(pg_catalog.=) ANY ($3) \
+               AND (e.id OPERATOR(pg_catalog.>) $4 \
+                    OR NOT EXISTS (SELECT FROM audit.tile t \
+                                   WHERE t.workspace OPERATOR(pg_catalog.=) e.workspace AND t.level OPERATOR(pg_catalog.=) 0 \
+                                     AND t.least_id OPERATOR(pg_catalog.<=) e.id AND t.greatest_id OPERATOR(pg_catalog.>=) e.id \
+                                     AND e.id OPERATOR(pg_catalog.=) ANY (t.ids)))) \
        AND pg_catalog.pg_visible_in_snapshot(e.xid, $5) \
      ORDER BY e.workspace, e.id";
 
 const UNKNOWN_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e), pg_catalog.pg_current_snapshot() FROM audit.event e \
-     WHERE e.xid OPERATOR(pg_catalog.<>) ALL (ARRAY(SELECT pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()))) \
-       AND e.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id() \
+     WHERE e.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id() \
        AND NOT EXISTS (SELECT FROM audit.tile t, pg_catalog.unnest(t.ids) i (id) \
                        WHERE t.level OPERATOR(pg_catalog.=) 0 AND i.id OPERATOR(pg_catalog.=) e.id) \
      ORDER BY e.workspace, e.id";
 
-const SET_SEALED: &CStr = c"UPDATE audit.sealer SET sealed = audit.with_own_transaction($1)";
+const SET_SEALED: &CStr = c"UPDATE audit.sealer s \
+     SET sealed = audit.with_own_transaction(audit.extend_snapshot($1, pg_catalog.pg_snapshot_xmax(s.sealed)))";

@@ -54,9 +54,12 @@ impl Statement {
     pub fn run(&self, parameters: &[Option<Datum>]) -> Rows {
         let (mut values, nulls) = split(parameters);
         // SAFETY: the plan lives as long as the session; as many parameters as it has types. The table that it leaves is
-        // ours.
+        // ours. SPI leaves its own memory context behind, which lives as long as the session: what the caller allocates next
+        // belongs where it did.
         unsafe {
+            let memory = pg_sys::CurrentMemoryContext;
             let status = pg_sys::SPI_execute_plan(self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false, 0);
+            pg_sys::MemoryContextSwitchTo(memory);
             assert!(status > 0, "SPI_execute_plan failed: {status}");
             Rows { table: pg_sys::SPI_tuptable, count: pg_sys::SPI_processed as usize }
         }

@@ -4,6 +4,7 @@ mod it {
     mod access;
     mod append;
     mod archive;
+    mod attacks;
     mod bad_input;
     mod batch;
     mod catalog;
@@ -17,6 +18,7 @@ mod it {
     mod idempotency;
     mod import;
     mod install;
+    mod logs;
     mod maintenance;
     mod masking;
     mod model;
@@ -30,6 +32,7 @@ mod it {
     mod rest_retention;
     mod retention;
     mod retention_model;
+    mod seal;
     mod session_settings;
     mod support;
 }
