@@ -27,6 +27,10 @@ class Invalid(Exception):
     pass
 
 
+class NotAPack(Exception):
+    pass
+
+
 def need(holds, what):
     if not holds:
         raise Invalid(what)
@@ -69,8 +73,8 @@ FIELDS = {
     b"details": rb"(?=\{)",
 }
 HEAD = re.compile(
-    rb'\{"v":1,"id":([1-9]\d{0,18}),"workspace":(%s),"occurred_at":"(%s)","recorded_at":"(%s)","category":(%s),"action":(%s),'
-    rb'"outcome":(%s)' % (S, T, T, S, S, S)
+    rb'\{"v":1,"id":([1-9]\d{0,18}),"workspace":(%s),"occurred_at":"(%s)","recorded_at":"(%s)",'
+    rb'"category":(%s),"action":(%s),"outcome":(%s)' % (S, T, T, S, S, S)
 )
 SHOWN = {f: re.compile(b',"%s":(%s)' % (f, value)) for f, value in FIELDS.items()}
 WITHHELD = {f: re.compile(b',"%s_digest":"([0-9a-f]{64})"' % f) for f in FIELDS}
@@ -239,21 +243,25 @@ def signed(public, message, signature):
 
 def checkpoint(note, vkey):
     """Size and root of a checkpoint that the key has signed."""
+    vkey = need(re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(.*)", vkey), "the key is malformed")
+    name, hash, public = vkey[1].encode(), vkey[2], b64(vkey[3].encode(), 33, 33)
+    need(public[0] == 1 and hash == sha256(name, b"\n", public)[:4].hex(), "the key is not one of a log")
     try:
-        note.decode(), vkey.encode()
-    except UnicodeError:
-        raise Invalid("the checkpoint or the key is not UTF-8") from None
-    name, hash, public = need(re.fullmatch(rb"([^\s+]+)\+([0-9a-f]{8})\+(.*)", vkey.encode()), "the key is malformed").groups()
-    public = b64(public, 33, 33)
-    need(public[0] == 1 and hash.decode() == sha256(name, b"\n", public)[:4].hex(), "the key is not one of a log")
-    lines = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
-    parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\s+]+ [A-Za-z0-9+/]+=*\n)+)" % lines, note)
-    text, origin, size, root, signatures = need(parts, "the checkpoint is malformed").groups()
+        characters = note.decode()
+    except UnicodeDecodeError:
+        raise Invalid("the checkpoint is not UTF-8") from None
+    need(not re.search(r"[\x00-\x09\x0b-\x1f]", characters), "the checkpoint has control characters")
+    text = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
+    parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\n]+\n)+)" % text, note)
+    text, origin, size, root, lines = need(parts, "the checkpoint is malformed").groups()
     need(origin == name, "the checkpoint is not of the log of the key")
-    signatures = [line.split(b" ")[1:] for line in signatures.splitlines()]
-    mine = [b64(data, 5, MOST) for signer, data in signatures if signer == name]
-    mine = [data[4:] for data in mine if data[:4].hex() == hash.decode()]
-    need(mine and all(len(s) == 64 and signed(public[1:], text, s) for s in mine), "the checkpoint is not signed by the key")
+    signatures = {}
+    for line in lines.decode().split("\n")[:-1]:
+        signature = need(re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)", line), "a signature is malformed")
+        data = b64(signature[2].encode(), 5, MOST)
+        signatures.setdefault((signature[1].encode(), data[:4].hex()), data[4:])  # the first of a key counts
+    signature = need(signatures.get((name, hash)), "the checkpoint is not signed by the key")
+    need(len(signature) == 64 and signed(public[1:], text, signature), "the signature of the checkpoint does not hold")
     return number(size), b64(root, 32, 32)
 
 
@@ -270,10 +278,12 @@ def parse(data):
         raise ValueError
 
     def integer(text):  # the digits of a longer one stay text: Python refuses some thousands of them
-        return int(text) if len(text) < 20 else text
+        return int(text) if text.isdigit() and len(text) < 20 else text
 
     try:
-        value = json.loads(data.decode(), object_pairs_hook=once, parse_int=integer, parse_float=str, parse_constant=never)
+        value = json.loads(
+            data.decode(), object_pairs_hook=once, parse_int=integer, parse_float=str, parse_constant=never
+        )
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Invalid("a file is not JSON") from None
@@ -295,14 +305,49 @@ def hash_of(text, length=32):
     return b64(text.encode(), length, length)
 
 
+def quoted(text):
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
+class Manifest:
+    def __init__(self, text):
+        manifest = parse(text)
+        need(get(manifest, "pack_version", int) == 1, "a pack of another version")
+        self.workspace, self.name = get(manifest, "workspace", str), get(get(manifest, "definition", dict), "name", str)
+        period = get(manifest, "period", dict)
+        self.since, self.until = (time(get(period, end, str).encode()) for end in ("since", "until"))
+        self.filters, self.key = get(manifest, "filters", dict), get(manifest, "key", str, type(None))
+        self.events = get(get(manifest, "counts", dict), "events", int)
+        self.rules = [self.rule(rule) for rule in get(manifest["definition"], "include", list)]
+        self.files = [
+            (get(file, "name", str), get(file, "bytes", int), get(file, "sha256", str))
+            for file in get(manifest, "files", list)
+        ]
+
+    @staticmethod
+    def rule(rule):
+        need(type(rule) is dict and rule.keys() <= {"actions", "categories", "outcomes"}, "a rule is malformed")
+        lists = [get(rule, key, list) if key in rule else [] for key in ("actions", "categories", "outcomes")]
+        need(all(type(value) is str for values in lists for value in values), "a rule is malformed")
+        return [{quoted(value) for value in values} for values in lists]
+
+    def names(self, line):
+        of_line = (line.action, line.category, line.outcome)
+        matches = (all(not any_of or v in any_of for any_of, v in zip(rule, of_line)) for rule in self.rules)
+        return not self.rules or any(matches)
+
+    def in_period(self, line):
+        return self.since <= line.occurred_at < self.until
+
+
 def files_of(archive):
-    """Names and contents, but for the manifest; and that."""
+    """The manifest, and what it lists."""
     entries, files = {}, {}
     for info in archive.infolist():
         name, kind = info.orig_filename, info.external_attr >> 28
         need(re.fullmatch(r"[A-Za-z0-9._/-]+", name) and name not in entries, "a name is malformed or occurs twice")
         need(all(part.strip(".") for part in name.split("/")), "a name is absolute, of a directory or leads elsewhere")
-        need(not info.flag_bits & 1 and kind in (0, 8) and not info.external_attr & 16, "an entry is encrypted or no file")
+        need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is no plain file")
         need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry is packed otherwise")
         entries[name] = info
 
@@ -310,10 +355,12 @@ def files_of(archive):
         with archive.open(entries[name]) as file:
             return file.read(most + 1)
 
-    need("manifest.json" in entries, "there is no manifest.json")
-    manifest = parse(read("manifest.json", 1 << 24))
-    for file in get(manifest, "files", list):
-        name, size, digest = get(file, "name", str), get(file, "bytes", int), get(file, "sha256", str)
+    try:
+        need("manifest.json" in entries and len(entries) <= 64, "no manifest.json, or too many files")
+        manifest = Manifest(read("manifest.json", 16 << 20))
+    except Invalid as why:
+        raise NotAPack(*why.args) from None
+    for name, size, digest in manifest.files:
         need(name in entries and name not in files and name != "manifest.json", f"{name} is missing or listed twice")
         files[name] = read(name, size)
         need(len(files[name]) == size and hashlib.sha256(files[name]).hexdigest() == digest, f"{name} is not as listed")
@@ -338,7 +385,7 @@ def recorded(head, workspace, log_id, size, root):
     text = f"audit-head/v1\n{log_id}\n{workspace.decode()}\n{get(head, 'size', int)}\n{head['root']}\n"
     digest = base64.b64encode(sha256(text.encode())).decode()
     event = Line(get(head, "heads_event", str).encode())
-    need((event.workspace, event.category, event.action) == (b'"audit"', b'"audit"', b'"heads_recorded"'), "no heads event")
+    need(event.workspace == event.category == b'"audit"' and event.action == b'"heads_recorded"', "no heads event")
     need(event.raw.get(b"actor") == b'"system:sealer"' and b"details" in event.raw, "no heads event of the sealer")
     need(digest in get(parse(event.raw[b"details"]), "heads", list), "a head is not recorded by its heads event")
     need(event.leaf is not None, "a heads event without a leaf")
@@ -347,90 +394,67 @@ def recorded(head, workspace, log_id, size, root):
     return event
 
 
-def quoted(text):
-    return json.dumps(text, ensure_ascii=False).encode()
-
-
-def definition(manifest):
-    """Whether the definition names an event."""
-    rules = []
-    get(get(manifest, "definition", dict), "name", str)
-    for rule in get(manifest["definition"], "include", list):
-        need(type(rule) is dict and rule.keys() <= {"actions", "categories", "outcomes"}, "a rule is malformed")
-        for key in rule:
-            need(all(type(value) is str for value in get(rule, key, list)), "a rule is malformed")
-        rules.append([{quoted(value) for value in rule.get(key, [])} for key in ("actions", "categories", "outcomes")])
-
-    def named(line):
-        values = (line.action, line.category, line.outcome)
-        return not rules or any(all(not any_of or v in any_of for any_of, v in zip(rule, values)) for rule in rules)
-
-    return named
-
-
 def verify(archive, key):
     manifest, files = files_of(archive)
-    need(get(manifest, "pack_version", int) == 1, "a pack of another version")
-    workspace, period = quoted(get(manifest, "workspace", str)), get(manifest, "period", dict)
-    since, until = (time(get(period, end, str).encode()) for end in ("since", "until"))
-    named, filters, vkey = definition(manifest), get(manifest, "filters", dict), get(manifest, "key", str, type(None))
-
+    workspace = quoted(manifest.workspace)
     events = [Line(line) for line in array(files, "events.json")]
-    need(get(get(manifest, "counts", dict), "events", int) == len(events), "events.json has another number of events")
+    need(manifest.events == len(events), "events.json has another number of events")
     for event in events:
         need(event.workspace == workspace and not event.stub, "events.json has a stub or an event from elsewhere")
-        need(since <= event.occurred_at < until and named(event), "events.json has an event that is not of the pack")
-    if not any(name.startswith("proof/") for name in files):
-        raise Invalid(f"{len(events)} events, and nothing is proven")
+        need(manifest.in_period(event) and manifest.names(event), "events.json has an event that is not of the pack")
+    need(any(name.startswith("proof/") for name in files), f"{len(events)} events, and nothing is proven")
 
     log = parse(need(files.get("proof/log.json"), "there is no proof/log.json"))
     keys(log, "v workspace log_id claim head from first hashes")
-    need(get(log, "v", int) == 1 and quoted(get(log, "workspace", str)) == workspace, "proof/log.json is of another log")
+    need(get(log, "v", int) == 1, "proof/log.json is of another version")
+    need(get(log, "workspace", str) == manifest.workspace, "proof/log.json is of another workspace")
     hash_of(log["log_id"], 16)
     note = need(files.get("proof/checkpoint.txt"), "there is no proof/checkpoint.txt")
-    system = checkpoint(note, need(key or vkey, "there is no key to check the checkpoint with"))
+    system = checkpoint(note, need(key or manifest.key, "there is no key to check the checkpoint with"))
 
     head, base = get(log, "head", dict, type(None)), get(log, "from", dict, type(None))
     need(head or (head is None and workspace == b'"audit"'), "there is no head")
-    (size, root), head_event, base_event = system, None, None
+    (size, root), head_event = system, None
     if head is not None:
         head_event = recorded(head, workspace, log["log_id"], *system)
         size, root = head["size"], hash_of(head["root"])
-    if base is not None:
-        base_event = recorded(base, workspace, log["log_id"], *system)
 
     stubs = [Line(line) for line in array(files, "proof/stubs.json")]
     need(all(s.stub and s.workspace == workspace for s in stubs), "stubs.json has what is no stub, or from elsewhere")
-    removed = [need(REMOVED.fullmatch(line), "a line of removed.json is malformed") for line in array(files, "proof/removed.json")]
+    removed = [REMOVED.fullmatch(line) for line in array(files, "proof/removed.json")]
+    need(all(removed), "a line of removed.json is malformed")
     proven = [(e.leaf, e.hash) for e in events if e.leaf is not None and e.leaf < size]
-    claimed = [(s.leaf, s.hash) for s in stubs] + [(number(r[1]), b64(r[2], 32, 32)) for r in removed]
-    need(all(leaf is not None and leaf < size for leaf, _ in claimed), "a stub or a removed leaf is not in the tree")
-    leaves = dict(proven + claimed)
-    need(len(leaves) == len(proven) + len(claimed), "a leaf stands twice")
+    others = [(s.leaf, s.hash) for s in stubs] + [(number(r[1]), b64(r[2], 32, 32)) for r in removed]
+    need(all(leaf is not None and leaf < size for leaf, _ in others), "a stub or a removed leaf is not in the tree")
+    leaves = dict(proven + others)
+    need(len(leaves) == len(proven) + len(others), "a leaf stands twice")
     hashes = [hash_of(text) for text in get(log, "hashes", list)]
     need(subset_root(size, leaves, hashes) == root, "the leaves do not lead to the root of the head")
 
     claim, first = get(log, "claim", str), get(log, "first", int)
     if claim == "complete":
-        need(not filters, "a pack with filters is not complete")
-        need(first == (base["size"] if base else 0) and first <= size, "the range does not begin at the size of from")
-        need(len(leaves) == size - first and all(leaf >= first for leaf in leaves), "a leaf is missing, or outside the range")
-        if base:
+        need(not manifest.filters, "a pack with filters is not complete")
+        need(first == (get(base, "size", int) if base else 0), "the range does not begin at the size of from")
+        need(all(leaf >= first for leaf in leaves), "a leaf lies before the range")
+        need(len(leaves) == size - first, "a leaf is missing")
+        if base is not None:
             frontier = [root] if first == size else hashes or [sha256()]
             at_first = functools.reduce(lambda right, left: node(left, right), reversed(frontier))
+            event = recorded(base, workspace, log["log_id"], *system)
             need(at_first == hash_of(base["root"]), "the log at the beginning of the range is another")
-            need(base_event.occurred_at < since, "the range begins within the period")
-        need(not any(since <= s.occurred_at < until and named(s) for s in stubs), "an event of the pack is shown as a stub only")
+            need(event.occurred_at < manifest.since, "the range begins within the period")
+        left_out = [s.id for s in stubs if manifest.in_period(s) and manifest.names(s)]
+        need(not left_out, f"events of the pack are shown as stubs only: {left_out}")
     else:
         need(claim == "inclusion" and base is None and first == 0, "a claim that is none")
 
     recorded_at = [x.recorded_at for x in events + stubs if x.leaf in leaves]
     seen = head_event.occurred_at if head_event else max(recorded_at, default=b"")
     return (
-        f"{manifest['workspace']} {manifest['definition']['name']}: {len(events)} events, {claim}: "
-        f"{len(proven)} shown, {len(stubs)} stubs, {len(removed)} removed; {len(events) - len(proven)} not proven"
-        + (f"; only what was recorded until {seen.decode() or 'never'}" if claim == "complete" and seen < until else "")
-        + ("" if key else f"; by the key that the pack names, {vkey}")
+        f"{manifest.workspace} {manifest.name}: {len(events)} events, {claim}: {len(proven)} shown, "
+        f"{len(stubs)} stubs, {len(removed)} removed; {len(events) - len(proven)} not proven"
+        + (f"; only what was recorded until {seen.decode()}" if claim == "complete" and seen < manifest.until else "")
+        + ("" if key else f"; by the key that the pack names, {manifest.key}")
     )
 
 
@@ -450,9 +474,9 @@ def main():
                     code, said = 0, f"valid: {verify(archive, arguments.key)}"
                 except (Invalid, *DAMAGED) as why:
                     code, said = 1, f"invalid: {why}"
-        except (OSError, *DAMAGED) as why:
+        except (OSError, NotAPack, *DAMAGED) as why:
             code, said = 2, f"unreadable: {why}"
-        print(f"{name}: {said}", flush=True)
+        print(f"{name}: {''.join(c if c.isprintable() else '?' for c in said)}", flush=True)
         status = max(status, code)
     return status
 
