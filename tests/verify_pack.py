@@ -3,7 +3,8 @@
 
 python3 tests/verify_pack.py FILE... [--key VKEY]
 
-One line for each file. Exit status 0: all hold; 1: one does not, or proves nothing; 2: one could not be read.
+One line for each file; witnesses are not asked for. Exit status 0: all hold; 1: one does not, or proves nothing;
+2: one is no pack, or cannot be read.
 """
 
 import argparse
@@ -251,6 +252,7 @@ def checkpoint(note, vkey):
     except UnicodeDecodeError:
         raise Invalid("the checkpoint is not UTF-8") from None
     need(not re.search(r"[\x00-\x09\x0b-\x1f]", characters), "the checkpoint has control characters")
+    need(len(note) <= 1_000_000 and note.count("\n— ".encode()) <= 100, "the checkpoint is too long")
     text = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
     parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\n]+\n)+)" % text, note)
     text, origin, size, root, lines = need(parts, "the checkpoint is malformed").groups()
@@ -345,7 +347,7 @@ def files_of(archive):
     entries, files = {}, {}
     for info in archive.infolist():
         name, kind = info.orig_filename, info.external_attr >> 28
-        need(re.fullmatch(r"[A-Za-z0-9._/-]+", name) and name not in entries, "a name is malformed or occurs twice")
+        need(re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name) and name not in entries, "a name is malformed or occurs twice")
         need(all(part.strip(".") for part in name.split("/")), "a name is absolute, of a directory or leads elsewhere")
         need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is no plain file")
         need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry is packed otherwise")

@@ -109,9 +109,7 @@ impl Made {
         if files.is_empty() {
             return Vec::new();
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify_pack.py");
-        let python = env::var_os("AUDIT_TEST_PYTHON").unwrap_or_else(|| OsString::from("python3"));
-        let output = Command::new(python).arg(script).args(files).args(self.flags(with_key)).output().unwrap();
+        let output = python("verify_pack.py").args(files).args(self.flags(with_key)).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(lines.len(), files.len(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -129,6 +127,13 @@ impl Made {
     fn flags(&self, with_key: bool) -> Vec<&str> {
         if with_key { vec!["--key", &self.key] } else { Vec::new() }
     }
+}
+
+/// A script of this package. It takes no more than Python itself.
+fn python(script: &str) -> Command {
+    let mut command = Command::new(env::var_os("AUDIT_TEST_PYTHON").unwrap_or_else(|| OsString::from("python3")));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script));
+    command
 }
 
 const NTH_LOGIN: &str = "SELECT id FROM audit.event WHERE workspace = 'acme' AND action = 'login_failed' ORDER BY id DESC OFFSET $1 LIMIT 1";
@@ -154,6 +159,11 @@ fn said(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn python_reads_the_vectors_alike() {
+    assert!(said(&mut python("verify_vectors.py")).ends_with(" vectors agree\n"));
 }
 
 #[tokio::test]
