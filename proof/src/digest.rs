@@ -1,47 +1,49 @@
 //! The hashes of an event, each over raw bytes of its line.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
+use ring::hmac::{self, HMAC_SHA256};
 
 use crate::field::Field;
 
 /// The salts of the four fields, in the order of [`Field::ALL`], derived from the salt of their
 /// event.
 pub fn field_salts(salt: &[u8; 16]) -> [[u8; 32]; 4] {
-    let keyed = keyed(salt);
-    Field::ALL.map(|field| derive(keyed.clone(), field))
+    let key = hmac::Key::new(HMAC_SHA256, salt);
+    Field::ALL.map(|field| derive(&key, field))
 }
 
 /// The salt of one field. [`field_salts`] is cheaper where all are needed.
 pub fn field_salt(salt: &[u8; 16], field: Field) -> [u8; 32] {
-    derive(keyed(salt), field)
+    derive(&hmac::Key::new(HMAC_SHA256, salt), field)
 }
 
 /// The digest of a field from its salt and the raw text of its value.
 pub fn field_digest(field_salt: &[u8; 32], raw: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(field_salt).chain_update(raw).finalize().into()
+    sha256(&[field_salt, raw])
 }
 
 /// The body of an event from the digests of its fields, in the order of [`Field::ALL`].
 pub fn body(digests: &[[u8; 32]; 4]) -> [u8; 32] {
-    Sha256::digest(digests.as_flattened()).into()
+    sha256(&[digests.as_flattened()])
 }
 
 /// The leaf hash of an event: that of RFC 6962 for the entry head ‖ body.
 pub fn leaf_hash(head: &[u8], body: &[u8; 32]) -> [u8; 32] {
-    Sha256::new().chain_update([LEAF_PREFIX]).chain_update(head).chain_update(body).finalize().into()
+    sha256(&[&[LEAF_PREFIX], head, body])
 }
 
-fn keyed(salt: &[u8; 16]) -> Hmac<Sha256> {
-    // Padded to a whole block by hand: HMAC fills a shorter key with zeros, and a whole block
-    // cannot be refused.
-    let mut block = [0; 64];
-    block[..16].copy_from_slice(salt);
-    Hmac::new(&block.into())
+/// SHA-256 over the parts, one after the other. By ring, whose assembler takes about half the time of portable code where the processor
+/// has no instructions for it.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn derive(keyed: Hmac<Sha256>, field: Field) -> [u8; 32] {
-    keyed.chain_update(field.name()).finalize().into_bytes().into()
+fn derive(key: &hmac::Key, field: Field) -> [u8; 32] {
+    hmac::sign(key, field.name().as_bytes()).as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
 }
 
 const LEAF_PREFIX: u8 = 0x00;

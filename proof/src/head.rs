@@ -1,7 +1,6 @@
 //! Heads of logs, and how the system log holds them.
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::sha256;
 use crate::encoding::to_base64;
 use crate::string;
 use crate::tree::Hash;
@@ -32,12 +31,14 @@ impl Head<'_> {
 
     /// SHA-256 of [`Head::text`]: what `details.heads` of an event `heads_recorded` holds as base64.
     pub fn digest(&self) -> Hash {
-        Sha256::digest(self.text()).into()
+        sha256(&[self.text().as_bytes()])
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]

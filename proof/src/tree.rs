@@ -10,12 +10,12 @@ mod frontier;
 mod prove;
 mod subset;
 
-use sha2::{Digest, Sha256};
-
 pub use check::{check_consistency, root_from_inclusion};
 pub use frontier::Frontier;
 pub use prove::{consistency_proof, inclusion_proof};
 pub use subset::{root_from_subset, subset_proof};
+
+use crate::digest::sha256;
 
 /// A SHA-256 hash: of a leaf, an inner node or a whole tree.
 pub type Hash = [u8; 32];
@@ -90,16 +90,12 @@ pub enum Error {
 
 /// The hash of an inner node.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut input = [0; 65];
-    input[0] = NODE_PREFIX;
-    input[1..33].copy_from_slice(left);
-    input[33..].copy_from_slice(right);
-    Sha256::digest(input).into()
+    sha256(&[&[NODE_PREFIX], left, right])
 }
 
 /// The root of the tree without leaves: SHA-256 of nothing.
 pub fn empty_root() -> Hash {
-    Sha256::digest([]).into()
+    sha256(&[])
 }
 
 /// Where a tree of `size` leaves splits, as section 2.1 of RFC 6962 has it: the largest power of two

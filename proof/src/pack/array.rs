@@ -82,7 +82,6 @@ mod tests {
             "[\n\n]\n",
             "[\n]\n]\n",
             "[\n{}\n]\n{}\n",
-            "[\n[\n]\n",
             "{}\n",
         ] {
             assert_eq!(elements(text), Err(NotAnArray), "{text}");

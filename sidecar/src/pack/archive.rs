@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 use zip::write::StreamWriter;
 use zip::{ZipArchive, ZipWriter};
 
@@ -31,7 +31,7 @@ impl<W: Write> Archive<W> {
     pub fn new(out: W, snapshot: Time) -> Self {
         let shut = Shut::default();
         let written = Arc::new(AtomicU64::new(0));
-        let gate = Gate { out, shut: Arc::clone(&shut.0), hash: Sha256::new(), written: Arc::clone(&written) };
+        let gate = Gate { out, shut: Arc::clone(&shut.0), hash: Context::new(&SHA256), written: Arc::clone(&written) };
         Self { zip: ZipWriter::new_stream(gate), shut, written, snapshot, files: Vec::new() }
     }
 
@@ -81,7 +81,7 @@ impl<W: Write> Archive<W> {
         let Self { zip, shut: _shut, written, .. } = self;
         let mut gate = zip.finish()?.into_inner();
         gate.out.flush()?;
-        Ok((written.load(Ordering::Relaxed), hex(&gate.hash.finalize())))
+        Ok((written.load(Ordering::Relaxed), hex(gate.hash.finish().as_ref())))
     }
 }
 
@@ -89,7 +89,7 @@ impl<W: Write> Archive<W> {
 pub(super) struct Gate<W> {
     out: W,
     shut: Arc<AtomicBool>,
-    hash: Sha256,
+    hash: Context,
     written: Arc<AtomicU64>,
 }
 
@@ -124,6 +124,8 @@ impl Drop for Shut {
 mod tests {
     use std::io::Cursor;
     use std::sync::Mutex;
+
+    use sha2::{Digest, Sha256};
 
     use super::*;
 

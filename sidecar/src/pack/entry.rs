@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use ring::digest::{Context, SHA256};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime};
 
@@ -27,19 +27,19 @@ pub struct PackFile {
 /// The content of an entry: counts and hashes what passes.
 pub(super) struct Entry<'a, W> {
     out: &'a mut W,
-    hash: Sha256,
+    hash: Context,
     bytes: u64,
 }
 
 impl<'a, W: Write> Entry<'a, W> {
     /// Passes its content on to `out`.
     pub fn new(out: &'a mut W) -> Self {
-        Self { out, hash: Sha256::new(), bytes: 0 }
+        Self { out, hash: Context::new(&SHA256), bytes: 0 }
     }
 
     /// What the manifest says about it.
     pub fn into_file(self, name: &str) -> PackFile {
-        PackFile { name: name.to_owned(), bytes: self.bytes, sha256: hex(&self.hash.finalize()) }
+        PackFile { name: name.to_owned(), bytes: self.bytes, sha256: hex(self.hash.finish().as_ref()) }
     }
 }
 

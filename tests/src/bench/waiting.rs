@@ -2,22 +2,19 @@
 //! dropped, and before that for as long without.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use tokio::runtime;
-use tokio_postgres::NoTls;
+use anyhow::Result;
 
+use super::clients::{CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
 use crate::Plan;
 
 const DATABASE: &str = "bench_due";
-const CLIENTS: usize = 4;
-const WORKSPACES: u64 = 1000;
 const RETENTIONS: u64 = 30;
 
 /// The longest an append took with maintenance against without, in milliseconds.
@@ -25,14 +22,14 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     prepare(server, events)?;
     let tick = Duration::from_secs(plan.seconds * 4);
-    let before = appends(server, |over| {
+    let before = appends(server, DATABASE, |over| {
         thread::sleep(tick);
         over.store(true, Ordering::Relaxed);
         Ok(())
     })?;
     let mut runs = 0;
     let started = Instant::now();
-    let during = appends(server, |over| {
+    let during = appends(server, DATABASE, |over| {
         let done = loop {
             runs += 1;
             let started = Instant::now();
@@ -119,85 +116,4 @@ fn prepare(server: &Server, events: u64) -> Result<()> {
         ),
     )?;
     Ok(())
-}
-
-/// What the appends of some time took, in milliseconds, sorted.
-struct Latencies {
-    sorted: Vec<f64>,
-    failed: usize,
-    seconds: f64,
-}
-
-impl Latencies {
-    fn count(&self) -> usize {
-        self.sorted.len()
-    }
-
-    fn longest(&self) -> f64 {
-        self.quantile(1.0)
-    }
-
-    fn quantile(&self, share: f64) -> f64 {
-        let at = (share * (self.sorted.len() as f64 - 1.0)).ceil();
-        self.sorted.get(at as usize).copied().unwrap_or(f64::NAN)
-    }
-}
-
-/// Appends with all clients, as fast as they can, until `until` says that it is over.
-fn appends(server: &Server, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Latencies> {
-    let over = AtomicBool::new(false);
-    let started = Instant::now();
-    let (ended, results) = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                scope.spawn({
-                    let over = &over;
-                    move || client(server, number, over)
-                })
-            })
-            .collect();
-        let ended = until(&over);
-        over.store(true, Ordering::Relaxed);
-        let results: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
-        (ended, results)
-    });
-    ended?;
-    let mut all = Latencies { sorted: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
-    for result in results {
-        let (latencies, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        all.sorted.extend(latencies);
-        all.failed += failed;
-    }
-    all.sorted.sort_by(f64::total_cmp);
-    Ok(all)
-}
-
-fn client(server: &Server, number: usize, over: &AtomicBool) -> Result<(Vec<f64>, usize)> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
-        let statement = client
-            .prepare(
-                "SELECT audit.append('update_ticket', workspace => $1, actor => 'user:1', target => $2, \
-                      details => '{\"request\": {\"status\": \"open\"}, \"response_status\": 200}')",
-            )
-            .await?;
-        let (mut latencies, mut failed, mut n) = (Vec::new(), 0, number);
-        while !over.load(Ordering::Relaxed) {
-            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (workspace, target) =
-                (format!("workspace-{}", (n >> 33) % WORKSPACES as usize), format!("ticket:{}", (n >> 40) % 100_003));
-            let started = Instant::now();
-            match client.query_one(&statement, &[&workspace, &target]).await {
-                Ok(_) => latencies.push(started.elapsed().as_secs_f64() * 1000.0),
-                Err(error) => {
-                    eprintln!("  an append failed: {error}");
-                    failed += 1;
-                }
-            }
-        }
-        Ok((latencies, failed))
-    })
 }

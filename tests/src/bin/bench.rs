@@ -1,6 +1,6 @@
 //! `make bench`: measures the audit log against what it replaces, side by side, and prints a table of ratios.
 //!
-//! Environment: BENCH (which of append, many, pages, pack, waiting; all), BENCH_EVENTS (rows of the large database, 10000000),
+//! Environment: BENCH (which of append, many, pages, pack, seal, waiting; all), BENCH_EVENTS (rows of the large database, 10000000),
 //! BENCH_ROUNDS (5), BENCH_SECONDS (length of one turn of pgbench, 8), BENCH_STRICT=1 (a missed goal is an error).
 
 use std::env;
@@ -15,11 +15,13 @@ use bench::server::Server;
 #[path = "../bench"]
 mod bench {
     pub mod append;
+    pub mod clients;
     pub mod load;
     pub mod many;
     pub mod pack;
     pub mod pages;
     pub mod report;
+    pub mod seal;
     pub mod server;
     pub mod spread;
     pub mod twin;
@@ -37,7 +39,7 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 5] = ["append", "many", "pages", "pack", "waiting"];
+const PARTS: [&str; 6] = ["append", "many", "pages", "pack", "seal", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -50,6 +52,7 @@ fn main() -> Result<ExitCode> {
             "many" => bench::many::run(&server, &plan, &mut report),
             "pages" => bench::pages::run(&server, &plan, &mut report),
             "pack" => bench::pack::run(&server, &plan, &mut report),
+            "seal" => bench::seal::run(&server, &plan, &mut report),
             _ => bench::waiting::run(&server, &plan, &mut report),
         }
         .with_context(|| format!("the bench of {part} failed"))?;

@@ -323,7 +323,7 @@ async fn the_key_may_come_from_the_environment() {
     let text = fs::read_to_string(machine.path("key")).unwrap();
     Checkpoint::parse(&sign(&text).stdout).unwrap().verify(&machine.key).unwrap();
     let wrong = sign(&text.replace("PRIVATE", "SECRET"));
-    let secret = text.trim().rsplit('+').next().unwrap();
+    let secret = text.trim().splitn(5, '+').last().unwrap();
     assert!(!wrong.status.success() && said(&wrong).contains("AUDIT_SIGNING_KEY"), "{}", said(&wrong));
     assert!(!said(&wrong).contains(secret), "the key is shown");
     assert!(said(&sign("")).contains("no key is given"));

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use audit_proof::Line;
 use audit_proof::pack::{Array, NotAnArray, Problem};
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::claim::{Claimed, Listed};
 use super::directory::Directory;
@@ -180,7 +180,7 @@ impl<'p> Contents<'p> {
             // One byte more than there should be, to see that there is no more.
             let content = Counted {
                 content: entry.take(listed.bytes.saturating_add(1)),
-                hash: Sha256::new(),
+                hash: Context::new(&SHA256),
                 bytes: 0,
                 at: &mut self.at,
                 progress: &mut self.progress,
@@ -193,7 +193,7 @@ impl<'p> Contents<'p> {
                 reader.consume(length);
             }
             let content = reader.into_inner();
-            Ok((content.bytes, hex(&content.hash.finalize())))
+            Ok((content.bytes, hex(content.hash.finish().as_ref())))
         };
         match read() {
             Ok((bytes, sha256)) if bytes == listed.bytes && sha256 == listed.sha256 => true,
@@ -260,7 +260,7 @@ fn memchr(block: &[u8]) -> Option<usize> {
 /// What passes, counted and hashed.
 struct Counted<'a, 'p, R> {
     content: R,
-    hash: Sha256,
+    hash: Context,
     bytes: u64,
     at: &'a mut Progress,
     progress: &'a mut Option<&'p mut dyn FnMut(Progress)>,

@@ -1,0 +1,103 @@
+//! Clients that append as fast as they can, and what each append takes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use tokio::runtime;
+use tokio_postgres::NoTls;
+
+use super::server::Server;
+
+/// How many clients.
+pub const CLIENTS: usize = 4;
+
+/// How many workspaces they append to.
+pub const WORKSPACES: u64 = 1000;
+
+/// What the appends of some time took, in milliseconds, sorted.
+pub struct Latencies {
+    sorted: Vec<f64>,
+    /// How many failed.
+    pub failed: usize,
+    /// How long the clients appended.
+    pub seconds: f64,
+}
+
+impl Latencies {
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// The longest.
+    pub fn longest(&self) -> f64 {
+        self.quantile(1.0)
+    }
+
+    /// What this share of them took at most.
+    pub fn quantile(&self, share: f64) -> f64 {
+        let at = (share * (self.sorted.len() as f64 - 1.0)).ceil();
+        self.sorted.get(at as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Appends to `database` with all clients, as fast as they can, until `until` says that it is over.
+pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Latencies> {
+    let over = AtomicBool::new(false);
+    let started = Instant::now();
+    let (ended, results) = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                scope.spawn({
+                    let over = &over;
+                    move || client(server, database, number, over)
+                })
+            })
+            .collect();
+        let ended = until(&over);
+        over.store(true, Ordering::Relaxed);
+        let results: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        (ended, results)
+    });
+    ended?;
+    let mut all = Latencies { sorted: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
+    for result in results {
+        let (latencies, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        all.sorted.extend(latencies);
+        all.failed += failed;
+    }
+    all.sorted.sort_by(f64::total_cmp);
+    Ok(all)
+}
+
+fn client(server: &Server, database: &str, number: usize, over: &AtomicBool) -> Result<(Vec<f64>, usize)> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&server.dsn(database, "postgres"), NoTls).await.context("cannot connect")?;
+        tokio::spawn(connection);
+        let statement = client
+            .prepare(
+                "SELECT audit.append('update_ticket', workspace => $1, actor => 'user:1', target => $2, \
+                      details => '{\"request\": {\"status\": \"open\"}, \"response_status\": 200}')",
+            )
+            .await?;
+        let (mut latencies, mut failed, mut n) = (Vec::new(), 0, number);
+        while !over.load(Ordering::Relaxed) {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (workspace, target) =
+                (format!("workspace-{}", (n >> 33) % WORKSPACES as usize), format!("ticket:{}", (n >> 40) % 100_003));
+            let started = Instant::now();
+            match client.query_one(&statement, &[&workspace, &target]).await {
+                Ok(_) => latencies.push(started.elapsed().as_secs_f64() * 1000.0),
+                Err(error) => {
+                    eprintln!("  an append failed: {error}");
+                    failed += 1;
+                }
+            }
+        }
+        Ok((latencies, failed))
+    })
+}

@@ -1,0 +1,214 @@
+//! What sealing costs: appends with and without it, how long an event waits for its leaf, how fast a backlog is taken, and
+//! what verifying costs against hashing the same rows alone.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::runtime;
+use tokio_postgres::NoTls;
+
+use super::clients::{CLIENTS, WORKSPACES, appends};
+use super::report::{Goal, Report};
+use super::server::Server;
+use super::spread::Spread;
+use crate::Plan;
+
+const DATABASE: &str = "bench_seal";
+
+/// As the background worker does.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Events a second at which the lag is measured.
+const RATE: u64 = 10_000;
+
+/// Of rates, of seconds and of events a second.
+pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    server.fresh(DATABASE)?;
+    cost(server, plan, report)?;
+    lag(server, plan, report)?;
+    backlog(server, plan, report)
+}
+
+/// Appends with sealing on against off.
+fn cost(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let turn = Duration::from_secs(plan.seconds * 2);
+    for _ in 0..plan.rounds {
+        let off = appends(server, DATABASE, |_| {
+            thread::sleep(turn);
+            Ok(())
+        })?;
+        without.push(off.count() as f64 / off.seconds);
+        server.sql(DATABASE, "SELECT audit.record_heads()")?;
+        let on = appends(server, DATABASE, |_| seal_for(server, turn).map(drop))?;
+        with.push(on.count() as f64 / on.seconds);
+    }
+    report.add(
+        "appends a second with sealing / without",
+        "",
+        Spread::ratio(&with, &without),
+        Goal::AtLeast(0.9),
+        format!(
+            "{:.0} / {:.0} a second, {CLIENTS} clients, {WORKSPACES} workspaces",
+            Spread::of(&with).median,
+            Spread::of(&without).median
+        ),
+    );
+    Ok(())
+}
+
+/// How long events wait for their leaf while so many a second come. Each event of a pass is taken to have come right after the pass
+/// before it began, so the figures are upper bounds.
+fn lag(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    server.sql(DATABASE, "SELECT audit.record_heads()")?;
+    let over = AtomicBool::new(false);
+    let (appended, passes) = thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(server, &over));
+        let passes = seal_for(server, Duration::from_secs(plan.seconds * 4));
+        over.store(true, Ordering::Relaxed);
+        (feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), passes)
+    });
+    let (appended, seconds) = appended?;
+    let mut waits: Vec<(f64, u64)> = passes?;
+    waits.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: u64 = waits.iter().map(|wait| wait.1).sum();
+    let mut below = 0;
+    let p99 = waits.iter().find_map(|&(wait, events)| {
+        below += events;
+        (below as f64 >= 0.99 * total as f64).then_some(wait)
+    });
+    report.add(
+        "wait of an event for its leaf, p99",
+        "s",
+        Spread::of(&[p99.context("nothing was sealed")?]),
+        Goal::AtMost(2.0),
+        format!("at {:.0} events a second, in batches of {}", appended as f64 / seconds, RATE / 20),
+    );
+    Ok(())
+}
+
+/// A backlog, against the same rows hashed and not sealed, and read and not hashed; then verifying against hashing.
+fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    let events = plan.events / 2;
+    eprintln!("  loading {events} events");
+    server.sql(
+        DATABASE,
+        &format!(
+            "SELECT audit.record_heads();
+             SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index i JOIN pg_partition_tree('audit.event') t ON t.relid = i.indrelid
+             WHERE NOT i.indisprimary AND pg_get_indexdef(i.indexrelid) NOT LIKE '%(xid)' AND pg_relation_size(i.indrelid) > 0 \\gexec
+             SET synchronous_commit = off;
+             INSERT INTO audit.event
+             SELECT nextval('audit.event_id_seq'), now(), now(), (n / 1000 + (SELECT pg_snapshot_xmax(sealed)::text::bigint FROM audit.sealer))::text::xid8,
+                    audit.expires_on(now(), '13 months'), 'workspace-' || n % {WORKSPACES}, 'other', 'x', 'success', 'user:' || n % 7919,
+                    ARRAY['ticket:' || n % 100003, 'customer:' || n % 97], '10.0.0.1', 'Mozilla/5.0', 'session-' || n / 50, 'request-' || n, 'postgres', 'bench', NULL,
+                    jsonb_build_object('ticket', n % 100003, 'priority', 'normal', 'note', 'as requested by the customer on the phone'), uuid_send(gen_random_uuid())
+             FROM generate_series(1, {events}) n;
+             DO $$ BEGIN FOR i IN 1..{events} / 1000 + 2 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$;
+             VACUUM ANALYZE audit.event; CHECKPOINT;"
+        ),
+    )?;
+    let fresh = "audit.event e WHERE e.application_name = 'bench'";
+    let seconds = |sql: &str| -> Result<f64> {
+        let started = Instant::now();
+        server.sql(DATABASE, &format!("SET max_parallel_workers_per_gather = 0; {sql}"))?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let read = seconds(&format!("SELECT count(e.details::text) FROM {fresh}"))?;
+    let hashed = seconds(&format!("SELECT count(audit.leaf_hash(e)) FROM {fresh}"))?;
+    let started = Instant::now();
+    let mut sealed = 0.0;
+    loop {
+        let pass = server.number(DATABASE, "SELECT audit.seal()")?;
+        sealed += pass;
+        if pass == 0.0 {
+            break;
+        }
+    }
+    let took = started.elapsed().as_secs_f64();
+    let rate = |seconds: f64| events as f64 / seconds;
+    report.add(
+        "backlog sealed a second",
+        "",
+        Spread::of(&[sealed / took]),
+        Goal::AtLeast(100_000.0),
+        format!(
+            "{sealed} events in {took:.0} s, {:.2} times the time of hashing them alone ({:.0} a second; reading them {:.0})",
+            took / hashed,
+            rate(hashed),
+            rate(read)
+        ),
+    );
+
+    let mut note = String::from("\n## Verifying\n\n");
+    let started = Instant::now();
+    let damage = server.sql(DATABASE, "SET max_parallel_workers_per_gather = 0; SELECT * FROM audit.verify()")?;
+    let verified = started.elapsed().as_secs_f64();
+    let all = seconds("SELECT count(audit.leaf_hash(e)) FROM audit.event e")?;
+    writeln!(note, "{} rows of damage.", damage.lines().count())?;
+    report.note(&note);
+    report.add(
+        "audit.verify / hashing every row",
+        "",
+        Spread::of(&[verified / all]),
+        Goal::AtMost(3.0),
+        format!("{verified:.0} / {all:.0} s"),
+    );
+    Ok(())
+}
+
+/// Seals once a second, as the worker does, for so long; for each pass, how long its oldest event can have waited, and how many
+/// there were.
+fn seal_for(server: &Server, time: Duration) -> Result<Vec<(f64, u64)>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
+        tokio::spawn(connection);
+        let seal = client.prepare("SELECT audit.seal(50000)").await?;
+        let started = Instant::now();
+        let mut passes = Vec::new();
+        let mut before = Instant::now();
+        while started.elapsed() < time {
+            let begun = Instant::now();
+            let sealed: i64 = client.query_one(&seal, &[]).await?.get(0);
+            passes.push((before.elapsed().as_secs_f64(), sealed.unsigned_abs()));
+            before = begun;
+            if sealed < 50_000 {
+                tokio::time::sleep(INTERVAL).await;
+            }
+        }
+        Ok(passes)
+    })
+}
+
+/// Appends at the rate until it is over; how many, in how many seconds.
+fn feed(server: &Server, over: &AtomicBool) -> Result<(u64, f64)> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
+        tokio::spawn(connection);
+        client.batch_execute("SET synchronous_commit = off").await?;
+        let batch = client
+            .prepare(&format!(
+                "SELECT count(*) FROM audit.append_many((SELECT jsonb_agg(jsonb_build_object('action', 'ticket_updated',
+                     'workspace', 'workspace-' || n % {WORKSPACES}, 'actor', 'user:' || n, 'target', 'ticket:' || n, 'details',
+                     jsonb_build_object('status', 'open', 'n', n))) FROM generate_series(1, {}) n))",
+                RATE / 20
+            ))
+            .await?;
+        let started = Instant::now();
+        let mut appended = 0;
+        while !over.load(Ordering::Relaxed) {
+            client.query_one(&batch, &[]).await?;
+            appended += RATE / 20;
+            let due = Duration::from_secs_f64(appended as f64 / RATE as f64);
+            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        }
+        Ok((appended, started.elapsed().as_secs_f64()))
+    })
+}
