@@ -7,12 +7,14 @@ mod array;
 mod check;
 mod heads;
 mod log;
+mod object;
 mod problem;
 mod removed;
 
 pub use array::{Array, NotAnArray};
 pub use check::{Check, Scope, Verdict};
 pub use log::{Claim, Log, LogError, RecordedHead};
+pub use object::Object;
 pub use problem::{HeadProblem, Problem, Problems, Why};
 pub use removed::Removed;
 

@@ -22,6 +22,7 @@ mod it {
     mod maintenance;
     mod masking;
     mod model;
+    mod pack_proof;
     mod pages;
     mod partitions;
     mod query;

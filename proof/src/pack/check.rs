@@ -32,8 +32,8 @@ pub struct Check<'a> {
     newer: u64,
     stubs: u64,
     removed: u64,
-    /// Of the event with the highest leaf: when it was recorded.
-    last: Option<(u64, i64)>,
+    /// When the last of the events with a leaf was recorded.
+    last: Option<i64>,
     problems: Problems,
 }
 
@@ -108,7 +108,8 @@ impl<'a> Check<'a> {
         if !line.is_stub() {
             return self.add_problem(&line, Why::NotAStub);
         }
-        if self.is_in_period(&line) && self.is_included(&line) {
+        let is_complete = self.proof.as_ref().is_some_and(|proof| proof.log.claim == Claim::Complete);
+        if is_complete && self.is_in_period(&line) && self.is_included(&line) {
             self.add_problem(&line, Why::LeftOut);
         }
         match (&self.proof, line.leaf()) {
@@ -161,7 +162,7 @@ impl<'a> Check<'a> {
         let (claim, leaves, head_at) = match &self.proof {
             Some(proof) => {
                 let is_system = proof.log.head.is_none();
-                let head_at = if is_system { self.last.map(|(_, recorded_at)| recorded_at) } else { proof.head_at };
+                let head_at = if is_system { self.last } else { proof.head_at };
                 (Some(proof.log.claim), proof.log.first..proof.size, head_at)
             }
             None => (None, 0..0, None),
@@ -196,9 +197,7 @@ impl<'a> Check<'a> {
         if self.proof.as_ref().is_some_and(|proof| leaf < proof.log.first) {
             return self.add_problem(line, Why::BeforeRange);
         }
-        if self.last.is_none_or(|(last, _)| last < leaf) {
-            self.last = Some((leaf, line.recorded_at()));
-        }
+        self.last = self.last.max(Some(line.recorded_at()));
         self.leaves.push((leaf, line.leaf_hash()));
     }
 

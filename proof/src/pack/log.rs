@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::object::Object;
 use crate::encoding::{base64, to_base64};
 use crate::tree::{Hash, MAX_SIZE};
 
@@ -20,10 +21,10 @@ pub struct Log {
     pub claim: Claim,
     /// The head that the leaves are proven against; none for the system log, where the checkpoint
     /// stands for it.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "recorded")]
     pub head: Option<RecordedHead>,
     /// The head at the beginning of the range; none where that is the beginning of the log.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "recorded")]
     pub from: Option<RecordedHead>,
     /// The first leaf of the range, which ends with the head.
     pub first: u64,
@@ -79,7 +80,7 @@ impl Log {
     /// # Errors
     /// [`LogError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
-        let log: Self = serde_json::from_slice(bytes)?;
+        let Object(log) = serde_json::from_slice::<Object<Self>>(bytes)?;
         if log.v != 1 {
             return Err(LogError::Version(log.v));
         }
@@ -99,6 +100,11 @@ impl Log {
         text.push(b'\n');
         Ok(text)
     }
+}
+
+/// An object or null, but there.
+fn recorded<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RecordedHead>, D::Error> {
+    Ok(Option::<Object<RecordedHead>>::deserialize(from)?.map(|Object(head)| head))
 }
 
 /// Bytes of a fixed number, as base64.

@@ -1,7 +1,7 @@
+use audit_proof::pack::Object;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::pack::definition::Rule;
 use crate::time::Time;
 
 /// What a manifest says, as far as it is checked. Other keys may stand in it.
@@ -25,6 +25,15 @@ pub struct Claimed {
     pub(super) files: Vec<Listed>,
 }
 
+/// A rule of a definition that may have been made for another version of the log: with any outcomes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rule {
+    actions: Vec<String>,
+    categories: Vec<String>,
+    outcomes: Vec<String>,
+}
+
 /// A file that the manifest lists.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Listed {
@@ -36,8 +45,8 @@ pub(super) struct Listed {
 impl Claimed {
     /// Reads a manifest; why it is none, in words.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|error| format!("manifest.json cannot be read: {error}"))?;
+        let Object(raw) = serde_json::from_slice::<Object<Raw>>(bytes)
+            .map_err(|error| format!("manifest.json cannot be read: {error}"))?;
         if raw.pack_version != super::super::manifest::PACK_VERSION {
             return Err(format!("it is of version {}, which this program does not know", raw.pack_version));
         }
@@ -55,26 +64,36 @@ impl Claimed {
     }
 
     pub(super) fn includes(&self, action: &str, category: &str, outcome: &str) -> bool {
-        self.include.is_empty() || self.include.iter().any(|rule| rule.matches(action, category, outcome))
+        self.include.is_empty()
+            || self.include.iter().any(|rule| {
+                let lists = [(&rule.actions, action), (&rule.categories, category), (&rule.outcomes, outcome)];
+                lists.iter().all(|(any_of, value)| any_of.is_empty() || any_of.iter().any(|one| one == value))
+            })
     }
 }
 
 #[derive(Deserialize)]
 struct Raw {
     pack_version: u32,
+    #[serde(deserialize_with = "object")]
     definition: RawDefinition,
     workspace: String,
+    #[serde(deserialize_with = "object")]
     period: RawPeriod,
     filters: Map<String, Value>,
+    #[serde(deserialize_with = "object")]
     counts: RawCounts,
-    #[serde(default)]
+    // It may be null, but must be there.
+    #[serde(deserialize_with = "Option::deserialize")]
     key: Option<String>,
+    #[serde(deserialize_with = "objects")]
     files: Vec<Listed>,
 }
 
 #[derive(Deserialize)]
 struct RawDefinition {
     name: String,
+    #[serde(deserialize_with = "objects")]
     include: Vec<Rule>,
 }
 
@@ -91,6 +110,17 @@ struct RawCounts {
     events: u64,
 }
 
+/// In the one form that a time has in an event: others that this program reads elsewhere another might not.
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
-    Time::parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    let text = String::deserialize(from)?;
+    let time = Time::parse(&text).ok().filter(|time| time.to_string() == text);
+    time.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time as it stands in an event")))
+}
+
+fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Object::deserialize(from).map(|Object(value)| value)
+}
+
+fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::<Object<T>>::deserialize(from)?.into_iter().map(|Object(value)| value).collect())
 }

@@ -1,0 +1,487 @@
+#!/usr/bin/env python3
+"""Checks evidence packs by proof/FORMAT.md alone: a second opinion on `audit-sidecar verify`.
+
+python3 tests/verify_pack.py FILE... [--key VKEY]
+
+One line for each file; witnesses are not asked for. Exit status 0: all hold; 1: one does not, or proves nothing;
+2: one is no pack, or cannot be read.
+"""
+
+import argparse
+import base64
+import datetime
+import functools
+import hashlib
+import hmac
+import json
+import re
+import struct
+import sys
+import zipfile
+import zlib
+from bisect import bisect_left
+
+MOST = 2**63 - 1
+
+
+class Invalid(Exception):
+    pass
+
+
+class NotAPack(Exception):
+    pass
+
+
+def need(holds, what):
+    if not holds:
+        raise Invalid(what)
+    return holds
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def number(text):
+    return need(int(text) <= MOST, "an integer is above 2^63 - 1") and int(text)
+
+
+def b64(text, least, most):
+    """The bytes of B64 without quotes."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        data = b""
+    need(least <= len(data) <= most and base64.b64encode(data) == text, "a value is not B64 of its length")
+    return data
+
+
+# Lines. Patterns are matched on the bytes as they stand, with `"` and all: what they do not allow is not in the format.
+
+S = rb'"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7bef]|1[0-9a-f]))*+"'
+N = rb"(?:0|[1-9][0-9]{0,18})"
+T = rb"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z"
+B32 = rb'"([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)"'
+FIELDS = {
+    b"actor": rb"null|" + S,
+    b"targets": rb"\[(?:" + S + rb"(?:," + S + rb")*+)?+\]",
+    b"source": rb"\{"
+    + b",".join(
+        b'"%s":(?:null|%s)' % (key, S)
+        for key in b"ip user_agent session_id request_id database_user application_name client_addr".split()
+    )
+    + rb"\}",
+    b"details": rb"(?=\{)",
+}
+HEAD = re.compile(
+    rb'\{"v":1,"id":([1-9]\d{0,18}),"workspace":(%s),"occurred_at":"(%s)","recorded_at":"(%s)",'
+    rb'"category":(%s),"action":(%s),"outcome":(%s)' % (S, T, T, S, S, S)
+)
+SHOWN = {f: re.compile(b',"%s":(%s)' % (f, value)) for f, value in FIELDS.items()}
+WITHHELD = {f: re.compile(b',"%s_digest":"([0-9a-f]{64})"' % f) for f in FIELDS}
+SALT = re.compile(rb',"salt":"([A-Za-z0-9+/]{21}[AQgw]==)"')
+BODY = re.compile(b',"body":' + B32)
+LEAF = re.compile(rb',"leaf":(null|%s)\}' % N)
+REMOVED = re.compile(rb'\{"leaf":(%s),"hash":%s\}' % (N, B32))
+TOKEN = re.compile(rb" *+([{}\[\]:,]|%s|-?+(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?+\d++)?+|true|false|null)" % S)
+
+
+@functools.lru_cache(1 << 16)
+def time(text):
+    """A time as text, which sorts as the time does."""
+    try:
+        day = re.fullmatch(T, text) and datetime.date.fromisoformat(text[:10].decode())
+    except ValueError:
+        day = None
+    return need(day, "a time does not exist") and text
+
+
+def details_end(line, at):
+    """Where the object of the details ends; with a stack of our own, as there is no limit on its depth."""
+    closers, want = [], b"{"
+    while token := TOKEN.match(line, at):
+        at, kind = token.end(), token[1][:1]
+        kind = kind if kind in b'{}[]:,"' else b"v"
+        if kind not in want:
+            break
+        if kind in b"{[":
+            closers.append(b"}" if kind == b"{" else b"]")
+            want = b'k"}' if kind == b"{" else b'{["v]'
+        elif kind in b":,":
+            want = b'k"' if kind == b"," and closers[-1] == b"}" else b'{["v'
+        elif want[:1] == b"k" and kind == b'"':
+            want = b":"
+        else:
+            if kind in b"}]":
+                closers.pop()
+                if not closers:
+                    return at
+            want = b"," + closers[-1]
+    raise Invalid("details that are not an object")
+
+
+class Line:
+    def __init__(self, line):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            raise Invalid("a line is not UTF-8") from None
+        head = need(HEAD.match(line), "the head of a line is malformed")
+        _, self.workspace, occurred_at, recorded_at, self.category, self.action, self.outcome = head.groups()
+        self.id, self.occurred_at, self.recorded_at = number(head[1]), time(occurred_at), time(recorded_at)
+        self.raw = {}
+        self.stub = BODY.match(line, head.end())
+        body, at = (b64(self.stub[1], 32, 32), self.stub.end()) if self.stub else self.fields(line, head.end())
+        end = need(LEAF.match(line, at), "what follows the fields of a line is malformed")
+        need(end.end() == len(line), "something follows a line")
+        self.leaf = None if end[1] == b"null" else number(end[1])
+        self.hash = sha256(b"\0", head[0], body)
+
+    def fields(self, line, at):
+        digests = {}
+        for f in FIELDS:
+            if found := WITHHELD[f].match(line, at):
+                digests[f], at = bytes.fromhex(found[1].decode()), found.end()
+            else:
+                found = need(SHOWN[f].match(line, at), "a field is missing or malformed")
+                at = details_end(line, found.end()) if f == b"details" else found.end()
+                self.raw[f] = line[found.start(1) : at]
+        if digests:
+            salts = b",".join(b'"%s":%s' % (f, B32) for f in self.raw)
+            found = need(re.compile(rb',"salts":\{%s\}' % salts).match(line, at), "salts are missing or malformed")
+            salts = [b64(salt, 32, 32) for salt in found.groups()]
+        else:
+            found = need(SALT.match(line, at), "a salt is missing or malformed")
+            salts = [hmac.digest(b64(found[1], 16, 16), f, "sha256") for f in FIELDS]
+        digests |= {f: sha256(salt, raw) for salt, (f, raw) in zip(salts, self.raw.items())}
+        return sha256(*(digests[f] for f in FIELDS)), found.end()
+
+
+# Trees
+
+
+def node(left, right):
+    return sha256(b"\1", left, right)
+
+
+def subset_root(size, leaves, hashes):
+    """The root that `leaves`, hashes by leaf index, and their subset proof lead to."""
+    at, rest = sorted(leaves), iter(hashes)
+
+    def walk(a, b, low, high):  # the leaves from a to before b that are in S are at[low:high]
+        if low == high:
+            return need(next(rest, None), "the subset proof is too short")
+        if b == a + 1:
+            return leaves[a]
+        k = 1 << (b - a - 1).bit_length() - 1
+        middle = bisect_left(at, a + k, low, high)
+        return node(walk(a, a + k, low, middle), walk(a + k, b, middle, high))
+
+    root = walk(0, size, 0, len(at)) if size else sha256()
+    need(next(rest, None) is None, "the subset proof is too long")
+    return root
+
+
+def inclusion_root(size, leaf, root, path):
+    """RFC 9162, section 2.1.3.2."""
+    fn, sn = leaf, size - 1
+    for sibling in path:
+        need(sn > 0, "an inclusion proof is too long")
+        if fn & 1 or fn == sn:
+            root = node(sibling, root)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            root = node(root, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    need(sn == 0 and leaf < size, "an inclusion proof is too short")
+    return root
+
+
+# Ed25519: RFC 8032, sections 5.1.3, 5.1.4 and 5.1.7
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(factor, point):
+    result = (0, 1, 1, 0)
+    while factor:
+        if factor & 1:
+            result = add(result, point)
+        point, factor = add(point, point), factor >> 1
+    return result
+
+
+def point(text):
+    y = int.from_bytes(text, "little")
+    sign, y = y >> 255, y & (1 << 255) - 1
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    need(y < P and x * x % P == square and (x or not sign), "a point is not on the curve")
+    x = x if x & 1 == sign else P - x
+    return x, y, 1, x * y % P
+
+
+@functools.lru_cache(1 << 10)
+def signed(public, message, signature):
+    base = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+    s = int.from_bytes(signature[32:], "little")
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    left, right = times(s, base), add(point(signature[:32]), times(k, point(public)))
+    return s < ORDER and all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+
+def checkpoint(note, vkey):
+    """Size and root of a checkpoint that the key has signed."""
+    vkey = need(re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(.*)", vkey), "the key is malformed")
+    name, hash, public = vkey[1].encode(), vkey[2], b64(vkey[3].encode(), 33, 33)
+    need(public[0] == 1 and hash == sha256(name, b"\n", public)[:4].hex(), "the key is not one of a log")
+    try:
+        characters = note.decode()
+    except UnicodeDecodeError:
+        raise Invalid("the checkpoint is not UTF-8") from None
+    need(not re.search(r"[\x00-\x09\x0b-\x1f]", characters), "the checkpoint has control characters")
+    need(len(note) <= 1_000_000 and note.count("\n— ".encode()) <= 100, "the checkpoint is too long")
+    text = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
+    parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\n]+\n)+)" % text, note)
+    text, origin, size, root, lines = need(parts, "the checkpoint is malformed").groups()
+    need(origin == name, "the checkpoint is not of the log of the key")
+    signatures = {}
+    for line in lines.decode().split("\n")[:-1]:
+        signature = need(re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)", line), "a signature is malformed")
+        data = b64(signature[2].encode(), 5, MOST)
+        signatures.setdefault((signature[1].encode(), data[:4].hex()), data[4:])  # the first of a key counts
+    signature = need(signatures.get((name, hash)), "the checkpoint is not signed by the key")
+    need(len(signature) == 64 and signed(public[1:], text, signature), "the signature of the checkpoint does not hold")
+    return number(size), b64(root, 32, 32)
+
+
+# Packs
+
+
+def parse(data):
+    """A JSON object, without what parsers differ in: keys that stand twice, NaN, lone surrogates."""
+
+    def once(pairs):
+        return need(len(dict(pairs)) == len(pairs), "a key stands twice in an object") and dict(pairs)
+
+    def never(_):
+        raise ValueError
+
+    def integer(text):  # the digits of a longer one stay text: Python refuses some thousands of them
+        return int(text) if text.isdigit() and len(text) < 20 else text
+
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=once, parse_int=integer, parse_float=str, parse_constant=never
+        )
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Invalid("a file is not JSON") from None
+    return need(type(value) is dict and value, "a file is not an object")
+
+
+def get(value, key, *types):
+    need(type(value) is dict and type(value.get(key, ...)) in types, f"{key} is missing or not of its type")
+    need(type(value[key]) is not int or 0 <= value[key] <= MOST, f"{key} is out of range")
+    return value[key]
+
+
+def keys(value, wanted):
+    need(value.keys() == set(wanted.split()), f"the keys are not {wanted}")
+
+
+def hash_of(text, length=32):
+    need(type(text) is str, "a value is not a string")
+    return b64(text.encode(), length, length)
+
+
+def quoted(text):
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
+class Manifest:
+    def __init__(self, text):
+        manifest = parse(text)
+        need(get(manifest, "pack_version", int) == 1, "a pack of another version")
+        self.workspace, self.name = get(manifest, "workspace", str), get(get(manifest, "definition", dict), "name", str)
+        period = get(manifest, "period", dict)
+        self.since, self.until = (time(get(period, end, str).encode()) for end in ("since", "until"))
+        self.filters, self.key = get(manifest, "filters", dict), get(manifest, "key", str, type(None))
+        self.events = get(get(manifest, "counts", dict), "events", int)
+        self.rules = [self.rule(rule) for rule in get(manifest["definition"], "include", list)]
+        self.files = [
+            (get(file, "name", str), get(file, "bytes", int), get(file, "sha256", str))
+            for file in get(manifest, "files", list)
+        ]
+
+    @staticmethod
+    def rule(rule):
+        need(type(rule) is dict and rule.keys() <= {"actions", "categories", "outcomes"}, "a rule is malformed")
+        lists = [get(rule, key, list) if key in rule else [] for key in ("actions", "categories", "outcomes")]
+        need(all(type(value) is str for values in lists for value in values), "a rule is malformed")
+        return [{quoted(value) for value in values} for values in lists]
+
+    def names(self, line):
+        of_line = (line.action, line.category, line.outcome)
+        matches = (all(not any_of or v in any_of for any_of, v in zip(rule, of_line)) for rule in self.rules)
+        return not self.rules or any(matches)
+
+    def in_period(self, line):
+        return self.since <= line.occurred_at < self.until
+
+
+def files_of(archive):
+    """The manifest, and what it lists."""
+    entries, files = {}, {}
+    for info in archive.infolist():
+        name, kind = info.orig_filename, info.external_attr >> 28
+        need(re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name) and name not in entries, "a name is malformed or occurs twice")
+        need(all(part.strip(".") for part in name.split("/")), "a name is absolute, of a directory or leads elsewhere")
+        need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is no plain file")
+        need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry is packed otherwise")
+        entries[name] = info
+
+    def read(name, most):
+        with archive.open(entries[name]) as file:
+            return file.read(most + 1)
+
+    try:
+        need("manifest.json" in entries and len(entries) <= 64, "no manifest.json, or too many files")
+        manifest = Manifest(read("manifest.json", 16 << 20))
+    except Invalid as why:
+        raise NotAPack(*why.args) from None
+    for name, size, digest in manifest.files:
+        need(name in entries and name not in files and name != "manifest.json", f"{name} is missing or listed twice")
+        files[name] = read(name, size)
+        need(len(files[name]) == size and hashlib.sha256(files[name]).hexdigest() == digest, f"{name} is not as listed")
+    need(len(files) + 1 == len(entries), "a file is not listed")
+    return manifest, files
+
+
+def array(files, name):
+    data = need(files.get(name), f"{name} is missing")
+    need(data.startswith(b"[\n") and data.endswith(b"\n]\n") and len(data) > 3, f"{name} is not an array file")
+    if data == b"[\n]\n":
+        return []
+    *lines, last = data[2:-3].split(b"\n")
+    need(all(line.endswith(b",") for line in lines), f"{name} is not an array file")
+    return [line[:-1] for line in lines] + [last]
+
+
+def recorded(head, workspace, log_id, size, root):
+    """The heads event of a recorded head, which is in the tree of the checkpoint of that size and root."""
+    keys(head, "size root heads_event path")
+    hash_of(head["root"])
+    text = f"audit-head/v1\n{log_id}\n{workspace.decode()}\n{get(head, 'size', int)}\n{head['root']}\n"
+    digest = base64.b64encode(sha256(text.encode())).decode()
+    event = Line(get(head, "heads_event", str).encode())
+    need(event.workspace == event.category == b'"audit"' and event.action == b'"heads_recorded"', "no heads event")
+    need(event.raw.get(b"actor") == b'"system:sealer"' and b"details" in event.raw, "no heads event of the sealer")
+    need(digest in get(parse(event.raw[b"details"]), "heads", list), "a head is not recorded by its heads event")
+    need(event.leaf is not None, "a heads event without a leaf")
+    path = [hash_of(text) for text in get(head, "path", list)]
+    need(inclusion_root(size, event.leaf, event.hash, path) == root, "a heads event is not in the checkpoint")
+    return event
+
+
+def verify(archive, key):
+    manifest, files = files_of(archive)
+    workspace = quoted(manifest.workspace)
+    events = [Line(line) for line in array(files, "events.json")]
+    need(manifest.events == len(events), "events.json has another number of events")
+    for event in events:
+        need(event.workspace == workspace and not event.stub, "events.json has a stub or an event from elsewhere")
+        need(manifest.in_period(event) and manifest.names(event), "events.json has an event that is not of the pack")
+    need(any(name.startswith("proof/") for name in files), f"{len(events)} events, and nothing is proven")
+
+    log = parse(need(files.get("proof/log.json"), "there is no proof/log.json"))
+    keys(log, "v workspace log_id claim head from first hashes")
+    need(get(log, "v", int) == 1, "proof/log.json is of another version")
+    need(get(log, "workspace", str) == manifest.workspace, "proof/log.json is of another workspace")
+    hash_of(log["log_id"], 16)
+    note = need(files.get("proof/checkpoint.txt"), "there is no proof/checkpoint.txt")
+    system = checkpoint(note, need(key or manifest.key, "there is no key to check the checkpoint with"))
+
+    head, base = get(log, "head", dict, type(None)), get(log, "from", dict, type(None))
+    need(head or (head is None and workspace == b'"audit"'), "there is no head")
+    (size, root), head_event = system, None
+    if head is not None:
+        head_event = recorded(head, workspace, log["log_id"], *system)
+        size, root = head["size"], hash_of(head["root"])
+
+    stubs = [Line(line) for line in array(files, "proof/stubs.json")]
+    need(all(s.stub and s.workspace == workspace for s in stubs), "stubs.json has what is no stub, or from elsewhere")
+    removed = [REMOVED.fullmatch(line) for line in array(files, "proof/removed.json")]
+    need(all(removed), "a line of removed.json is malformed")
+    proven = [(e.leaf, e.hash) for e in events if e.leaf is not None and e.leaf < size]
+    others = [(s.leaf, s.hash) for s in stubs] + [(number(r[1]), b64(r[2], 32, 32)) for r in removed]
+    need(all(leaf is not None and leaf < size for leaf, _ in others), "a stub or a removed leaf is not in the tree")
+    leaves = dict(proven + others)
+    need(len(leaves) == len(proven) + len(others), "a leaf stands twice")
+    hashes = [hash_of(text) for text in get(log, "hashes", list)]
+    need(subset_root(size, leaves, hashes) == root, "the leaves do not lead to the root of the head")
+
+    claim, first = get(log, "claim", str), get(log, "first", int)
+    if claim == "complete":
+        need(not manifest.filters, "a pack with filters is not complete")
+        need(first == (get(base, "size", int) if base else 0), "the range does not begin at the size of from")
+        need(all(leaf >= first for leaf in leaves), "a leaf lies before the range")
+        need(len(leaves) == size - first, "a leaf is missing")
+        if base is not None:
+            frontier = [root] if first == size else hashes or [sha256()]
+            at_first = functools.reduce(lambda right, left: node(left, right), reversed(frontier))
+            event = recorded(base, workspace, log["log_id"], *system)
+            need(at_first == hash_of(base["root"]), "the log at the beginning of the range is another")
+            need(event.occurred_at < manifest.since, "the range begins within the period")
+        left_out = [s.id for s in stubs if manifest.in_period(s) and manifest.names(s)]
+        need(not left_out, f"events of the pack are shown as stubs only: {left_out}")
+    else:
+        need(claim == "inclusion" and base is None and first == 0, "a claim that is none")
+
+    recorded_at = [x.recorded_at for x in events + stubs if x.leaf in leaves]
+    seen = head_event.occurred_at if head_event else max(recorded_at, default=b"")
+    return (
+        f"{manifest.workspace} {manifest.name}: {len(events)} events, {claim}: {len(proven)} shown, "
+        f"{len(stubs)} stubs, {len(removed)} removed; {len(events) - len(proven)} not proven"
+        + (f"; only what was recorded until {seen.decode()}" if claim == "complete" and seen < manifest.until else "")
+        + ("" if key else f"; by the key that the pack names, {manifest.key}")
+    )
+
+
+# What zipfile says of a zip that is none.
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("file", nargs="+")
+    arguments.add_argument("--key", metavar="VKEY")
+    arguments, status = arguments.parse_args(), 0
+    for name in arguments.file:
+        try:
+            with zipfile.ZipFile(name) as archive:
+                try:
+                    code, said = 0, f"valid: {verify(archive, arguments.key)}"
+                except (Invalid, *DAMAGED) as why:
+                    code, said = 1, f"invalid: {why}"
+        except (OSError, NotAPack, *DAMAGED) as why:
+            code, said = 2, f"unreadable: {why}"
+        print(f"{name}: {''.join(c if c.isprintable() else '?' for c in said)}", flush=True)
+        status = max(status, code)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
