@@ -111,7 +111,8 @@ const NEW_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e) FROM au
        AND pg_catalog.pg_visible_in_snapshot(e.xid, $5) \
      ORDER BY e.workspace, e.id";
 
-const UNKNOWN_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e), pg_catalog.pg_current_snapshot() FROM audit.event e \
+const UNKNOWN_EVENTS: &CStr =
+    c"SELECT e.workspace, e.id, audit.leaf_hash(e), pg_catalog.pg_current_snapshot() FROM audit.event e \
      WHERE e.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id() \
        AND NOT EXISTS (SELECT FROM audit.tile t, pg_catalog.unnest(t.ids) i (id) \
                        WHERE t.level OPERATOR(pg_catalog.=) 0 AND i.id OPERATOR(pg_catalog.=) e.id) \

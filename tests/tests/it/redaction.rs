@@ -151,7 +151,8 @@ async fn admins_redact_over_rest_and_everyone_sees_it() {
     assert!(event["redactions"][0]["redacted_by"].as_str().unwrap().starts_with("token:"), "{event}");
     let told = rest.get(format!("/v1/events/{told_by}")).ok().json();
     assert!(told.get("redactions").is_none(), "{told}");
-    let csv = rest.send(Request::get("/v1/events?action=ticket_created").token(&rest.auditor).header("Accept", "text/csv"));
+    let csv =
+        rest.send(Request::get("/v1/events?action=ticket_created").token(&rest.auditor).header("Accept", "text/csv"));
     let csv = csv.ok();
     assert!(csv.text().lines().next().unwrap().ends_with(",redactions"), "{}", csv.text());
     assert!(csv.text().contains("erasure request 7") && !csv.text().contains("555-0199"), "{}", csv.text());
