@@ -342,12 +342,42 @@ fn inclusion_and_what_is_newer() {
     assert!(report.is_proven(), "{report}");
     assert!(report.to_string().contains("2 events, each in the log; not shown: that no other matches"), "{report}");
     assert!(report.to_string().contains("1 events newer than the last checkpoint, not proven"), "{report}");
+    // Of what is not shown it says nothing, so that an event may stand as a stub.
+    let mut stubbed = pack.clone();
+    stubbed.set_lines("events.json", &lines[1..]);
+    let stub = String::from_utf8(Line::parse(lines[0].as_bytes()).unwrap().stub()).unwrap();
+    stubbed.set_lines("proof/stubs.json", &[stub]);
+    stubbed.manifest["counts"]["events"] = 2.into();
+    assert!(check(&stubbed.zip()).is_proven(), "{}", check(&stubbed.zip()));
     // Its proof is for these leaves alone.
     pack.set_lines("events.json", &lines[1..]);
     pack.manifest["counts"]["events"] = 2.into();
     assert_invalid(&pack.zip(), "do not lead to the root");
     pack.log.claim = Claim::Complete;
     assert_invalid(&pack.zip(), "it claims to be complete, and filters narrowed the pack");
+}
+
+#[test]
+fn outcomes_that_are_not_known_are_outcomes() {
+    let rule = |outcomes: &[&str]| json!([{ "actions": ["login_succeeded"], "outcomes": outcomes }]);
+    let zip = |outcomes| Pack::new(10, &[]).zip_with(|manifest| manifest["definition"]["include"] = rule(outcomes));
+    assert!(check(&zip(&["success", "postponed"])).is_proven());
+    assert_invalid(&zip(&["postponed"]), "the definition");
+}
+
+#[test]
+fn log_json_is_made_of_objects() {
+    let good = Pack::new(10, &[]);
+    let log: serde_json::Value = serde_json::from_slice(&good.log.to_json().unwrap()).unwrap();
+    let values = |object: &serde_json::Value, keys: &[&str]| keys.iter().map(|key| object[*key].clone()).collect();
+    let mut with_array = log.clone();
+    with_array["head"] = values(&log["head"], &["size", "root", "heads_event", "path"]);
+    let array = values(&log, &["v", "workspace", "log_id", "claim", "head", "from", "first", "hashes"]);
+    for log in [with_array, array] {
+        let mut pack = good.clone();
+        pack.files.insert("proof/log.json".to_owned(), log.to_string().into_bytes());
+        assert_invalid(&pack.zip(), "log.json cannot be read");
+    }
 }
 
 #[test]
@@ -360,8 +390,20 @@ fn what_is_no_pack_is_unreadable() {
     assert!(matches!(unreadable(&[b'x'; 1000]), Unreadable::Zip(_)));
     let zip = Pack::new(10, &[]).zip();
     assert!(matches!(unreadable(&zip[..zip.len() - 30]), Unreadable::Zip(_)));
-    let not_a_pack = Pack::new(10, &[]).zip_with(|manifest| manifest["pack_version"] = 2.into());
-    assert!(matches!(unreadable(&not_a_pack), Unreadable::NotAPack(_)));
+    for (key, value) in [
+        ("pack_version", json!(2)),
+        ("period", json!(["2026-01-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z"])),
+        ("period", json!({ "since": "2026-01-01", "until": "2026-04-01T00:00:00.000000Z" })),
+        ("period", json!({ "since": "2026-01-01T01:00:00.000000+01:00", "until": "2026-04-01T00:00:00.000000Z" })),
+        ("definition", json!({ "name": "access-review", "include": [[["login_succeeded"], [], []]] })),
+        ("definition", json!({ "name": "access-review", "include": [{ "actors": ["eve"] }] })),
+        ("counts", json!([4])),
+    ] {
+        let not_a_pack = Pack::new(10, &[]).zip_with(|manifest| manifest[key] = value.clone());
+        assert!(matches!(unreadable(&not_a_pack), Unreadable::NotAPack(_)), "{key} {value}");
+    }
+    let without_key = Pack::new(10, &[]).zip_with(|manifest| drop(manifest.as_object_mut().unwrap().remove("key")));
+    assert!(matches!(unreadable(&without_key), Unreadable::NotAPack(_)));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use Expected::{Either, Invalid, Valid};
 /// Changes a pack, where it has what is to be changed; the other packs may lend something.
 pub type Damage = fn(&mut Pack, &[Pack], &mut Random) -> Option<Expected>;
 
-pub const DAMAGES: [(&str, Damage); 38] = [
+pub const DAMAGES: [(&str, Damage); 40] = [
     ("a byte of what is proven", byte),
     ("a byte of an event", byte_of_event),
     ("a byte of log.json", byte_of_log),
@@ -47,12 +47,14 @@ pub const DAMAGES: [(&str, Damage); 38] = [
     ("another claim", claim),
     ("another log id", log_id),
     ("events that are shown as stubs", withheld_events),
+    ("an event of an inclusion as a stub", unneeded_event),
     ("a field withheld", withheld_field),
     ("an event that is said to be removed", event_as_removed),
     ("a stub where an event stands", stub_as_event),
     ("an event where a stub stands", event_as_stub),
     ("the definition", definition),
     ("the period", period),
+    ("a period from before the range", earlier),
     ("another workspace", workspace),
     ("the number of events", count),
     ("filters", filters),
@@ -473,6 +475,10 @@ fn withheld_events(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<E
     invalid_if(pack.is_complete())
 }
 
+fn unneeded_event(pack: &mut Pack, others: &[Pack], random: &mut Random) -> Option<Expected> {
+    if pack.is_complete() { None } else { withheld_events(pack, others, random) }
+}
+
 fn withheld_field(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let (file, mut lines, at) = any_line(pack, random, &[EVENTS])?;
     let all = [Field::Actor, Field::Targets, Field::Source, Field::Details];
@@ -559,6 +565,16 @@ fn period(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> 
     };
     period[key] = json!(value);
     Some(expected)
+}
+
+/// What else is of that period may have been recorded before the range begins.
+fn earlier(pack: &mut Pack, _: &[Pack], _: &mut Random) -> Option<Expected> {
+    let log = pack.log();
+    let event = log["from"]["heads_event"].as_str()?;
+    let start = event.find(r#""occurred_at":""#)? + 15;
+    // Not before the event of `from`, but with it.
+    pack.manifest["period"]["since"] = json!(event[start..start + 27]);
+    Some(Invalid)
 }
 
 fn workspace(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
