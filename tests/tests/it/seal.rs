@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use audit_proof::head::Head;
 use audit_proof::tree::{check_consistency, root_from_inclusion, root_from_subset};
-use audit_proof::{Event, Line, Source};
+use audit_proof::{Event, Line, Salt, Source};
 use futures_util::future::join_all;
 use tokio_postgres::Client;
 
@@ -258,7 +258,7 @@ async fn leaf_hashes_are_of_the_lines() {
                 client_addr: row.get(17),
             },
             details: row.get(18),
-            salt: row.get::<_, &[u8]>(19).try_into().unwrap(),
+            salt: Salt::from_stored(row.get(19)).unwrap(),
             leaf: Some(row.get::<_, i64>(1) as u64),
         };
         let mut line = Vec::new();
