@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 use audit_tests::cluster::{Cluster, Options};
 use audit_tests::database::connect;
@@ -34,7 +34,7 @@ async fn whatever_happens_the_log_verifies() {
         days = sequence.days;
         happened.extend(sequence.history);
     }
-    for what in ["load", "crash", "restart", "restored", "promoted", "maintenance", "seal", "heads"] {
+    for what in ["load", "crash", "restart", "restored", "promoted", "dropping maintenance", "seal", "heads"] {
         let times = happened.iter().filter(|told| told.starts_with(what)).count();
         println!("{what}: {times}");
         assert!(times > 0 || amount < 3, "no {what} in {amount} sequences");
@@ -106,10 +106,13 @@ impl<'a> Sequence<'a> {
 
     /// Writers and a sealer side by side; and perhaps the end of the server in the middle of it.
     async fn load(&mut self, crash_after: Option<Duration>) -> String {
-        let config = self.cluster.config(&self.database);
-        let writers = (0..3)
-            .map(|_| write(config.clone(), Random::new(self.random.below(usize::MAX) as u64), crash_after.is_some()));
-        let work = async { tokio::join!(join_all(writers), seal_beside(config.clone(), crash_after.is_some())) };
+        let may_fail = crash_after.is_some();
+        let mut writers = Vec::new();
+        for _ in 0..3 {
+            writers.push(write(self.connect().await, Random::new(self.random.below(usize::MAX) as u64), may_fail));
+        }
+        let sealer = seal_beside(self.connect().await, may_fail);
+        let work = async { tokio::join!(join_all(writers), sealer) };
         let crash = async {
             if let Some(time) = crash_after {
                 tokio::time::sleep(time).await;
@@ -145,7 +148,7 @@ impl<'a> Sequence<'a> {
     }
 
     async fn maintain(&mut self) -> String {
-        self.days += 20 + self.random.below(40) as u32;
+        self.days += 40 + self.random.below(60) as u32;
         self.cluster.set_clock(self.days);
         let client = self.connect().await;
         let mut dropped = 0;
@@ -156,13 +159,13 @@ impl<'a> Sequence<'a> {
             }
             dropped += done.iter().filter(|row| row.get::<_, &str>(0) == "partition dropped").count();
         }
-        format!("maintenance at +{}: {dropped} dropped", self.days)
+        let removed = if dropped > 0 { "dropping " } else { "" };
+        format!("{removed}maintenance at +{}", self.days)
     }
 }
 
 /// Transactions of every kind, until they are done or the server is gone.
-async fn write(config: Config, mut random: Random, may_fail: bool) {
-    let client = connect(&config).await;
+async fn write(client: Client, mut random: Random, may_fail: bool) {
     for _ in 0..12 {
         let most = if random.one_in(4) { 300 } else { 10 };
         let amount = 1 + random.below(most);
@@ -180,8 +183,7 @@ async fn write(config: Config, mut random: Random, may_fail: bool) {
 }
 
 /// Seals in small batches, until it is done or the server is gone.
-async fn seal_beside(config: Config, may_fail: bool) {
-    let client = connect(&config).await;
+async fn seal_beside(client: Client, may_fail: bool) {
     for _ in 0..10 {
         match client.query("SELECT audit.seal(100)", &[]).await {
             Err(_) if may_fail => return,
