@@ -34,6 +34,7 @@ mod it {
     mod retention;
     mod retention_model;
     mod seal;
+    mod seal_sequences;
     mod session_settings;
     mod support;
 }

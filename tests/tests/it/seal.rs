@@ -556,7 +556,7 @@ pub async fn extends(client: &Client, workspace: &str, size: u64, root: &audit_p
 }
 
 /// Uses up transaction ids.
-async fn burn(client: &Client, amount: i64) {
+pub async fn burn(client: &Client, amount: i64) {
     run(
         client,
         &format!("DO $$ BEGIN FOR i IN 1..{amount} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"),
@@ -573,7 +573,7 @@ fn dump(db: &Database, name: &str, format: &str) -> String {
 }
 
 /// Restores a dump into a new database.
-fn restore(cluster: &Cluster, dump: &str, name: &str) {
+pub fn restore(cluster: &Cluster, dump: &str, name: &str) {
     cluster.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0"));
     let mut command = if std::fs::read(dump).unwrap().starts_with(b"PGDMP") {
         let mut command = cluster.command("pg_restore");
