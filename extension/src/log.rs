@@ -134,7 +134,7 @@ impl Log<'_> {
             return;
         }
         let beyond = strip.first + (strip.hashes.len() / 32) as u64;
-        let completes = beyond % TILE_WIDTH == 0 && strip.first % TILE_WIDTH != 0;
+        let completes = beyond.is_multiple_of(TILE_WIDTH) && !strip.first.is_multiple_of(TILE_WIDTH);
         let statement = if completes { &self.writer.complete_tile } else { &self.writer.insert_tile };
         statement.run(&[
             Some(Text::new(&self.workspace).datum()),

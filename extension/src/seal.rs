@@ -75,8 +75,9 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
                     };
                     let leaf = values::varlena_bytes(leaf).0.try_into().expect("a hash has 32 bytes");
                     if log.as_ref().is_none_or(|log| log.workspace() != workspace) {
-                        log.take().map(Log::finish);
-                        log = Some(writer.open(workspace));
+                        if let Some(log) = log.replace(writer.open(workspace)) {
+                            log.finish();
+                        }
                     }
                     let log = log.as_mut().expect("it has been opened");
                     log.push(id, leaf);
@@ -87,7 +88,9 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
         }
         pgrx::check_for_interrupts!();
     }
-    log.take().map(Log::finish);
+    if let Some(log) = log {
+        log.finish();
+    }
     if without_line > 0 {
         pgrx::warning!("audit log: {without_line} rows were not sealed: they are not what audit.append writes");
     }
