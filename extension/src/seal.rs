@@ -74,10 +74,10 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
                         continue;
                     };
                     let leaf = values::varlena_bytes(leaf).0.try_into().expect("a hash has 32 bytes");
-                    if log.as_ref().is_none_or(|log| log.workspace() != workspace) {
-                        if let Some(log) = log.replace(writer.open(workspace)) {
-                            log.finish();
-                        }
+                    if log.as_ref().is_none_or(|log| log.workspace() != workspace)
+                        && let Some(log) = log.replace(writer.open(workspace))
+                    {
+                        log.finish();
                     }
                     let log = log.as_mut().expect("it has been opened");
                     log.push(id, leaf);
