@@ -98,6 +98,7 @@ BEGIN
             UPDATE audit.sealer s SET timeline = own_timeline;
             PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
                 'timeline', own_timeline, 'previous_timeline', state.timeline));
+            RETURN 1;
         END IF;
         RETURN 0;
     END IF;
@@ -130,11 +131,12 @@ BEGIN
     PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
         'system_identifier', system::text, 'timeline', own_timeline, 'database', current_database(),
         'previous_system_identifier', state.system_identifier::text, 'events_without_leaf', amount));
-    RETURN amount;
+    -- The event is for the next pass: whoever calls until nothing is left must call again.
+    RETURN greatest(amount, 1);
 END
 $$;
 COMMENT ON FUNCTION audit.begin_incarnation() IS
-    'Where the log has been restored into another cluster or database, whose transaction ids are others: seals by id once, and records it; how many were sealed';
+    'Where the log has been restored into another cluster or database, whose transaction ids are others: seals by id once, and records it; how many were sealed, at least 1 where there is an event of it to seal';
 
 CREATE FUNCTION audit.seal(max_events integer DEFAULT 100000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
