@@ -157,7 +157,10 @@ impl Nodes for TileNodes<'_> {
         }
         let hashes = self.tiles[&(level, tile)].get(start..start + (1 << height));
         let hashes = hashes.ok_or_else(|| Error::DamagedLog {
-            problem: format!("tile {tile} of level {level} of the log of workspace \"{}\" lacks hashes", self.workspace),
+            problem: format!(
+                "tile {tile} of level {level} of the log of workspace \"{}\" lacks hashes",
+                self.workspace
+            ),
         })?;
         Ok(fold(hashes.to_vec()))
     }

@@ -3,9 +3,9 @@
 
 use std::ffi::CStr;
 
+use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
-use pgrx::PgMemoryContexts;
 
 use crate::edge::{Arguments, sql_function};
 use crate::error::Error;
@@ -23,8 +23,7 @@ const FETCH: usize = 1000;
 /// `audit.seal_events(since, below, in_progress, ids_after, snapshot)`: how many were sealed.
 fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let parameters: Vec<Option<Datum>> = (0..5).map(|i| arguments.datum(i)).collect();
-    let types =
-        [pg_sys::XID8OID, pg_sys::XID8OID, pg_sys::XID8ARRAYOID, pg_sys::INT8OID, pg_sys::PG_SNAPSHOTOID];
+    let types = [pg_sys::XID8OID, pg_sys::XID8OID, pg_sys::XID8ARRAYOID, pg_sys::INT8OID, pg_sys::PG_SNAPSHOTOID];
     spi::connect(|session| {
         let mut cursor = session.prepare(NEW_EVENTS, &types).open(&parameters);
         let (count, _) = seal(session, &mut cursor);
@@ -112,7 +111,8 @@ const NEW_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e) FROM au
        AND pg_catalog.pg_visible_in_snapshot(e.xid, $5) \
      ORDER BY e.workspace, e.id";
 
-const UNKNOWN_EVENTS: &CStr = c"SELECT e.workspace, e.id, audit.leaf_hash(e), pg_catalog.pg_current_snapshot() FROM audit.event e \
+const UNKNOWN_EVENTS: &CStr =
+    c"SELECT e.workspace, e.id, audit.leaf_hash(e), pg_catalog.pg_current_snapshot() FROM audit.event e \
      WHERE e.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id() \
        AND NOT EXISTS (SELECT FROM audit.tile t, pg_catalog.unnest(t.ids) i (id) \
                        WHERE t.level OPERATOR(pg_catalog.=) 0 AND i.id OPERATOR(pg_catalog.=) e.id) \
