@@ -424,6 +424,8 @@ BEGIN
         PERFORM audit.seal();
     EXCEPTION WHEN lock_not_available THEN
         NULL;
+    WHEN OTHERS THEN
+        obstacle := format('events could not be sealed: %s', SQLERRM);
     END;
 
     FOR month IN
@@ -437,7 +439,7 @@ BEGIN
         BEGIN
             PERFORM audit.create_partition(month);
         EXCEPTION WHEN OTHERS THEN
-            obstacle := format('%s could not be made: %s', object, SQLERRM);
+            obstacle := concat_ws('; ', obstacle, format('%s could not be made: %s', object, SQLERRM));
             EXIT;
         END;
         task := 'partition created';

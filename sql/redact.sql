@@ -95,7 +95,10 @@ BEGIN
     END IF;
 
     redactor := audit.who();
-    PERFORM audit.erase_field(place.partition, event_id, field);
+    IF audit.erase_field(place.partition, event_id, field) IS DISTINCT FROM 1 THEN
+        RAISE EXCEPTION 'event % was moved at this moment', event_id
+            USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
+    END IF;
     told_by := audit.append('event_redacted', workspace => place.workspace, actor => redactor, target => 'event:' || event_id,
                             details => jsonb_build_object('event', event_id, 'field', field, 'reason', reason));
     INSERT INTO audit.redaction (event_id, field, redacted_at, redacted_by, reason, told_by)
@@ -129,5 +132,10 @@ AS $$
           WHERE r.event_id = e.id AND r.field = f.field
             AND coalesce(t.workspace = e.workspace AND t.action = 'event_redacted' AND t.details @> jsonb_build_object('event', e.id, 'field', f.field),
                          audit.is_removed(e.workspace, r.told_by)))
+    UNION ALL
+    SELECT 'redaction_forged', e.workspace, NULL, e.id, format('field "%s" is said to be erased, and is there', r.field)
+    FROM audit.redaction r JOIN audit.event e ON e.id = r.event_id
+    WHERE (space IS NULL OR e.workspace = space)
+      AND (octet_length(e.salt) <= 16 OR get_bit(e.salt, array_position(ARRAY['actor', 'targets', 'source', 'details'], r.field) - 1) = 0)
 $$;
 COMMENT ON FUNCTION audit.redaction_damage(text) IS 'Which events of a workspace, or of all for NULL, have lost a field without an event that tells of it';

@@ -36,7 +36,8 @@ impl Context {
             Context {
                 now: pg_sys::GetCurrentTimestamp(),
                 xid,
-                database_user: values::varlena(&[CStr::from_ptr(user).to_bytes()]),
+                // Roles are shared with databases of other encodings.
+                database_user: values::varlena(&[CStr::from_ptr(user).to_string_lossy().as_bytes()]),
                 application_name: application_name(),
                 client_addr: client_addr(),
             }

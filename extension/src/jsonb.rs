@@ -27,8 +27,8 @@ pub enum Value<'a> {
     Null,
     /// `true` or `false`
     Bool,
-    /// A number.
-    Number,
+    /// A number, as a numeric datum.
+    Number(&'a [u8]),
     /// A string.
     String(&'a str),
     /// An array or object.
@@ -41,7 +41,7 @@ impl Value<'_> {
         match self {
             Value::Null => "null",
             Value::Bool => "a boolean",
-            Value::Number => "a number",
+            Value::Number(_) => "a number",
             Value::String(_) => "a string",
             Value::Container(container) if container.is_object() => "an object",
             Value::Container(_) => "an array",
@@ -97,6 +97,16 @@ impl<'a> Container<'a> {
         Entries::new(*self, total).skip(skipped)
     }
 
+    /// How many digits its numbers have at most when they are written out: a few bytes may stand for a hundred thousand.
+    pub fn digits(&self) -> usize {
+        let digits = self.values().map(|value| match value {
+            Value::Number(numeric) => digits(numeric),
+            Value::Container(container) => container.digits(),
+            _ => 0,
+        });
+        digits.fold(0, usize::saturating_add)
+    }
+
     fn header(&self) -> u32 {
         self.word(0)
     }
@@ -141,7 +151,10 @@ impl<'a> Iterator for Entries<'a> {
                 // SAFETY: PostgreSQL checks every text against the database's encoding, which is UTF8.
                 Value::String(unsafe { std::str::from_utf8_unchecked(bytes) })
             }
-            NUMERIC => Value::Number,
+            NUMERIC => {
+                let aligned = start.next_multiple_of(4);
+                Value::Number(&self.container.bytes[self.data + aligned..self.data + end])
+            }
             FALSE | TRUE => Value::Bool,
             NULL => Value::Null,
             _ => {
@@ -150,4 +163,21 @@ impl<'a> Iterator for Entries<'a> {
             }
         })
     }
+}
+
+/// The digits of a numeric: of its weight, in groups of four, and of its display scale (`NumericShort` and `NumericLong` in PostgreSQL's
+/// `numeric.c`).
+fn digits(numeric: &[u8]) -> usize {
+    // Behind the header of the datum, of one byte or four.
+    let short_datum = if cfg!(target_endian = "big") { numeric[0] & 0x80 != 0 } else { numeric[0] & 1 == 1 };
+    let content = &numeric[if short_datum { 1 } else { 4 }..];
+    let word = |at: usize| content.get(at..at + 2).map_or(0, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));
+    let header = word(0);
+    let (weight, scale) = if header & 0x8000 != 0 {
+        let weight = i32::from(header & 0x3F) - if header & 0x40 == 0 { 0 } else { 0x40 };
+        (weight, (header & 0x1F80) >> 7)
+    } else {
+        (i32::from(word(2).cast_signed()), header & 0x3FFF)
+    };
+    4 * (weight.max(0) as usize + 1) + usize::from(scale)
 }

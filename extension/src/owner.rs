@@ -9,9 +9,13 @@ use crate::error::Error;
 
 /// Runs `work` with the rights of the role that owns `audit.event`.
 pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
-    let owner = owner_of(catalog::relation("event")?);
-    let _restore = UserId::switch(owner);
+    let _restore = UserId::switch(id()?);
     Ok(work())
+}
+
+/// The role that owns `audit.event`.
+pub fn id() -> Result<pg_sys::Oid, Error> {
+    Ok(owner_of(catalog::relation("event")?))
 }
 
 /// Puts the user id back, also when a panic unwinds.

@@ -182,7 +182,10 @@ fn connect_to(database: pg_sys::Datum) {
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
     // SAFETY: before the first transaction; what the database has as its default is not for the log's own work.
-    unsafe { (&raw mut pg_sys::DefaultXactIsoLevel).write(pg_sys::XACT_READ_COMMITTED as c_int) };
+    unsafe {
+        (&raw mut pg_sys::DefaultXactIsoLevel).write(pg_sys::XACT_READ_COMMITTED as c_int);
+        (&raw mut pg_sys::DefaultXactReadOnly).write(false);
+    }
 }
 
 unsafe extern "C-unwind" {

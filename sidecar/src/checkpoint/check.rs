@@ -146,9 +146,15 @@ async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut
         let refusal = match logs.get(workspace) {
             None => Some(gone(workspace, old_head)),
             Some(log) if log.log_id != old.log_id => Some(replaced(workspace)),
-            // What it has grown by is looked at with the heads that were recorded.
-            Some(log) if log.size > old.size => None,
-            Some(log) => compare(Some(workspace), old_head, TreeHead { size: log.size, root: log.root }, &[]).err(),
+            // Also where it has grown: a head that is not recorded would not be looked at.
+            Some(log) => match database::consistency_proof(transaction, Some(workspace), old.size, log.size).await {
+                Ok(proof) => {
+                    let new = TreeHead { size: log.size, root: log.root };
+                    compare(Some(workspace), old_head, new, &proof).err()
+                }
+                Err(Failure::Wrong(refusal)) => Some(refusal),
+                Err(other) => return Err(other),
+            },
         };
         refusals.extend(refusal);
         if refusals.len() >= MOST_REFUSALS {

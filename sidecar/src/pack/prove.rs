@@ -78,7 +78,7 @@ impl Basis {
             (self.checkpoint_size.cast_unsigned(), None)
         } else {
             // One that covers the period and every event that is shown; where there is none yet, the latest.
-            let beyond = leaves.beyond.cast_signed();
+            let beyond = leaves.beyond.max(self.first).cast_signed();
             let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
             let found = match head(transaction, AFTER, &after, self.checkpoint_size).await? {
                 Some(head) => head,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use audit_tests::database::{Database, connect};
-use audit_tests::query::{all, one, run};
+use audit_tests::query::{all, one, refused, run};
 
 use crate::it::support::{count, event};
 
@@ -160,5 +160,33 @@ async fn the_indexes_agree_with_the_table() {
         let found: i64 = one(&client, "SELECT count(*) FROM audit.event WHERE targets @> '{t5}'", &[]).await;
         let expected = (1..=3000).filter(|i| i % 13 == 5 || i % 17 == 5).count() as i64;
         assert_eq!(found, expected, "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn details_whose_text_has_no_end_are_refused() {
+    let db = Database::new();
+    let client = db.connect().await;
+    // A few bytes each as jsonb, 131,072 digits each as text, which is what is sealed.
+    let numbers = "SELECT audit.append('x', workspace => 'acme', details => jsonb_build_object('n', \
+                   (SELECT jsonb_agg(1e131071::numeric) FROM generate_series(1, 400))))";
+    refused(&client, numbers, "ZA006").await;
+    let small = "SELECT audit.append('x', workspace => 'acme', details => '{\"n\": [1e131071, 0.5, -3, 1e-16383, {\"m\": 12345678901234567890}]}')";
+    run(&client, small).await;
+    assert_eq!(one::<i64>(&client, "SELECT audit.seal()", &[]).await, 1);
+}
+
+#[tokio::test]
+async fn what_verifying_believes_is_appended_by_the_log_alone() {
+    let db = Database::new();
+    let client = db.connect().await;
+    for role in ["audit_admin", "audit_sidecar"] {
+        run(&client, &format!("SET ROLE {role}")).await;
+        for action in ["heads_recorded", "partition_dropped", "event_redacted", "retention_changed"] {
+            refused(&client, &format!("SELECT audit.append('{action}', workspace => 'audit')"), "42501").await;
+        }
+        run(&client, "SELECT audit.append('events_queried', workspace => 'acme')").await;
+        run(&client, "SELECT audit.set_retention('acme', '2 years')").await;
+        run(&client, "RESET ROLE").await;
     }
 }
