@@ -33,6 +33,11 @@ CREATE FUNCTION audit.seal_unknown() RETURNS bigint
 COMMENT ON FUNCTION audit.seal_unknown() IS
     'Gives leaves to all events that no tile names, but for those of this transaction; how many';
 
+CREATE FUNCTION audit.next_transaction_id() RETURNS xid8
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'audit_next_transaction_id';
+COMMENT ON FUNCTION audit.next_transaction_id() IS 'The transaction id that the cluster gives out next; it is not taken';
+
 CREATE FUNCTION audit.with_own_transaction(snapshot pg_snapshot) RETURNS pg_snapshot
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -88,12 +93,10 @@ DECLARE
     last_id bigint := (SELECT s.last_value FROM audit.event_id_seq s);
     visible pg_snapshot := pg_current_snapshot();
     state audit.sealer := (SELECT s FROM audit.sealer s);
-    own bigint;
-    beyond bigint;
     amount bigint := 0;
 BEGIN
     IF state.system_identifier = system AND state.database = own_database
-       AND pg_snapshot_xmax(state.sealed) <= pg_snapshot_xmax(visible) THEN
+       AND pg_snapshot_xmax(state.sealed) <= audit.next_transaction_id() THEN
         IF state.timeline <> own_timeline THEN
             UPDATE audit.sealer s SET timeline = own_timeline;
             PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
@@ -112,21 +115,12 @@ BEGIN
         SELECT '3:3:', 0, system, own_timeline, own_database WHERE EXISTS (SELECT FROM audit.event);
         RETURN 0;
     END IF;
-    -- Whoever had an id by now had a transaction id before: below that of a subtransaction that begins now, which a block with an
-    -- EXCEPTION clause is.
-    BEGIN
-        INSERT INTO audit.sealer AS s (sealed, ids_after, system_identifier, timeline, database)
-        VALUES (visible, last_id, system, own_timeline, own_database)
-        ON CONFLICT ON CONSTRAINT sealer_pkey DO UPDATE
-        SET ids_after = excluded.ids_after, system_identifier = excluded.system_identifier,
-            timeline = excluded.timeline, database = excluded.database
-        RETURNING s.xmin::text::bigint INTO beyond;
-    EXCEPTION WHEN unique_violation THEN
-        RAISE;
-    END;
-    own := pg_current_xact_id()::text::bigint;
-    beyond := own + ((beyond - own) & 4294967295);
-    UPDATE audit.sealer s SET sealed = audit.with_own_transaction(audit.extend_snapshot(visible, beyond::text::xid8));
+    INSERT INTO audit.sealer (sealed, ids_after, system_identifier, timeline, database)
+    -- Whoever has an id by now had a transaction id before: below the next.
+    VALUES (audit.with_own_transaction(audit.extend_snapshot(visible, audit.next_transaction_id())), last_id, system, own_timeline, own_database)
+    ON CONFLICT ON CONSTRAINT sealer_pkey DO UPDATE
+    SET sealed = excluded.sealed, ids_after = excluded.ids_after, system_identifier = excluded.system_identifier,
+        timeline = excluded.timeline, database = excluded.database;
     amount := audit.seal_unknown();
     PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
         'system_identifier', system::text, 'timeline', own_timeline, 'database', current_database(),

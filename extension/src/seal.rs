@@ -16,6 +16,7 @@ use crate::values;
 
 sql_function!(audit_seal_events, pg_finfo_audit_seal_events, seal_events);
 sql_function!(audit_seal_unknown, pg_finfo_audit_seal_unknown, seal_unknown);
+sql_function!(audit_next_transaction_id, pg_finfo_audit_next_transaction_id, next_transaction_id);
 
 /// Rows fetched at a time.
 const FETCH: usize = 1000;
@@ -42,6 +43,13 @@ fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
         }
         Some(Datum::from(count))
     })
+}
+
+/// `audit.next_transaction_id()`: what the next transaction or subtransaction gets.
+fn next_transaction_id(_: &Arguments) -> Result<Option<Datum>, Error> {
+    // SAFETY: reads shared memory under its lock; every backend may.
+    let next = unsafe { pg_sys::ReadNextFullTransactionId() };
+    Ok(Some(Datum::from(next.value)))
 }
 
 /// Takes rows of workspace, id, leaf hash and perhaps a snapshot, by workspace and id; how many there were, and the snapshot of

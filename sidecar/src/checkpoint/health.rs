@@ -80,10 +80,8 @@ impl Health {
                 inner.well = Some(now);
                 Last::Idle("nothing was sealed yet")
             }
-            Ok(Outcome::Elsewhere) => {
-                inner.well = Some(now);
-                Last::Idle("another sidecar was at it")
-            }
+            // Anyone can hold the lock that sidecars take turns by: this is no round that went well.
+            Ok(Outcome::Elsewhere) => Last::Idle("another sidecar was at it"),
             Ok(Outcome::Refused(refusals)) => {
                 gauges.refusals.set(count(refusals.len()));
                 if inner.alarmed.is_none_or(|alarmed| alarmed.elapsed() > HOUR) {
@@ -138,7 +136,7 @@ impl Health {
                 format!("REFUSED for {causes} causes: the log is not what it was; the sidecar's log tells more"),
             ),
             Last::Failed => (false, "the last round failed; the sidecar's log tells why".into()),
-            _ if late => (false, "no round has ended for more than three intervals".into()),
+            _ if late => (false, "no round has ended well for more than three intervals".into()),
             Last::None => (true, "the first round is under way".into()),
             Last::Idle(why) => (true, (*why).into()),
             Last::Signed { size, cosignatures, quorum, problems } => {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use audit_proof::checkpoint::{Checkpoint, Key, text};
 use bytes::Bytes;
@@ -105,9 +106,14 @@ impl Signer {
     pub async fn round(&self) -> Result<Outcome, Error> {
         let mut lease = Lease::new(self.database.client().await?);
         let client = lease.client();
-        if !client.query_one("SELECT pg_try_advisory_lock($1)", &[&TURN]).await?.try_get::<_, bool>(0)? {
-            lease.give_back();
-            return Ok(Outcome::Elsewhere);
+        let mut tries = 0;
+        while !client.query_one("SELECT pg_try_advisory_lock($1)", &[&TURN]).await?.try_get::<_, bool>(0)? {
+            tries += 1;
+            if tries == TRIES {
+                lease.give_back();
+                return Ok(Outcome::Elsewhere);
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
         }
         let outcome = self.in_turn(client).await;
         // Where the lock cannot be given back, dropping the lease ends the session, and the lock with it.
@@ -439,3 +445,7 @@ const ACTOR: &str = "system:signer";
 
 /// The advisory lock of whose turn it is to sign: "audit_ck" in ASCII.
 const TURN: i64 = 0x6175_6469_745f_636b;
+
+/// How often it asks for its turn, and how long it waits in between: a round takes less than all of that.
+const TRIES: u32 = 20;
+const TRY_AGAIN: Duration = Duration::from_millis(500);

@@ -459,9 +459,7 @@ async fn sealing_goes_on_after_a_restore() {
             record_heads(&client).await;
             check(&client, name).await;
             assert_eq!(
-                one::<i64>(&client, "SELECT count(*) FROM audit.event WHERE action = 'incarnation_begun'", &[])
-                    .await
-                    .min(1),
+                one::<i64>(&client, "SELECT count(*) FROM audit.event WHERE action = 'incarnation_begun'", &[]).await,
                 i64::from(name != "never" || cluster_is_behind(&client).await),
                 "{name}"
             );
