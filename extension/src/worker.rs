@@ -35,6 +35,21 @@ const TURN: Duration = Duration::from_secs(300);
 /// How long after a crash of the launcher it is started again.
 const RESTART: Duration = Duration::from_secs(10);
 
+/// What the database may have other defaults for, which are not for the log's own work.
+const OWN_SETTINGS: [(&CStr, &CStr); 10] = [
+    (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_read_only", c"off"),
+    (c"lock_timeout", c"0"),
+    (c"statement_timeout", c"0"),
+    // From PostgreSQL 17 on.
+    (c"transaction_timeout", c"0"),
+    (c"session_replication_role", c"origin"),
+    (c"audit.ip", c""),
+    (c"audit.user_agent", c""),
+    (c"audit.session_id", c""),
+    (c"audit.request_id", c""),
+];
+
 /// Registers the launcher, if the server is starting: later there is no registering.
 pub fn register() {
     // SAFETY: reads a variable of the server.
@@ -181,10 +196,18 @@ fn connect_to(database: pg_sys::Datum) {
     }
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    // SAFETY: before the first transaction; what the database has as its default is not for the log's own work.
-    unsafe {
-        (&raw mut pg_sys::DefaultXactIsoLevel).write(pg_sys::XACT_READ_COMMITTED as c_int);
-        (&raw mut pg_sys::DefaultXactReadOnly).write(false);
+    for (name, value) in OWN_SETTINGS {
+        // SAFETY: between transactions, with NUL-terminated strings; PostgreSQL copies them.
+        unsafe {
+            if !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() {
+                pg_sys::SetConfigOption(
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    pg_sys::GucContext::PGC_SUSET,
+                    pg_sys::GucSource::PGC_S_OVERRIDE,
+                );
+            }
+        }
     }
 }
 

@@ -392,10 +392,23 @@ async fn the_worker_seals_by_itself() {
         sealed(&cluster, &client, 1).await;
         check(&client, "by the worker").await;
     }
+    // Whatever sessions of that database begin with.
+    for setting in [
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = serializable",
+        "lock_timeout = 1",
+        "session_replication_role = replica",
+        "audit.ip = 'nonsense'",
+    ] {
+        cluster.psql("postgres", &format!("ALTER DATABASE {} SET {setting}", other.name()));
+    }
     cluster.restart("fast");
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
     sealed(&cluster, &client, 2).await;
+    let odd = other.connect().await;
+    run(&odd, "BEGIN READ WRITE; SET LOCAL audit.ip = ''; SELECT audit.append('x', 'acme'); COMMIT").await;
+    sealed(&cluster, &odd, 2).await;
     run(&client, "ALTER SYSTEM SET audit.seal_interval = 0").await;
     run(&client, "SELECT pg_reload_conf()").await;
     // It reads its settings between two passes.
