@@ -89,6 +89,16 @@ pub enum Error {
         /// Why.
         source: audit_proof::Error,
     },
+    /// An event is gone, and not by retention: a pack would list it as removed.
+    #[error(
+        "the event of leaf {leaf} in the log of workspace {workspace} is missing, and no removal by retention is recorded: the log was tampered with; audit.verify tells more"
+    )]
+    Missing {
+        /// Workspace of the log.
+        workspace: String,
+        /// Index of the leaf.
+        leaf: u64,
+    },
     /// The output cannot be written, or who read it went away.
     #[error("the pack cannot be written: {0}")]
     Output(#[from] io::Error),

@@ -148,7 +148,7 @@ impl Leaves {
 }
 
 /// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the
-/// event is kept no more, then leaf and hash.
+/// event is kept no more, then leaf, hash and whether it should still be there.
 ///
 /// # Errors
 /// Those of the database.
@@ -161,6 +161,17 @@ pub(super) async fn open_range(
     let (first, beyond) = (range.start.cast_signed(), range.end.cast_signed());
     let row = transaction.query_one(DECLARE_RANGE, &[&portal, &workspace, &first, &beyond]).await?;
     Ok(transaction.batch_execute(row.try_get(0)?).await?)
+}
+
+/// Refuses a row of that cursor whose event is gone though no removal by retention is recorded: a pack would call it removed.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub(super) fn refuse_missing(row: &Row, workspace: &str) -> Result<(), Error> {
+    match row.try_get("is_missing")? {
+        true => Err(Error::Missing { workspace: workspace.to_owned(), leaf: leaf_and_hash(row)?.0 }),
+        false => Ok(()),
+    }
 }
 
 /// The leaf and hash of a row of that cursor.
@@ -261,7 +272,13 @@ const KEYS: &str = "\
          jsonb_path_query(e.details, '$.keys[*]', '{}', true) k (key) ORDER BY e.occurred_at DESC";
 
 const DECLARE_RANGE: &str = "\
-    SELECT format('DECLARE %I NO SCROLL CURSOR FOR SELECT %s, l.leaf, l.hash FROM audit.leaves(%L, %s, %s) l \
-                   LEFT JOIN audit.event e ON e.id = l.id AND %s', \
+    SELECT format('DECLARE %1$I NO SCROLL CURSOR FOR SELECT %2$s, l.leaf, l.hash, \
+                          CASE WHEN e.id IS NULL THEN NOT coalesce((SELECT r.beyond > l.leaf FROM audit.removal r \
+                                                                    WHERE r.workspace = %3$L AND r.first <= l.leaf \
+                                                                    ORDER BY r.first DESC LIMIT 1), false) \
+                                                      AND NOT EXISTS (SELECT FROM audit.event x WHERE x.id = l.id) \
+                               ELSE false END AS is_missing \
+                   FROM audit.leaves(%3$L, %4$s, %5$s) l \
+                   LEFT JOIN audit.event e ON e.id = l.id AND %6$s', \
                   $1::text, audit.event_columns(), $2::text, $3::bigint, $4::bigint, \
                   audit.event_filter($2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))";

@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::thread;
 
 use tokio_postgres::Client;
@@ -34,9 +33,8 @@ struct Made {
 }
 
 impl Made {
-    async fn new() -> Self {
-        let db = Arc::new(Database::new());
-        let client = db.connect().await;
+    /// A key, and nothing signed yet.
+    fn begin(db: &Database) -> Self {
         let role = db.role(&["audit_sidecar"]);
         let dsn = db.cluster().dsn(db.name(), &role);
         let folder = tempfile::tempdir().unwrap();
@@ -46,7 +44,13 @@ impl Made {
                 .args(["key", "create", "--name", "audit.example.com/log", "-o"])
                 .arg(folder.path().join("key")),
         );
-        let mut made = Self { dsn, folder, key: key.trim().to_owned(), packs: Vec::new() };
+        Self { dsn, folder, key: key.trim().to_owned(), packs: Vec::new() }
+    }
+
+    async fn new() -> Self {
+        let db = Database::new();
+        let client = db.connect().await;
+        let mut made = Self::begin(&db);
 
         // Events that retention removes once they are in the log, and some that it keeps.
         due_partition(&client, &["acme"]).await;
@@ -222,4 +226,33 @@ async fn two_verifiers_agree() {
         }
     }
     assert!(wrong.is_empty(), "{} of {ROUNDS}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What was deleted by hand is not called removed.
+#[tokio::test]
+async fn an_event_that_is_missing_makes_no_pack() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let made = Made::begin(&db);
+    append(&client, "acme", 40).await;
+    made.sign();
+    run(
+        &client,
+        "ALTER TABLE audit.event DISABLE TRIGGER ALL; \
+         DO $$ BEGIN EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', (SELECT tableoid::regclass FROM audit.event WHERE workspace = 'acme' LIMIT 1)); END $$; \
+         DELETE FROM audit.event WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))",
+    )
+    .await;
+    let pack = |flags: &[&str]| {
+        let mut command = command(&made.dsn).unwrap();
+        command.args(["pack", "export", "--workspace", "acme", "-o"]).arg(made.folder.path().join("pack.zip"));
+        let output = command.args(["--since", "2023-01-01"]).args(flags).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (made_one, said) = pack(&[]);
+    assert!(!made_one && said.contains("leaf 17 in the log of workspace acme is missing"), "{said}");
+    assert!(!made.folder.path().join("pack.zip").exists());
+    // It says nothing of what it does not hold.
+    let (made_one, said) = pack(&["--actor", "user:1"]);
+    assert!(made_one, "{said}");
 }
