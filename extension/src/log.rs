@@ -16,39 +16,78 @@ pub const TILE_WIDTH: u64 = 256;
 /// Levels of the tree from one level of tiles to the next.
 pub const TILE_HEIGHT: u8 = 8;
 
-/// The statements that write.
+/// Bytes of hashes, and heads, that wait at most before they are written.
+const MOST_BYTES: usize = 1 << 20;
+const MOST_HEADS: usize = 1000;
+
+/// Writes to the logs, many rows at a time: a statement for each would take longer than the row.
 pub struct Writer {
     find: Statement,
-    insert_tile: Statement,
+    begin: Statement,
+    insert_tiles: Statement,
     complete_tile: Statement,
     store: Statement,
+    tiles: Tiles,
+    heads: Vec<Head>,
+}
+
+/// Rows of `audit.tile` that are still to be written, column by column.
+#[derive(Default)]
+struct Tiles {
+    workspaces: Vec<String>,
+    levels: Vec<i64>,
+    firsts: Vec<i64>,
+    hashes: Vec<Vec<u8>>,
+    bytes: usize,
+    /// The ids of all of them, and where those of each end.
+    ids: Vec<i64>,
+    ends: Vec<i64>,
+}
+
+/// What is still to be written to `audit.log`.
+struct Head {
+    workspace: String,
+    frontier: Frontier,
 }
 
 impl Writer {
-    /// Plans them.
+    /// Plans the statements.
     pub fn new(session: &Session) -> Writer {
         let tile = [
             pg_sys::TEXTOID,
-            pg_sys::INT2OID,
+            pg_sys::INT8OID,
             pg_sys::INT8OID,
             pg_sys::BYTEAOID,
             pg_sys::INT8ARRAYOID,
             pg_sys::INT8OID,
             pg_sys::INT8OID,
         ];
-        let log = [pg_sys::TEXTOID, pg_sys::INT8OID, pg_sys::BYTEAOID, pg_sys::BYTEAOID];
+        let tiles = [
+            pg_sys::TEXTARRAYOID,
+            pg_sys::INT8ARRAYOID,
+            pg_sys::INT8ARRAYOID,
+            pg_sys::BYTEAARRAYOID,
+            pg_sys::INT8ARRAYOID,
+            pg_sys::INT8ARRAYOID,
+        ];
+        let heads = [pg_sys::TEXTARRAYOID, pg_sys::INT8ARRAYOID, pg_sys::BYTEAARRAYOID, pg_sys::BYTEAARRAYOID];
         Writer {
             find: session.prepare(FIND, &[pg_sys::TEXTOID]),
-            insert_tile: session.prepare(INSERT_TILE, &tile),
+            begin: session.prepare(BEGIN, &[pg_sys::TEXTOID, pg_sys::BYTEAOID]),
+            insert_tiles: session.prepare(INSERT_TILES, &tiles),
             complete_tile: session.prepare(COMPLETE_TILE, &tile),
-            store: session.prepare(STORE, &log),
+            store: session.prepare(STORE, &heads),
+            tiles: Tiles::default(),
+            heads: Vec::new(),
         }
     }
 
-    /// The log of a workspace, to add to it; a new one where there is none.
-    pub fn open(&self, workspace: &str) -> Log<'_> {
+    /// The log of a workspace, to add to it; a new one where there is none. Each workspace once in the life of a writer.
+    pub fn open(&self, workspace: &str) -> Log {
         let rows = self.find.run(&[Some(Text::new(workspace).datum())]);
         let frontier = if rows.len() == 0 {
+            let root = values::varlena(&[&Frontier::new().root()]);
+            self.begin.run(&[Some(Text::new(workspace).datum()), Some(root)]);
             Frontier::new()
         } else {
             let size = rows.datum(0, 0).expect("size is not NULL").value() as u64;
@@ -60,13 +99,38 @@ impl Writer {
                 panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
             })
         };
-        Log { writer: self, workspace: workspace.to_owned(), frontier, levels: Vec::new() }
+        Log { workspace: workspace.to_owned(), frontier, levels: Vec::new() }
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) {
+        let tiles = std::mem::take(&mut self.tiles);
+        if !tiles.firsts.is_empty() {
+            self.insert_tiles.run(&[
+                Some(text_array(tiles.workspaces.iter())),
+                Some(values::bigint_array(&tiles.levels)),
+                Some(values::bigint_array(&tiles.firsts)),
+                Some(values::bytea_array(tiles.hashes.iter().map(Vec::as_slice))),
+                Some(values::bigint_array(&tiles.ids)),
+                Some(values::bigint_array(&tiles.ends)),
+            ]);
+        }
+        let heads = std::mem::take(&mut self.heads);
+        if !heads.is_empty() {
+            let sizes: Vec<i64> = heads.iter().map(|head| head.frontier.size() as i64).collect();
+            let roots: Vec<Hash> = heads.iter().map(|head| head.frontier.root()).collect();
+            self.store.run(&[
+                Some(text_array(heads.iter().map(|head| &head.workspace))),
+                Some(values::bigint_array(&sizes)),
+                Some(values::bytea_array(roots.iter().map(Hash::as_slice))),
+                Some(values::bytea_array(heads.iter().map(|head| head.frontier.nodes().as_flattened()))),
+            ]);
+        }
     }
 }
 
 /// The log of one workspace, with what is not written yet.
-pub struct Log<'a> {
-    writer: &'a Writer,
+pub struct Log {
     workspace: String,
     frontier: Frontier,
     levels: Vec<Strip>,
@@ -80,14 +144,14 @@ struct Strip {
     ids: Vec<i64>,
 }
 
-impl Log<'_> {
+impl Log {
     /// Whose log it is.
     pub fn workspace(&self) -> &str {
         &self.workspace
     }
 
     /// Adds a leaf. What PostgreSQL allocates meanwhile is the caller's to free.
-    pub fn push(&mut self, id: i64, leaf: Hash) {
+    pub fn push(&mut self, id: i64, leaf: Hash, writer: &mut Writer) {
         let Self { frontier, levels, .. } = self;
         let mut complete = 0;
         frontier.push(leaf, |level, index, hash| {
@@ -111,47 +175,72 @@ impl Log<'_> {
             }
         });
         for level in 0..complete {
-            self.write(level);
+            self.write(level, writer);
         }
     }
 
-    /// Writes what is left, and the new head.
-    pub fn finish(mut self) {
+    /// Hands over what is left, and the new head.
+    pub fn finish(mut self, writer: &mut Writer) {
         for level in 0..self.levels.len() {
-            self.write(level);
+            self.write(level, writer);
         }
-        self.writer.store.run(&[
-            Some(Text::new(&self.workspace).datum()),
-            Some(Datum::from(self.frontier.size() as i64)),
-            Some(values::varlena(&[&self.frontier.root()])),
-            Some(values::varlena(&[self.frontier.nodes().as_flattened()])),
-        ]);
+        writer.heads.push(Head { workspace: self.workspace, frontier: self.frontier });
+        if writer.heads.len() >= MOST_HEADS {
+            writer.flush();
+        }
     }
 
-    fn write(&mut self, level: usize) {
+    fn write(&mut self, level: usize, writer: &mut Writer) {
         let strip = std::mem::take(&mut self.levels[level]);
         if strip.hashes.is_empty() {
             return;
         }
         let beyond = strip.first + (strip.hashes.len() / 32) as u64;
-        let completes = beyond.is_multiple_of(TILE_WIDTH) && !strip.first.is_multiple_of(TILE_WIDTH);
-        let statement = if completes { &self.writer.complete_tile } else { &self.writer.insert_tile };
-        statement.run(&[
-            Some(Text::new(&self.workspace).datum()),
-            Some(Datum::from(level as i16)),
-            Some(Datum::from(strip.first as i64)),
-            Some(values::varlena(&[&strip.hashes])),
-            (level == 0).then(|| values::bigint_array(&strip.ids)),
-            strip.ids.iter().min().map(|&id| Datum::from(id)),
-            strip.ids.iter().max().map(|&id| Datum::from(id)),
-        ]);
+        if beyond.is_multiple_of(TILE_WIDTH) && !strip.first.is_multiple_of(TILE_WIDTH) {
+            // What it completes came with earlier passes.
+            writer.complete_tile.run(&[
+                Some(Text::new(&self.workspace).datum()),
+                Some(Datum::from(level as i64)),
+                Some(Datum::from(strip.first as i64)),
+                Some(values::varlena(&[&strip.hashes])),
+                (level == 0).then(|| values::bigint_array(&strip.ids)),
+                strip.ids.iter().min().map(|&id| Datum::from(id)),
+                strip.ids.iter().max().map(|&id| Datum::from(id)),
+            ]);
+            return;
+        }
+        let tiles = &mut writer.tiles;
+        tiles.workspaces.push(self.workspace.clone());
+        tiles.levels.push(level as i64);
+        tiles.firsts.push(strip.first as i64);
+        tiles.bytes += strip.hashes.len();
+        tiles.hashes.push(strip.hashes);
+        tiles.ids.extend(strip.ids);
+        tiles.ends.push(tiles.ids.len() as i64);
+        if tiles.bytes >= MOST_BYTES {
+            writer.flush();
+        }
     }
+}
+
+fn text_array<'a>(all: impl Iterator<Item = &'a String>) -> Datum {
+    values::text_array(&all.map(|text| Text::new(text)).collect::<Vec<_>>())
 }
 
 const FIND: &std::ffi::CStr = c"SELECT l.size, l.frontier FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) $1";
 
-const INSERT_TILE: &std::ffi::CStr =
-    c"INSERT INTO audit.tile (workspace, level, first, hashes, ids, least_id, greatest_id) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const BEGIN: &std::ffi::CStr = c"INSERT INTO audit.log (workspace, log_id, size, root, frontier, sealed_at) \
+     VALUES ($1, pg_catalog.uuid_send(pg_catalog.gen_random_uuid()), 0, $2, '', pg_catalog.clock_timestamp())";
+
+const INSERT_TILES: &std::ffi::CStr =
+    c"INSERT INTO audit.tile (workspace, level, first, hashes, ids, least_id, greatest_id) \
+     SELECT t.workspace, t.level, t.first, t.hashes, i.ids, i.least, i.greatest \
+     FROM (SELECT t.*, pg_catalog.lag(t.ends, 1, 0::bigint) OVER (ORDER BY t.place) AS start \
+           FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($6)) \
+                WITH ORDINALITY t (workspace, level, first, hashes, ends, place)) t, \
+          LATERAL (SELECT pg_catalog.array_agg(i.id ORDER BY i.place) AS ids, pg_catalog.min(i.id) AS least, \
+                          pg_catalog.max(i.id) AS greatest \
+                   FROM pg_catalog.unnest(($5)[t.start OPERATOR(pg_catalog.+) 1 : t.ends]) WITH ORDINALITY i (id, place)) i";
 
 const COMPLETE_TILE: &std::ffi::CStr = c"WITH begun AS (\
        DELETE FROM audit.tile t \
@@ -167,7 +256,7 @@ const COMPLETE_TILE: &std::ffi::CStr = c"WITH begun AS (\
             LEAST(pg_catalog.min(b.least_id), $6), GREATEST(pg_catalog.max(b.greatest_id), $7) \
      FROM begun b";
 
-const STORE: &std::ffi::CStr = c"INSERT INTO audit.log AS l (workspace, log_id, size, root, frontier, sealed_at) \
-     VALUES ($1, pg_catalog.uuid_send(pg_catalog.gen_random_uuid()), $2, $3, $4, pg_catalog.clock_timestamp()) \
-     ON CONFLICT ON CONSTRAINT log_pkey DO UPDATE \
-     SET size = excluded.size, root = excluded.root, frontier = excluded.frontier, sealed_at = excluded.sealed_at";
+const STORE: &std::ffi::CStr = c"UPDATE audit.log l \
+     SET size = h.size, root = h.root, frontier = h.frontier, sealed_at = pg_catalog.clock_timestamp() \
+     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) h (workspace, size, root, frontier) \
+     WHERE l.workspace OPERATOR(pg_catalog.=) h.workspace";

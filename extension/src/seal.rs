@@ -56,9 +56,9 @@ fn next_transaction_id(_: &Arguments) -> Result<Option<Datum>, Error> {
 /// the first.
 fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
     let _pass = Pass::begin();
-    let writer = Writer::new(session);
+    let mut writer = Writer::new(session);
     let mut memory = PgMemoryContexts::new("audit_log seal");
-    let mut log: Option<Log<'_>> = None;
+    let mut log: Option<Log> = None;
     let mut count = 0;
     let mut without_line = 0;
     let mut snapshot = None;
@@ -85,10 +85,10 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
                     if log.as_ref().is_none_or(|log| log.workspace() != workspace)
                         && let Some(log) = log.replace(writer.open(workspace))
                     {
-                        log.finish();
+                        log.finish(&mut writer);
                     }
                     let log = log.as_mut().expect("it has been opened");
-                    log.push(id, leaf);
+                    log.push(id, leaf, &mut writer);
                     count += 1;
                 }
             });
@@ -97,8 +97,9 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
         pgrx::check_for_interrupts!();
     }
     if let Some(log) = log {
-        log.finish();
+        log.finish(&mut writer);
     }
+    writer.flush();
     if without_line > 0 {
         pgrx::warning!("audit log: {without_line} rows were not sealed: they are not what audit.append writes");
     }

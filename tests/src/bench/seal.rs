@@ -98,8 +98,6 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         DATABASE,
         &format!(
             "SELECT audit.record_heads();
-             SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index i JOIN pg_partition_tree('audit.event') t ON t.relid = i.indrelid
-             WHERE NOT i.indisprimary AND pg_get_indexdef(i.indexrelid) NOT LIKE '%(xid)' AND pg_relation_size(i.indrelid) > 0 \\gexec
              SET synchronous_commit = off;
              INSERT INTO audit.event
              SELECT nextval('audit.event_id_seq'), now(), now(), (n / 1000 + (SELECT pg_snapshot_xmax(sealed)::text::bigint FROM audit.sealer))::text::xid8,
