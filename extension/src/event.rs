@@ -12,6 +12,7 @@ use crate::jsonb::Container;
 use crate::mask::mask;
 use crate::owner;
 use crate::partition;
+use crate::salt::salt;
 use crate::settings::{self, UnknownActions};
 use crate::values::{self, Text};
 
@@ -133,7 +134,7 @@ impl Event {
                 context.application_name,
                 context.client_addr,
                 Some(details),
-                Some(salt()),
+                Some(values::varlena(&[&salt()])),
             ],
             month: partition::month_of(expires_on),
             idempotency: key.map(|key| (workspace.value().to_owned(), key.value().to_owned())),
@@ -359,14 +360,6 @@ fn imported_expires_on(workspace: &str, time: i64, written: &str, now: i64) -> R
     }
     let expires_on = catalog::expires_on(workspace, time)?;
     if expires_on < catalog::day_of(now) { out_of_range(expired) } else { Ok(expires_on) }
-}
-
-fn salt() -> Datum {
-    let mut salt = [0u8; 16];
-    // SAFETY: writes 16 bytes.
-    let filled = unsafe { pg_sys::pg_strong_random(salt.as_mut_ptr().cast(), salt.len()) };
-    assert!(filled, "no random numbers are to be had from the operating system");
-    values::varlena(&[&salt])
 }
 
 fn shorten(text: &str) -> String {

@@ -25,6 +25,7 @@ mod partition;
 mod prepared;
 mod proofs;
 mod removal;
+mod salt;
 mod schema;
 mod seal;
 mod settings;
