@@ -144,6 +144,8 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     let mut heads_recorded = Instant::now();
     while let Some(interval) = settings::seal_interval() {
         let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
+        // The append that finds the list full would do this itself, and take some hundred milliseconds.
+        call(c"SELECT audit.merge_pending()", "audit.merge_pending()");
         if heads_recorded.elapsed() >= HEADS {
             call(c"SELECT audit.record_heads()", "audit.record_heads()");
             heads_recorded = Instant::now();

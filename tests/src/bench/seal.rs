@@ -14,12 +14,10 @@ use super::clients::{CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
+use super::worker;
 use crate::Plan;
 
 const DATABASE: &str = "bench_seal";
-
-/// As the background worker does.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Events a second at which the lag is measured.
 const RATE: u64 = 10_000;
@@ -43,7 +41,7 @@ fn cost(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         })?;
         without.push(off.count() as f64 / off.seconds);
         server.sql(DATABASE, "SELECT audit.record_heads()")?;
-        let on = appends(server, DATABASE, |_| seal_for(server, turn).map(drop))?;
+        let on = appends(server, DATABASE, |_| worker::run(server, DATABASE, after(turn)).map(drop))?;
         with.push(on.count() as f64 / on.seconds);
     }
     report.add(
@@ -67,7 +65,7 @@ fn lag(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let over = AtomicBool::new(false);
     let (appended, passes) = thread::scope(|scope| {
         let feeder = scope.spawn(|| feed(server, &over));
-        let passes = seal_for(server, Duration::from_secs(plan.seconds * 4));
+        let passes = worker::run(server, DATABASE, after(Duration::from_secs(plan.seconds * 4)));
         over.store(true, Ordering::Relaxed);
         (feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), passes)
     });
@@ -160,29 +158,9 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Seals once a second, as the worker does, for so long; for each pass, how long its oldest event can have waited, and how many
-/// there were.
-fn seal_for(server: &Server, time: Duration) -> Result<Vec<(f64, u64)>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
-        let seal = client.prepare("SELECT audit.seal(50000)").await?;
-        let started = Instant::now();
-        let mut passes = Vec::new();
-        let mut before = Instant::now();
-        while started.elapsed() < time {
-            let begun = Instant::now();
-            let sealed: i64 = client.query_one(&seal, &[]).await?.get(0);
-            passes.push((before.elapsed().as_secs_f64(), sealed.unsigned_abs()));
-            before = begun;
-            if sealed < 50_000 {
-                tokio::time::sleep(INTERVAL).await;
-            }
-        }
-        Ok(passes)
-    })
+fn after(time: Duration) -> impl Fn() -> bool {
+    let started = Instant::now();
+    move || started.elapsed() >= time
 }
 
 /// Appends at the rate until it is over; how many, in how many seconds.

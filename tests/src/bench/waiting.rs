@@ -2,16 +2,17 @@
 //! dropped, and then for as long without.
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::clients::{CLIENTS, WORKSPACES, appends};
+use super::clients::{CLIENTS, Latencies, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
+use super::worker;
 use crate::Plan;
 
 const DATABASE: &str = "bench_due";
@@ -21,28 +22,15 @@ const RETENTIONS: u64 = 30;
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     prepare(server, events)?;
-    let mut runs = 0;
-    let started = Instant::now();
-    let with = appends(server, DATABASE, |over| {
-        let done = loop {
-            runs += 1;
-            let started = Instant::now();
-            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
-            match server.sql(DATABASE, gone) {
-                Ok(answer) if answer.ends_with('t') => break Ok(()),
-                // As the background worker does.
-                Ok(_) => thread::sleep(started.elapsed()),
-                Err(error) => break Err(error),
-            }
-        };
+    let over = AtomicBool::new(false);
+    let (measured, worker) = thread::scope(|scope| {
+        let worker = scope.spawn(|| worker::run(server, DATABASE, || over.load(Ordering::Relaxed)));
+        let measured = measure(server);
         over.store(true, Ordering::Relaxed);
-        done
-    })?;
-    let took = started.elapsed();
-    let without = appends(server, DATABASE, |_| {
-        thread::sleep(took);
-        Ok(())
-    })?;
+        (measured, worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    worker?;
+    let Measured { with, without, runs, took } = measured?;
     let moved = server.number(DATABASE, "SELECT count(*) FROM audit.event WHERE action = 'x'")?;
 
     let longest = [without.longest(), with.longest()];
@@ -74,6 +62,40 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     }
     report.note(&note);
     Ok(())
+}
+
+struct Measured {
+    with: Latencies,
+    without: Latencies,
+    /// How often maintenance ran.
+    runs: u32,
+    took: Duration,
+}
+
+fn measure(server: &Server) -> Result<Measured> {
+    let mut runs = 0;
+    let started = Instant::now();
+    let with = appends(server, DATABASE, |over| {
+        let done = loop {
+            runs += 1;
+            let started = Instant::now();
+            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
+            match server.sql(DATABASE, gone) {
+                Ok(answer) if answer.ends_with('t') => break Ok(()),
+                // As the background worker does.
+                Ok(_) => thread::sleep(started.elapsed()),
+                Err(error) => break Err(error),
+            }
+        };
+        over.store(true, Ordering::Relaxed);
+        done
+    })?;
+    let took = started.elapsed();
+    let without = appends(server, DATABASE, |_| {
+        thread::sleep(took);
+        Ok(())
+    })?;
+    Ok(Measured { with, without, runs, took })
 }
 
 /// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.

@@ -26,6 +26,7 @@ mod bench {
     pub mod spread;
     pub mod twin;
     pub mod waiting;
+    pub mod worker;
 }
 
 /// What is measured, and how long.

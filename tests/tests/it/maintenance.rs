@@ -269,6 +269,43 @@ async fn the_worker_does_it_alone() {
     assert!(!told.contains("PANIC") && !told.contains("terminated by signal"), "{told}");
 }
 
+/// Nobody waits for the pending lists of the content indexes.
+#[tokio::test]
+async fn what_is_pending_is_merged() {
+    let cluster = Arc::new(Cluster::start(&Options::preloaded()));
+    let db = Database::with_extension(cluster.clone());
+    let client = db.connect().await;
+    run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:' || n) FROM generate_series(1, 500) n").await;
+    let merge = "SELECT audit.merge_pending()";
+    assert!(one::<i64>(&client, merge, &[]).await > 0);
+    assert_eq!(one::<i64>(&client, merge, &[]).await, 0);
+    let found = "SELECT count(*) FROM audit.events('acme', target => 'ticket:7')";
+    assert_eq!(one::<i64>(&client, found, &[]).await, 1);
+
+    // An index that somebody rebuilds is for another time.
+    run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:7')").await;
+    let content = "SELECT indexrelid::regclass::text FROM pg_index \
+                   WHERE indrelid = (SELECT tableoid FROM audit.event LIMIT 1) AND indexrelid::regclass::text LIKE '%_content'";
+    let content: String = one(&client, content, &[]).await;
+    let builder = db.connect().await;
+    run(&builder, &format!("BEGIN; REINDEX INDEX {content}")).await;
+    assert_eq!(one::<i64>(&client, merge, &[]).await, 0);
+    run(&builder, "ROLLBACK").await;
+    assert_eq!(one::<i64>(&client, merge, &[]).await, 1);
+
+    run(&client, "ALTER SYSTEM SET audit.seal_interval = '100ms'").await;
+    run(&client, "SELECT pg_reload_conf()").await;
+    let started = Instant::now();
+    loop {
+        run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:' || n) FROM generate_series(1, 500) n").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if one::<i64>(&client, merge, &[]).await == 0 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{}", cluster.log());
+    }
+}
+
 #[tokio::test]
 async fn pg_cron_can_run_it_instead() {
     let options =
