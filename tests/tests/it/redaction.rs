@@ -112,7 +112,7 @@ async fn a_forged_redaction_is_found() {
                END LOOP;
              END $$;
              UPDATE audit.event e SET salt = audit.redacted_salt(e, 'actor'), actor = NULL WHERE id = {untold};
-             UPDATE audit.event e SET salt = set_byte(audit.redacted_salt(e, 'actor'), 40, 7), actor = NULL WHERE id = {wrong};"
+             UPDATE audit.event e SET salt = set_byte(audit.redacted_salt(e, 'actor'), 40, get_byte(audit.redacted_salt(e, 'actor'), 40) # 1), actor = NULL WHERE id = {wrong};"
         ),
     )
     .await;
