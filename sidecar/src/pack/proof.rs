@@ -54,6 +54,9 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
                 let (leaf, hash) = prove::leaf_and_hash(row)?;
                 prefixes.add(leaf - range.start, &hash).map_err(spool)?;
                 if row.try_get::<_, Option<i64>>(0)?.is_none() {
+                    if row.try_get("is_missing")? {
+                        return Err(Error::Missing { workspace: request.filters.workspace.clone(), leaf });
+                    }
                     removed.add(|out| Removed { leaf, hash }.write(out)).map_err(spool)?;
                     continue;
                 }

@@ -148,7 +148,8 @@ impl Leaves {
 }
 
 /// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the
-/// event is kept no more, then leaf, hash and whether it should still be there.
+/// event is kept no more, then leaf, hash and `is_missing`: whether it
+/// is gone though no removal is recorded.
 ///
 /// # Errors
 /// Those of the database.
@@ -161,17 +162,6 @@ pub(super) async fn open_range(
     let (first, beyond) = (range.start.cast_signed(), range.end.cast_signed());
     let row = transaction.query_one(DECLARE_RANGE, &[&portal, &workspace, &first, &beyond]).await?;
     Ok(transaction.batch_execute(row.try_get(0)?).await?)
-}
-
-/// Refuses a row of that cursor whose event is gone though no removal by retention is recorded: a pack would call it removed.
-///
-/// # Errors
-/// [`Error::Missing`].
-pub(super) fn refuse_missing(row: &Row, workspace: &str) -> Result<(), Error> {
-    match row.try_get("is_missing")? {
-        true => Err(Error::Missing { workspace: workspace.to_owned(), leaf: leaf_and_hash(row)?.0 }),
-        false => Ok(()),
-    }
 }
 
 /// The leaf and hash of a row of that cursor.

@@ -10,7 +10,7 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, explain, one, refused, run};
 
 use crate::it::logs::{check, damages, hash, heads, path, record_heads, seal};
-use crate::it::support::fails;
+use crate::it::support::{DISARM, fails};
 
 /// Events 1 to 300 of acme, 301 to 600 of umbrella, 601 with their heads; and after these 602 to 610 of acme, 611 with its head.
 async fn log() -> (Database, Client) {
@@ -37,13 +37,6 @@ async fn fill(client: &Client) {
     check(client, "before any attack").await;
     assert_eq!(one::<i64>(client, "SELECT max(id) FROM audit.event", &[]).await, 611);
 }
-
-/// Takes every trigger of the log away.
-const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
-    FOR t IN SELECT DISTINCT g.tgrelid::regclass FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid \
-             WHERE c.relnamespace = 'audit'::regnamespace LOOP \
-        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
-    END LOOP; END $$";
 
 /// What is found after an attack, which is then undone.
 async fn after(client: &Client, attack: &str) -> Vec<String> {

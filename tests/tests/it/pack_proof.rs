@@ -16,7 +16,7 @@ use audit_tests::database::Database;
 use audit_tests::query::{one, run};
 use audit_tests::sidecar::command;
 
-use crate::it::support::{Random, due_partition};
+use crate::it::support::{DISARM, Random, due_partition};
 
 use damage::{DAMAGES, Expected};
 use pack::{EVENTS, Pack, REMOVED, STUBS};
@@ -238,9 +238,7 @@ async fn an_event_that_is_missing_makes_no_pack() {
     made.sign();
     run(
         &client,
-        "ALTER TABLE audit.event DISABLE TRIGGER ALL; \
-         DO $$ BEGIN EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', (SELECT tableoid::regclass FROM audit.event WHERE workspace = 'acme' LIMIT 1)); END $$; \
-         DELETE FROM audit.event WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))",
+        &format!("{DISARM}; DELETE FROM audit.event WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))"),
     )
     .await;
     let pack = |flags: &[&str]| {

@@ -1,13 +1,24 @@
 //! What several test files need.
 
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
 use serde_json::Value;
 use tokio_postgres::Client;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::ToSql;
+use zip::ZipArchive;
 
 use audit_tests::query::{explain, one, run};
 
 pub use audit_tests::random::Random;
+
+/// Takes every trigger of the log away.
+pub const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
+    FOR t IN SELECT DISTINCT g.tgrelid::regclass FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid \
+             WHERE c.relnamespace = 'audit'::regnamespace LOOP \
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
+    END LOOP; END $$";
 
 /// The row of an event, column by column.
 pub async fn event(client: &Client, id: i64) -> Value {
@@ -55,4 +66,18 @@ pub async fn due_partition(client: &Client, workspaces: &[&str]) {
             .await
             .unwrap();
     }
+}
+
+/// The files of a zip, by name.
+pub fn unzip(zip: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
+    let mut files = BTreeMap::new();
+    for at in 0..archive.len() {
+        let mut file = archive.by_index(at).unwrap();
+        let name = file.name().unwrap().into_owned();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        files.insert(name, content);
+    }
+    files
 }

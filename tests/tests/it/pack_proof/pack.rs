@@ -1,16 +1,18 @@
 //! A pack taken apart, to be changed and zipped again with a manifest that fits.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Cursor, Read, Write};
+use std::fs;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use audit_proof::Line;
 use audit_proof::checkpoint::Checkpoint;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
-use zip::{ZipArchive, ZipWriter};
+
+use crate::it::support::unzip;
 
 pub const EVENTS: &str = "events.json";
 pub const LOG: &str = "proof/log.json";
@@ -40,15 +42,7 @@ pub enum Beside {
 
 impl Pack {
     pub fn open(path: &Path) -> Self {
-        let mut archive = ZipArchive::new(File::open(path).unwrap()).unwrap();
-        let mut files = BTreeMap::new();
-        for at in 0..archive.len() {
-            let mut file = archive.by_index(at).unwrap();
-            let name = file.name().unwrap().into_owned();
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).unwrap();
-            files.insert(name, content);
-        }
+        let mut files = unzip(&fs::read(path).unwrap());
         let manifest = serde_json::from_slice(&files.remove("manifest.json").unwrap()).unwrap();
         Self { files, manifest, files_changed: None, beside: Vec::new() }
     }

@@ -1,17 +1,16 @@
 //! Out through the packs: by REST and by the command line.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use zip::ZipArchive;
 
 use crate::it::http::Request;
 use crate::it::real_input::form::{Seen, from_json};
 use crate::it::real_input::naive::{Expected, Filter};
 use crate::it::real_input::rest::{Served, read_csv, serve};
+use crate::it::support::unzip;
 
 /// The files of a pack, by name.
 struct Pack {
@@ -21,15 +20,7 @@ struct Pack {
 
 impl Pack {
     fn open(zip: Vec<u8>) -> Self {
-        let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
-        let mut files = BTreeMap::new();
-        for at in 0..archive.len() {
-            let mut file = archive.by_index(at).unwrap();
-            let name = file.name().unwrap().into_owned();
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).unwrap();
-            files.insert(name, content);
-        }
+        let files = unzip(&zip);
         let manifest = serde_json::from_slice(&files["manifest.json"]).unwrap();
         Self { files, manifest }
     }
