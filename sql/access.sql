@@ -43,6 +43,7 @@ GRANT EXECUTE ON FUNCTION
     audit.target_keys(text, text[]),
     audit.has_target(bigint[], text, text[], text, text),
     audit.default_retention(),
+    audit.retention_in_force(text),
     audit.expires_on(timestamptz, interval),
     audit.first_kept_day(interval, date),
     audit.length_in_days(interval),

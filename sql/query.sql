@@ -155,7 +155,9 @@ CREATE FUNCTION audit.events(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    statement constant text := 'SELECT %s FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s';
+    -- What is computed is so for the rows of the page alone, not for all that are sorted.
+    statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s) e '
+                               'ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC';
     place record;
     after_place text := '';
     recent timestamptz;

@@ -7,6 +7,14 @@ CREATE FUNCTION audit.default_retention() RETURNS interval
 AS $$ SELECT interval '13 months' $$;
 COMMENT ON FUNCTION audit.default_retention() IS 'Retention of a workspace that none was set for';
 
+CREATE FUNCTION audit.retention_in_force(workspace text) RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = retention_in_force.workspace), audit.default_retention())
+$$;
+COMMENT ON FUNCTION audit.retention_in_force(text) IS 'How long events of a workspace are kept now';
+
 CREATE FUNCTION audit.expires_on(occurred_at timestamptz, retention interval) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -62,6 +70,7 @@ CREATE FUNCTION audit.is_kept(workspace text, occurred_at timestamptz, actor tex
 AS $$
 #variable_conflict use_variable
 BEGIN
+    -- For each event that is removed: a function within would take longer than the rest.
     RETURN audit.expires_on(occurred_at, coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = is_kept.workspace),
                                                   audit.default_retention())) >= audit.today()
         OR EXISTS (SELECT FROM audit.legal_hold h

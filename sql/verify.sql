@@ -228,7 +228,7 @@ CREATE FUNCTION audit.least_retention(space text, since timestamptz) RETURNS int
 AS $$
     -- A change of retention is told for as long as the retentions known; before that, 60 days are the floor of every retention.
     SELECT CASE WHEN since + min(r.retention) > now() THEN min(r.retention) ELSE interval '60 days' END
-    FROM (SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = space), audit.default_retention())
+    FROM (SELECT audit.retention_in_force(space)
           UNION ALL
           SELECT audit.to_interval(t.value)
           FROM audit.event e, LATERAL (VALUES (e.details->>'from'), (e.details->>'to')) t (value)
@@ -243,7 +243,7 @@ CREATE FUNCTION audit.removal_damage(space text) RETURNS SETOF audit.damage
     SET timezone = 'UTC'
 AS $$
 DECLARE
-    retention interval := coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = space), audit.default_retention());
+    retention interval := audit.retention_in_force(space);
     told audit.event := (SELECT e FROM audit.event e
                          WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit'
                          ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1);

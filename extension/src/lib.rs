@@ -47,7 +47,10 @@ extension_sql_file!("../../sql/guard.sql", name = "guard", requires = ["event"])
 extension_sql_file!("../../sql/partition.sql", name = "partition", requires = ["guard", "idempotency", "target"]);
 extension_sql_file!("../../sql/retention.sql", name = "retention", requires = ["workspace"]);
 extension_sql_file!("../../sql/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
-extension_sql_file!("../../sql/maintain.sql", name = "maintain", requires = ["partition", "legal_hold"]);
+extension_sql_file!("../../sql/due.sql", name = "due", requires = ["partition", "legal_hold"]);
+extension_sql_file!("../../sql/remove.sql", name = "remove", requires = ["due"]);
+extension_sql_file!("../../sql/maintain.sql", name = "maintain", requires = ["remove"]);
+extension_sql_file!("../../sql/status.sql", name = "status", requires = ["maintain", "seal"]);
 extension_sql_file!("../../sql/idempotency.sql", name = "idempotency", requires = ["event"]);
 extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);

@@ -3,6 +3,8 @@
 //! A tile under way is several rows of `audit.tile`, one for each pass that added to it; when its last hash comes they become
 //! one.
 
+use std::collections::HashMap;
+
 use audit_proof::tree::{Frontier, Hash};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
@@ -27,6 +29,7 @@ pub struct Writer {
     insert_tiles: Statement,
     complete_tile: Statement,
     store: Statement,
+    found: HashMap<String, Frontier>,
     tiles: Tiles,
     heads: Vec<Head>,
 }
@@ -39,9 +42,12 @@ struct Tiles {
     firsts: Vec<i64>,
     hashes: Vec<Vec<u8>>,
     bytes: usize,
-    /// The ids of all of them, and where those of each end.
+    /// The ids of all of them, where those of each begin and end, and between which numbers they are.
     ids: Vec<i64>,
+    starts: Vec<i64>,
     ends: Vec<i64>,
+    least: Vec<i64>,
+    greatest: Vec<i64>,
 }
 
 /// What is still to be written to `audit.log`.
@@ -69,36 +75,50 @@ impl Writer {
             pg_sys::BYTEAARRAYOID,
             pg_sys::INT8ARRAYOID,
             pg_sys::INT8ARRAYOID,
+            pg_sys::INT8ARRAYOID,
+            pg_sys::INT8ARRAYOID,
+            pg_sys::INT8ARRAYOID,
         ];
         let heads = [pg_sys::TEXTARRAYOID, pg_sys::INT8ARRAYOID, pg_sys::BYTEAARRAYOID, pg_sys::BYTEAARRAYOID];
         Writer {
-            find: session.prepare(FIND, &[pg_sys::TEXTOID]),
+            find: session.prepare(FIND, &[pg_sys::TEXTARRAYOID]),
             begin: session.prepare(BEGIN, &[pg_sys::TEXTOID, pg_sys::BYTEAOID]),
             insert_tiles: session.prepare(INSERT_TILES, &tiles),
             complete_tile: session.prepare(COMPLETE_TILE, &tile),
             store: session.prepare(STORE, &heads),
+            found: HashMap::new(),
             tiles: Tiles::default(),
             heads: Vec::new(),
         }
     }
 
-    /// The log of a workspace, to add to it; a new one where there is none. Each workspace once in the life of a writer.
-    pub fn open(&self, workspace: &str) -> Log {
-        let rows = self.find.run(&[Some(Text::new(workspace).datum())]);
-        let frontier = if rows.len() == 0 {
+    /// Looks up the logs of workspaces that will be opened next.
+    pub fn find(&mut self, workspaces: &[Text<'_>]) {
+        let rows = self.find.run(&[Some(values::text_array(workspaces))]);
+        self.found = (0..rows.len())
+            .map(|row| {
+                // SAFETY: columns of a row that lives on: text, bigint and bytea, none of them NULL.
+                let (workspace, size, nodes) = unsafe {
+                    let datum = |column| rows.datum(row, column).expect("no column of audit.log is NULL");
+                    (Text::from_datum(datum(0)).value(), datum(1).value() as u64, values::varlena_bytes(datum(2)).0)
+                };
+                let nodes = nodes.chunks_exact(32).map(|node| node.try_into().expect("32 bytes")).collect();
+                let frontier = Frontier::from_nodes(size, nodes).unwrap_or_else(|error| {
+                    panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
+                });
+                (workspace.to_owned(), frontier)
+            })
+            .collect();
+    }
+
+    /// The log of a workspace that was looked up, to add to it; a new one where there is none. Each workspace once in the
+    /// life of a writer.
+    pub fn open(&mut self, workspace: &str) -> Log {
+        let frontier = self.found.remove(workspace).unwrap_or_else(|| {
             let root = values::varlena(&[&Frontier::new().root()]);
             self.begin.run(&[Some(Text::new(workspace).datum()), Some(root)]);
             Frontier::new()
-        } else {
-            let size = rows.datum(0, 0).expect("size is not NULL").value() as u64;
-            let nodes = rows.datum(0, 1).expect("frontier is not NULL");
-            // SAFETY: a bytea of a row that lives on.
-            let (bytes, _) = unsafe { values::varlena_bytes(nodes) };
-            let nodes = bytes.chunks_exact(32).map(|node| node.try_into().expect("32 bytes")).collect();
-            Frontier::from_nodes(size, nodes).unwrap_or_else(|error| {
-                panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
-            })
-        };
+        });
         Log { workspace: workspace.to_owned(), frontier, levels: Vec::new() }
     }
 
@@ -112,7 +132,10 @@ impl Writer {
                 Some(values::bigint_array(&tiles.firsts)),
                 Some(values::bytea_array(tiles.hashes.iter().map(Vec::as_slice))),
                 Some(values::bigint_array(&tiles.ids)),
+                Some(values::bigint_array(&tiles.starts)),
                 Some(values::bigint_array(&tiles.ends)),
+                Some(values::bigint_array(&tiles.least)),
+                Some(values::bigint_array(&tiles.greatest)),
             ]);
         }
         let heads = std::mem::take(&mut self.heads);
@@ -215,6 +238,9 @@ impl Log {
         tiles.firsts.push(strip.first as i64);
         tiles.bytes += strip.hashes.len();
         tiles.hashes.push(strip.hashes);
+        tiles.starts.push(tiles.ids.len() as i64 + 1);
+        tiles.least.push(strip.ids.iter().copied().min().unwrap_or_default());
+        tiles.greatest.push(strip.ids.iter().copied().max().unwrap_or_default());
         tiles.ids.extend(strip.ids);
         tiles.ends.push(tiles.ids.len() as i64);
         if tiles.bytes >= MOST_BYTES {
@@ -227,20 +253,22 @@ fn text_array<'a>(all: impl Iterator<Item = &'a String>) -> Datum {
     values::text_array(&all.map(|text| Text::new(text)).collect::<Vec<_>>())
 }
 
-const FIND: &std::ffi::CStr = c"SELECT l.size, l.frontier FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) $1";
+const FIND: &std::ffi::CStr =
+    c"SELECT l.workspace, l.size, l.frontier FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) ANY ($1)";
 
 const BEGIN: &std::ffi::CStr = c"INSERT INTO audit.log (workspace, log_id, size, root, frontier, sealed_at) \
      VALUES ($1, pg_catalog.uuid_send(pg_catalog.gen_random_uuid()), 0, $2, '', pg_catalog.clock_timestamp())";
 
+// Only level 0 has ids.
 const INSERT_TILES: &std::ffi::CStr =
     c"INSERT INTO audit.tile (workspace, level, first, hashes, ids, least_id, greatest_id) \
-     SELECT t.workspace, t.level, t.first, t.hashes, i.ids, i.least, i.greatest \
-     FROM (SELECT t.*, pg_catalog.lag(t.ends, 1, 0::bigint) OVER (ORDER BY t.place) AS start \
-           FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($6)) \
-                WITH ORDINALITY t (workspace, level, first, hashes, ends, place)) t, \
-          LATERAL (SELECT pg_catalog.array_agg(i.id ORDER BY i.place) AS ids, pg_catalog.min(i.id) AS least, \
-                          pg_catalog.max(i.id) AS greatest \
-                   FROM pg_catalog.unnest(($5)[t.start OPERATOR(pg_catalog.+) 1 : t.ends]) WITH ORDINALITY i (id, place)) i";
+     SELECT t.workspace, t.level, t.first, t.hashes, \
+            CASE WHEN t.level OPERATOR(pg_catalog.=) 0 THEN ($5)[t.start : t.ends] END, \
+            CASE WHEN t.level OPERATOR(pg_catalog.=) 0 THEN t.least END, \
+            CASE WHEN t.level OPERATOR(pg_catalog.=) 0 THEN t.greatest END \
+     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($6), \
+                     pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)) \
+          t (workspace, level, first, hashes, start, ends, least, greatest)";
 
 const COMPLETE_TILE: &std::ffi::CStr = c"WITH begun AS (\
        DELETE FROM audit.tile t \

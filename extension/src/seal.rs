@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::log::{Log, Writer};
 use crate::removal::Pass;
 use crate::spi::{self, Cursor, Session};
-use crate::values;
+use crate::values::{self, Text};
 
 sql_function!(audit_seal_events, pg_finfo_audit_seal_events, seal_events);
 sql_function!(audit_seal_unknown, pg_finfo_audit_seal_unknown, seal_unknown);
@@ -74,8 +74,12 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
         // SAFETY: what is allocated inside is of no use after it; the log keeps its own.
         unsafe {
             memory.switch_to(|_| {
+                let mut next: Vec<Text<'_>> = (0..rows.len()).map(|row| text(rows.datum(row, 0))).collect();
+                next.dedup_by(|b, a| a.value() == b.value());
+                next.retain(|next| log.as_ref().is_none_or(|log| log.workspace() != next.value()));
+                writer.find(&next);
                 for row in 0..rows.len() {
-                    let workspace = text(rows.datum(row, 0));
+                    let workspace = text(rows.datum(row, 0)).value();
                     let id = rows.datum(row, 1).expect("id is not NULL").value() as i64;
                     let Some(leaf) = rows.datum(row, 2) else {
                         without_line += 1;
@@ -106,9 +110,9 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
     (count, snapshot)
 }
 
-fn text<'a>(datum: Option<Datum>) -> &'a str {
+fn text<'a>(datum: Option<Datum>) -> Text<'a> {
     // SAFETY: workspace is a text, not NULL, of a row that the caller holds.
-    unsafe { values::Text::from_datum(datum.expect("workspace is not NULL")).value() }
+    unsafe { Text::from_datum(datum.expect("workspace is not NULL")) }
 }
 
 // What came with a restore can bear the number of a transaction that was in progress here, and have its leaf.

@@ -1,6 +1,9 @@
 //! Reading a cursor in portions that are bounded by bytes as well as by rows.
 
+use std::pin::Pin;
+
 use deadpool_postgres::Transaction;
+use futures_util::TryStreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream, Statement};
 
@@ -13,10 +16,19 @@ const FETCH: [usize; 3] = [1, 20, 500];
 /// Most bytes to fetch at a time, by the rows so far.
 const FETCH_BYTES: usize = 8 << 20;
 
-/// How many rows to fetch next: as many as come to [`FETCH_BYTES`] if they are like those before.
+/// Reads a cursor.
 pub struct Fetch {
     portal: &'static str,
     statements: [Option<Statement>; FETCH.len()],
+    /// What arrives, and how many rows of it are still to come, if there are so many.
+    portion: Option<(Pin<Box<RowStream>>, usize)>,
+    ended: bool,
+    seen: Seen,
+}
+
+/// Rows and bytes of a portion, and the bytes of its largest row.
+#[derive(Default)]
+struct Seen {
     rows: usize,
     bytes: usize,
     largest: usize,
@@ -25,24 +37,44 @@ pub struct Fetch {
 impl Fetch {
     /// Reads the cursor of this name.
     pub fn new(portal: &'static str) -> Self {
-        Self { portal, statements: Default::default(), rows: 0, bytes: 0, largest: 0 }
+        Self { portal, statements: Default::default(), portion: None, ended: false, seen: Seen::default() }
     }
 
-    /// Takes note of the size of a row that came, see [`row_size`].
-    pub fn saw(&mut self, bytes: usize) {
-        self.rows += 1;
-        self.bytes += bytes;
-        self.largest = self.largest.max(bytes);
-    }
-
-    /// The next rows as they arrive, and how many come at most: fewer say that there are no more. It forgets the sizes of
-    /// the rows so far.
+    /// The next rows, and how many bytes they take: at least so many, or what is left. None when nothing is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn next(&mut self, transaction: &Transaction<'_>) -> Result<(RowStream, usize), tokio_postgres::Error> {
-        let step = self.step();
-        (self.rows, self.bytes, self.largest) = (0, 0, 0);
+    pub async fn next(
+        &mut self,
+        transaction: &Transaction<'_>,
+        least_bytes: usize,
+    ) -> Result<Option<(Vec<Row>, usize)>, tokio_postgres::Error> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while bytes < least_bytes && !self.ended {
+            if self.portion.is_none() {
+                self.portion = Some(self.fetch(transaction).await?);
+            }
+            let Some((portion, to_come)) = &mut self.portion else { continue };
+            if let Some(row) = portion.try_next().await? {
+                *to_come = to_come.saturating_sub(1);
+                let size = row.raw_size_bytes() + ROW_OVERHEAD;
+                self.seen.add(size);
+                bytes += size;
+                rows.push(row);
+            } else {
+                self.ended = *to_come > 0;
+                self.portion = None;
+            }
+        }
+        Ok((!rows.is_empty()).then_some((rows, bytes)))
+    }
+
+    /// Asks for the next portion: as many rows as come to [`FETCH_BYTES`] if they are like those of the last.
+    async fn fetch(
+        &mut self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(Pin<Box<RowStream>>, usize), tokio_postgres::Error> {
+        let step = std::mem::take(&mut self.seen).step();
         let statement = match &self.statements[step] {
             Some(statement) => statement.clone(),
             None => {
@@ -52,7 +84,15 @@ impl Fetch {
             }
         };
         let rows = transaction.query_raw(&statement, std::iter::empty::<&(dyn ToSql + Sync)>()).await?;
-        Ok((rows, FETCH[step]))
+        Ok((Box::pin(rows), FETCH[step]))
+    }
+}
+
+impl Seen {
+    fn add(&mut self, bytes: usize) {
+        self.rows += 1;
+        self.bytes += bytes;
+        self.largest = self.largest.max(bytes);
     }
 
     fn step(&self) -> usize {
@@ -65,11 +105,6 @@ impl Fetch {
     }
 }
 
-/// What a row takes in memory, about.
-pub fn row_size(row: &Row) -> usize {
-    row.raw_size_bytes() + ROW_OVERHEAD
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,9 +112,9 @@ mod tests {
     #[test]
     fn large_rows_are_fetched_one_by_one() {
         let after = |sizes: &[usize]| {
-            let mut fetch = Fetch::new("c");
-            sizes.iter().for_each(|size| fetch.saw(*size));
-            FETCH[fetch.step()]
+            let mut seen = Seen::default();
+            sizes.iter().for_each(|size| seen.add(*size));
+            FETCH[seen.step()]
         };
         assert_eq!(after(&[]), 20);
         assert_eq!(after(&[1_000; 500]), 500);

@@ -4,7 +4,6 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use deadpool_postgres::Transaction;
-use futures_util::TryStreamExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use tokio::io::AsyncWriteExt;
@@ -14,7 +13,7 @@ use tokio_postgres::Row;
 
 use super::writer::{self, Files, Piece};
 use super::{Error, Place, Progress};
-use crate::fetch::{Fetch, row_size};
+use crate::fetch::Fetch;
 
 /// A batch is handed on when it has so many bytes.
 const BATCH: usize = 1 << 20;
@@ -73,31 +72,10 @@ pub(super) async fn write(
 /// Reads all rows and hands them to the thread.
 async fn pump(transaction: &Transaction<'_>, thread: mpsc::Sender<Batch>) -> Result<(), Error> {
     let mut fetch = Fetch::new("audit_archive");
-    let mut rows = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let (stream, most) = fetch.next(transaction).await?;
-        let mut stream = std::pin::pin!(stream);
-        let mut count = 0;
-        while let Some(row) = stream.try_next().await? {
-            count += 1;
-            let size = row_size(&row);
-            fetch.saw(size);
-            rows.push(row);
-            bytes += size;
-            if bytes >= BATCH {
-                thread.send(Batch::Rows(std::mem::take(&mut rows))).await.map_err(|_| Error::Thread)?;
-                bytes = 0;
-            }
-        }
-        if count < most {
-            break;
-        }
+    while let Some((rows, _)) = fetch.next(transaction, BATCH).await? {
+        thread.send(Batch::Rows(rows)).await.map_err(|_| Error::Thread)?;
     }
-    for last in [Batch::Rows(rows), Batch::End] {
-        thread.send(last).await.map_err(|_| Error::Thread)?;
-    }
-    Ok(())
+    thread.send(Batch::End).await.map_err(|_| Error::Thread)
 }
 
 /// Writes the pieces to the store, and takes back an object that is not completed.

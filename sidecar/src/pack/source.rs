@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use audit_proof::pack::Claim;
 use deadpool_postgres::Client;
-use futures_util::TryStreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
@@ -17,7 +16,7 @@ use super::{Error, Progress, Report, Request, spool, writer};
 use crate::error::ApiError;
 use crate::event::EventRow;
 use crate::export::{Export, Selection};
-use crate::fetch::{Fetch, row_size};
+use crate::fetch::Fetch;
 use crate::filters::Filters;
 
 /// Most bytes of rows that wait or are being written, in KiB. A row larger than that goes alone.
@@ -197,47 +196,17 @@ async fn pump(
 ) -> Result<(), Error> {
     let budget = Arc::new(Semaphore::new(BUDGET as usize));
     let mut fetch = Fetch::new(portal);
-    let (mut rows, mut leaves) = (Vec::new(), Vec::new());
-    let mut bytes = 0;
-    loop {
-        let (stream, most) = fetch.next(export.transaction()).await?;
-        let mut stream = std::pin::pin!(stream);
-        let mut count = 0;
-        while let Some(row) = stream.try_next().await? {
-            count += 1;
-            let size = row_size(&row);
-            fetch.saw(size);
-            leaves.push(leaf(&row)?);
-            rows.push(row);
-            bytes += size;
-            if bytes >= BATCH {
-                let batch = (std::mem::take(&mut rows), std::mem::take(&mut leaves));
-                hand_on(threads, &budget, batch, std::mem::take(&mut bytes)).await?;
-            }
-        }
-        if count < most {
-            break;
+    while let Some((rows, bytes)) = fetch.next(export.transaction(), BATCH).await? {
+        let leaves = rows.iter().map(&mut leaf).collect::<Result<_, _>>()?;
+        let share = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(BUDGET);
+        let budget = Arc::clone(&budget).acquire_many_owned(share).await.map_err(|_| Error::Thread)?;
+        let batch = Arc::new(Batch { rows, leaves, _budget: budget });
+        for thread in threads {
+            thread.send(Message::Rows(Arc::clone(&batch))).await.map_err(|_| Error::Thread)?;
         }
     }
-    hand_on(threads, &budget, (rows, leaves), bytes).await?;
     for thread in threads {
         thread.send(Message::End).await.map_err(|_| Error::Thread)?;
-    }
-    Ok(())
-}
-
-async fn hand_on(
-    threads: &[mpsc::Sender<Message>],
-    budget: &Arc<Semaphore>,
-    (rows, leaves): (Vec<Row>, Vec<Option<u64>>),
-    bytes: usize,
-) -> Result<(), Error> {
-    let share = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(BUDGET);
-    let budget = Arc::clone(budget).acquire_many_owned(share).await.map_err(|_| Error::Thread)?;
-    let batch = Arc::new(Batch { rows, leaves, _budget: budget });
-    for thread in threads {
-        let rows = Message::Rows(Arc::clone(&batch));
-        thread.send(rows).await.map_err(|_| Error::Thread)?;
     }
     Ok(())
 }
@@ -273,5 +242,4 @@ const DESCRIBE: &str = "\
     SELECT now() AS taken_at, r.retention::text AS retention, audit.midnight(audit.first_kept_day(r.retention, audit.today())) AS kept_since, \
            (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'audit_log') AS audit_log, \
            current_setting('server_version') AS postgresql \
-    FROM (SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = $1), \
-                          audit.default_retention()) AS retention) r";
+    FROM (SELECT audit.retention_in_force($1) AS retention) r";

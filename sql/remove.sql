@@ -1,0 +1,169 @@
+-- What has to go before its partition does, row by row: a retention was shortened, or a legal hold released.
+
+CREATE FUNCTION audit.remove_events(partition regclass, ids bigint[]) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'audit_remove_events';
+COMMENT ON FUNCTION audit.remove_events(regclass, bigint[]) IS
+    'Removes events of a partition, those alone that audit.is_kept does not keep; how many there were';
+
+CREATE FUNCTION audit.remove_shortened(space text, max_rows bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    retention interval := (SELECT w.retention FROM audit.workspace w WHERE w.workspace = space);
+    first_day date := audit.first_kept_day(retention, audit.today());
+    removed bigint;
+BEGIN
+    -- What expires this month by its first retention goes with its partition.
+    removed := audit.remove_oldest(
+        space, 'retention was shortened', 'audit.event', first_day,
+        format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit.today()), max_rows);
+    IF removed < max_rows THEN
+        PERFORM audit.settle_bounds(space, first_day);
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION audit.remove_shortened(text, bigint) IS
+    'Removes events of a workspace that a shorter retention has made due before their partition is, at most max_rows; how many';
+
+CREATE FUNCTION audit.settle_bounds(space text, first_day date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    setting audit.workspace := (SELECT w FROM audit.workspace w WHERE w.workspace = space);
+    days record := audit.length_in_days(setting.retention);
+BEGIN
+    UPDATE audit.workspace w SET removed_before = first_day WHERE w.workspace = space;
+    -- Once nothing is left of the time before, every event was given the retention in force.
+    IF setting.settled_at > '-infinity' AND NOT EXISTS (
+        SELECT FROM audit.event e WHERE e.workspace = space AND e.occurred_at < setting.settled_at + interval '1 day'
+    ) THEN
+        UPDATE audit.workspace w
+        SET shortest_days = days.shortest - 1, longest_days = days.longest + 1, settled_at = '-infinity' WHERE w.workspace = space;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit.settle_bounds(text, date) IS
+    'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
+
+CREATE FUNCTION audit.remove_oldest(space text, reason text, source text, first_day date, condition text, max_rows bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    batch record;
+    gone bigint[];
+    ids bigint[] := '{}';
+    first_time timestamptz;
+    last_time timestamptz;
+    ranges jsonb;
+    tombstone bigint;
+BEGIN
+    -- Oldest first: what is left at any time is without gaps.
+    FOR batch IN EXECUTE format(
+        'SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time FROM ('
+        'SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at FROM %s e '
+        'WHERE e.workspace = %L AND e.occurred_at < %L AND (%s) AND (%s) IS NOT TRUE '
+        'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
+        source, space, audit.midnight(first_day), condition, coalesce(audit.held_condition(space), 'false'), max_rows)
+    LOOP
+        CONTINUE WHEN audit.remove_events(batch.partition, batch.ids) = 0;
+        EXECUTE format('SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)',
+                       batch.partition) INTO gone USING batch.ids;
+        ids := ids || gone;
+        first_time := least(first_time, batch.first_time);
+        last_time := greatest(last_time, batch.last_time);
+    END LOOP;
+    IF ids = '{}' THEN
+        RETURN 0;
+    END IF;
+
+    ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space, ids) r);
+    tombstone := audit.append(
+        'events_removed', workspace => space, actor => audit.maintainer(), target => 'workspace:' || space,
+        details => jsonb_build_object('reason', reason, 'events', cardinality(ids), 'first_id', (SELECT min(i) FROM unnest(ids) i),
+                                      'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
+                                      'leaves', ranges));
+    INSERT INTO audit.removal (workspace, first, beyond, event_id)
+    SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
+    RETURN cardinality(ids);
+END
+$$;
+COMMENT ON FUNCTION audit.remove_oldest(text, text, text, date, text, bigint) IS
+    'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many';
+
+CREATE FUNCTION audit.return_released(space text, max_rows bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    held_partition regclass := to_regclass('audit.event_held');
+    retention interval := audit.retention_in_force(space);
+    batch record;
+BEGIN
+    IF held_partition IS NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('SELECT array_agg(b.id) AS ids, array_agg(b.day) AS days FROM ('
+                   'SELECT e.id, audit.expires_on(e.occurred_at, %L) AS day FROM ONLY audit.event_held e '
+                   'WHERE e.workspace = %L AND e.occurred_at >= %L AND (%s) IS NOT TRUE LIMIT %s) b',
+                   retention, space, audit.midnight(audit.first_kept_day(retention, audit.today())),
+                   coalesce(audit.held_condition(space), 'false'), max_rows) INTO batch;
+    IF batch.ids IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM audit.create_partitions(batch.days);
+    RETURN audit.move_events(held_partition, batch.ids, batch.days);
+END
+$$;
+COMMENT ON FUNCTION audit.return_released(text, bigint) IS
+    'Moves events from audit.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many';
+
+CREATE FUNCTION audit.remove_released(space text, max_rows bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    held_partition regclass := to_regclass('audit.event_held');
+    retention interval := audit.retention_in_force(space);
+    removed bigint := 0;
+BEGIN
+    IF held_partition IS NOT NULL THEN
+        removed := audit.remove_oldest(space, 'a legal hold was released', 'ONLY audit.event_held',
+                                       audit.first_kept_day(retention, audit.today()), 'true', max_rows);
+    END IF;
+    IF removed < max_rows THEN
+        UPDATE audit.legal_hold h SET cleared_at = clock_timestamp()
+        WHERE h.workspace = space AND h.released_at IS NOT NULL AND h.cleared_at IS NULL
+          AND (held_partition IS NULL OR NOT audit.has_released(space));
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION audit.remove_released(text, bigint) IS
+    'Removes events from audit.event_held that are past their retention, and that no legal hold covers any more, at most max_rows; how many';
+
+CREATE FUNCTION audit.has_released(space text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY audit.event_held e WHERE e.workspace = %L AND (%s) IS NOT TRUE)',
+                   space, coalesce(audit.held_condition(space), 'false')) INTO found;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION audit.has_released(text) IS 'Whether audit.event_held holds events of a workspace that no legal hold covers any more';

@@ -1,0 +1,35 @@
+-- What an operator looks at.
+
+CREATE FUNCTION audit.status() RETURNS TABLE (name text, ok boolean, value text, hint text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    run audit.maintenance := (SELECT m FROM audit.maintenance m);
+    due text[] := ARRAY(SELECT c.relname::text FROM audit.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
+    ahead regclass := to_regclass('audit.event_' || to_char(audit.today() + audit.default_retention() + interval '1 month', 'YYYY_MM'));
+    unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
+    sealed pg_snapshot := (SELECT s.sealed FROM audit.sealer s);
+    waits_since timestamptz := (SELECT e.recorded_at FROM audit.event e WHERE e.xid >= pg_snapshot_xmax(sealed) ORDER BY e.xid LIMIT 1);
+BEGIN
+    RETURN QUERY VALUES
+        ('maintenance', coalesce(run.last_run_at > now() - interval '1 day', false),
+         coalesce('last run ' || run.last_run_at, 'has never run'),
+         'Preload the library or schedule SELECT audit.maintain().'),
+        ('maintenance waits', run.waiting_for IS NULL, coalesce(run.waiting_for || ', since ' || run.waiting_since, 'no'),
+         'End the session that reads for so long, or archive what is due.'),
+        ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
+         'audit.maintain makes them; without, an append makes its own.'),
+        ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit.today() - 3, 'YYYY_MM'), true),
+         cardinality(due)::text, 'What is in them is hidden and waits for maintenance.'),
+        ('sealing', coalesce(waits_since > now() - interval '1 minute', sealed IS NOT NULL),
+         CASE WHEN sealed IS NULL THEN 'has never run' ELSE coalesce('events wait for their leaf since ' || waits_since, 'done') END,
+         'Preload the library, run the sidecar with a signing key, or schedule SELECT audit.seal().'),
+        ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
+        ('retention changes', true, unsettled || ' not settled yet', NULL);
+END
+$$;
+COMMENT ON FUNCTION audit.status() IS
+    'How the log gets on, a row per point: ok tells whether someone has to look, hint what to do then';
