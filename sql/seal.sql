@@ -144,6 +144,7 @@ DECLARE
     in_progress xid8[];
     since xid8;
     below xid8;
+    first_id bigint;
     amount bigint;
 BEGIN
     IF max_events IS NULL OR max_events < 1 THEN
@@ -171,8 +172,8 @@ BEGIN
     END IF;
     since := pg_snapshot_xmax(state.sealed);
     in_progress := ARRAY(SELECT pg_snapshot_xip(state.sealed));
-    IF NOT EXISTS (SELECT FROM audit.event e WHERE e.xid >= since)
-       AND NOT EXISTS (SELECT FROM audit.event e WHERE e.xid = ANY (in_progress)) THEN
+    SELECT e.id INTO first_id FROM audit.event e WHERE e.xid >= since ORDER BY e.xid LIMIT 1;
+    IF first_id IS NULL AND NOT EXISTS (SELECT FROM audit.event e WHERE e.xid = ANY (in_progress)) THEN
         RETURN 0;
     END IF;
 
@@ -180,9 +181,13 @@ BEGIN
     PERFORM pg_current_xact_id();
     visible := audit.with_own_transaction(audit.extend_snapshot(pg_current_snapshot(), since));
     LOOP
-        SELECT e.xid INTO below FROM audit.event e
-        WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(visible) ORDER BY e.xid OFFSET max_events LIMIT 1;
-        IF NOT FOUND THEN
+        below := NULL;
+        -- Counting takes as long as reading: not where so few ids were given out since.
+        IF (SELECT s.last_value FROM audit.event_id_seq s) - first_id >= max_events THEN
+            SELECT e.xid INTO below FROM audit.event e
+            WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(visible) ORDER BY e.xid OFFSET max_events LIMIT 1;
+        END IF;
+        IF below IS NULL THEN
             below := pg_snapshot_xmax(visible);
         ELSIF NOT EXISTS (SELECT FROM audit.event e WHERE e.xid >= since AND e.xid < below) THEN
             -- One transaction of more than max_events: it is not divided.

@@ -159,7 +159,9 @@ BEGIN
     END IF;
     leaves := 'SELECT t.workspace, t.first + i.place - 1 AS leaf, i.id, substr(t.hashes, (32 * (i.place - 1))::integer + 1, 32) AS hash '
               'FROM (SELECT t.workspace, t.first, t.ids, t.hashes || '''' AS hashes FROM audit.tile t '
-              'WHERE t.level = 0 AND ' || tiles || ' OFFSET 0) t, unnest(t.ids) WITH ORDINALITY i (id, place)';
+              'WHERE t.level = 0 AND ' || tiles || ' OFFSET 0) t, unnest(t.ids) WITH ORDINALITY i (id, place) '
+              -- Otherwise each leaf carries the hashes of its tile, also to disk.
+              'OFFSET 0';
     events := 'FROM audit.event e WHERE ' || condition;
 
     -- An event that is found under its leaf is right, or changed; an event without a leaf is added; a leaf without an event is looked
@@ -171,22 +173,23 @@ BEGIN
         '  WHEN ''event_moved'' THEN format(''the event of this leaf is now in workspace "%%s"'', d.found) '
         '  WHEN ''event_hidden'' THEN ''the day on which the event expires is none that its retention gave it: queries do not find it'' '
         '  ELSE ''the event has no leaf, though its transaction was sealed: it did not come by audit.append'' END '
-        'FROM (SELECT coalesce(l.workspace, e.workspace) AS workspace, l.leaf, coalesce(l.id, e.id) AS id, o.workspace AS found, CASE '
-        '        WHEN e.id IS NULL AND o.id IS NULL THEN ''event_missing'' '
-        '        WHEN e.id IS NULL AND o.workspace <> l.workspace THEN ''event_moved'' '
-        '        WHEN e.id IS NULL THEN CASE WHEN o.hash IS DISTINCT FROM l.hash THEN ''event_changed'' END '
-        '        WHEN l.leaf IS NULL THEN CASE WHEN %3$s THEN ''event_added'' END '
-        '        WHEN e.hash IS DISTINCT FROM l.hash THEN ''event_changed'' '
-        '        WHEN e.is_hidden THEN ''event_hidden'' END AS kind '
-        '      FROM (%1$s) l '
-        '      FULL JOIN (SELECT e.workspace, e.id, e.xid, audit.leaf_hash(e) AS hash, '
-        '                        e.expires_on < ''infinity'' AND (e.expires_on - (e.occurred_at AT TIME ZONE ''UTC'')::date) '
-        '                            NOT BETWEEN coalesce(w.shortest_days, $4) AND coalesce(w.longest_days, $5) AS is_hidden '
-        '                 FROM audit.event e LEFT JOIN audit.workspace w ON w.workspace = e.workspace WHERE %2$s) e '
-        '        ON e.workspace = l.workspace AND e.id = l.id '
-        '      LEFT JOIN LATERAL (SELECT o.id, o.workspace, audit.leaf_hash(o) AS hash FROM audit.event o WHERE o.id = l.id AND e.id IS NULL '
-        '                         ORDER BY o.workspace <> l.workspace LIMIT 1) o ON true '
-        '      WHERE %4$s) d '
+        'FROM (SELECT j.workspace, j.leaf, j.id, (j.elsewhere).workspace AS found, CASE '
+        '        WHEN j.event IS NULL AND (j.elsewhere).id IS NULL THEN ''event_missing'' '
+        '        WHEN j.event IS NULL AND (j.elsewhere).workspace <> j.workspace THEN ''event_moved'' '
+        '        WHEN j.event IS NULL THEN CASE WHEN audit.leaf_hash(j.elsewhere) IS DISTINCT FROM j.hash THEN ''event_changed'' END '
+        '        WHEN j.leaf IS NULL THEN CASE WHEN j.is_sealed THEN ''event_added'' END '
+        '        WHEN j.event_hash IS DISTINCT FROM j.hash THEN ''event_changed'' '
+        '        WHEN j.is_hidden THEN ''event_hidden'' END AS kind '
+        '      FROM (SELECT coalesce(l.workspace, e.workspace) AS workspace, coalesce(l.id, e.id) AS id, l.leaf, l.hash, '
+        '                   e.id AS event, e.hash AS event_hash, e.is_hidden, l.leaf IS NULL AND %3$s AS is_sealed, '
+        '                   CASE WHEN e.id IS NULL THEN (SELECT o FROM audit.event o WHERE o.id = l.id ORDER BY o.workspace <> l.workspace LIMIT 1) END AS elsewhere '
+        '            FROM (%1$s) l '
+        '            FULL JOIN (SELECT e.workspace, e.id, e.xid, audit.leaf_hash(e) AS hash, '
+        '                              e.expires_on < ''infinity'' AND (e.expires_on - (e.occurred_at AT TIME ZONE ''UTC'')::date) '
+        '                                  NOT BETWEEN coalesce(w.shortest_days, $4) AND coalesce(w.longest_days, $5) AS is_hidden '
+        '                       FROM audit.event e LEFT JOIN audit.workspace w ON w.workspace = e.workspace WHERE %2$s) e '
+        '              ON e.workspace = l.workspace AND e.id = l.id '
+        '            WHERE %4$s OFFSET 0) j) d '
         'WHERE d.kind IS NOT NULL '
         '  AND NOT (d.kind = ''event_missing'' AND EXISTS (SELECT FROM audit.removal r '
         '               WHERE r.workspace = d.workspace AND d.leaf >= r.first AND d.leaf < r.beyond))',
