@@ -1,6 +1,7 @@
 //! Whether an append ever waits for maintenance: 4 clients append while a month of events falls due and is judged, moved and
 //! dropped, and then for as long without.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +13,7 @@ use super::clients::{CLIENTS, Latencies, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
-use super::worker;
+use super::{waits, worker};
 use crate::Plan;
 
 const DATABASE: &str = "bench_due";
@@ -22,29 +23,27 @@ const RETENTIONS: u64 = 30;
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     prepare(server, events)?;
-    let over = AtomicBool::new(false);
-    let (measured, worker) = thread::scope(|scope| {
-        let worker = scope.spawn(|| worker::run(server, DATABASE, || over.load(Ordering::Relaxed)));
-        let measured = measure(server);
-        over.store(true, Ordering::Relaxed);
-        (measured, worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    worker?;
-    let Measured { with, without, runs, took } = measured?;
+    let Measured { with, without, runs, took } = measure(server)?;
     let moved = server.number(DATABASE, "SELECT count(*) FROM audit.event WHERE action = 'x'")?;
 
-    let longest = [without.longest(), with.longest()];
+    let longest = [without.latencies.longest(), with.latencies.longest()];
     report.add(
         "longest append with maintenance, above the longest without",
         "ms",
         Spread::of(&[longest[1] - longest[0]]),
         Goal::AtMost(100.0),
-        format!("{:.1} / {:.1} ms of {} / {} appends", longest[1], longest[0], with.count(), without.count()),
+        format!(
+            "{:.1} / {:.1} ms of {} / {} appends",
+            longest[1],
+            longest[0],
+            with.latencies.count(),
+            without.latencies.count()
+        ),
     );
     report.add(
         "appends that failed",
         "",
-        Spread::of(&[(without.failed + with.failed) as f64]),
+        Spread::of(&[(without.latencies.failed + with.latencies.failed) as f64]),
         Goal::AtMost(0.0),
         format!("{CLIENTS} clients, synchronous_commit on"),
     );
@@ -53,20 +52,41 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
          in {runs} runs, {:.0} s in all.\n\n| ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|\n",
         took.as_secs_f64()
     );
-    for (name, latencies) in [("without maintenance", &without), ("with", &with)] {
+    for (name, Phase { latencies, .. }) in [("without maintenance", &without), ("with", &with)] {
         write!(note, "| {name} |")?;
         for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
             write!(note, " {:.2} |", latencies.quantile(share))?;
         }
         writeln!(note, " {:.0} |", latencies.count() as f64 / latencies.seconds)?;
     }
+    writeln!(
+        note,
+        "\nWhat appends waited for that had been under way for 100 ms, and how often one was seen so (every 50 ms); WALSync and WALWrite \
+         are the disk, a lock would be maintenance:\n\n- without maintenance: {}\n- with: {}",
+        in_words(&without.waits),
+        in_words(&with.waits)
+    )?;
     report.note(&note);
     Ok(())
 }
 
+fn in_words(waits: &BTreeMap<String, u64>) -> String {
+    let mut waits: Vec<_> = waits.iter().collect();
+    waits.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let waits: Vec<_> = waits.iter().map(|(wait, times)| format!("{wait} {times}")).collect();
+    if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
+}
+
+/// Appends for some time.
+struct Phase {
+    latencies: Latencies,
+    /// What those that took long waited for, see [`waits::watch`].
+    waits: BTreeMap<String, u64>,
+}
+
 struct Measured {
-    with: Latencies,
-    without: Latencies,
+    with: Phase,
+    without: Phase,
     /// How often maintenance ran.
     runs: u32,
     took: Duration,
@@ -75,7 +95,7 @@ struct Measured {
 fn measure(server: &Server) -> Result<Measured> {
     let mut runs = 0;
     let started = Instant::now();
-    let with = appends(server, DATABASE, |over| {
+    let with = phase(server, |over| {
         let done = loop {
             runs += 1;
             let started = Instant::now();
@@ -91,11 +111,28 @@ fn measure(server: &Server) -> Result<Measured> {
         done
     })?;
     let took = started.elapsed();
-    let without = appends(server, DATABASE, |_| {
+    let without = phase(server, |_| {
         thread::sleep(took);
         Ok(())
     })?;
     Ok(Measured { with, without, runs, took })
+}
+
+/// Appends until `until` returns, beside what the background worker does each second.
+fn phase(server: &Server, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Phase> {
+    // Each page is logged whole at its first change after one: both phases begin so.
+    server.sql(DATABASE, "CHECKPOINT")?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let is_over = || over.load(Ordering::Relaxed);
+        let worker = scope.spawn(move || worker::run(server, DATABASE, is_over));
+        let waits = scope.spawn(move || waits::watch(server, DATABASE, is_over));
+        let latencies = appends(server, DATABASE, until);
+        over.store(true, Ordering::Relaxed);
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let waits = waits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Phase { latencies: latencies?, waits })
+    })
 }
 
 /// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.

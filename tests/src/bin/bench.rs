@@ -26,6 +26,7 @@ mod bench {
     pub mod spread;
     pub mod twin;
     pub mod waiting;
+    pub mod waits;
     pub mod worker;
 }
 
