@@ -16,6 +16,7 @@ pub mod event_csv;
 pub mod export;
 pub mod fetch;
 pub mod filters;
+pub mod hex;
 pub mod lease;
 pub mod legal_hold;
 pub mod logging;

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 /// Something that a run has done.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Task {
-    /// What: `partition created`, `events moved`, `events removed`, `partition dropped`.
+    /// What: `partition created`, `idempotency keys removed`, `events moved`, `events removed`, `partition dropped`.
     pub task: String,
     /// On which partition or workspace.
     pub object: String,

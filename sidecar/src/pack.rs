@@ -26,6 +26,7 @@ pub mod name;
 mod proof;
 mod prove;
 mod readme;
+mod shown;
 mod source;
 mod spool;
 mod summary;

@@ -1,12 +1,13 @@
 //! Bearer tokens: `audit_<id>_<secret>`, the id 12 hex digits, the secret 32 random bytes in base64url (43 characters).
 
-use std::fmt::Write;
 use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::hex::hex;
 
 /// A token. It is shown once, when it is made; the database holds the hash of its secret.
 pub struct Token {
@@ -29,12 +30,7 @@ impl Token {
         let mut secret = [0; 32];
         getrandom::fill(&mut id)?;
         getrandom::fill(&mut secret)?;
-        let id = id.iter().fold(String::with_capacity(12), |mut hex, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Ok(Self { id, secret: BASE64_URL_SAFE_NO_PAD.encode(secret) })
+        Ok(Self { id: hex(&id), secret: BASE64_URL_SAFE_NO_PAD.encode(secret) })
     }
 
     /// Its public part.

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::file;
 use crate::checkpoint::key::PrivateKey;
+use crate::hex::hex;
 
 /// A witness, and what it remembers.
 #[derive(Debug)]
@@ -189,10 +190,6 @@ fn remembered(text: &str, origin: &str) -> io::Result<(u64, Hash)> {
     };
     read()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("what is remembered of {origin} is damaged")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// No proof needs more.

@@ -1,5 +1,7 @@
 //! `proof/log.json`: what a pack claims, and the proofs of it.
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::object::Object;
@@ -91,13 +93,27 @@ impl Log {
         Ok(log)
     }
 
-    /// The text of the file.
+    /// Writes the file, with these hashes in place of [`Self::hashes`]: there may be more of them than memory has room for.
+    ///
+    /// # Errors
+    /// Those of `hashes` and `to`.
+    pub fn write(&self, hashes: impl IntoIterator<Item = io::Result<Hash>>, to: &mut impl Write) -> io::Result<()> {
+        let text = serde_json::to_vec(&Self { hashes: Vec::new(), ..self.clone() })?;
+        to.write_all(text.strip_suffix(b"]}").expect("the array of hashes is the last value"))?;
+        for (index, hash) in hashes.into_iter().enumerate() {
+            let separator = if index > 0 { "," } else { "" };
+            write!(to, "{separator}\"{}\"", to_base64(&hash?))?;
+        }
+        to.write_all(b"]}\n")
+    }
+
+    /// The file as text.
     ///
     /// # Errors
     /// Never: everything in it has a text.
-    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut text = serde_json::to_vec(self)?;
-        text.push(b'\n');
+    pub fn to_json(&self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        self.write(self.hashes.iter().copied().map(Ok), &mut text)?;
         Ok(text)
     }
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::record::Record;
+use crate::hex::hex;
 use crate::sql_type::Date;
 
 /// What some events come to.
@@ -21,7 +22,7 @@ pub struct Content {
 impl Content {
     /// The hash in hexadecimal.
     pub fn hex(&self) -> String {
-        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.sha256)
     }
 }
 

@@ -8,8 +8,9 @@ use ring::digest::{Context, SHA256};
 use zip::write::StreamWriter;
 use zip::{ZipArchive, ZipWriter};
 
-use super::entry::{Entry, PackFile, hex, options};
+use super::entry::{Entry, PackFile, options};
 use super::spool::Spool;
+use crate::hex::hex;
 use crate::time::Time;
 
 /// A zip under way. Unless [`Archive::finish`] is reached, what was written has no directory: nothing can take it for a

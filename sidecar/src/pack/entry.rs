@@ -7,6 +7,7 @@ use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime};
 
+use crate::hex::hex;
 use crate::time::Time;
 
 /// Level of deflate, 1 to 9. Of a million typical events, level 6 makes 5 % less than this, level 1 makes 40 % more; this takes
@@ -66,11 +67,6 @@ pub(super) fn options(snapshot: Time, large: bool) -> SimpleFileOptions {
         .last_modified_time(dos_time(snapshot))
         .unix_permissions(0o644)
         .large_file(large)
-}
-
-/// In hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// In UTC: a zip says nothing of time zones. A year that it cannot hold becomes 1980.

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::time::Time;
 
 /// Most bytes of UTF-8 that the workspace takes in a name.
@@ -58,9 +59,7 @@ fn safe(workspace: &str) -> String {
     if name != workspace {
         let hash = Sha256::digest(workspace.as_bytes());
         name.push('-');
-        for byte in &hash[..4] {
-            name.push_str(&format!("{byte:02x}"));
-        }
+        name.push_str(&hex(&hash[..4]));
     }
     name
 }

@@ -1,7 +1,7 @@
 //! The files of a pack below `proof/`. What they are is in FORMAT.md of `audit_proof`.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -17,8 +17,10 @@ use crate::event::EventRow;
 
 /// What the proof is made of, besides the leaves of the range.
 pub(super) struct Parts {
-    /// What log.json says.
+    /// What log.json says, but for its hashes.
     pub log: Log,
+    /// These, 32 bytes each.
+    pub hashes: File,
     /// The leaves of the range.
     pub range: Range<u64>,
     /// The signed checkpoint.
@@ -42,7 +44,7 @@ const PREFIX: usize = 4;
 /// The first thing that failed.
 pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: Source) -> Result<bool, Error> {
     let Source { parts, mut rows } = source;
-    let Ok(Parts { log, range, note }) = parts.blocking_recv() else { return Ok(false) };
+    let Ok(Parts { log, mut hashes, range, note }) = parts.blocking_recv() else { return Ok(false) };
     let mut removed = Array::new(tempfile()?)?;
     let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
     let mut complete = false;
@@ -83,9 +85,22 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
         zip.add("proof/prefixes.bin", true, |entry| copy(&mut prefixes, entry))?;
     }
     zip.add("proof/checkpoint.txt", false, |entry| entry.write_all(note.as_bytes()))?;
-    let log = log.to_json().map_err(io::Error::from)?;
-    zip.add("proof/log.json", true, |entry| entry.write_all(&log))?;
+    zip.add("proof/log.json", true, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
     Ok(complete)
+}
+
+/// The hashes in a file, 32 bytes each.
+fn hashes_in(file: &mut File) -> io::Result<impl Iterator<Item = io::Result<Hash>>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut file = BufReader::with_capacity(GATHER, file);
+    Ok(std::iter::from_fn(move || {
+        let mut hash = [0; 32];
+        match file.fill_buf() {
+            Ok([]) => None,
+            Ok(_) => Some(file.read_exact(&mut hash).map(|()| hash)),
+            Err(error) => Some(Err(error)),
+        }
+    }))
 }
 
 /// Whether events.json has it.

@@ -1,7 +1,9 @@
 //! What the database has to say for the proof of a pack: the checkpoint, the heads that it covers, the leaves between them.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
+use std::slice;
 
 use audit_proof::checkpoint::{Checkpoint, Key};
 use audit_proof::pack::{Claim, Log, RecordedHead, SYSTEM_WORKSPACE};
@@ -12,6 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::leaf_index::{LeafIndex, LeafIndexWriter};
+use super::shown::Shown;
 use super::{Error, Request};
 use crate::error::ApiError;
 use crate::event::EventRow;
@@ -62,23 +65,23 @@ impl Basis {
         Ok(Some(if is_filtered { filtered(basis) } else { basis }))
     }
 
-    /// What stands in log.json, now that the leaves of the events are known, which come in ascending order; and the
-    /// leaves that the claim is about.
+    /// What stands in log.json, now that the leaves of the events are known, but for its hashes; these, 32 bytes each, in a file
+    /// without a name; and the leaves that the claim is about.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database and of the file.
     pub async fn log(
         &self,
         transaction: &Transaction<'_>,
         request: &Request,
-        leaves: &Leaves,
-    ) -> Result<(Log, Range<u64>), Error> {
+        shown: &Shown,
+    ) -> Result<(Log, File, Range<u64>), Error> {
         let workspace = &request.filters.workspace;
         let (size, head) = if workspace == SYSTEM_WORKSPACE {
             (self.checkpoint_size.cast_unsigned(), None)
         } else {
             // One that covers the period and every event that is shown; where there is none yet, the latest.
-            let beyond = leaves.beyond.max(self.first).cast_signed();
+            let beyond = shown.beyond().max(self.first).cast_signed();
             let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
             let found = match head(transaction, AFTER, &after, self.checkpoint_size).await? {
                 Some(head) => head,
@@ -88,19 +91,19 @@ impl Basis {
             };
             (found.size, Some(found))
         };
-        let ranges = match self.claim {
-            Claim::Complete if self.first < size => std::iter::once(self.first..size).collect(),
-            Claim::Complete => Vec::new(),
-            Claim::Inclusion => leaves.ranges(size),
-        };
-        let (firsts, beyonds): (Vec<i64>, Vec<i64>) =
-            ranges.iter().map(|range| (range.start.cast_signed(), range.end.cast_signed())).unzip();
-        let row = if ranges.is_empty() {
-            // The proof for no leaves is the root alone.
-            transaction.query_one(ROOT, &[workspace, &size.cast_signed()]).await?
-        } else {
-            transaction.query_one(SUBSET, &[workspace, &size.cast_signed(), &firsts, &beyonds]).await?
-        };
+        let mut proof =
+            Proof { transaction, workspace, size, out: BufWriter::new(tempfile::tempfile().map_err(spool)?) };
+        match self.claim {
+            Claim::Complete if self.first < size => proof.subset(slice::from_ref(&(self.first..size))).await?,
+            Claim::Inclusion if shown.proofs(size).next().is_some() => {
+                for part in shown.proofs(size) {
+                    proof.subset(&part).await?;
+                }
+            }
+            // For no leaves it is the root alone.
+            _ => proof.root().await?,
+        }
+        let hashes = proof.out.into_inner().map_err(|error| spool(error.into_error()))?;
         let log = Log {
             v: 1,
             workspace: workspace.clone(),
@@ -109,47 +112,46 @@ impl Basis {
             head,
             from: self.from.clone(),
             first: self.first,
-            hashes: hashes(row.try_get(0)?)?,
+            hashes: Vec::new(),
         };
-        Ok((log, self.first..size))
+        Ok((log, hashes, self.first..size))
     }
 }
 
-/// The leaves of the events that are shown.
-#[derive(Default)]
-pub(super) struct Leaves {
-    /// One more than the highest.
-    beyond: u64,
-    all: Vec<u64>,
+/// The subset proof, as it is gathered.
+struct Proof<'a> {
+    transaction: &'a Transaction<'a>,
+    workspace: &'a str,
+    size: u64,
+    out: BufWriter<File>,
 }
 
-impl Leaves {
-    /// Adds one; where the pack is complete it is not kept, as the range has them all.
-    pub fn add(&mut self, leaf: u64, claim: Claim) {
-        self.beyond = self.beyond.max(leaf + 1);
-        if claim == Claim::Inclusion {
-            self.all.push(leaf);
+impl Proof<'_> {
+    async fn subset(&mut self, ranges: &[Range<u64>]) -> Result<(), Error> {
+        let (firsts, beyonds): (Vec<i64>, Vec<i64>) =
+            ranges.iter().map(|range| (range.start.cast_signed(), range.end.cast_signed())).unzip();
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.workspace, &self.size.cast_signed(), &firsts, &beyonds];
+        self.write(&self.transaction.query_one(SUBSET, &parameters).await?)
+    }
+
+    async fn root(&mut self) -> Result<(), Error> {
+        self.write(&self.transaction.query_one(ROOT, &[&self.workspace, &self.size.cast_signed()]).await?)
+    }
+
+    fn write(&mut self, row: &Row) -> Result<(), Error> {
+        for hash in hashes(row.try_get(0)?)? {
+            self.out.write_all(&hash).map_err(spool)?;
         }
-    }
-
-    /// Those below `size`, in ascending ranges.
-    fn ranges(&self, size: u64) -> Vec<Range<u64>> {
-        let mut leaves: Vec<u64> = self.all.iter().copied().filter(|leaf| *leaf < size).collect();
-        leaves.sort_unstable();
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for leaf in leaves {
-            match ranges.last_mut() {
-                Some(last) if last.end == leaf => last.end += 1,
-                _ => ranges.push(leaf..leaf + 1),
-            }
-        }
-        ranges
+        Ok(())
     }
 }
 
-/// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the
-/// event is kept no more, then leaf, hash and `is_missing`: whether it
-/// is gone though no removal is recorded.
+fn spool(error: io::Error) -> Error {
+    Error::Spool { error }
+}
+
+/// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the event is
+/// kept no more, then leaf, hash and `is_missing`: whether it is not where it should be though no removal is recorded.
 ///
 /// # Errors
 /// Those of the database.
@@ -174,15 +176,14 @@ pub(super) fn leaf_and_hash(row: &Row) -> Result<(u64, Hash), ApiError> {
 }
 
 async fn leaf_index(transaction: &Transaction<'_>, workspace: &str, first: u64) -> Result<LeafIndex, Error> {
-    let failed = |error| Error::Spool { error };
-    let mut index = LeafIndexWriter::new().map_err(failed)?;
+    let mut index = LeafIndexWriter::new().map_err(spool)?;
     let parameters: [&(dyn ToSql + Sync); 2] = [&workspace, &first.cast_signed()];
     let rows = transaction.query_raw(INDEX, parameters).await?;
     let mut rows = std::pin::pin!(rows);
     while let Some(row) = rows.try_next().await? {
-        index.add(row.try_get(0)?, row.try_get(1)?).map_err(failed)?;
+        index.add(row.try_get(0)?, row.try_get(1)?).map_err(spool)?;
     }
-    index.finish().map_err(failed)
+    index.finish().map_err(spool)
 }
 
 /// The head that a query finds, with its event; none where there is none, or retention has removed the event.
@@ -266,7 +267,9 @@ const DECLARE_RANGE: &str = "\
                           CASE WHEN e.id IS NULL THEN NOT coalesce((SELECT r.beyond > l.leaf FROM audit.removal r \
                                                                     WHERE r.workspace = %3$L AND r.first <= l.leaf \
                                                                     ORDER BY r.first DESC LIMIT 1), false) \
-                                                      AND NOT EXISTS (SELECT FROM audit.event x WHERE x.id = l.id) \
+                                                      AND NOT EXISTS (SELECT FROM audit.event x \
+                                                                      WHERE x.workspace = %3$L AND x.id = l.id AND audit.leaf_hash(x) = l.hash \
+                                                                        AND NOT audit.is_kept(x.workspace, x.occurred_at, x.actor, x.targets)) \
                                ELSE false END AS is_missing \
                    FROM audit.leaves(%3$L, %4$s, %5$s) l \
                    LEFT JOIN audit.event e ON e.id = l.id AND %6$s', \

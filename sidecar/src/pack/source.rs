@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 
 use super::manifest::{Snapshot, Software};
 use super::proof::{Parts, Source};
-use super::prove::{Basis, Leaves, open_range};
+use super::prove::{Basis, open_range};
+use super::shown::Shown;
 use super::{Error, Progress, Report, Request, spool, writer};
 use crate::error::ApiError;
 use crate::event::EventRow;
@@ -145,8 +146,8 @@ async fn pump_events(
     request: &Request,
     mut basis: Option<&mut Basis>,
     threads: [mpsc::Sender<Message>; 2],
-) -> Result<Leaves, Error> {
-    let mut shown = Leaves::default();
+) -> Result<Shown, Error> {
+    let mut shown = Shown::default();
     let leaf = |row: &Row| {
         let Some(basis) = &mut basis else { return Ok(None) };
         // It reads what has just been written, from memory, as a rule.
@@ -157,7 +158,7 @@ async fn pump_events(
         if let Some(leaf) = leaf
             && is_shown()?
         {
-            shown.add(leaf, basis.claim);
+            shown.add(leaf, basis.claim == Claim::Inclusion);
         }
         Ok(leaf)
     };
@@ -170,13 +171,13 @@ async fn pump_proof(
     export: &Export<'_>,
     request: &Request,
     basis: &Basis,
-    shown: &Leaves,
+    shown: &Shown,
     parts: oneshot::Sender<Parts>,
     thread: mpsc::Sender<Message>,
 ) -> Result<(), Error> {
     const PORTAL: &str = "audit_range";
-    let (log, range) = basis.log(export.transaction(), request, shown).await?;
-    let sent = parts.send(Parts { log, range: range.clone(), note: basis.note.clone() });
+    let (log, hashes, range) = basis.log(export.transaction(), request, shown).await?;
+    let sent = parts.send(Parts { log, hashes, range: range.clone(), note: basis.note.clone() });
     sent.map_err(|_| Error::Thread)?;
     match basis.claim {
         Claim::Complete => {

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, the only paths that need no token.
+//! `/healthz` and `/readyz`, which need no token.
 
 use std::borrow::Cow;
 use std::time::Duration;

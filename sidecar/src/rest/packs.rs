@@ -1,19 +1,13 @@
 //! `/v1/packs`.
 
-use std::io::{self, BufWriter, Write};
-use std::task::Poll;
-use std::time::Duration;
+use std::io::BufWriter;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::stream;
 use serde::Serialize;
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +19,7 @@ use crate::pack::audited::{Asker, Job};
 use crate::pack::{Definition, Error, name};
 use crate::rest::middleware::Envelope;
 use crate::rest::query::{FILTERS, Params};
+use crate::rest::stream;
 use crate::state::AppState;
 
 /// The routes of packs.
@@ -64,7 +59,7 @@ async fn list(
 
 /// Get a pack
 ///
-/// A zip with the events of a period (README.txt, events.json, events.csv, summary.csv, manifest.json), read from one
+/// A zip with the events of a period (README.txt, events.json, events.csv, summary.csv, proof/, manifest.json), read from one
 /// snapshot and written while you read it. It is recorded before its first byte, and once more when it has ended. A zip that
 /// could not be completed is broken off, so that the transfer fails.
 ///
@@ -120,12 +115,13 @@ async fn pack(
     let job = Job::start(asker, definition, filters).await?;
 
     let disposition = name::content_disposition(&job.request().file_name());
-    let (out, end, body) = pipe(state.config.stall_timeout);
+    let (end, body) = stream::body(state.config.stall_timeout);
+    let out = end.writer();
     let (opened, open) = oneshot::channel();
     let task = tokio::spawn(async move {
-        let gone = end.clone();
+        let client = end.clone();
         let stop = async {
-            gone.closed().await;
+            client.gone().await;
             "the client went away"
         };
         let opened = || {
@@ -136,7 +132,7 @@ async fn pack(
         match &result {
             Ok(report) => {
                 state.metrics.events_returned.with_label_values(&["pack"]).inc_by(report.events);
-                let _ = end.send(Part::End).await;
+                let _ = end.finish().await;
             }
             Err(error) => {
                 let cause = if let Error::Database(error) = error { error.cause() } else { None };
@@ -156,60 +152,6 @@ async fn pack(
     }
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
-}
-
-/// A part of a body.
-enum Part {
-    Chunk(Bytes),
-    /// The body is complete. One that ends without is cut off, whatever the reason was.
-    End,
-}
-
-/// A body, the blocking writer of its content, and where its end is said.
-fn pipe(stall_timeout: Duration) -> (Pipe, mpsc::Sender<Part>, Body) {
-    let (parts, mut received) = mpsc::channel(4);
-    let mut ended = false;
-    let stream = stream::poll_fn(move |context| {
-        if ended {
-            return Poll::Ready(None);
-        }
-        received.poll_recv(context).map(|part| match part {
-            Some(Part::Chunk(chunk)) => Some(Ok(chunk)),
-            Some(Part::End) => {
-                ended = true;
-                None
-            }
-            None => {
-                ended = true;
-                Some(Err(io::Error::other("the pack was broken off")))
-            }
-        })
-    });
-    let pipe = Pipe { parts: parts.clone(), stall_timeout, runtime: Handle::current() };
-    (pipe, parts, Body::from_stream(stream))
-}
-
-/// Writes into a body, from a thread that may block.
-struct Pipe {
-    parts: mpsc::Sender<Part>,
-    stall_timeout: Duration,
-    runtime: Handle,
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let chunk = Part::Chunk(Bytes::copy_from_slice(bytes));
-        let sent = async { tokio::time::timeout(self.stall_timeout, self.parts.send(chunk)).await };
-        match self.runtime.block_on(sent) {
-            Ok(Ok(())) => Ok(bytes.len()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client went away")),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing for too long")),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 const CHUNK: usize = 64 << 10;

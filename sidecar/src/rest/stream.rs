@@ -1,15 +1,17 @@
 //! Bodies that are written while the client reads them, and no faster.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// Where the chunks of a body go. Dropped without [`ChunkSender::finish`], it breaks the body off, so that the client can
 /// tell that it is not complete.
+#[derive(Clone)]
 pub struct ChunkSender {
     chunks: mpsc::Sender<Option<Bytes>>,
     stall_timeout: Duration,
@@ -57,6 +59,11 @@ impl ChunkSender {
         self.put(None).await
     }
 
+    /// A writer into the same body, for a thread that may block. To be called in the runtime.
+    pub fn writer(&self) -> ChunkWriter {
+        ChunkWriter { sender: self.clone(), runtime: Handle::current() }
+    }
+
     async fn put(&self, chunk: Option<Bytes>) -> Result<(), Error> {
         match tokio::time::timeout(self.stall_timeout, self.chunks.send(chunk)).await {
             Ok(Ok(())) => Ok(()),
@@ -68,6 +75,27 @@ impl ChunkSender {
     /// Waits until the client has gone away.
     pub async fn gone(&self) {
         self.chunks.closed().await;
+    }
+}
+
+/// Writes into a body, from a thread that may block; each write is a chunk.
+pub struct ChunkWriter {
+    sender: ChunkSender,
+    runtime: Handle,
+}
+
+impl Write for ChunkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let kind = |error: &Error| match error {
+            Error::Gone => io::ErrorKind::BrokenPipe,
+            Error::Stalled => io::ErrorKind::TimedOut,
+        };
+        let sent = self.runtime.block_on(self.sender.send(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|error| io::Error::new(kind(&error), error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

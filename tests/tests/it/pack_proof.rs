@@ -254,3 +254,28 @@ async fn an_event_that_is_missing_makes_no_pack() {
     let (made_one, said) = pack(&["--actor", "user:1"]);
     assert!(made_one, "{said}");
 }
+
+/// What queries do not find, though retention keeps it, is not called removed.
+#[tokio::test]
+async fn an_event_that_is_hidden_makes_no_pack() {
+    for hide in [
+        "SELECT audit.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity'",
+        "UPDATE audit.event SET occurred_at = occurred_at - interval '3 years'",
+        "UPDATE audit.event SET workspace = 'umbrella'",
+    ] {
+        let db = Database::new();
+        let client = db.connect().await;
+        let made = Made::begin(&db);
+        append(&client, "acme", 40).await;
+        made.sign();
+        run(&client, &format!("{DISARM}; {hide} WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))")).await;
+        let mut command = command(&made.dsn).unwrap();
+        command.args(["pack", "export", "--workspace", "acme", "--since", "2023-01-01", "-o"]);
+        let output = command.arg(made.folder.path().join("pack.zip")).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && said.contains("leaf 17 in the log of workspace acme is missing"),
+            "{hide}: {said}"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The leaves of the events that a pack shows, a bit for each leaf of the log.
+
+use std::ops::Range;
+
+/// Leaves of a slice: a perfect subtree, so that no subtree of the proof reaches over its border but those without any leaf.
+const SLICE: u64 = 1 << 16;
+
+/// A set of leaves.
+#[derive(Default)]
+pub(super) struct Shown {
+    bits: Vec<u64>,
+    beyond: u64,
+}
+
+impl Shown {
+    /// Adds a leaf. `each` is whether it will be asked which they are, and not only how far they reach.
+    pub fn add(&mut self, leaf: u64, each: bool) {
+        self.beyond = self.beyond.max(leaf + 1);
+        if each {
+            let word = (leaf / 64) as usize;
+            if word >= self.bits.len() {
+                self.bits.resize(word + 1, 0);
+            }
+            self.bits[word] |= 1 << (leaf % 64);
+        }
+    }
+
+    /// One more than the highest.
+    pub fn beyond(&self) -> u64 {
+        self.beyond
+    }
+
+    /// What to ask for, one after the other, so that the answers together are the subset proof of the leaves in the tree of
+    /// `size`: each is for the leaves of a slice of the tree along with everything outside of it. None where no leaf is below `size`.
+    pub fn proofs(&self, size: u64) -> impl Iterator<Item = Vec<Range<u64>>> {
+        let slices = (0..size.div_ceil(SLICE)).map(move |slice| slice * SLICE..size.min((slice + 1) * SLICE));
+        let mut shown =
+            slices.map(|slice| (self.ranges(slice.clone()), slice)).filter(|(ranges, _)| !ranges.is_empty());
+        let mut done = 0;
+        let mut next = shown.next();
+        let is_empty = next.is_none();
+        std::iter::from_fn(move || {
+            if let Some((_, slice)) = &next
+                && slice.start == done
+            {
+                let (ranges, slice) = next.take().expect("it has just been seen");
+                next = shown.next();
+                done = slice.end;
+                return Some(with_the_rest(ranges, &slice, size));
+            }
+            let gap = done..next.as_ref().map_or(size, |(_, slice)| slice.start);
+            done = gap.end;
+            (!gap.is_empty() && !is_empty).then(|| with_the_rest(Vec::new(), &gap, size))
+        })
+    }
+
+    /// The leaves of a slice, as ranges.
+    fn ranges(&self, slice: Range<u64>) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for word in slice.start / 64..slice.end.div_ceil(64) {
+            let mut bits = self.bits.get(word as usize).copied().unwrap_or(0);
+            while bits != 0 {
+                let leaf = word * 64 + u64::from(bits.trailing_zeros());
+                bits &= bits - 1;
+                match ranges.last_mut() {
+                    _ if leaf >= slice.end => break,
+                    Some(last) if last.end == leaf => last.end += 1,
+                    _ => ranges.push(leaf..leaf + 1),
+                }
+            }
+        }
+        ranges
+    }
+}
+
+fn with_the_rest(ranges: Vec<Range<u64>>, part: &Range<u64>, size: u64) -> Vec<Range<u64>> {
+    let all = std::iter::once(0..part.start).chain(ranges).chain(std::iter::once(part.end..size));
+    all.filter(|range| !range.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use audit_proof::tree::{Hash, Nodes, subset_proof};
+
+    use super::*;
+
+    /// Each node is named by its place: whether the same are asked for is what matters.
+    struct Places;
+
+    impl Nodes for Places {
+        type Error = Infallible;
+
+        fn node(&mut self, level: u8, index: u64) -> Result<Hash, Infallible> {
+            let mut hash = [level; 32];
+            hash[..8].copy_from_slice(&index.to_be_bytes());
+            Ok(hash)
+        }
+    }
+
+    fn whole(leaves: &[u64], size: u64) -> Vec<Hash> {
+        let ranges: Vec<Range<u64>> = leaves.iter().filter(|leaf| **leaf < size).map(|leaf| *leaf..leaf + 1).collect();
+        subset_proof(size, &ranges, &mut Places).unwrap()
+    }
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        for size in [1, 2, 63, 64, SLICE - 1, SLICE, SLICE + 1, 5 * SLICE, 5 * SLICE + 3, 11 * SLICE + 77] {
+            for step in [1, 2, 3, 64, 1000, SLICE, SLICE + 1, 3 * SLICE, 7 * SLICE - 1] {
+                for first in [0, 1, SLICE - 1, SLICE, 4 * SLICE, 5 * SLICE] {
+                    let leaves: Vec<u64> = (first..size + 2).step_by(step as usize).collect();
+                    let mut shown = Shown::default();
+                    leaves.iter().rev().for_each(|leaf| shown.add(*leaf, true));
+                    let parts: Vec<Hash> =
+                        shown.proofs(size).flat_map(|part| subset_proof(size, &part, &mut Places).unwrap()).collect();
+                    let is_none = leaves.first().is_none_or(|first| *first >= size);
+                    assert_eq!(parts, if is_none { Vec::new() } else { whole(&leaves, size) }, "{size} {step} {first}");
+                }
+            }
+        }
+    }
+}
