@@ -110,8 +110,12 @@ GRANT EXECUTE ON FUNCTION
     audit.event_damage(text, timestamptz, timestamptz),
     audit.redactions(bigint),
     audit.redaction_damage(text),
+    audit.retention_damage(text),
+    audit.must_be_kept(text, timestamptz),
+    audit.hold_damage(text),
     audit.removal_damage(text),
     audit.checkpoint_damage(),
+    audit.told_head_damage(),
     audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION

@@ -9,6 +9,12 @@ COMMENT ON TABLE audit.moved_from IS 'Due partitions that events were moved out 
 COMMENT ON COLUMN audit.moved_from.partition IS 'Name of the partition in schema audit';
 COMMENT ON COLUMN audit.moved_from.last_move IS 'The last transaction that moved some';
 
+CREATE FUNCTION audit.maintainer() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'system:maintenance') $$;
+COMMENT ON FUNCTION audit.maintainer() IS 'Who runs maintenance: audit.actor of the session, or the system itself';
+
 CREATE FUNCTION audit.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_move_events';
@@ -148,6 +154,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit.is_still_read(regclass) IS
     'Whether someone may still read by a snapshot from before events were moved out of a partition';
+
+CREATE FUNCTION audit.obstacle_to_drop(partition regclass) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN CASE
+        WHEN NOT audit.is_sealed(partition) THEN format('%s holds events that have no leaf yet', partition)
+        WHEN coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit.is_archived(partition)
+            THEN format('%s is due and not archived: audit.require_archive is on', partition)
+        WHEN audit.is_still_read(partition) THEN format('%s waits for transactions that began before events were moved out of it', partition)
+    END;
+END
+$$;
+COMMENT ON FUNCTION audit.obstacle_to_drop(regclass) IS 'Why a partition that has been judged cannot be dropped yet, or NULL';
 
 CREATE FUNCTION audit.drop_partition(partition regclass) RETURNS bigint
     LANGUAGE plpgsql

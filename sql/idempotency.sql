@@ -17,3 +17,20 @@ CREATE INDEX idempotency_key_recorded_at ON audit.idempotency_key (recorded_at);
 COMMENT ON INDEX audit.idempotency_key_recorded_at IS 'For audit.maintain, which removes the oldest';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.idempotency_key', '');
+
+CREATE FUNCTION audit.forget_idempotency_keys(max_rows bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    forgotten bigint;
+BEGIN
+    -- By the minute, so that a call soon after finds nothing; what someone uses anew at this moment is not waited for.
+    DELETE FROM audit.idempotency_key k WHERE k.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM audit.idempotency_key o WHERE o.recorded_at < date_trunc('minute', now()) - interval '48 hours'
+        LIMIT max_rows FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION audit.forget_idempotency_keys(bigint) IS 'Removes idempotency keys that are older than 48 hours, at most max_rows; how many';

@@ -14,11 +14,25 @@ COMMENT ON COLUMN audit.maintenance.last_run_at IS 'When audit.maintain has last
 COMMENT ON COLUMN audit.maintenance.waiting_for IS 'What the last run could not do, and why; NULL where nothing was in its way';
 COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Since when it cannot';
 
-CREATE FUNCTION audit.maintainer() RETURNS text
-    LANGUAGE sql STABLE
+CREATE FUNCTION audit.maintenance_jobs() RETURNS TABLE (step integer, task text, space text, partition regclass)
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'system:maintenance') $$;
-COMMENT ON FUNCTION audit.maintainer() IS 'Who runs maintenance: audit.actor of the session, or the system itself';
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.step, s.task, h.workspace, NULL::regclass
+    FROM (SELECT DISTINCT h.workspace FROM audit.legal_hold h WHERE h.released_at IS NOT NULL AND h.cleared_at IS NULL) h,
+         (VALUES (1, 'events moved'), (2, 'events removed')) s (step, task);
+    RETURN QUERY SELECT 3, 'events moved', NULL::text, d.partition FROM audit.due_partitions() d;
+    RETURN QUERY
+    SELECT 4, 'events removed', w.workspace, NULL::regclass
+    FROM audit.workspace w, audit.length_in_days(w.retention) d
+    WHERE (w.removed_before IS NULL OR w.removed_before < audit.first_kept_day(w.retention, audit.today()))
+      AND (w.longest_days > d.longest + 1 OR w.settled_at > '-infinity');
+END
+$$;
+COMMENT ON FUNCTION audit.maintenance_jobs() IS
+    'What may have events to move or remove, in the order of the steps: what released holds kept moves back (1) or goes (2), what must stay leaves due partitions (3), what a shorter retention made due goes (4)';
 
 CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
     RETURNS TABLE (task text, object text, amount bigint)
@@ -29,7 +43,6 @@ CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer 
     SET lock_timeout = '100ms'
 AS $$
 DECLARE
-    today date := audit.today();
     month date;
     job record;
     partition regclass;
@@ -61,7 +74,12 @@ BEGIN
 
     -- What is removed below must have its leaf; where another session seals just now, it will have.
     BEGIN
-        PERFORM audit.seal();
+        -- The background worker records them each minute.
+        IF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit.sealer s) THEN
+            PERFORM audit.seal();
+        ELSE
+            PERFORM audit.record_heads();
+        END IF;
     EXCEPTION WHEN lock_not_available THEN
         NULL;
     WHEN OTHERS THEN
@@ -69,7 +87,7 @@ BEGIN
     END;
 
     FOR month IN
-        SELECT DISTINCT date_trunc('month', today + r.retention + make_interval(months => n))::date
+        SELECT DISTINCT date_trunc('month', audit.today() + r.retention + make_interval(months => n))::date
         FROM (SELECT audit.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
              generate_series(0, months_ahead) n
         ORDER BY 1
@@ -89,11 +107,7 @@ BEGIN
     -- Who else needs a new partition waits until this is committed: the rest is for the next call.
     stuck := task IS NOT NULL;
 
-    -- By the minute, so that a call soon after finds nothing; what someone uses anew at this moment is not waited for.
-    DELETE FROM audit.idempotency_key k WHERE k.ctid = ANY (ARRAY(
-        SELECT o.ctid FROM audit.idempotency_key o WHERE o.recorded_at < date_trunc('minute', now()) - interval '48 hours'
-        LIMIT max_rows FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS amount = ROW_COUNT;
+    amount := audit.forget_idempotency_keys(max_rows);
     IF amount > 0 THEN
         task := 'idempotency keys removed';
         object := 'audit.idempotency_key';
@@ -110,30 +124,10 @@ BEGIN
         stuck := true;
     END;
     IF NOT stuck THEN
-        -- The clock may be behind that of the machine that appended before.
-        UPDATE audit.workspace w
-        SET settling_after = NULL,
-            settled_at = greatest(clock_timestamp(), w.changed_at,
-                                  (SELECT max(e.occurred_at) FROM audit.event e WHERE e.workspace = w.workspace))
-        WHERE w.settled_at IS NULL AND w.settling_after < pg_snapshot_xmin(pg_current_snapshot());
-        UPDATE audit.workspace w SET settling_after = pg_current_xact_id()
-        WHERE w.settled_at IS NULL AND (w.settling_after IS NULL OR w.settling_after > pg_current_xact_id());
+        PERFORM audit.settle_retentions();
     END IF;
 
-    FOR job IN
-        SELECT 1 AS step, 'events moved' AS task, h.workspace AS space, NULL::regclass AS partition
-        FROM (SELECT DISTINCT h.workspace FROM audit.legal_hold h WHERE h.released_at IS NOT NULL AND h.cleared_at IS NULL) h
-        UNION ALL
-        SELECT 2, 'events removed', h.workspace, NULL
-        FROM (SELECT DISTINCT h.workspace FROM audit.legal_hold h WHERE h.released_at IS NOT NULL AND h.cleared_at IS NULL) h
-        UNION ALL
-        SELECT 3, 'events moved', NULL, d.partition FROM audit.due_partitions() d
-        UNION ALL
-        SELECT 4, 'events removed', w.workspace, NULL FROM audit.workspace w, audit.length_in_days(w.retention) d
-        WHERE (w.removed_before IS NULL OR w.removed_before < audit.first_kept_day(w.retention, today))
-          AND (w.longest_days > d.longest + 1 OR w.settled_at > '-infinity')
-        ORDER BY 1, 4, 3
-    LOOP
+    FOR job IN SELECT * FROM audit.maintenance_jobs() j ORDER BY j.step, j.partition, j.space LOOP
         EXIT WHEN stuck OR missing <= 0;
         BEGIN
             amount := CASE job.step WHEN 1 THEN audit.return_released(job.space, missing)
@@ -159,16 +153,9 @@ BEGIN
         EXIT WHEN stuck;
         object := partition::text;
         CONTINUE WHEN NOT audit.is_judged(partition);
-        IF NOT audit.is_sealed(partition) THEN
-            obstacle := concat_ws('; ', obstacle, format('%s holds events that have no leaf yet', object));
-            CONTINUE;
-        END IF;
-        IF coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit.is_archived(partition) THEN
-            obstacle := concat_ws('; ', obstacle, format('%s is due and not archived: audit.require_archive is on', object));
-            CONTINUE;
-        END IF;
-        IF audit.is_still_read(partition) THEN
-            obstacle := concat_ws('; ', obstacle, format('%s waits for transactions that began before events were moved out of it', object));
+        reason := audit.obstacle_to_drop(partition);
+        IF reason IS NOT NULL THEN
+            obstacle := concat_ws('; ', obstacle, reason);
             CONTINUE;
         END IF;
         BEGIN

@@ -205,7 +205,7 @@ CREATE FUNCTION audit.parse_cursor(cursor text, OUT occurred_at timestamptz, OUT
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    part text[] := regexp_match(cursor, '^([0-9]{1,18})[.]([0-9]{1,18})$');
+    part text[] := regexp_match(cursor, '^(-[0-9]{1,17}|[0-9]{1,18})[.]([0-9]{1,18})$');
 BEGIN
     IF part IS NULL THEN
         RAISE EXCEPTION 'cursor "%" is not one that audit.events returned', left(cursor, 100)

@@ -223,3 +223,21 @@ END
 $$;
 COMMENT ON FUNCTION audit.retention(text) IS
     'Retention in force, since when and set by whom (NULL: the default), and what is stored: events, their bytes without indexes, the oldest, expired ones that maintenance has yet to remove, legal holds. Reads all events of the workspace';
+
+CREATE FUNCTION audit.settle_retentions() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- The clock may be behind that of the machine that appended before.
+    UPDATE audit.workspace w
+    SET settling_after = NULL,
+        settled_at = greatest(clock_timestamp(), w.changed_at,
+                              (SELECT max(e.occurred_at) FROM audit.event e WHERE e.workspace = w.workspace))
+    WHERE w.settled_at IS NULL AND w.settling_after < pg_snapshot_xmin(pg_current_snapshot());
+    UPDATE audit.workspace w SET settling_after = pg_current_xact_id()
+    WHERE w.settled_at IS NULL AND (w.settling_after IS NULL OR w.settling_after > pg_current_xact_id());
+END
+$$;
+COMMENT ON FUNCTION audit.settle_retentions() IS
+    'Notes which changes of retention no transaction is left that does not know of, and waits for those of now where some may be';

@@ -145,6 +145,7 @@ DECLARE
     since xid8;
     below xid8;
     first_id bigint;
+    upcoming xid8;
     amount bigint;
 BEGIN
     IF max_events IS NULL OR max_events < 1 THEN
@@ -172,7 +173,9 @@ BEGIN
     END IF;
     since := pg_snapshot_xmax(state.sealed);
     in_progress := ARRAY(SELECT pg_snapshot_xip(state.sealed));
-    SELECT e.id INTO first_id FROM audit.event e WHERE e.xid >= since ORDER BY e.xid LIMIT 1;
+    -- Events that came with a restore can have transaction ids that are still to come here.
+    upcoming := audit.next_transaction_id();
+    SELECT e.id INTO first_id FROM audit.event e WHERE e.xid >= since AND e.xid < upcoming ORDER BY e.xid LIMIT 1;
     IF first_id IS NULL AND NOT EXISTS (SELECT FROM audit.event e WHERE e.xid = ANY (in_progress)) THEN
         RETURN 0;
     END IF;
@@ -182,8 +185,9 @@ BEGIN
     visible := audit.with_own_transaction(audit.extend_snapshot(pg_current_snapshot(), since));
     LOOP
         below := NULL;
-        -- Counting takes as long as reading: not where so few ids were given out since.
-        IF (SELECT s.last_value FROM audit.event_id_seq s) - first_id >= max_events THEN
+        -- Counting takes as long as reading: left out where few ids were given out since. Ids are not in the order of transactions,
+        -- so that a pass can become larger for it.
+        IF (SELECT s.last_value FROM audit.event_id_seq s) - max_events >= first_id THEN
             SELECT e.xid INTO below FROM audit.event e
             WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(visible) ORDER BY e.xid OFFSET max_events LIMIT 1;
         END IF;

@@ -11,8 +11,12 @@ DECLARE
     due text[] := ARRAY(SELECT c.relname::text FROM audit.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
     ahead regclass := to_regclass('audit.event_' || to_char(audit.today() + audit.default_retention() + interval '1 month', 'YYYY_MM'));
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
-    sealed pg_snapshot := (SELECT s.sealed FROM audit.sealer s);
-    waits_since timestamptz := (SELECT e.recorded_at FROM audit.event e WHERE e.xid >= pg_snapshot_xmax(sealed) ORDER BY e.xid LIMIT 1);
+    sealer audit.sealer := (SELECT s FROM audit.sealer s);
+    -- What came with a restore may have transaction ids that are still to come here.
+    upcoming xid8 := audit.next_transaction_id();
+    waits_since timestamptz := (SELECT e.recorded_at FROM audit.event e
+                                WHERE e.xid >= pg_snapshot_xmax(sealer.sealed) AND e.xid < upcoming AND e.id > sealer.ids_after
+                                ORDER BY e.xid LIMIT 1);
 BEGIN
     RETURN QUERY VALUES
         ('maintenance', coalesce(run.last_run_at > now() - interval '1 day', false),
@@ -24,9 +28,12 @@ BEGIN
          'audit.maintain makes them; without, an append makes its own.'),
         ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit.today() - 3, 'YYYY_MM'), true),
          cardinality(due)::text, 'What is in them is hidden and waits for maintenance.'),
-        ('sealing', coalesce(waits_since > now() - interval '1 minute', sealed IS NOT NULL),
-         CASE WHEN sealed IS NULL THEN 'has never run' ELSE coalesce('events wait for their leaf since ' || waits_since, 'done') END,
-         'Preload the library, run the sidecar with a signing key, or schedule SELECT audit.seal().'),
+        ('sealing', coalesce(waits_since > now() - interval '5 minutes', sealer.sealed IS NOT NULL),
+         CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events wait for their leaf since ' || waits_since, 'done') END,
+         'Preload the library or schedule SELECT audit.maintain().'),
+        ('heads', coalesce(sealer.heads_recorded_at > now() - interval '5 minutes', false),
+         coalesce('recorded ' || sealer.heads_recorded_at, 'have never been recorded'),
+         'Preload the library or schedule SELECT audit.maintain().'),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
         ('retention changes', true, unsettled || ' not settled yet', NULL);
 END

@@ -1,4 +1,4 @@
-//! `audit.append`: one event in the caller's transaction. `audit.forget_cached`: the caches' trigger.
+//! `audit.append`: one event in the caller's transaction.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
@@ -80,15 +80,4 @@ fn next_id() -> Result<i64, Error> {
 
 unsafe extern "C-unwind" {
     fn nextval_internal(relid: pg_sys::Oid, check_permissions: bool) -> i64;
-}
-
-sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
-
-/// `audit.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
-fn forget_cached(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    if let Some(trigger) = arguments.trigger() {
-        // SAFETY: the relation of a running trigger is open.
-        catalog::announce_change(unsafe { (*trigger.tg_relation).rd_id });
-    }
-    Ok(Some(Datum::null()))
 }

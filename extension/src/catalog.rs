@@ -9,10 +9,13 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::edge::{Arguments, sql_function};
 use crate::error::Error;
 use crate::lookup::lookup;
 use crate::prepared;
 use crate::schema::Schema;
+
+sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
 
 /// Entries per cache; one that is full is emptied.
 const LIMIT: usize = 10_000;
@@ -125,10 +128,13 @@ pub fn watch_invalidations() {
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null()) }
 }
 
-/// Tells every backend, at the commit, that `relation` has changed.
-pub fn announce_change(relation: pg_sys::Oid) {
-    // SAFETY: queues a message; the relation exists, a trigger of it is running.
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+/// `audit.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
+fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> {
+    if let Some(trigger) = arguments.trigger() {
+        // SAFETY: the relation of a running trigger is open; the call queues a message about it.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid((*trigger.tg_relation).rd_id) }
+    }
+    Ok(Some(pg_sys::Datum::null()))
 }
 
 #[derive(Default)]

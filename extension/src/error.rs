@@ -1,4 +1,4 @@
-//! What can be wrong with an append, and how it reaches the client.
+//! What the extension refuses, and how that reaches the client.
 
 use std::ffi::c_int;
 
@@ -155,7 +155,7 @@ impl Report {
             if !self.hint.is_null() {
                 errhint(FORMAT.as_ptr(), self.hint);
             }
-            errfinish(c"audit_log".as_ptr(), 0, c"append".as_ptr());
+            errfinish(c"audit_log".as_ptr(), 0, std::ptr::null());
         }
         unreachable!("errfinish does not return from an ERROR")
     }

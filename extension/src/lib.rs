@@ -1,7 +1,7 @@
 //! PostgreSQL extension `audit_log`: the SQL edge of the audit log.
 //!
-//! The SQL objects are in `sql/`, one concept a file; here is what needs the library: appending an event, its checks,
-//! and the direct insert into a partition.
+//! The SQL objects are in `sql/`, one concept a file; here is what needs the library: appending an event and its checks, moving and
+//! removing rows past the guard, sealing, proofs, and the background workers.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("errors of PostgreSQL cross this library as panics: build it with panic = \"unwind\"");
@@ -13,6 +13,7 @@ mod context;
 mod edge;
 mod error;
 mod event;
+mod guard;
 mod idempotency;
 mod insert;
 mod jsonb;
@@ -24,7 +25,6 @@ mod owner;
 mod partition;
 mod prepared;
 mod proofs;
-mod removal;
 mod salt;
 mod schema;
 mod seal;
@@ -61,7 +61,10 @@ extension_sql_file!("../../sql/log.sql", name = "log", requires = ["guard"]);
 extension_sql_file!("../../sql/seal.sql", name = "seal", requires = ["log", "append"]);
 extension_sql_file!("../../sql/prove.sql", name = "prove", requires = ["log"]);
 extension_sql_file!("../../sql/checkpoint.sql", name = "checkpoint", requires = ["prove"]);
-extension_sql_file!("../../sql/verify.sql", name = "verify", requires = ["checkpoint", "seal"]);
+extension_sql_file!("../../sql/verify_log.sql", name = "verify_log", requires = ["checkpoint", "seal"]);
+extension_sql_file!("../../sql/verify_removal.sql", name = "verify_removal", requires = ["verify_log", "retention"]);
+extension_sql_file!("../../sql/verify_event.sql", name = "verify_event", requires = ["verify_removal", "legal_hold"]);
+extension_sql_file!("../../sql/verify.sql", name = "verify", requires = ["verify_event"]);
 extension_sql_file!("../../sql/redact.sql", name = "redact", requires = ["verify", "query"]);
 extension_sql_file!("../../sql/access.sql", name = "access", finalize);
 

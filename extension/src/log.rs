@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use audit_proof::tree::{Frontier, Hash};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
@@ -92,7 +93,7 @@ impl Writer {
         }
     }
 
-    /// Looks up the logs of workspaces that will be opened next.
+    /// Looks up the logs of workspaces that will be opened next; SQLSTATE XX001 where one is not what sealing wrote.
     pub fn find(&mut self, workspaces: &[Text<'_>]) {
         let rows = self.find.run(&[Some(values::text_array(workspaces))]);
         self.found = (0..rows.len())
@@ -103,10 +104,17 @@ impl Writer {
                     (Text::from_datum(datum(0)).value(), datum(1).value() as u64, values::varlena_bytes(datum(2)).0)
                 };
                 let nodes = nodes.chunks_exact(32).map(|node| node.try_into().expect("32 bytes")).collect();
-                let frontier = Frontier::from_nodes(size, nodes).unwrap_or_else(|error| {
-                    panic!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}")
-                });
-                (workspace.to_owned(), frontier)
+                match Frontier::from_nodes(size, nodes) {
+                    Ok(frontier) => (workspace.to_owned(), frontier),
+                    Err(error) => {
+                        pgrx::ereport!(
+                            ERROR,
+                            PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                            format!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}"),
+                            "No event of any workspace is sealed before it is right: audit.verify names what else is damaged."
+                        );
+                    }
+                }
             })
             .collect();
     }

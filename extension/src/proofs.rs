@@ -139,7 +139,8 @@ fn prove<const N: usize>(
 struct TileNodes<'a> {
     tile: Statement,
     workspace: &'a str,
-    tiles: HashMap<(u8, u64), Vec<Hash>>,
+    /// Of each level the tile that was read last: proofs go through the tree from left to right.
+    tiles: HashMap<u8, (u64, Vec<Hash>)>,
     _session: &'a Session,
 }
 
@@ -151,11 +152,11 @@ impl Nodes for TileNodes<'_> {
         let first = index << height;
         let tile = first / TILE_WIDTH;
         let start = (first % TILE_WIDTH) as usize;
-        if !self.tiles.contains_key(&(level, tile)) {
+        if self.tiles.get(&level).is_none_or(|(last, _)| *last != tile) {
             let hashes = self.read(level, tile);
-            self.tiles.insert((level, tile), hashes);
+            self.tiles.insert(level, (tile, hashes));
         }
-        let hashes = self.tiles[&(level, tile)].get(start..start + (1 << height));
+        let hashes = self.tiles[&level].1.get(start..start + (1 << height));
         let hashes = hashes.ok_or_else(|| Error::DamagedLog {
             problem: format!(
                 "tile {tile} of level {level} of the log of workspace \"{}\" lacks hashes",

@@ -9,8 +9,8 @@ use pgrx::pg_sys::Datum;
 
 use crate::edge::{Arguments, sql_function};
 use crate::error::Error;
+use crate::guard::Pass;
 use crate::log::{Log, Writer};
-use crate::removal::Pass;
 use crate::spi::{self, Cursor, Session};
 use crate::values::{self, Text};
 

@@ -144,6 +144,18 @@ async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
     seal(&client).await;
     check(&client, "after maintenance").await;
 
+    // Off by a day, as a longer retention would have given it, or as a legal hold would keep it.
+    let later = "SELECT audit.create_partition(expires_on + 1) FROM audit.event WHERE id = 7; UPDATE audit.event SET expires_on = expires_on + 1 WHERE id = 7";
+    assert_eq!(after(&client, later).await, ["event_hidden acme 7"]);
+    let wide = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days, settled_at) VALUES ('acme', '13 months', 0, 40000, '-infinity'); \
+                SELECT audit.create_partition('2090-01-01'); UPDATE audit.event SET expires_on = '2090-01-01' WHERE id = 7";
+    assert_eq!(after(&client, wide).await, ["event_hidden acme 7"]);
+    let held = "SELECT audit.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity' WHERE id = 7";
+    assert_eq!(after(&client, held).await, ["event_hidden acme 7"]);
+    run(&client, "SELECT audit.place_legal_hold('acme', 'case 7')").await;
+    seal(&client).await;
+    assert_eq!(after(&client, held).await, [""; 0], "queries look there while there is a hold");
+
     let partition: String = one(&client, "SELECT tableoid::regclass::text FROM audit.event WHERE id = 7", &[]).await;
     let events: i64 = one(&client, &format!("SELECT count(*) FROM {partition}"), &[]).await;
     for attack in [
@@ -227,6 +239,64 @@ async fn a_retention_that_no_event_tells_of_is_named() {
     }
 }
 
+/// What a hold keeps, maintenance removes without it.
+#[tokio::test]
+async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
+    let (_db, client) = log().await;
+    run(
+        &client,
+        "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'old', 'workspace', 'acme', 'occurred_at', \
+         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(100, 109) n; \
+         SELECT audit.set_retention('acme', '60 days')",
+    )
+    .await;
+    let place = |workspace: &str, target: &str| {
+        format!(
+            "SELECT audit.place_legal_hold('{workspace}', 'case', target => {target}); SELECT currval('audit.event_id_seq')"
+        )
+    };
+    let mut placed = Vec::new();
+    for (workspace, target) in [("acme", "NULL"), ("umbrella", "'ticket:1'")] {
+        run(&client, &place(workspace, target)).await;
+        placed.push(one::<i64>(&client, "SELECT currval('audit.event_id_seq')", &[]).await);
+    }
+    while one::<i64>(&client, "SELECT count(*) FROM audit.maintain()", &[]).await > 0 {}
+    seal(&client).await;
+    check(&client, "held").await;
+
+    let (acme, umbrella) = (format!("hold_forged acme {}", placed[0]), format!("hold_forged umbrella {}", placed[1]));
+    assert_eq!(after(&client, "DELETE FROM audit.legal_hold WHERE workspace = 'acme'").await, [acme.as_str()]);
+    assert_eq!(
+        after(
+            &client,
+            "UPDATE audit.legal_hold SET released_at = '2020-01-01', released_by = 'someone', cleared_at = now()"
+        )
+        .await,
+        [acme.as_str(), umbrella.as_str()]
+    );
+    assert_eq!(
+        after(&client, "UPDATE audit.legal_hold SET target = 'ticket:2' WHERE workspace = 'umbrella'").await,
+        ["hold_forged umbrella", umbrella.as_str()]
+    );
+    let insert = "INSERT INTO audit.legal_hold (workspace, reason, placed_by) VALUES ('nobody', 'none', 'someone')";
+    assert_eq!(after(&client, insert).await, ["hold_forged nobody"]);
+    // Lifted for a while only.
+    let briefly = "CREATE TEMP TABLE hold AS SELECT * FROM audit.legal_hold; DELETE FROM audit.legal_hold; \
+                   UPDATE audit.workspace SET removed_before = NULL; \
+                   SELECT count(*) FROM audit.maintain(); INSERT INTO audit.legal_hold SELECT * FROM hold";
+    let found = after(&client, briefly).await;
+    assert!(found.len() == 1 && found[0].starts_with("removal_forged acme "), "{found:?}");
+
+    run(&client, "SELECT audit.release_legal_hold('acme', 'settled')").await;
+    let released: i64 = one(&client, "SELECT currval('audit.event_id_seq')", &[]).await;
+    while one::<i64>(&client, "SELECT count(*) FROM audit.maintain()", &[]).await > 0 {}
+    seal(&client).await;
+    check(&client, "released").await;
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.removal WHERE workspace = 'acme'", &[]).await, 1);
+    let again = "UPDATE audit.legal_hold SET released_at = NULL WHERE workspace = 'acme'";
+    assert_eq!(after(&client, again).await, [format!("hold_forged acme {released}")]);
+}
+
 #[tokio::test]
 async fn changes_of_the_tree_are_named() {
     let (_db, client) = log().await;
@@ -265,6 +335,14 @@ async fn changes_of_the_tree_are_named() {
         after(&client, "UPDATE audit.head SET root = sha256('') WHERE event_id = 611").await,
         ["head_damaged acme 611", "head_damaged audit 611"]
     );
+    // Nothing is sealed onto it.
+    run(&client, "SELECT audit.append('y', 'acme')").await;
+    run(&client, &format!("BEGIN; {DISARM}; UPDATE audit.log SET frontier = sha256('') WHERE workspace = 'acme'"))
+        .await;
+    refused(&client, "SELECT audit.seal()", "XX001").await;
+    run(&client, "ROLLBACK").await;
+    seal(&client).await;
+    check(&client, "the frontier is right again").await;
     // The event, its leaf, what is above it, and the heads.
     let rewritten = "UPDATE audit.event SET details = '{}' WHERE id = 7; \
         CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT * FROM audit.log WHERE workspace = 'acme'; \

@@ -9,14 +9,16 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 use tokio_postgres::Client;
 
-use crate::it::model;
 use crate::it::support::{Random, due_partition};
+use crate::it::{logs, model};
 
 /// Everything that must be the same afterwards, a line each.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
     UNION ALL SELECT k::text FROM audit.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
     UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h \
-    UNION ALL SELECT r::text FROM audit.archive r ORDER BY 1";
+    UNION ALL SELECT r::text FROM audit.archive r UNION ALL SELECT r::text FROM audit.redaction r UNION ALL SELECT r::text FROM audit.removal r \
+    UNION ALL SELECT c::text FROM audit.checkpoint c UNION ALL SELECT l::text FROM audit.log l UNION ALL SELECT t::text FROM audit.tile t \
+    UNION ALL SELECT h::text FROM audit.head h UNION ALL SELECT s::text FROM audit.sealer s ORDER BY 1";
 
 /// What the schema is made of, without what differs between any two databases.
 const STRUCTURE: &str = "SELECT format('%s %s %s', c.oid::regclass, c.relkind, pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c \
@@ -75,6 +77,9 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
          SELECT audit.create_partition('2020-01-01'); \
          SELECT audit.record_archive('event_2020_01', 's3://archive', 0, 0, 0, sha256('')); \
          SELECT audit.set_retention('long', '30 months'); \
+         SELECT audit.redact(audit.append('x', 'long', actor => 'user:ada'), 'actor', 'erasure request'); \
+         SELECT audit.record_heads(); SELECT audit.seal(); \
+         SELECT audit.record_checkpoint(size, root, 'note') FROM audit.log WHERE workspace = 'audit'; \
          SELECT audit.append('x', 'long', idempotency_key => 'k', details => '{\"n\": 1.50, \"big\": 1e300, \"s\": \"\\u00fc\\n\"}')",
     )
     .await;
@@ -111,6 +116,8 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
         refused(&restored, &format!("UPDATE {partition} SET actor = ''"), "ZA001").await;
     }
     refused(&restored, "DROP EXTENSION audit_log", "2BP01").await;
+    logs::seal(&restored).await;
+    logs::check(&restored, "restored").await;
     // Retention works on, to the same end.
     let mut ends = Vec::new();
     for client in [&client, &restored] {
@@ -130,7 +137,7 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
             .await,
         );
     }
-    assert_eq!(ends[0].len(), 2000 + 1 + 100 + 61);
+    assert_eq!(ends[0].len(), 2000 + 2 + 100 + 61);
     assert!(ends[0] == ends[1]);
 }
 

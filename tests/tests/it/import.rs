@@ -29,6 +29,23 @@ async fn the_time_is_the_events_own_and_retention_counts_from_it() {
 }
 
 #[tokio::test]
+async fn what_occurred_before_1970_is_paged_through() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(&client, "SELECT audit.set_retention('acme', '100 years')").await;
+    for year in [1971, 1969, 1968] {
+        run(&client, &format!("SELECT audit.import('[{{\"action\": \"x\", \"workspace\": \"acme\", \"occurred_at\": \"{year}-05-05T05:05:05.5Z\"}}]')")).await;
+    }
+    let mut cursor: Option<String> = None;
+    for year in [1971, 1969, 1968] {
+        let page = "SELECT date_part('year', occurred_at)::integer, cursor FROM audit.events('acme', action => 'x', since => NULL, cursor => $1, max_rows => 1)";
+        let row = client.query_one(page, &[&cursor]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), year);
+        cursor = row.get(1);
+    }
+}
+
+#[tokio::test]
 async fn the_import_is_itself_an_event() {
     let db = Database::new();
     let client = db.connect().await;

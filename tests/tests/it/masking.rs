@@ -28,6 +28,13 @@ async fn secrets_are_masked_at_any_depth() {
 }
 
 #[tokio::test]
+async fn the_readme_has_the_list_that_holds() {
+    let db = Database::new();
+    let keys: String = one(&db.connect().await, "SELECT current_setting('audit.masked_keys')", &[]).await;
+    assert!(include_str!("../../../README.md").contains(&format!("by default `{keys}`")), "{keys}");
+}
+
+#[tokio::test]
 async fn spelling_of_keys_makes_no_difference() {
     let db = Database::new();
     let client = db.connect().await;

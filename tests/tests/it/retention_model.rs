@@ -81,7 +81,7 @@ async fn sequence(seed: u64, steps: usize) {
     let mut model = Model { days_ahead: 0, stored: Vec::new(), retention: BTreeMap::new(), holds: Vec::new() };
     let mut history = Vec::new();
     for step in 0..steps {
-        wait_for_the_day_to_be_young(&model).await;
+        wait_while_midnight_is_near().await;
         let what = match random.below(10) {
             0..=2 => append(&client, &mut model, &mut random).await,
             3 => set_retention(&client, &mut model, &mut random).await,
@@ -114,7 +114,7 @@ async fn sequence(seed: u64, steps: usize) {
 }
 
 /// A step must not see midnight between the model's look at the clock and the server's.
-async fn wait_for_the_day_to_be_young(_: &Model) {
+async fn wait_while_midnight_is_near() {
     let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let left = now.date().tomorrow().unwrap().to_zoned(jiff::tz::TimeZone::UTC).unwrap().duration_since(&now);
     if left.as_secs() < 20 {

@@ -207,7 +207,12 @@ async fn a_reader_verifies() {
     check(&reader, "repeatable read").await;
     run(&reader, "COMMIT").await;
     // What the transaction has appended itself is not sealed yet, which is no damage.
-    run(&client, "BEGIN; SELECT audit.append('x', 'acme'), audit.append('x', 'new')").await;
+    run(
+        &client,
+        "BEGIN; SELECT audit.append('x', 'acme'), audit.append('x', 'new'), audit.set_retention('newer', '2 years'), \
+         audit.place_legal_hold('newest', 'case')",
+    )
+    .await;
     assert_eq!(all::<String>(&client, "SELECT d::text FROM audit.verify() d", &[]).await, Vec::<String>::new());
     run(&client, "ROLLBACK").await;
 }
@@ -471,6 +476,16 @@ async fn sealing_goes_on_after_a_restore() {
             run(&client, "SELECT audit.append('x', 'new') FROM generate_series(1, 300)").await;
             record_heads(&client).await;
             check(&client, name).await;
+            let waits =
+                "SELECT concat_ws(' ', name, value) FROM audit.status() WHERE name IN ('sealing', 'heads') AND NOT ok";
+            assert_eq!(all::<String>(&client, waits, &[]).await, [""; 0], "{name}");
+            run(&client, "BEGIN").await;
+            assert_eq!(one::<i64>(&client, "SELECT audit.seal()", &[]).await, 0);
+            assert!(
+                one::<bool>(&client, "SELECT pg_current_xact_id_if_assigned() IS NULL", &[]).await,
+                "{name}: who only looks takes no transaction id"
+            );
+            run(&client, "ROLLBACK").await;
             assert_eq!(
                 one::<i64>(&client, "SELECT count(*) FROM audit.event WHERE action = 'incarnation_begun'", &[]).await,
                 i64::from(name != "never" || cluster_is_behind(&client).await),

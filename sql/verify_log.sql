@@ -1,0 +1,135 @@
+-- Verifying the logs in themselves: tiles, heads, and the checkpoints over them.
+
+CREATE TYPE audit.damage AS (
+    kind text,
+    workspace text,
+    leaf bigint,
+    event_id bigint,
+    problem text
+);
+COMMENT ON TYPE audit.damage IS 'Something that is not as sealing left it';
+
+CREATE FUNCTION audit.tree_damage(space text) RETURNS SETOF audit.damage
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    size bigint := coalesce((SELECT l.size FROM audit.log l WHERE l.workspace = space), 0);
+BEGIN
+    RETURN QUERY
+    SELECT 'tile_damaged', space, NULL::bigint, NULL::bigint,
+           format('a row of the tiles is of level %s, and of %s bytes from hash %s on', t.level, length(t.hashes), t.first)
+    FROM audit.tile t
+    WHERE t.workspace = space
+      AND (t.level BETWEEN 0 AND 7 AND t.first >= 0 AND length(t.hashes) > 0 AND length(t.hashes) % 32 = 0) IS NOT TRUE;
+
+    RETURN QUERY
+    SELECT 'tile_damaged', space, t.first << (8 * t.level), NULL::bigint,
+           format('level %s of the tiles goes on with hash %s where %s was to come', t.level, t.first, t.expected)
+    FROM (SELECT t.level, t.first, coalesce(lag(t.first + length(t.hashes) / 32) OVER (PARTITION BY t.level ORDER BY t.first), 0) AS expected
+          FROM audit.tile t WHERE t.workspace = space) t
+    WHERE t.first <> t.expected;
+
+    RETURN QUERY
+    SELECT 'tile_damaged', space, t.first, NULL::bigint,
+           format('a row of the tiles has %s hashes, and ids that are not as many or not those that it says', length(t.hashes) / 32)
+    FROM audit.tile t
+    WHERE t.workspace = space AND t.level = 0
+      AND (length(t.hashes) = 32 * cardinality(t.ids)
+           AND (SELECT count(i) = cardinality(t.ids) AND min(i) = t.least_id AND max(i) = t.greatest_id FROM unnest(t.ids) i)) IS NOT TRUE;
+
+    RETURN QUERY
+    SELECT 'tile_damaged', space, NULL::bigint, NULL::bigint,
+           format('level %s of the tiles has %s hashes, a log of %s leaves has %s there', n.level, coalesce(c.hashes, 0), size, size >> (8 * n.level))
+    FROM generate_series(0, 7) n (level)
+    LEFT JOIN (SELECT t.level, sum(length(t.hashes)) / 32 AS hashes FROM audit.tile t WHERE t.workspace = space GROUP BY t.level) c USING (level)
+    WHERE coalesce(c.hashes, 0) <> size >> (8 * n.level);
+
+    RETURN QUERY
+    SELECT 'tile_damaged', space, f.tile << (8 * (f.level + 1)), NULL::bigint,
+           format('hash %s of level %s of the tiles is not the root of tile %s below it', f.tile, f.level + 1, f.tile)
+    FROM (SELECT t.level, t.first / 256 AS tile, audit.subtree_root(string_agg(t.hashes, '' ORDER BY t.first)) AS root
+          FROM audit.tile t WHERE t.workspace = space
+          GROUP BY t.level, t.first / 256 HAVING sum(length(t.hashes)) = 8192) f
+    LEFT JOIN audit.tile u ON u.workspace = space AND u.level = f.level + 1 AND u.first / 256 = f.tile / 256
+                          AND f.tile >= u.first AND f.tile < u.first + length(u.hashes) / 32
+    WHERE f.root IS DISTINCT FROM substr(u.hashes, (32 * (f.tile - u.first))::integer + 1, 32);
+END
+$$;
+COMMENT ON FUNCTION audit.tree_damage(text) IS 'What is wrong with the tiles of the log of a workspace in themselves';
+
+CREATE FUNCTION audit.known_root(space text, size bigint) RETURNS bytea
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN audit.root_at(space, size);
+EXCEPTION WHEN data_corrupted OR SQLSTATE 'ZA003' THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION audit.known_root(text, bigint) IS 'As audit.root_at; NULL where the log has no such size or the tiles lack what it takes';
+
+CREATE FUNCTION audit.head_damage(space text) RETURNS SETOF audit.damage
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+AS $$
+DECLARE
+    head audit.log := (SELECT l FROM audit.log l WHERE l.workspace = space);
+    root bytea := audit.known_root(space, head.size);
+BEGIN
+    -- Until something of a workspace is sealed it has no log.
+    IF head IS NULL AND NOT EXISTS (SELECT FROM audit.tile t WHERE t.workspace = space) AND NOT EXISTS (SELECT FROM audit.head h WHERE h.workspace = space) THEN
+        RETURN;
+    END IF;
+    IF root IS NULL OR head.root IS DISTINCT FROM root OR audit.frontier_root(head.size, head.frontier) IS DISTINCT FROM root THEN
+        RETURN NEXT ('head_damaged', space, head.size, NULL, 'the head is not that of the tiles')::audit.damage;
+    END IF;
+
+    RETURN QUERY
+    SELECT 'head_damaged', space, h.size, h.event_id,
+           CASE WHEN h.size > coalesce(head.size, 0) THEN format('a head of %s leaves was recorded, the log has %s', h.size, coalesce(head.size, 0))
+                WHEN h.root IS DISTINCT FROM h.actual THEN format('the log has another root at %s leaves than was recorded on %s', h.size, h.recorded_at)
+                WHEN e.id IS NULL THEN 'the event that recorded this head is missing'
+                ELSE 'the event that recorded heads tells of another head' END
+    FROM (SELECT h.*, audit.known_root(space, h.size) AS actual FROM audit.head h WHERE h.workspace = space) h
+    LEFT JOIN audit.event e ON e.id = h.event_id AND e.workspace = 'audit' AND e.action = 'heads_recorded'
+    WHERE h.actual IS NULL OR h.root IS DISTINCT FROM h.actual
+       OR NOT coalesce(e.details->'heads' ? audit.head_digest(space, head.log_id, h.size, h.root),
+                       audit.is_removed('audit', h.event_id));
+END
+$$;
+COMMENT ON FUNCTION audit.head_damage(text) IS 'Which heads of the log of a workspace, the present one and those recorded, its tiles do not confirm';
+
+CREATE FUNCTION audit.checkpoint_damage() RETURNS SETOF audit.damage
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reached bigint := coalesce((SELECT l.size FROM audit.log l WHERE l.workspace = 'audit'), 0);
+BEGIN
+    RETURN QUERY
+    SELECT 'checkpoint_contradicted', 'audit', c.size, NULL::bigint,
+           CASE WHEN c.size > reached THEN format('a checkpoint of %s leaves was signed, the system log has %s', c.size, reached)
+                ELSE format('the system log has another root at %s leaves than the checkpoint that was signed', c.size) END
+    FROM audit.checkpoint c
+    WHERE c.root IS DISTINCT FROM audit.known_root('audit', c.size);
+END
+$$;
+COMMENT ON FUNCTION audit.checkpoint_damage() IS 'Which checkpoints the system log contradicts';
+
+CREATE FUNCTION audit.told_head_damage() RETURNS SETOF audit.damage
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- The rewriting of a log cannot hide what was recorded of it: each digest in the events is of a head that is known.
+    SELECT 'head_damaged', 'audit', NULL::bigint, e.id, format('%s of the %s heads in this event are of no log', count(*) FILTER (WHERE k.digest IS NULL), count(*))
+    FROM audit.event e
+    CROSS JOIN LATERAL jsonb_path_query(e.details, 'lax $.heads[*]') d (digest)
+    LEFT JOIN (SELECT h.event_id, audit.head_digest(h.workspace, l.log_id, h.size, h.root) AS digest
+               FROM audit.head h JOIN audit.log l USING (workspace)) k ON k.event_id = e.id AND k.digest = d.digest #>> '{}'
+    WHERE e.workspace = 'audit' AND e.action = 'heads_recorded'
+    GROUP BY e.id HAVING count(*) FILTER (WHERE k.digest IS NULL) > 0
+$$;
+COMMENT ON FUNCTION audit.told_head_damage() IS 'Which events tell of heads that no log has';
