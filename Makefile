@@ -11,13 +11,15 @@ PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
 PYTHON := $(TARGET)/python
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
+TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
+FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 
 # cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python cargo-pgrx build extension install-extension lint test bench demo clean
+.PHONY: help deps prefix python cargo-pgrx build extension install-extension lint test test-thorough bench demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,10 +61,17 @@ lint: prefix ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
+	CXX=clang++ $(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
 
 test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar
-	AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python" $(CARGO) test --workspace --exclude audit_log $(T)
+	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
+	$(TEST) $(CARGO) test --workspace --exclude audit_log $(T)
+
+test-thorough: extension python ## what takes long: 24 sequences of crashes and restores, a minute of each fuzz target (needs nightly cargo-fuzz)
+	$(CARGO) build --package audit_sidecar
+	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_tests --test it -- seal_sequences
+	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 bench: build ## measure against plain INSERT, COPY and the like; a table on screen and in target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_tests --bin bench

@@ -1,10 +1,11 @@
-//! An export of the sidecar against psql's \copy of the same rows, as CSV and as JSON, piped through zip.
+//! An export of the sidecar, with its proof, against psql's \copy of the same rows, as CSV and as JSON, piped through zip; and how
+//! long verifying it takes.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -13,10 +14,11 @@ use audit_tests::sidecar::{self, Sidecar};
 use super::load;
 use super::report::{Goal, Report};
 use super::server::Server;
+use super::signed;
 use super::spread::Spread;
 use crate::Plan;
 
-/// The speed of an export from the command line, and the memory that one through REST takes.
+/// The speed of an export from the command line and of its verification, and the memory that one through REST takes.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let database = load::database(server, plan.events)?;
     server.sql(
@@ -24,11 +26,15 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         &format!("DROP ROLE IF EXISTS {ROLE};\nCREATE ROLE {ROLE} LOGIN;\nGRANT audit_sidecar TO {ROLE};"),
     )?;
     let dsn = server.dsn(&database, ROLE);
+    signed::sign(server, &database, &dsn)?;
     let period = Period::of_last(server, &database, 1_000_000)?;
 
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut verified) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds.min(3) {
-        ours.push(period.rows as f64 / pack(server, &dsn, &period)?);
+        let (file, seconds) = pack(server, &dsn, &period)?;
+        ours.push(period.rows as f64 / seconds);
+        verified.push(verify(&file)? * 1e6 / period.rows as f64);
+        fs::remove_file(&file)?;
         theirs.push(period.rows as f64 / copies(server, &database, &period)?);
     }
     report.add(
@@ -38,20 +44,27 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         Goal::AtLeast(0.7),
         format!("{:.0} / {:.0} rows a second", Spread::of(&ours).median, Spread::of(&theirs).median),
     );
+    report.add(
+        "pack verified, on one core, for a million events",
+        "s",
+        Spread::of(&verified),
+        Goal::AtMost(10.0),
+        format!("{} events, each in full; SHA-256 of openssl: {:.0} MB/s", period.rows, sha256_speed()?),
+    );
 
-    for rows in [100_000, 1_000_000] {
+    for (rows, filter) in [(100_000, ""), (1_000_000, ""), (1_000_000, "&outcome=failure")] {
         let period = Period::of_last(server, &database, rows)?;
         let sidecar = Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"])?;
         let token = sidecar.token("auditor", Some(WORKSPACE));
         // What a first request sets up once belongs to being idle.
         sidecar.get(&format!("/v1/events?workspace={WORKSPACE}"), Some(&token))?;
         let idle = peak_memory(sidecar.pid())?;
-        let bytes = fetch(&sidecar, &token, &period)?;
+        let bytes = fetch(&sidecar, &token, &period, filter)?;
         let above = peak_memory(sidecar.pid())? - idle;
         let basis = format!("{idle:.1} MiB idle, zip of {:.1} MiB", bytes as f64 / MIB);
         let value = Spread { median: above, min: above, max: above };
         report.add(
-            format!("sidecar's peak memory above idle, {} events", period.rows),
+            format!("sidecar's peak memory above idle, {} events{}", period.rows, filter.replace('&', ", ")),
             "MiB",
             value,
             Goal::AtMost(64.0),
@@ -93,20 +106,44 @@ impl Period {
 
 const RFC3339: &str = r#"YYYY-MM-DD"T"HH24:MI:SS.US"Z""#;
 
-/// Seconds.
-fn pack(server: &Server, dsn: &str, period: &Period) -> Result<f64> {
+/// The pack, and the seconds that it took.
+fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
     let file = server.scratch().join("export.zip");
     let started = Instant::now();
-    let output = sidecar::command(dsn)?
-        .args(["pack", "export", "--workspace", WORKSPACE, "--since", &period.since, "--until", &period.until, "-o"])
-        .arg(&file)
-        .output()?;
-    let seconds = started.elapsed().as_secs_f64();
-    if !output.status.success() {
-        bail!("audit-sidecar pack failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    fs::remove_file(&file)?;
-    Ok(seconds)
+    signed::ran(
+        sidecar::command(dsn)?
+            .args([
+                "pack",
+                "export",
+                "--workspace",
+                WORKSPACE,
+                "--since",
+                &period.since,
+                "--until",
+                &period.until,
+                "-o",
+            ])
+            .arg(&file),
+    )?;
+    Ok((file, started.elapsed().as_secs_f64()))
+}
+
+/// Seconds, on one core. It fails where the pack has no proof.
+fn verify(file: &Path) -> Result<f64> {
+    let started = Instant::now();
+    let program = sidecar::command("")?;
+    signed::ran(Command::new("taskset").args(["-c", "0"]).arg(program.get_program()).arg("verify").arg(file))?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Megabytes a second: most of verifying is hashing.
+fn sha256_speed() -> Result<f64> {
+    let output =
+        Command::new("openssl").args(["speed", "-seconds", "1", "-bytes", "16384", "-evp", "sha256"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let kilobytes =
+        text.lines().last().and_then(|line| line.split_whitespace().last()?.strip_suffix('k')?.parse::<f64>().ok());
+    Ok(kilobytes.with_context(|| format!("openssl says no speed: {text}"))? / 1000.0)
 }
 
 /// Seconds for both, one after the other.
@@ -138,7 +175,7 @@ fn copy_through_zip(server: &Server, database: &str, copy: &str, name: &str) -> 
     let file = server.scratch().join(name);
     let mut psql = server.command("psql", database).args(["-Xq", "-c", copy]).stdout(Stdio::piped()).spawn()?;
     let rows = psql.stdout.take().context("psql's output is piped")?;
-    let zip = std::process::Command::new("zip")
+    let zip = Command::new("zip")
         .args(["-q", "-"])
         .arg("-")
         .stdin(rows)
@@ -153,11 +190,11 @@ fn copy_through_zip(server: &Server, database: &str, copy: &str, name: &str) -> 
 }
 
 /// Bytes of the zip that GET /v1/packs/export sends.
-fn fetch(sidecar: &Sidecar, token: &str, period: &Period) -> Result<u64> {
+fn fetch(sidecar: &Sidecar, token: &str, period: &Period, filter: &str) -> Result<u64> {
     let mut stream = TcpStream::connect(sidecar.address())?;
     write!(
         stream,
-        "GET /v1/packs/export?workspace={WORKSPACE}&since={}&until={} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        "GET /v1/packs/export?workspace={WORKSPACE}&since={}&until={}{filter} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
         period.since,
         period.until,
         sidecar.address()

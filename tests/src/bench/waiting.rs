@@ -13,7 +13,7 @@ use super::clients::{CLIENTS, Latencies, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
-use super::{waits, worker};
+use super::{probe, waits, worker};
 use crate::Plan;
 
 const DATABASE: &str = "bench_due";
@@ -38,6 +38,20 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             longest[0],
             with.latencies.count(),
             without.latencies.count()
+        ),
+    );
+    let probed = [&without, &with].map(|phase| phase.probed.last().copied().unwrap_or(f64::NAN));
+    report.add(
+        "the same of a fifth client, which does not wait for the disk",
+        "ms",
+        Spread::of(&[probed[1] - probed[0]]),
+        Goal::AtMost(100.0),
+        format!(
+            "{:.1} / {:.1} ms of {} / {} appends, synchronous_commit off",
+            probed[1],
+            probed[0],
+            with.probed.len(),
+            without.probed.len()
         ),
     );
     report.add(
@@ -80,6 +94,8 @@ fn in_words(waits: &BTreeMap<String, u64>) -> String {
 /// Appends for some time.
 struct Phase {
     latencies: Latencies,
+    /// What those took that do not wait for the disk, see [`probe::run`].
+    probed: Vec<f64>,
     /// What those that took long waited for, see [`waits::watch`].
     waits: BTreeMap<String, u64>,
 }
@@ -94,7 +110,6 @@ struct Measured {
 
 fn measure(server: &Server) -> Result<Measured> {
     let mut runs = 0;
-    let started = Instant::now();
     let with = phase(server, |over| {
         let done = loop {
             runs += 1;
@@ -110,7 +125,7 @@ fn measure(server: &Server) -> Result<Measured> {
         over.store(true, Ordering::Relaxed);
         done
     })?;
-    let took = started.elapsed();
+    let took = Duration::from_secs_f64(with.latencies.seconds);
     let without = phase(server, |_| {
         thread::sleep(took);
         Ok(())
@@ -127,11 +142,13 @@ fn phase(server: &Server, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Resu
         let is_over = || over.load(Ordering::Relaxed);
         let worker = scope.spawn(move || worker::run(server, DATABASE, is_over));
         let waits = scope.spawn(move || waits::watch(server, DATABASE, is_over));
+        let probed = scope.spawn(move || probe::run(server, DATABASE, is_over));
         let latencies = appends(server, DATABASE, until);
         over.store(true, Ordering::Relaxed);
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let waits = waits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Phase { latencies: latencies?, waits })
+        let probed = probed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Phase { latencies: latencies?, probed, waits })
     })
 }
 

@@ -20,9 +20,11 @@ mod bench {
     pub mod many;
     pub mod pack;
     pub mod pages;
+    pub mod probe;
     pub mod report;
     pub mod seal;
     pub mod server;
+    pub mod signed;
     pub mod spread;
     pub mod twin;
     pub mod waiting;
