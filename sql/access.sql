@@ -46,6 +46,7 @@ GRANT EXECUTE ON FUNCTION
     audit.retention_in_force(text),
     audit.expires_on(timestamptz, interval),
     audit.first_kept_day(interval, date),
+    audit.partition_begin(timestamptz, interval),
     audit.length_in_days(interval),
     audit.today(),
     audit.midnight(date),

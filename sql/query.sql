@@ -136,6 +136,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
 
+CREATE FUNCTION audit.partition_begin(occurred_at timestamptz, retention interval) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT audit.midnight(audit.first_kept_day(retention, date_trunc('month', audit.expires_on(occurred_at, retention)::timestamp)::date))
+$$;
+COMMENT ON FUNCTION audit.partition_begin(timestamptz, interval) IS
+    'When the first events occurred that a retention puts into the same partition as those of a time';
+
 CREATE FUNCTION audit.events(
     workspace text DEFAULT NULL,
     action text DEFAULT NULL,
@@ -156,11 +165,13 @@ CREATE FUNCTION audit.events(
 AS $$
 DECLARE
     -- What is computed is so for the rows of the page alone, not for all that are sorted.
-    statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s) e '
-                               'ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC';
+    statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.occurred_at DESC, e.id DESC LIMIT %s) e '
+                               'ORDER BY e.occurred_at DESC, e.id DESC';
     place record;
     after_place text := '';
+    retention interval;
     recent timestamptz;
+    newest timestamptz;
     missing bigint := max_rows;
     found bigint;
 BEGIN
@@ -176,25 +187,29 @@ BEGIN
         END IF;
     END IF;
 
-    -- No index has the events of a target in the order of time. Where many have it, the newest month is enough.
-    IF target IS NOT NULL THEN
-        recent := least(until, now()) - interval '31 days';
+    -- No index has the events of a target in the order of time. Where many have it, the newest partition is enough; so go from one to the
+    -- one before, as long as another month of as many would fill the page.
+    newest := least(until, now());
+    IF target IS NOT NULL AND newest > now() - interval '200 years' THEN
+        retention := audit.retention_in_force(coalesce(workspace, current_setting('audit.workspace', true)));
+        recent := audit.partition_begin(newest - interval '1 microsecond', retention);
     END IF;
-    IF recent > coalesce(since, '-infinity') THEN
+    WHILE missing > 0 LOOP
+        IF recent <= coalesce(since, '-infinity') THEN
+            recent := NULL;
+        END IF;
         RETURN QUERY EXECUTE format(
             statement, audit.event_columns(),
-            audit.event_filter(workspace, action, actor, target, category, outcome, recent, until, details) || after_place,
+            audit.event_filter(workspace, action, actor, target, category, outcome, coalesce(recent, since), until, details) || after_place,
             missing);
+        EXIT WHEN recent IS NULL;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
         until := recent;
-    END IF;
-    IF missing > 0 THEN
-        RETURN QUERY EXECUTE format(
-            statement, audit.event_columns(),
-            audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details) || after_place,
-            missing);
-    END IF;
+        recent := CASE WHEN found * interval '31 days' >= missing * (newest - recent)
+                       THEN audit.partition_begin(recent - interval '1 microsecond', retention) END;
+        newest := until;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer) IS

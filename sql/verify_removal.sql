@@ -146,17 +146,22 @@ BEGIN
                         AND jsonb_typeof(i.details->'first_id') = 'number' AND jsonb_typeof(i.details->'last_id') = 'number'
                         AND l.id >= (i.details->>'first_id')::numeric AND l.id <= (i.details->>'last_id')::numeric);
 
-    -- Placing and releasing wait for maintenance, and maintenance for them: ids are in their order.
+    -- Placing and releasing wait for maintenance, and maintenance for them: ids are in their order. The event of a release can be gone before
+    -- that of its placing, which another hold may keep.
     RETURN QUERY
     SELECT 'removal_forged', space, r.first, r.event_id,
            format('leaves %s to %s were removed while the whole workspace was under the legal hold of event %s', r.first, r.beyond - 1, h.placed)
     FROM audit.removal r
-    JOIN (SELECT e.action, e.id AS placed, lead(e.id) OVER (ORDER BY e.id) AS ended
+    JOIN (SELECT e.action, e.recorded_at, e.id AS placed, lead(e.id) OVER later AS ended, lead(e.action) OVER later AS ended_by
           FROM audit.event e
           WHERE e.workspace = space AND e.action IN ('legal_hold_placed', 'legal_hold_released') AND e.category = 'audit'
-            AND e.details->>'target' IS NULL AND e.details->>'actor' IS NULL) h
+            AND e.details->>'target' IS NULL AND e.details->>'actor' IS NULL
+          WINDOW later AS (ORDER BY e.id)) h
       ON h.action = 'legal_hold_placed' AND r.event_id > h.placed AND (h.ended IS NULL OR r.event_id < h.ended)
-    WHERE r.workspace = space;
+    WHERE r.workspace = space
+      AND (h.ended_by = 'legal_hold_released' OR audit.must_be_kept(space, h.recorded_at)
+           OR h.ended IS NULL AND EXISTS (SELECT FROM audit.legal_hold l
+                                          WHERE l.workspace = space AND l.target IS NULL AND l.actor IS NULL AND l.released_at IS NULL));
 END
 $$;
 COMMENT ON FUNCTION audit.removal_damage(text) IS

@@ -54,7 +54,7 @@ extension_sql_file!("../../sql/status.sql", name = "status", requires = ["mainta
 extension_sql_file!("../../sql/idempotency.sql", name = "idempotency", requires = ["event"]);
 extension_sql_file!("../../sql/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/catalog.sql", name = "catalog", requires = ["append"]);
-extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event", "target"]);
+extension_sql_file!("../../sql/query.sql", name = "query", requires = ["event", "target", "retention"]);
 extension_sql_file!("../../sql/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
 extension_sql_file!("../../sql/log.sql", name = "log", requires = ["guard"]);
