@@ -61,7 +61,7 @@ lint: prefix ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
-	CXX=clang++ $(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
+	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
 
 test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar

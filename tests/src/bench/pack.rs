@@ -27,7 +27,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     )?;
     let dsn = server.dsn(&database, ROLE);
     signed::sign(server, &database, &dsn)?;
-    let period = Period::of_last(server, &database, 1_000_000)?;
+    let period = Period::of_log(server, &database, plan.events / 10)?;
 
     let (mut ours, mut theirs, mut verified) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds.min(3) {
@@ -52,12 +52,12 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         format!("{} events, each in full; SHA-256 of openssl: {:.0} MB/s", period.rows, sha256_speed()?),
     );
 
-    for (rows, filter) in [(100_000, ""), (1_000_000, ""), (1_000_000, "&outcome=failure")] {
-        let period = Period::of_last(server, &database, rows)?;
+    for (events, filter) in [(plan.events / 100, ""), (plan.events / 10, ""), (plan.events / 10, "&outcome=failure")] {
+        let period = Period::of_log(server, &database, events)?;
         let sidecar = Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"])?;
-        let token = sidecar.token("auditor", Some(WORKSPACE));
+        let token = sidecar.token("auditor", Some(&period.workspace));
         // What a first request sets up once belongs to being idle.
-        sidecar.get(&format!("/v1/events?workspace={WORKSPACE}"), Some(&token))?;
+        sidecar.get(&format!("/v1/events?workspace={}", period.workspace), Some(&token))?;
         let idle = peak_memory(sidecar.pid())?;
         let bytes = fetch(&sidecar, &token, &period, filter)?;
         let above = peak_memory(sidecar.pid())? - idle;
@@ -75,32 +75,33 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
 }
 
 const ROLE: &str = "bench_sidecar";
-/// The largest.
-const WORKSPACE: &str = "workspace-01";
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The last events of the workspace.
+/// All that a workspace has: its log was sealed at once, so that a part of it would bring stubs for all the rest.
 struct Period {
+    workspace: String,
     since: String,
     until: String,
     rows: u64,
 }
 
 impl Period {
-    fn of_last(server: &Server, database: &str, rows: u64) -> Result<Self> {
+    /// Of the workspace whose number of events is nearest to that.
+    fn of_log(server: &Server, database: &str, events: u64) -> Result<Self> {
         let answer = server.sql(
             database,
             &format!(
-                "SET timezone = 'UTC'; SELECT to_char(min(occurred_at), '{RFC3339}'), \
-                 to_char(max(occurred_at) + interval '1 second', '{RFC3339}'), count(*) \
-                 FROM (SELECT occurred_at FROM audit.event WHERE workspace = '{WORKSPACE}' \
-                 AND expires_on > current_date ORDER BY occurred_at DESC LIMIT {rows}) e"
+                "SET timezone = 'UTC'; SELECT e.workspace, to_char(min(e.occurred_at), '{RFC3339}'), \
+                 to_char(max(e.occurred_at) + interval '1 second', '{RFC3339}'), count(*) FROM audit.event e \
+                 WHERE e.workspace = (SELECT workspace FROM bench.size ORDER BY abs(events - {events}), workspace LIMIT 1) \
+                   AND e.category <> 'audit' GROUP BY e.workspace"
             ),
         )?;
         let mut cells = answer.split('|').map(str::to_owned);
-        let (since, until) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
-        let rows = cells.next().and_then(|count| count.parse().ok()).context("a count of rows")?;
-        Ok(Self { since, until, rows })
+        let mut next = || cells.next().unwrap_or_default();
+        let (workspace, since, until) = (next(), next(), next());
+        let rows = next().parse().ok().context("a count of rows")?;
+        Ok(Self { workspace, since, until, rows })
     }
 }
 
@@ -116,7 +117,7 @@ fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
                 "pack",
                 "export",
                 "--workspace",
-                WORKSPACE,
+                &period.workspace,
                 "--since",
                 &period.since,
                 "--until",
@@ -151,9 +152,9 @@ fn copies(server: &Server, database: &str, period: &Period) -> Result<f64> {
     let columns = "id, workspace, occurred_at, recorded_at, category, action, outcome, actor, targets, ip, user_agent, \
                    session_id, request_id, database_user, application_name, client_addr, details, salt";
     let rows = format!(
-        "SELECT {columns} FROM audit.event WHERE workspace = '{WORKSPACE}' AND occurred_at >= '{}' AND occurred_at < '{}' \
+        "SELECT {columns} FROM audit.event WHERE workspace = '{}' AND occurred_at >= '{}' AND occurred_at < '{}' \
          ORDER BY occurred_at, id",
-        period.since, period.until
+        period.workspace, period.since, period.until
     );
     let started = Instant::now();
     copy_through_zip(
@@ -194,7 +195,8 @@ fn fetch(sidecar: &Sidecar, token: &str, period: &Period, filter: &str) -> Resul
     let mut stream = TcpStream::connect(sidecar.address())?;
     write!(
         stream,
-        "GET /v1/packs/export?workspace={WORKSPACE}&since={}&until={}{filter} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        "GET /v1/packs/export?workspace={}&since={}&until={}{filter} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        period.workspace,
         period.since,
         period.until,
         sidecar.address()
