@@ -12,6 +12,7 @@ use audit_tests::cluster::{Cluster, Options};
 use audit_tests::database::Database;
 use audit_tests::query::{all, one, run};
 
+use crate::it::logs;
 use crate::it::support::Random;
 
 const WORKSPACES: [&str; 4] = ["acme", "umbrella", "o'neill \"ü\"", "default"];
@@ -102,6 +103,8 @@ async fn sequence(seed: u64, steps: usize) {
                 maintain(&client, 1 + random.below(300)).await;
                 accept_removals(&client, &mut model, &history).await;
                 nothing_due_is_left(&client, &model, &history).await;
+                logs::seal(&client).await;
+                assert_eq!(logs::damages(&client).await, [""; 0], "{history:#?}");
                 "maintenance to its end".into()
             }
         };
