@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime;
-use tokio_postgres::NoTls;
 
 use super::server::Server;
 
@@ -75,9 +74,7 @@ pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) 
 fn client(server: &Server, database: &str, number: usize, over: &AtomicBool) -> Result<(Vec<f64>, usize)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(database, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
+        let client = server.connect(database).await?;
         let statement = client
             .prepare(
                 "SELECT audit.append('update_ticket', workspace => $1, actor => 'user:1', target => $2, \

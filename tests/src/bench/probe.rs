@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime;
-use tokio_postgres::NoTls;
 
 use super::server::Server;
 
@@ -15,9 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(2);
 pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<f64>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(database, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
+        let client = server.connect(database).await?;
         client.batch_execute("SET synchronous_commit = off").await?;
         let append = client.prepare("SELECT audit.append('probed', 'workspace-1', target => 'ticket:1')").await?;
         let mut took = Vec::new();

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::runtime;
-use tokio_postgres::NoTls;
 
 use super::clients::{CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
@@ -181,9 +180,7 @@ fn after(time: Duration) -> impl Fn() -> bool {
 fn feed(server: &Server, over: &AtomicBool) -> Result<(u64, f64)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(DATABASE, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
+        let client = server.connect(DATABASE).await?;
         client.batch_execute("SET synchronous_commit = off").await?;
         let batch = client
             .prepare(&format!(

@@ -11,6 +11,7 @@ use audit_tests::account::Account;
 use audit_tests::cluster::SUPERUSER;
 use audit_tests::prefix::Prefix;
 use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
 
 /// A running cluster; it is stopped when its owner is dropped or its process ends.
 pub struct Server {
@@ -57,6 +58,14 @@ impl Server {
     /// A libpq connection string.
     pub fn dsn(&self, database: &str, user: &str) -> String {
         format!("host={} port={PORT} user={user} dbname={database}", self.socket.path().display())
+    }
+
+    /// A connection as the superuser; to be called in a runtime, which drives it.
+    pub async fn connect(&self, database: &str) -> Result<Client> {
+        let dsn = self.dsn(database, SUPERUSER);
+        let (client, connection) = tokio_postgres::connect(&dsn, NoTls).await.context("cannot connect")?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 
     /// A program of this PostgreSQL that connects to `database` as the superuser.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime;
-use tokio_postgres::NoTls;
 
 use super::server::Server;
 
@@ -16,9 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub fn watch(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<BTreeMap<String, u64>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(database, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
+        let client = server.connect(database).await?;
         let look = client
             .prepare(
                 "SELECT coalesce(wait_event_type || ' ' || wait_event, 'running') FROM pg_stat_activity \

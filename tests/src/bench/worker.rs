@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime;
-use tokio_postgres::NoTls;
 
 use super::server::Server;
 
@@ -15,9 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<(f64, u64)>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(&server.dsn(database, "postgres"), NoTls).await.context("cannot connect")?;
-        tokio::spawn(connection);
+        let client = server.connect(database).await?;
         let seal = client.prepare("SELECT audit.seal(50000)").await?;
         let merge = client.prepare("SELECT audit.merge_pending()").await?;
         let mut passes = Vec::new();
