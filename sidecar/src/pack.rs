@@ -147,6 +147,12 @@ where
     Ok(report)
 }
 
+impl Error {
+    fn spool(error: io::Error) -> Self {
+        Self::Spool { error }
+    }
+}
+
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Database(error.into())

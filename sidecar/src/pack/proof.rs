@@ -54,12 +54,12 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
         complete = each(&mut rows, |batch| {
             for row in batch.rows() {
                 let (leaf, hash) = prove::leaf_and_hash(row)?;
-                prefixes.add(leaf - range.start, &hash).map_err(spool)?;
+                prefixes.add(leaf - range.start, &hash).map_err(Error::spool)?;
                 if row.try_get::<_, Option<i64>>(0)?.is_none() {
                     if row.try_get("is_missing")? {
                         return Err(Error::Missing { workspace: request.filters.workspace.clone(), leaf });
                     }
-                    removed.add(|out| Removed { leaf, hash }.write(out)).map_err(spool)?;
+                    removed.add(|out| Removed { leaf, hash }.write(out)).map_err(Error::spool)?;
                     continue;
                 }
                 let mut row = EventRow::from_row(row)?;
@@ -111,11 +111,7 @@ fn is_shown(row: &EventRow<'_>, request: &Request) -> bool {
 }
 
 fn tempfile() -> Result<File, Error> {
-    tempfile::tempfile().map_err(spool)
-}
-
-fn spool(error: io::Error) -> Error {
-    Error::Spool { error }
+    tempfile::tempfile().map_err(Error::spool)
 }
 
 fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {

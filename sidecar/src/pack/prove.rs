@@ -92,18 +92,19 @@ impl Basis {
             (found.size, Some(found))
         };
         let mut proof =
-            Proof { transaction, workspace, size, out: BufWriter::new(tempfile::tempfile().map_err(spool)?) };
+            Proof { transaction, workspace, size, out: BufWriter::new(tempfile::tempfile().map_err(Error::spool)?) };
+        let parts = shown.parts(size);
         match self.claim {
             Claim::Complete if self.first < size => proof.subset(slice::from_ref(&(self.first..size))).await?,
-            Claim::Inclusion if shown.proofs(size).next().is_some() => {
-                for part in shown.proofs(size) {
-                    proof.subset(&part).await?;
+            Claim::Inclusion if !parts.is_empty() => {
+                for part in &parts {
+                    proof.subset(&shown.with_the_rest(part, size)).await?;
                 }
             }
             // For no leaves it is the root alone.
             _ => proof.root().await?,
         }
-        let hashes = proof.out.into_inner().map_err(|error| spool(error.into_error()))?;
+        let hashes = proof.out.into_inner().map_err(|error| Error::spool(error.into_error()))?;
         let log = Log {
             v: 1,
             workspace: workspace.clone(),
@@ -140,14 +141,10 @@ impl Proof<'_> {
 
     fn write(&mut self, row: &Row) -> Result<(), Error> {
         for hash in hashes(row.try_get(0)?)? {
-            self.out.write_all(&hash).map_err(spool)?;
+            self.out.write_all(&hash).map_err(Error::spool)?;
         }
         Ok(())
     }
-}
-
-fn spool(error: io::Error) -> Error {
-    Error::Spool { error }
 }
 
 /// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the event is
@@ -176,14 +173,14 @@ pub(super) fn leaf_and_hash(row: &Row) -> Result<(u64, Hash), ApiError> {
 }
 
 async fn leaf_index(transaction: &Transaction<'_>, workspace: &str, first: u64) -> Result<LeafIndex, Error> {
-    let mut index = LeafIndexWriter::new().map_err(spool)?;
+    let mut index = LeafIndexWriter::new().map_err(Error::spool)?;
     let parameters: [&(dyn ToSql + Sync); 2] = [&workspace, &first.cast_signed()];
     let rows = transaction.query_raw(INDEX, parameters).await?;
     let mut rows = std::pin::pin!(rows);
     while let Some(row) = rows.try_next().await? {
-        index.add(row.try_get(0)?, row.try_get(1)?).map_err(spool)?;
+        index.add(row.try_get(0)?, row.try_get(1)?).map_err(Error::spool)?;
     }
-    index.finish().map_err(spool)
+    index.finish().map_err(Error::spool)
 }
 
 /// The head that a query finds, with its event; none where there is none, or retention has removed the event.

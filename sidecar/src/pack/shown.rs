@@ -30,32 +30,34 @@ impl Shown {
         self.beyond
     }
 
-    /// What to ask for, one after the other, so that the answers together are the subset proof of the leaves in the tree of
-    /// `size`: each is for the leaves of a slice of the tree along with everything outside of it. None where no leaf is below `size`.
-    pub fn proofs(&self, size: u64) -> impl Iterator<Item = Vec<Range<u64>>> {
-        let slices = (0..size.div_ceil(SLICE)).map(move |slice| slice * SLICE..size.min((slice + 1) * SLICE));
-        let mut shown =
-            slices.map(|slice| (self.ranges(slice.clone()), slice)).filter(|(ranges, _)| !ranges.is_empty());
+    /// The parts of the tree of `size` leaves, one after the other, whose proofs together are that of all leaves: each slice that has
+    /// some, and what lies between. None where no leaf is below `size`.
+    pub fn parts(&self, size: u64) -> Vec<Range<u64>> {
+        let mut parts = Vec::new();
         let mut done = 0;
-        let mut next = shown.next();
-        let is_empty = next.is_none();
-        std::iter::from_fn(move || {
-            if let Some((_, slice)) = &next
-                && slice.start == done
-            {
-                let (ranges, slice) = next.take().expect("it has just been seen");
-                next = shown.next();
+        for first in (0..size).step_by(SLICE as usize) {
+            let slice = first..size.min(first + SLICE);
+            if !self.ranges(&slice).is_empty() {
+                parts.extend([done..slice.start, slice.clone()]);
                 done = slice.end;
-                return Some(with_the_rest(ranges, &slice, size));
             }
-            let gap = done..next.as_ref().map_or(size, |(_, slice)| slice.start);
-            done = gap.end;
-            (!gap.is_empty() && !is_empty).then(|| with_the_rest(Vec::new(), &gap, size))
-        })
+        }
+        if !parts.is_empty() {
+            parts.push(done..size);
+        }
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 
-    /// The leaves of a slice, as ranges.
-    fn ranges(&self, slice: Range<u64>) -> Vec<Range<u64>> {
+    /// The leaves of a part, along with everything outside of it: their subset proof is what the part has of the whole.
+    pub fn with_the_rest(&self, part: &Range<u64>, size: u64) -> Vec<Range<u64>> {
+        let rest = [0..part.start, part.end..size];
+        let [before, after] = rest.map(|range| Some(range).filter(|range| !range.is_empty()));
+        before.into_iter().chain(self.ranges(part)).chain(after).collect()
+    }
+
+    /// The leaves of a slice or of what has none, as ranges.
+    fn ranges(&self, slice: &Range<u64>) -> Vec<Range<u64>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for word in slice.start / 64..slice.end.div_ceil(64) {
             let mut bits = self.bits.get(word as usize).copied().unwrap_or(0);
@@ -71,11 +73,6 @@ impl Shown {
         }
         ranges
     }
-}
-
-fn with_the_rest(ranges: Vec<Range<u64>>, part: &Range<u64>, size: u64) -> Vec<Range<u64>> {
-    let all = std::iter::once(0..part.start).chain(ranges).chain(std::iter::once(part.end..size));
-    all.filter(|range| !range.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -112,8 +109,8 @@ mod tests {
                     let leaves: Vec<u64> = (first..size + 2).step_by(step as usize).collect();
                     let mut shown = Shown::default();
                     leaves.iter().rev().for_each(|leaf| shown.add(*leaf, true));
-                    let parts: Vec<Hash> =
-                        shown.proofs(size).flat_map(|part| subset_proof(size, &part, &mut Places).unwrap()).collect();
+                    let proof = |part| subset_proof(size, &shown.with_the_rest(part, size), &mut Places).unwrap();
+                    let parts: Vec<Hash> = shown.parts(size).iter().flat_map(proof).collect();
                     let is_none = leaves.first().is_none_or(|first| *first >= size);
                     assert_eq!(parts, if is_none { Vec::new() } else { whole(&leaves, size) }, "{size} {step} {first}");
                 }

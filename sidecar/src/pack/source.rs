@@ -151,7 +151,7 @@ async fn pump_events(
     let leaf = |row: &Row| {
         let Some(basis) = &mut basis else { return Ok(None) };
         // It reads what has just been written, from memory, as a rule.
-        let leaf = basis.index.find(row.try_get(0)?).map_err(|error| Error::Spool { error })?;
+        let leaf = basis.index.find(row.try_get(0)?).map_err(Error::spool)?;
         let is_shown = || -> Result<bool, ApiError> {
             Ok(request.definition.includes(row.try_get(5)?, row.try_get(4)?, row.try_get(6)?))
         };

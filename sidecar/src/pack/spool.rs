@@ -34,10 +34,9 @@ pub(super) struct Spool {
 /// # Errors
 /// The first thing that failed; [`Error::Thread`] where the rows broke off.
 pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapshot: Time) -> Result<Spooled, Error> {
-    let failed = |error| Error::Spool { error };
     let mut summary = Summary::new(request.definition.clone());
-    let mut zip = ZipWriter::new(tempfile::tempfile().map_err(failed)?);
-    zip.start_file(NAME, options(snapshot, true)).map_err(|error| failed(error.into()))?;
+    let mut zip = ZipWriter::new(tempfile::tempfile().map_err(Error::spool)?);
+    zip.start_file(NAME, options(snapshot, true)).map_err(|error| Error::spool(error.into()))?;
     let mut entry = Entry::new(&mut zip);
     let mut out = BYTE_ORDER_MARK.to_vec();
     event_csv::write_header(&mut out);
@@ -47,7 +46,7 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
             summary.add(&row);
             event_csv::write_row(&row, &mut out)?;
             if out.len() >= BLOCK {
-                entry.write_all(&out).map_err(failed)?;
+                entry.write_all(&out).map_err(Error::spool)?;
                 out.clear();
             }
         }
@@ -56,9 +55,9 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
     if !complete {
         return Err(Error::Thread);
     }
-    entry.write_all(&out).map_err(failed)?;
+    entry.write_all(&out).map_err(Error::spool)?;
     let file = entry.into_file(NAME);
-    let zip = zip.finish().map_err(|error| failed(error.into()))?;
+    let zip = zip.finish().map_err(|error| Error::spool(error.into()))?;
     Ok(Spooled { table: Spool { zip, file }, summary })
 }
 
