@@ -1,8 +1,9 @@
-//! `audit.leaf_hash` and `audit.redacted_salt`: a row of `audit.event` as an event of format v1, from its columns as they are stored.
+//! A row of `audit.event` as an event of format v1, from its columns as they are stored: `audit.leaf_hash`, `audit.redacted_salt`,
+//! and the rows that are sealed.
 
 use std::ffi::CStr;
 
-use audit_proof::{Event, Field, Salt, Source};
+use audit_proof::{Batch, Event, Field, Salt, Source};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
@@ -19,12 +20,12 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 /// `audit.leaf_hash(…)`; NULL for a row that has no line, as only a direct INSERT makes it.
 fn leaf_hash(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let hash = |event: Row<'_>| event.leaf_hash(&mut Vec::with_capacity(512)).ok();
-    Ok(with_event(arguments, hash).map(|hash| values::varlena(&[&hash])))
+    Ok(with_event(|column| arguments.datum(column), hash).map(|hash| values::varlena(&[&hash])))
 }
 
 /// `audit.redacted_salt(…, field)`: what the salt becomes when the field is erased; NULL where there is no such field or no line.
 fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let wanted = arguments.text(COLUMNS).map(|text| text.value());
+    let wanted = arguments.text(WIDTH).map(|text| text.value());
     let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == wanted) else {
         return Ok(None);
     };
@@ -32,30 +33,40 @@ fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         let digest = event.field_digest(field, &mut Vec::new()).ok()?;
         Some(event.salt.redact(field, digest).to_stored())
     };
-    Ok(with_event(arguments, salt).map(|salt| values::varlena(&[&salt])))
+    Ok(with_event(|column| arguments.datum(column), salt).map(|salt| values::varlena(&[&salt])))
 }
 
 type Row<'a> = Event<'a, &'a [&'a str]>;
 
-/// How many arguments the columns take that a line shows, which sql/log.sql declares.
-const COLUMNS: usize = 18;
+/// The columns of a row that a line shows, in the order in which sql/log.sql gives them to `audit.leaf_hash`.
+pub const COLUMNS: &str = "e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, \
+     e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt";
 
-/// Does something with the event whose columns are the first arguments; None where they are not what an event has.
-fn with_event<T>(arguments: &Arguments, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
-    let text = |index| arguments.text(index).map(|text| text.value());
-    let address = |index| arguments.datum(index).map(inet_text);
+/// How many they are.
+pub const WIDTH: usize = 18;
+
+/// Takes the event that has these columns; false where they are not what an event has.
+pub fn push(batch: &mut Batch, column: impl Fn(usize) -> Option<Datum>) -> bool {
+    with_event(column, |event| batch.push_event(&event).ok()).is_some()
+}
+
+/// Does something with the event whose columns these are; None where they are not what an event has.
+fn with_event<T>(column: impl Fn(usize) -> Option<Datum>, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
+    // SAFETY: each is declared as what it is read as here and below; they live as long as this call.
+    let text = |index| column(index).map(|datum| unsafe { Text::from_datum(datum) }.value());
+    let address = |index| column(index).map(inet_text);
     let time = |index| {
         // Infinity is at the end of the range of i64.
-        arguments.datum(index).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
+        column(index).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
     };
-    // SAFETY: declared as text[] and bytea; they live as long as the call.
+    // SAFETY: as above, text[] and bytea.
     let (targets, salt): (Option<Vec<&str>>, &[u8]) = unsafe {
-        let targets = values::text_array_elements(arguments.datum(8)?);
+        let targets = values::text_array_elements(column(8)?);
         let targets = targets.map(|target| target.map(|text: Text<'_>| text.value())).collect();
-        (targets, values::varlena_bytes(arguments.datum(17)?).0)
+        (targets, values::varlena_bytes(column(17)?).0)
     };
     work(Event {
-        id: arguments.datum(0)?.value() as i64,
+        id: column(0)?.value() as i64,
         workspace: text(1)?,
         occurred_at: time(2)?,
         recorded_at: time(3)?,
@@ -73,7 +84,7 @@ fn with_event<T>(arguments: &Arguments, work: impl FnOnce(Row<'_>) -> Option<T>)
             application_name: text(14),
             client_addr: address(15),
         },
-        details: jsonb_text(arguments.datum(16)?),
+        details: jsonb_text(column(16)?),
         salt: Salt::from_stored(salt)?,
         leaf: None,
     })

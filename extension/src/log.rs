@@ -94,8 +94,8 @@ impl Writer {
     }
 
     /// Looks up the logs of workspaces that will be opened next; SQLSTATE XX001 where one is not what sealing wrote.
-    pub fn find(&mut self, workspaces: &[Text<'_>]) {
-        let rows = self.find.run(&[Some(values::text_array(workspaces))]);
+    pub fn find<'a>(&mut self, workspaces: impl Iterator<Item = &'a String>) {
+        let rows = self.find.run(&[Some(text_array(workspaces))]);
         self.found = (0..rows.len())
             .map(|row| {
                 // SAFETY: columns of a row that lives on: text, bigint and bytea, none of them NULL.
@@ -119,8 +119,8 @@ impl Writer {
             .collect();
     }
 
-    /// The log of a workspace that was looked up, to add to it; a new one where there is none. Each workspace once in the
-    /// life of a writer.
+    /// The log of a workspace that was looked up, to add to it; a new one where there is none. Once after each look, which sees
+    /// what was flushed.
     pub fn open(&mut self, workspace: &str) -> Log {
         let frontier = self.found.remove(workspace).unwrap_or_else(|| {
             let root = values::varlena(&[&Frontier::new().root()]);
@@ -176,11 +176,6 @@ struct Strip {
 }
 
 impl Log {
-    /// Whose log it is.
-    pub fn workspace(&self) -> &str {
-        &self.workspace
-    }
-
     /// Adds a leaf. What PostgreSQL allocates meanwhile is the caller's to free.
     pub fn push(&mut self, id: i64, leaf: Hash, writer: &mut Writer) {
         let Self { frontier, levels, .. } = self;

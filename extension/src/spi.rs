@@ -123,6 +123,40 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// All columns of a row; they live as long as the rows. `into` is overwritten, which saves allocations.
+    pub fn columns(&self, row: usize, into: &mut Columns) {
+        assert!(row < self.count && !self.table.is_null(), "there is no such row");
+        let width = self.width();
+        into.values.resize(width, Datum::null());
+        into.nulls.resize(width, true);
+        // SAFETY: the table has `count` rows, all of its descriptor, which has as many columns as there is room for.
+        unsafe {
+            let table = &*self.table;
+            pg_sys::heap_deform_tuple(
+                *table.vals.add(row),
+                table.tupdesc,
+                into.values.as_mut_ptr(),
+                into.nulls.as_mut_ptr(),
+            );
+        }
+    }
+}
+
+/// The columns of one row.
+#[derive(Default)]
+pub struct Columns {
+    values: Vec<Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Columns {
+    /// The value of a column, counted from 0. None is NULL.
+    pub fn datum(&self, column: usize) -> Option<Datum> {
+        (!self.nulls[column]).then_some(self.values[column])
+    }
+}
+
 impl Drop for Rows {
     fn drop(&mut self) {
         // After an ERROR it goes with the memory of the session.

@@ -32,7 +32,7 @@ pub fn leaf_hash(head: &[u8], body: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[LEAF_PREFIX], head, body])
 }
 
-/// SHA-256 over the parts, one after the other. By ring, whose assembler takes about half the time of portable code where the processor
+/// SHA-256 over the parts, one after the other; [`crate::lanes`] is for many messages. By ring, whose assembler takes about half the time of portable code where the processor
 /// has no instructions for it.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
@@ -46,4 +46,5 @@ fn derive(key: &hmac::Key, field: Field) -> [u8; 32] {
     hmac::sign(key, field.name().as_bytes()).as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
 }
 
-const LEAF_PREFIX: u8 = 0x00;
+/// What stands in front of the entry of a leaf.
+pub(crate) const LEAF_PREFIX: u8 = 0x00;

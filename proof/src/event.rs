@@ -145,7 +145,7 @@ where
 
     /// Refuses what has no line; gives the texts of the two times, which only exist for times that
     /// do.
-    fn check(&self) -> Result<[[u8; 27]; 2], Error> {
+    pub(crate) fn check(&self) -> Result<[[u8; 27]; 2], Error> {
         if self.id < 1 {
             return Err(Error::Number { key: "id", value: self.id.into() });
         }
@@ -180,7 +180,7 @@ where
         digest::field_digest(&salt, scratch)
     }
 
-    fn write_head(&self, [occurred_at, recorded_at]: &[[u8; 27]; 2], out: &mut Vec<u8>) {
+    pub(crate) fn write_head(&self, [occurred_at, recorded_at]: &[[u8; 27]; 2], out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"v":1,"id":"#);
         write_number(self.id.cast_unsigned(), out);
         out.extend_from_slice(br#","workspace":"#);
@@ -197,7 +197,7 @@ where
         write_string(self.outcome, out);
     }
 
-    fn write_field(&self, field: Field, out: &mut Vec<u8>) {
+    pub(crate) fn write_field(&self, field: Field, out: &mut Vec<u8>) {
         match field {
             Field::Actor => write_or_null(self.actor, out),
             Field::Targets => {

@@ -40,8 +40,9 @@
 //! # Ok::<(), audit_proof::Error>(())
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod batch;
 pub mod checkpoint;
 mod cursor;
 pub mod digest;
@@ -52,6 +53,8 @@ mod field;
 mod form;
 pub mod head;
 mod json;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+mod lanes;
 mod line;
 pub mod pack;
 mod parse;
@@ -61,6 +64,7 @@ pub mod tile;
 pub mod time;
 pub mod tree;
 
+pub use batch::Batch;
 pub use error::Error;
 pub use event::{Event, Source};
 pub use field::Field;

@@ -5,9 +5,9 @@ use super::heads;
 use super::log::{Claim, Log};
 use super::problem::{Problem, Problems, Why};
 use super::removed::Removed;
-use crate::Line;
 use crate::checkpoint::Checkpoint;
 use crate::tree::{self, Frontier, Hash};
+use crate::{Batch, Line};
 
 /// What the manifest says that the pack is about.
 pub struct Scope<'a> {
@@ -28,6 +28,8 @@ pub struct Check<'a> {
     scope: Scope<'a>,
     proof: Option<Proof>,
     leaves: Vec<(u64, Hash)>,
+    /// The last of the leaves, whose hashes are still to be computed.
+    unhashed: Batch,
     shown: u64,
     newer: u64,
     stubs: u64,
@@ -77,7 +79,18 @@ impl<'a> Check<'a> {
         let mut leaves = Vec::new();
         let within = proof.as_ref().map_or(0, |proof| proof.size.saturating_sub(proof.log.first));
         let _ = leaves.try_reserve_exact(most.min(usize::try_from(within).unwrap_or(usize::MAX)));
-        Self { scope, proof, leaves, shown: 0, newer: 0, stubs: 0, removed: 0, last: None, problems }
+        Self {
+            scope,
+            proof,
+            leaves,
+            unhashed: Batch::default(),
+            shown: 0,
+            newer: 0,
+            stubs: 0,
+            removed: 0,
+            last: None,
+            problems,
+        }
     }
 
     /// Takes a line of `events.json`; `number` counts them from 1, for messages.
@@ -135,6 +148,7 @@ impl<'a> Check<'a> {
             Some(proof) if leaf < proof.log.first => self.problems.push(problem(Why::BeforeRange)),
             Some(proof) if leaf < proof.size => {
                 self.removed += 1;
+                self.hash();
                 self.leaves.push((leaf, hash));
             }
             _ => self.problems.push(problem(Why::BehindHead)),
@@ -152,6 +166,7 @@ impl<'a> Check<'a> {
     /// # Errors
     /// The problems. Those that are about a leaf, found only now, do not know its event: its line does.
     pub fn finish(mut self, prefixes: &[u8]) -> Result<Verdict, Problems> {
+        self.hash();
         self.leaves.sort_unstable_by_key(|(leaf, _)| *leaf);
         if let Some(proof) = &self.proof {
             proof.judge(&self.leaves, prefixes, &mut self.problems);
@@ -198,7 +213,18 @@ impl<'a> Check<'a> {
             return self.add_problem(line, Why::BeforeRange);
         }
         self.last = self.last.max(Some(line.recorded_at()));
-        self.leaves.push((leaf, line.leaf_hash()));
+        self.leaves.push((leaf, [0; 32]));
+        self.unhashed.push_line(line);
+        if self.unhashed.is_full() {
+            self.hash();
+        }
+    }
+
+    fn hash(&mut self) {
+        let unhashed = self.leaves.len() - self.unhashed.len();
+        for ((_, hash), computed) in self.leaves[unhashed..].iter_mut().zip(self.unhashed.finish()) {
+            *hash = computed;
+        }
     }
 
     fn add_problem(&mut self, line: &Line<'_>, why: Why) {

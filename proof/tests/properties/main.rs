@@ -2,7 +2,7 @@
 
 mod row;
 
-use audit_proof::{Error, Event, Field, Line, Salt, Source, time};
+use audit_proof::{Batch, Error, Event, Field, Line, Salt, Source, time};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -50,6 +50,28 @@ proptest! {
                 let digest = line.field_digest(field).filter(|_| !form.is_stub());
                 prop_assert_eq!(form.field_digest(field), digest);
             }
+        }
+    }
+
+    #[test]
+    fn a_batch_gives_the_same_leaf_hashes(rows in vec((row(), vec(field(), 0..6), 0..4u8), 0..40)) {
+        let lines: Vec<_> = rows.iter().map(|(row, _, _)| line_of(&row.event())).collect();
+        let mut batch = Batch::default();
+        // The second time in what the first has left behind.
+        for _ in 0..2 {
+            for ((row, fields, form), text) in rows.iter().zip(&lines) {
+                let line = Line::parse(text).unwrap();
+                match form {
+                    0 => batch.push_event(&row.event()).unwrap(),
+                    1 => batch.push_event(&Event { salt: erased(&row.event(), fields), ..row.event() }).unwrap(),
+                    2 => batch.push_line(&Line::parse(&line.withhold(fields)).unwrap()),
+                    _ => batch.push_line(&Line::parse(&line.stub()).unwrap()),
+                }
+            }
+            prop_assert_eq!(batch.len(), rows.len());
+            let expected: Vec<_> = lines.iter().map(|text| Line::parse(text).unwrap().leaf_hash()).collect();
+            prop_assert_eq!(batch.finish(), expected);
+            prop_assert!(batch.is_empty());
         }
     }
 
@@ -211,6 +233,12 @@ fn assert_found(text: &[u8], changed: &[u8]) {
             before.text().rsplit_once(r#","leaf":"#).unwrap().0,
         );
     }
+}
+
+/// The salt of the event with these fields erased.
+fn erased(event: &Event<'_, &[String]>, fields: &[Field]) -> Salt {
+    let digest = |field| event.field_digest(field, &mut Vec::new()).unwrap();
+    fields.iter().fold(event.salt, |salt, &field| salt.redact(field, digest(field)))
 }
 
 fn line_of<T: Clone + IntoIterator<Item: AsRef<str>>>(event: &Event<'_, T>) -> Vec<u8> {
