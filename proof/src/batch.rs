@@ -11,7 +11,7 @@ use crate::{digest, tree};
 /// Leaf hashes of many events at a time, which takes a fraction of what one after the other takes where the processor has no
 /// instructions for SHA-256.
 ///
-/// It keeps what it is given until [`Batch::finish`]: some hundred bytes an event besides its line.
+/// It keeps what it is given until [`Batch::finish`], and about a kilobyte an event besides.
 #[derive(Default)]
 pub struct Batch {
     /// What is hashed, with room in it for the hashes that go into other hashes.

@@ -1,5 +1,6 @@
 //! Clients that append as fast as they can, and what each append takes.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -15,35 +16,25 @@ pub const CLIENTS: usize = 4;
 /// How many workspaces they append to.
 pub const WORKSPACES: u64 = 1000;
 
-/// What the appends of some time took, in milliseconds, sorted.
-pub struct Latencies {
-    sorted: Vec<f64>,
+/// The appends of some time.
+pub struct Appends {
+    /// From when to when each was under way.
+    pub times: Vec<Range<Instant>>,
     /// How many failed.
     pub failed: usize,
     /// How long the clients appended.
     pub seconds: f64,
 }
 
-impl Latencies {
-    /// How many there were.
-    pub fn count(&self) -> usize {
-        self.sorted.len()
-    }
-
-    /// The longest.
-    pub fn longest(&self) -> f64 {
-        self.quantile(1.0)
-    }
-
-    /// What this share of them took at most.
-    pub fn quantile(&self, share: f64) -> f64 {
-        let at = (share * (self.sorted.len() as f64 - 1.0)).ceil();
-        self.sorted.get(at as usize).copied().unwrap_or(f64::NAN)
+impl Appends {
+    /// How many there were in a second.
+    pub fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.seconds
     }
 }
 
 /// Appends to `database` with all clients, as fast as they can, until `until` says that it is over.
-pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Latencies> {
+pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Appends> {
     let over = AtomicBool::new(false);
     let started = Instant::now();
     let (ended, results) = thread::scope(|scope| {
@@ -61,17 +52,16 @@ pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) 
         (ended, results)
     });
     ended?;
-    let mut all = Latencies { sorted: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
+    let mut all = Appends { times: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
     for result in results {
-        let (latencies, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        all.sorted.extend(latencies);
+        let (times, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        all.times.extend(times);
         all.failed += failed;
     }
-    all.sorted.sort_by(f64::total_cmp);
     Ok(all)
 }
 
-fn client(server: &Server, database: &str, number: usize, over: &AtomicBool) -> Result<(Vec<f64>, usize)> {
+fn client(server: &Server, database: &str, number: usize, over: &AtomicBool) -> Result<(Vec<Range<Instant>>, usize)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = server.connect(database).await?;
@@ -81,20 +71,20 @@ fn client(server: &Server, database: &str, number: usize, over: &AtomicBool) -> 
                       details => '{\"request\": {\"status\": \"open\"}, \"response_status\": 200}')",
             )
             .await?;
-        let (mut latencies, mut failed, mut n) = (Vec::new(), 0, number);
+        let (mut times, mut failed, mut n) = (Vec::new(), 0, number);
         while !over.load(Ordering::Relaxed) {
             n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (workspace, target) =
                 (format!("workspace-{}", (n >> 33) % WORKSPACES as usize), format!("ticket:{}", (n >> 40) % 100_003));
             let started = Instant::now();
             match client.query_one(&statement, &[&workspace, &target]).await {
-                Ok(_) => latencies.push(started.elapsed().as_secs_f64() * 1000.0),
+                Ok(_) => times.push(started..Instant::now()),
                 Err(error) => {
                     eprintln!("  an append failed: {error}");
                     failed += 1;
                 }
             }
         }
-        Ok((latencies, failed))
+        Ok((times, failed))
     })
 }

@@ -37,10 +37,10 @@ fn cost(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             thread::sleep(turn);
             Ok(())
         })?;
-        without.push(off.count() as f64 / off.seconds);
+        without.push(off.rate());
         server.sql(DATABASE, "SELECT audit.record_heads()")?;
         let on = appends(server, DATABASE, |_| worker::run(server, DATABASE, after(turn)).map(drop))?;
-        with.push(on.count() as f64 / on.seconds);
+        with.push(on.rate());
     }
     report.add(
         "appends a second with sealing / without",

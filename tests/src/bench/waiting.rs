@@ -1,155 +1,208 @@
 //! Whether an append ever waits for maintenance: 4 clients append while a month of events falls due and is judged, moved and
-//! dropped, and then for as long without.
+//! dropped. Maintenance takes turns with as much time without it, so that both have the same of what else the machine does.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::clients::{CLIENTS, Latencies, WORKSPACES, appends};
+use super::clients::{Appends, CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
-use super::{probe, waits, worker};
+use super::{pauses, probe, waits, worker};
 use crate::Plan;
 
 const DATABASE: &str = "bench_due";
 const RETENTIONS: u64 = 30;
 
+/// How long a turn is at least.
+const TURN: Duration = Duration::from_secs(15);
+
 /// The longest an append took with maintenance against without, in milliseconds.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     prepare(server, events)?;
-    let Measured { with, without, runs, took } = measure(server)?;
+    let measured = measure(server)?;
     let moved = server.number(DATABASE, "SELECT count(*) FROM audit.event WHERE action = 'x'")?;
 
-    let longest = [without.latencies.longest(), with.latencies.longest()];
-    report.add(
-        "longest append with maintenance, above the longest without",
-        "ms",
-        Spread::of(&[longest[1] - longest[0]]),
-        Goal::AtMost(100.0),
-        format!(
-            "{:.1} / {:.1} ms of {} / {} appends",
-            longest[1],
-            longest[0],
-            with.latencies.count(),
-            without.latencies.count()
-        ),
-    );
-    let probed = [&without, &with].map(|phase| phase.probed.last().copied().unwrap_or(f64::NAN));
-    report.add(
-        "the same of a fifth client, which does not wait for the disk",
-        "ms",
-        Spread::of(&[probed[1] - probed[0]]),
-        Goal::AtMost(100.0),
-        format!(
-            "{:.1} / {:.1} ms of {} / {} appends, synchronous_commit off",
-            probed[1],
-            probed[0],
-            with.probed.len(),
-            without.probed.len()
-        ),
-    );
+    let clients = measured.took(&measured.appended.times, &[]);
+    let fifth = measured.took(&measured.probed, &[]);
+    let mut all = vec![("", &clients), (" of a fifth client, which does not wait for the disk", &fifth)];
+    let own = measured
+        .pauses
+        .as_ref()
+        .map(|pauses| [&measured.appended.times, &measured.probed].map(|times| measured.took(times, pauses)));
+    if let Some([clients, fifth]) = &own {
+        all.push((", less the time that a processor stood still", clients));
+        all.push((" of the fifth client, less the time that a processor stood still", fifth));
+    }
+    for (of, [with, without]) in &all {
+        report.add(
+            format!("longest append{of}: with maintenance, above without"),
+            "ms",
+            Spread::of(&[with.longest() - without.longest()]),
+            Goal::AtMost(100.0),
+            format!(
+                "{:.1} / {:.1} ms of {} / {} appends",
+                with.longest(),
+                without.longest(),
+                with.0.len(),
+                without.0.len()
+            ),
+        );
+    }
     report.add(
         "appends that failed",
         "",
-        Spread::of(&[(without.latencies.failed + with.latencies.failed) as f64]),
+        Spread::of(&[measured.appended.failed as f64]),
         Goal::AtMost(0.0),
         format!("{CLIENTS} clients, synchronous_commit on"),
     );
+
+    let seconds: f64 = measured.turns.iter().map(|turn| (turn.end - turn.start).as_secs_f64()).sum();
     let mut note = format!(
         "\n## Appends while a month falls due\n\n{events} events of {WORKSPACES} workspaces with {RETENTIONS} retentions; {moved} had to stay and were moved, \
-         in {runs} runs, {:.0} s in all.\n\n| ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|\n",
-        took.as_secs_f64()
+         in {} runs, in {} turns of {seconds:.0} s in all, and as much without.\n\n\
+         | appends | ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|---|\n",
+        measured.runs,
+        measured.turns.len(),
     );
-    for (name, Phase { latencies, .. }) in [("without maintenance", &without), ("with", &with)] {
-        write!(note, "| {name} |")?;
-        for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
-            write!(note, " {:.2} |", latencies.quantile(share))?;
+    for (of, [with, without]) in &all {
+        for (name, took) in [("without maintenance", without), ("with", with)] {
+            write!(note, "| longest append{of} | {name} |")?;
+            for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
+                write!(note, " {:.2} |", took.quantile(share))?;
+            }
+            writeln!(note, " {:.0} |", took.0.len() as f64 / seconds)?;
         }
-        writeln!(note, " {:.0} |", latencies.count() as f64 / latencies.seconds)?;
     }
+    if let Some(pauses) = &measured.pauses {
+        let longest = pauses.iter().map(|pause| (pause.end - pause.start).as_secs_f64() * 1000.0);
+        let within: f64 = measured.turns.iter().map(|turn| pauses::within(pauses, turn).as_secs_f64()).sum();
+        writeln!(
+            note,
+            "\nA processor stood still {} times, for {:.0} ms at most; {:.1} s of the time with maintenance.",
+            pauses.len(),
+            longest.fold(0.0, f64::max),
+            within
+        )?;
+    }
+    let [with, without] = [true, false].map(|with| {
+        let mut waits = BTreeMap::<_, u64>::new();
+        for (_, wait) in measured.waits.iter().filter(|(at, _)| measured.is_with(&(*at..*at)) == with) {
+            *waits.entry(wait.as_str()).or_default() += 1;
+        }
+        in_words(&waits)
+    });
     writeln!(
         note,
         "\nWhat appends waited for that had been under way for 100 ms, and how often one was seen so (every 50 ms); WALSync and WALWrite \
-         are the disk, a lock would be maintenance:\n\n- without maintenance: {}\n- with: {}",
-        in_words(&without.waits),
-        in_words(&with.waits)
+         are the disk, a lock would be maintenance:\n\n- without maintenance: {without}\n- with: {with}"
     )?;
     report.note(&note);
     Ok(())
 }
 
-fn in_words(waits: &BTreeMap<String, u64>) -> String {
+fn in_words(waits: &BTreeMap<&str, u64>) -> String {
     let mut waits: Vec<_> = waits.iter().collect();
     waits.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     let waits: Vec<_> = waits.iter().map(|(wait, times)| format!("{wait} {times}")).collect();
     if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
 }
 
-/// Appends for some time.
-struct Phase {
-    latencies: Latencies,
-    /// What those took that do not wait for the disk, see [`probe::run`].
-    probed: Vec<f64>,
-    /// What those that took long waited for, see [`waits::watch`].
-    waits: BTreeMap<String, u64>,
-}
-
 struct Measured {
-    with: Phase,
-    without: Phase,
-    /// How often maintenance ran.
+    /// When maintenance had its turn; between them it rested for as long.
+    turns: Vec<Range<Instant>>,
+    /// How often it ran.
     runs: u32,
-    took: Duration,
+    appended: Appends,
+    /// Of the client that does not wait for the disk, see [`probe::run`].
+    probed: Vec<Range<Instant>>,
+    /// What those waited for that took long, see [`waits::watch`].
+    waits: Vec<(Instant, String)>,
+    /// When the machine stood still, where that can be known, see [`pauses::watch`].
+    pauses: Option<Vec<Range<Instant>>>,
 }
 
+impl Measured {
+    /// Whether maintenance had its turn at some of the time.
+    fn is_with(&self, time: &Range<Instant>) -> bool {
+        let next = self.turns.partition_point(|turn| turn.end < time.start);
+        self.turns.get(next).is_some_and(|turn| turn.start <= time.end)
+    }
+
+    /// What appends took with maintenance and without, but for the pauses.
+    fn took(&self, times: &[Range<Instant>], pauses: &[Range<Instant>]) -> [Took; 2] {
+        let (with, without): (Vec<_>, Vec<_>) = times.iter().partition(|time| self.is_with(time));
+        [with, without].map(|times| {
+            let took = |time: &Range<Instant>| time.end - time.start - pauses::within(pauses, time);
+            let mut took: Vec<_> = times.into_iter().map(|time| took(time).as_secs_f64() * 1000.0).collect();
+            took.sort_by(f64::total_cmp);
+            Took(took)
+        })
+    }
+}
+
+/// What appends took, in milliseconds, sorted.
+struct Took(Vec<f64>);
+
+impl Took {
+    fn longest(&self) -> f64 {
+        self.quantile(1.0)
+    }
+
+    /// What this share of them took at most.
+    fn quantile(&self, share: f64) -> f64 {
+        let at = (share * (self.0.len() as f64 - 1.0)).ceil();
+        self.0.get(at as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Appends until the month is gone, beside what the background worker does each second.
 fn measure(server: &Server) -> Result<Measured> {
-    let mut runs = 0;
-    let with = phase(server, |over| {
-        let done = loop {
-            runs += 1;
-            let started = Instant::now();
-            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
-            match server.sql(DATABASE, gone) {
-                Ok(answer) if answer.ends_with('t') => break Ok(()),
-                // As the background worker does.
-                Ok(_) => thread::sleep(started.elapsed()),
-                Err(error) => break Err(error),
-            }
-        };
-        over.store(true, Ordering::Relaxed);
-        done
-    })?;
-    let took = Duration::from_secs_f64(with.latencies.seconds);
-    let without = phase(server, |_| {
-        thread::sleep(took);
-        Ok(())
-    })?;
-    Ok(Measured { with, without, runs, took })
-}
-
-/// Appends until `until` returns, beside what the background worker does each second.
-fn phase(server: &Server, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Phase> {
-    // Each page is logged whole at its first change after one: both phases begin so.
-    server.sql(DATABASE, "CHECKPOINT")?;
     let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::Relaxed);
+    let (mut turns, mut runs) = (Vec::new(), 0);
     thread::scope(|scope| {
-        let is_over = || over.load(Ordering::Relaxed);
         let worker = scope.spawn(move || worker::run(server, DATABASE, is_over));
         let waits = scope.spawn(move || waits::watch(server, DATABASE, is_over));
         let probed = scope.spawn(move || probe::run(server, DATABASE, is_over));
-        let latencies = appends(server, DATABASE, until);
+        let pauses = scope.spawn(move || pauses::watch(is_over));
+        let appended = appends(server, DATABASE, |_| maintain(server, &mut turns, &mut runs));
         over.store(true, Ordering::Relaxed);
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let waits = waits.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let probed = probed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Phase { latencies: latencies?, probed, waits })
+        joined(worker)?;
+        let (waits, probed, pauses) = (joined(waits)?, joined(probed)?, joined(pauses)?);
+        Ok(Measured { turns, runs, appended: appended?, probed, waits, pauses })
     })
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Runs maintenance, by turns, until the month is gone.
+fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) -> Result<()> {
+    let mut is_gone = false;
+    while !is_gone {
+        let begun = Instant::now();
+        while !is_gone && begun.elapsed() < TURN {
+            let started = Instant::now();
+            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
+            is_gone = server.sql(DATABASE, gone)?.ends_with('t');
+            *runs += 1;
+            // As the background worker does.
+            thread::sleep(started.elapsed());
+        }
+        let ended = Instant::now();
+        turns.push(begun..ended);
+        thread::sleep(ended - begun);
+    }
+    Ok(())
 }
 
 /// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.

@@ -1,7 +1,6 @@
 //! What appends wait for that take long: the disk, or someone else.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::runtime;
@@ -11,8 +10,8 @@ use super::server::Server;
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Looks until it is over which appends have been under way for 100 ms; how often it saw one wait for what.
-pub fn watch(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<BTreeMap<String, u64>> {
+/// Looks until it is over which appends have been under way for 100 ms; when it saw one, and what it waited for.
+pub fn watch(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<(Instant, String)>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = server.connect(database).await?;
@@ -23,10 +22,10 @@ pub fn watch(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Res
                    AND query_start < clock_timestamp() - interval '100 ms'",
             )
             .await?;
-        let mut seen = BTreeMap::new();
+        let mut seen = Vec::new();
         while !is_over() {
             for row in client.query(&look, &[]).await? {
-                *seen.entry(row.get(0)).or_default() += 1;
+                seen.push((Instant::now(), row.get(0)));
             }
             tokio::time::sleep(INTERVAL).await;
         }

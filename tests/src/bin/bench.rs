@@ -20,6 +20,7 @@ mod bench {
     pub mod many;
     pub mod pack;
     pub mod pages;
+    pub mod pauses;
     pub mod probe;
     pub mod report;
     pub mod seal;
