@@ -9,12 +9,6 @@ COMMENT ON TABLE audit.moved_from IS 'Due partitions that events were moved out 
 COMMENT ON COLUMN audit.moved_from.partition IS 'Name of the partition in schema audit';
 COMMENT ON COLUMN audit.moved_from.last_move IS 'The last transaction that moved some';
 
-CREATE FUNCTION audit.maintainer() RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'system:maintenance') $$;
-COMMENT ON FUNCTION audit.maintainer() IS 'Who runs maintenance: audit.actor of the session, or the system itself';
-
 CREATE FUNCTION audit.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_move_events';
@@ -198,7 +192,7 @@ BEGIN
         counts := counts || jsonb_build_array(to_jsonb(space) - 'ids' || jsonb_build_object('leaves', ranges));
         events := events + space.events;
     END LOOP;
-    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit.maintainer(), target => 'partition:' || name,
+    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit.who('system:maintenance'), target => 'partition:' || name,
                               details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
     INSERT INTO audit.removal (workspace, first, beyond, event_id)
     SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone

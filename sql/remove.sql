@@ -87,7 +87,7 @@ BEGIN
 
     ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space, ids) r);
     tombstone := audit.append(
-        'events_removed', workspace => space, actor => audit.maintainer(), target => 'workspace:' || space,
+        'events_removed', workspace => space, actor => audit.who('system:maintenance'), target => 'workspace:' || space,
         details => jsonb_build_object('reason', reason, 'events', cardinality(ids), 'first_id', (SELECT min(i) FROM unnest(ids) i),
                                       'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
                                       'leaves', ranges));

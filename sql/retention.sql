@@ -167,11 +167,11 @@ $$;
 COMMENT ON FUNCTION audit.set_retention(text, interval) IS
     'Sets how long events of a workspace are kept, those already stored included; at least 60 days; an event (SQLSTATE ZA003, ZA011)';
 
-CREATE FUNCTION audit.who() RETURNS text
+CREATE FUNCTION audit.who(otherwise text DEFAULT 'database:' || session_user) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), 'database:' || session_user) $$;
-COMMENT ON FUNCTION audit.who() IS 'Who acts: audit.actor of the session, otherwise the role that is logged in';
+AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), otherwise) $$;
+COMMENT ON FUNCTION audit.who(text) IS 'Who acts: audit.actor of the session, otherwise this: the role that is logged in';
 
 CREATE FUNCTION audit.check_workspace(workspace text) RETURNS void
     LANGUAGE plpgsql

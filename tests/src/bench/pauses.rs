@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 const SLEEP: Duration = Duration::from_millis(2);
 
 /// Less than this is what waking takes.
-const LATE: Duration = Duration::from_millis(5);
+const LATE: Duration = Duration::from_millis(1);
 
 /// Times at which a processor stood still, ascending and apart; None where this account may not have such threads.
 pub fn watch(is_over: impl Fn() -> bool + Sync) -> Result<Option<Vec<Range<Instant>>>> {

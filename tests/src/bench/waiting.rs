@@ -92,27 +92,34 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             within
         )?;
     }
-    let [with, without] = [true, false].map(|with| {
-        let mut waits = BTreeMap::<_, u64>::new();
-        for (_, wait) in measured.waits.iter().filter(|(at, _)| measured.is_with(&(*at..*at)) == with) {
-            *waits.entry(wait.as_str()).or_default() += 1;
-        }
-        in_words(&waits)
-    });
+    let [with, without] = [true, false].map(|with| measured.waits_seen(|at| measured.is_with(&(at..at)) == with));
     writeln!(
         note,
         "\nWhat appends waited for that had been under way for 100 ms, and how often one was seen so (every 50 ms); WALSync and WALWrite \
          are the disk, a lock would be maintenance:\n\n- without maintenance: {without}\n- with: {with}"
     )?;
+    writeln!(note, "\nThe longest with maintenance, and what appends were seen to wait for meanwhile:\n")?;
+    let pauses = measured.pauses.as_deref().unwrap_or_default();
+    let own = |time: &Range<Instant>| time.end - time.start - pauses::within(pauses, time);
+    let mut longest: Vec<_> = measured.appended.times.iter().filter(|time| measured.is_with(time)).collect();
+    longest.sort_by_key(|time| std::cmp::Reverse(own(time)));
+    for time in longest.into_iter().take(5) {
+        let seen = measured.waits_seen(|at| time.contains(&at));
+        let into = measured
+            .turns
+            .iter()
+            .rfind(|turn| turn.start <= time.end)
+            .map(|turn| time.start.saturating_duration_since(turn.start));
+        writeln!(
+            note,
+            "- {:.0} ms, less pauses {:.0}, {:.1} s into a turn: {seen}",
+            (time.end - time.start).as_secs_f64() * 1000.0,
+            own(time).as_secs_f64() * 1000.0,
+            into.unwrap_or_default().as_secs_f64()
+        )?;
+    }
     report.note(&note);
     Ok(())
-}
-
-fn in_words(waits: &BTreeMap<&str, u64>) -> String {
-    let mut waits: Vec<_> = waits.iter().collect();
-    waits.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    let waits: Vec<_> = waits.iter().map(|(wait, times)| format!("{wait} {times}")).collect();
-    if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
 }
 
 struct Measured {
@@ -134,6 +141,18 @@ impl Measured {
     fn is_with(&self, time: &Range<Instant>) -> bool {
         let next = self.turns.partition_point(|turn| turn.end < time.start);
         self.turns.get(next).is_some_and(|turn| turn.start <= time.end)
+    }
+
+    /// What long appends were seen to wait for at some of the time, and how often.
+    fn waits_seen(&self, is_meant: impl Fn(Instant) -> bool) -> String {
+        let mut waits = BTreeMap::<&str, u64>::new();
+        for (_, wait) in self.waits.iter().filter(|(at, _)| is_meant(*at)) {
+            *waits.entry(wait).or_default() += 1;
+        }
+        let mut waits: Vec<_> = waits.into_iter().collect();
+        waits.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+        let waits: Vec<_> = waits.iter().map(|(wait, times)| format!("{wait} {times}")).collect();
+        if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
     }
 
     /// What appends took with maintenance and without, but for the pauses.
