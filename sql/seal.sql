@@ -209,6 +209,20 @@ $$;
 COMMENT ON FUNCTION audit.seal(integer) IS
     'Gives leaves to about max_events events that have committed since the last pass, whole transactions, and returns how many: call it until it is 0. Waits for another session that seals (SQLSTATE 22023, 25000 where the transaction is not READ COMMITTED)';
 
+CREATE FUNCTION audit.can_seal() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    LOCK TABLE audit.sealer IN SHARE ROW EXCLUSIVE MODE NOWAIT;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION audit.can_seal() IS
+    'Whether nobody else seals just now; until this transaction ends nobody else will. The background worker has more to do than to wait for it';
+
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp

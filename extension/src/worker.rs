@@ -24,7 +24,9 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Events that a sealer takes in one transaction, and how it says so.
 const BATCH: i64 = 50_000;
-const SEAL: &CStr = c"SELECT audit.seal(50000)";
+// Maintenance seals, too, and holds the lock until it commits: some seconds.
+const SEAL: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.seal(50000) ELSE 0 END";
+const RECORD_HEADS: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.record_heads() ELSE -1 END";
 
 /// How often the heads that have changed are recorded.
 const HEADS: Duration = Duration::from_secs(60);
@@ -146,8 +148,7 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
         let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
         // The append that finds the list full would do this itself, and take some hundred milliseconds.
         call(c"SELECT audit.merge_pending()", "audit.merge_pending()");
-        if heads_recorded.elapsed() >= HEADS {
-            call(c"SELECT audit.record_heads()", "audit.record_heads()");
+        if heads_recorded.elapsed() >= HEADS && call(RECORD_HEADS, "audit.record_heads()") != Some(-1) {
             heads_recorded = Instant::now();
         }
         if sealed < BATCH {
