@@ -117,6 +117,11 @@ BEGIN
         -- Maintenance drops its partition, or somebody rebuilds the index: there is nothing to merge, or another time.
         EXCEPTION WHEN undefined_table OR undefined_object OR lock_not_available OR wrong_object_type THEN
             NULL;
+        WHEN internal_error THEN
+            -- So does PostgreSQL call it where the index went while its lock was waited for.
+            IF EXISTS (SELECT FROM pg_class c WHERE c.oid = content) THEN
+                RAISE;
+            END IF;
         END;
     END LOOP;
     RETURN pages;

@@ -293,6 +293,17 @@ async fn what_is_pending_is_merged() {
     run(&builder, "ROLLBACK").await;
     assert_eq!(one::<i64>(&client, merge, &[]).await, 1);
 
+    // Nor is one that goes while it is waited for.
+    run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:7')").await;
+    let definition: String = one(&client, &format!("SELECT pg_get_indexdef('{content}'::regclass)"), &[]).await;
+    run(&builder, &format!("BEGIN; DROP INDEX {content}")).await;
+    let merged = tokio::spawn(async move { one::<i64>(&client, merge, &[]).await });
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    run(&builder, "COMMIT").await;
+    assert_eq!(merged.await.unwrap(), 0);
+    let client = db.connect().await;
+    run(&client, &definition).await;
+
     // Neither does the worker wait for who seals, as maintenance does to its end.
     run(&builder, "BEGIN; SELECT audit.seal()").await;
     run(&client, "ALTER SYSTEM SET audit.seal_interval = '100ms'").await;
