@@ -9,6 +9,7 @@ use anyhow::Result;
 use tokio::runtime;
 
 use super::server::Server;
+use super::threads::joined;
 
 /// How many clients.
 pub const CLIENTS: usize = 4;
@@ -48,13 +49,13 @@ pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) 
             .collect();
         let ended = until(&over);
         over.store(true, Ordering::Relaxed);
-        let results: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        let results: Vec<_> = clients.into_iter().map(joined).collect();
         (ended, results)
     });
     ended?;
     let mut all = Appends { times: Vec::new(), failed: 0, seconds: started.elapsed().as_secs_f64() };
     for result in results {
-        let (times, failed) = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let (times, failed) = result?;
         all.times.extend(times);
         all.failed += failed;
     }

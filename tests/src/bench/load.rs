@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::server::Server;
+use super::threads::joined;
 
 /// Name of the database of so many events, loaded now unless it is there. It is loaded anew where the extension or the
 /// data are defined otherwise, and after two days: the default period of a query is the last week.
@@ -90,9 +91,6 @@ fn key(server: &Server) -> Result<String> {
 fn in_parallel<F: FnOnce() -> Result<()> + Send>(tasks: impl Iterator<Item = F>) -> Result<()> {
     thread::scope(|scope| {
         let running: Vec<_> = tasks.map(|task| scope.spawn(task)).collect();
-        running.into_iter().try_for_each(|task| match task.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        running.into_iter().try_for_each(joined)
     })
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use audit_tests::sidecar::{self, Sidecar};
 
 use super::load;
+use super::program::ran;
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::signed;
@@ -111,21 +112,19 @@ const RFC3339: &str = r#"YYYY-MM-DD"T"HH24:MI:SS.US"Z""#;
 fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
     let file = server.scratch().join("export.zip");
     let started = Instant::now();
-    signed::ran(
-        sidecar::command(dsn)?
-            .args([
-                "pack",
-                "export",
-                "--workspace",
-                &period.workspace,
-                "--since",
-                &period.since,
-                "--until",
-                &period.until,
-                "-o",
-            ])
-            .arg(&file),
-    )?;
+    ran(sidecar::command(dsn)?
+        .args([
+            "pack",
+            "export",
+            "--workspace",
+            &period.workspace,
+            "--since",
+            &period.since,
+            "--until",
+            &period.until,
+            "-o",
+        ])
+        .arg(&file))?;
     Ok((file, started.elapsed().as_secs_f64()))
 }
 
@@ -133,7 +132,7 @@ fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
 fn verify(file: &Path) -> Result<f64> {
     let started = Instant::now();
     let program = sidecar::command("")?;
-    signed::ran(Command::new("taskset").args(["-c", "0"]).arg(program.get_program()).arg("verify").arg(file))?;
+    ran(Command::new("taskset").args(["-c", "0"]).arg(program.get_program()).arg("verify").arg(file))?;
     Ok(started.elapsed().as_secs_f64())
 }
 

@@ -3,11 +3,14 @@
 
 use std::fs;
 use std::ops::Range;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use super::program::ran;
+use super::threads::joined;
 
 const SLEEP: Duration = Duration::from_millis(2);
 
@@ -21,12 +24,14 @@ pub fn watch(is_over: impl Fn() -> bool + Sync) -> Result<Option<Vec<Range<Insta
     let of_each: Result<Option<Vec<_>>> = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..processors).map(|processor| scope.spawn(move || watch_one(processor, is_over))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        threads.into_iter().map(joined).collect()
     });
     Ok(of_each?.map(|pauses| merged(pauses.concat())))
+}
+
+/// How long a time was, but for the pauses.
+pub fn less(pauses: &[Range<Instant>], time: &Range<Instant>) -> Duration {
+    time.end - time.start - within(pauses, time)
 }
 
 /// How much of a time it stood still.
@@ -42,8 +47,8 @@ pub fn within(pauses: &[Range<Instant>], time: &Range<Instant>) -> Duration {
 fn watch_one(processor: usize, is_over: impl Fn() -> bool) -> Result<Option<Vec<Range<Instant>>>> {
     let own = fs::read_link("/proc/thread-self")?;
     let own = own.file_name().and_then(|name| name.to_str()).context("/proc does not name this thread")?;
-    run("taskset", &["-p", "-c", &processor.to_string(), own])?;
-    if run("chrt", &["--fifo", "-p", "1", own]).is_err() {
+    ran(Command::new("taskset").args(["-p", "-c", &processor.to_string(), own]))?;
+    if ran(Command::new("chrt").args(["--fifo", "-p", "1", own])).is_err() {
         return Ok(None);
     }
     let mut pauses = Vec::new();
@@ -56,14 +61,6 @@ fn watch_one(processor: usize, is_over: impl Fn() -> bool) -> Result<Option<Vec<
         }
     }
     Ok(Some(pauses))
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !status.with_context(|| format!("{program} does not run"))?.success() {
-        bail!("{program} {} failed", arguments.join(" "));
-    }
-    Ok(())
 }
 
 fn merged(mut pauses: Vec<Range<Instant>>) -> Vec<Range<Instant>> {

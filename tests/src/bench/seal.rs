@@ -12,6 +12,7 @@ use super::clients::{CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
+use super::threads::joined;
 use super::worker;
 use crate::Plan;
 
@@ -83,7 +84,7 @@ fn lag_once(server: &Server, plan: &Plan) -> Result<(f64, f64)> {
         let feeder = scope.spawn(|| feed(server, &over));
         let passes = worker::run(server, DATABASE, after(Duration::from_secs(plan.seconds * 4)));
         over.store(true, Ordering::Relaxed);
-        (feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), passes)
+        (joined(feeder), passes)
     });
     let (appended, seconds) = appended?;
     let mut waits: Vec<(f64, u64)> = passes?;

@@ -1,12 +1,12 @@
 //! The large database sealed and signed, as one in use is: its packs carry proofs then.
 
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use audit_tests::sidecar;
 
+use super::program::ran;
 use super::server::Server;
 
 /// Seals what is in the database and signs one checkpoint of it, unless that has been done; the connection string is of a role with
@@ -31,14 +31,5 @@ pub fn sign(server: &Server, database: &str, dsn: &str) -> Result<()> {
         .arg("--signing-state")
         .arg(folder.join("state")))?;
     eprintln!("  sealed and signed in {:.0} s", started.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// Runs a program to its end.
-pub fn ran(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{command:?} does not start"))?;
-    if !output.status.success() {
-        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::clients::{Appends, CLIENTS, WORKSPACES, appends};
 use super::report::{Goal, Report};
 use super::server::Server;
 use super::spread::Spread;
+use super::threads::joined;
 use super::{pauses, probe, waits, worker};
 use crate::Plan;
 
@@ -74,7 +75,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     );
     for (of, [with, without]) in &all {
         for (name, took) in [("without maintenance", without), ("with", with)] {
-            write!(note, "| longest append{of} | {name} |")?;
+            write!(note, "| append{of} | {name} |")?;
             for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
                 write!(note, " {:.2} |", took.quantile(share))?;
             }
@@ -100,7 +101,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     )?;
     writeln!(note, "\nThe longest with maintenance, and what appends were seen to wait for meanwhile:\n")?;
     let pauses = measured.pauses.as_deref().unwrap_or_default();
-    let own = |time: &Range<Instant>| time.end - time.start - pauses::within(pauses, time);
+    let own = |time: &Range<Instant>| pauses::less(pauses, time);
     let mut longest: Vec<_> = measured.appended.times.iter().filter(|time| measured.is_with(time)).collect();
     longest.sort_by_key(|time| std::cmp::Reverse(own(time)));
     for time in longest.into_iter().take(5) {
@@ -159,8 +160,8 @@ impl Measured {
     fn took(&self, times: &[Range<Instant>], pauses: &[Range<Instant>]) -> [Took; 2] {
         let (with, without): (Vec<_>, Vec<_>) = times.iter().partition(|time| self.is_with(time));
         [with, without].map(|times| {
-            let took = |time: &Range<Instant>| time.end - time.start - pauses::within(pauses, time);
-            let mut took: Vec<_> = times.into_iter().map(|time| took(time).as_secs_f64() * 1000.0).collect();
+            let mut took: Vec<_> =
+                times.into_iter().map(|time| pauses::less(pauses, time).as_secs_f64() * 1000.0).collect();
             took.sort_by(f64::total_cmp);
             Took(took)
         })
@@ -198,10 +199,6 @@ fn measure(server: &Server) -> Result<Measured> {
         let (waits, probed, pauses) = (joined(waits)?, joined(probed)?, joined(pauses)?);
         Ok(Measured { turns, runs, appended: appended?, probed, waits, pauses })
     })
-}
-
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs maintenance, by turns, until the month is gone.

@@ -22,11 +22,13 @@ mod bench {
     pub mod pages;
     pub mod pauses;
     pub mod probe;
+    pub mod program;
     pub mod report;
     pub mod seal;
     pub mod server;
     pub mod signed;
     pub mod spread;
+    pub mod threads;
     pub mod twin;
     pub mod waiting;
     pub mod waits;
