@@ -121,9 +121,7 @@ impl Rows {
             (!is_null).then_some(value)
         }
     }
-}
 
-impl Rows {
     /// All columns of a row; they live as long as the rows. `into` is overwritten, which saves allocations.
     pub fn columns(&self, row: usize, into: &mut Columns) {
         assert!(row < self.count && !self.table.is_null(), "there is no such row");

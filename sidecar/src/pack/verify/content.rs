@@ -19,7 +19,7 @@ const MOST_MANIFEST: u64 = 16 << 20;
 const MOST_SMALL: u64 = 1 << 30;
 
 /// Most bytes of a line: what PostgreSQL can hold in a value, escaped at its worst, is less.
-const MOST_LINE: usize = 2 << 30;
+const MOST_LINE: u64 = 2 << 30;
 
 /// Least bytes of a line.
 const LEAST_LINE: u64 = 64;
@@ -218,43 +218,17 @@ fn each_line<E>(
     reader: &mut dyn BufRead,
     mut use_line: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> io::Result<Result<(), E>> {
-    let mut long = Vec::new();
-    loop {
-        let block = reader.fill_buf()?;
-        if block.is_empty() && long.is_empty() {
-            return Ok(Ok(()));
-        }
-        let end = memchr(block);
-        let used = match end {
-            // Most lines lie in the buffer as a whole.
-            Some(end) if long.is_empty() => {
-                if let Err(error) = use_line(&block[..end]) {
-                    return Ok(Err(error));
-                }
-                end + 1
-            }
-            Some(end) => {
-                long.extend_from_slice(&block[..end]);
-                if let Err(error) = use_line(&long) {
-                    return Ok(Err(error));
-                }
-                long.clear();
-                end + 1
-            }
-            None if block.is_empty() || long.len() + block.len() > MOST_LINE => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
-            }
-            None => {
-                long.extend_from_slice(block);
-                block.len()
-            }
+    let mut line = Vec::new();
+    while (&mut *reader).take(MOST_LINE).read_until(b'\n', &mut line)? > 0 {
+        let Some(whole) = line.strip_suffix(b"\n") else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
         };
-        reader.consume(used);
+        if let Err(error) = use_line(whole) {
+            return Ok(Err(error));
+        }
+        line.clear();
     }
-}
-
-fn memchr(block: &[u8]) -> Option<usize> {
-    block.iter().position(|byte| *byte == b'\n')
+    Ok(Ok(()))
 }
 
 /// What passes, counted and hashed.
