@@ -95,15 +95,28 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit.is_judged(regclass) IS 'Whether a partition is due and holds nothing that must stay';
 
-CREATE FUNCTION audit.create_partitions(days date[]) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION audit.create_partitions(days date[]) RETURNS boolean
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT audit.create_partition(d.month)
-    FROM (SELECT DISTINCT date_trunc('month', day::timestamp)::date AS month FROM unnest(days) day WHERE day < 'infinity') d
-    WHERE to_regclass('audit.event_' || to_char(d.month, 'YYYY_MM')) IS NULL
+DECLARE
+    month date;
+    made boolean := false;
+BEGIN
+    IF 'infinity' = ANY (days) AND to_regclass('audit.event_held') IS NULL THEN
+        PERFORM audit.create_held_partition();
+        made := true;
+    END IF;
+    FOR month IN SELECT DISTINCT date_trunc('month', day::timestamp)::date FROM unnest(days) day WHERE day < 'infinity' LOOP
+        CONTINUE WHEN to_regclass('audit.event_' || to_char(month, 'YYYY_MM')) IS NOT NULL;
+        PERFORM audit.create_partition(month);
+        made := true;
+    END LOOP;
+    RETURN made;
+END
 $$;
-COMMENT ON FUNCTION audit.create_partitions(date[]) IS 'Makes the partitions for events that expire on these days, where they are missing';
+COMMENT ON FUNCTION audit.create_partitions(date[]) IS
+    'Makes the partitions for events that expire on these days (infinity: that a legal hold keeps), where they are missing; whether any was';
 
 CREATE FUNCTION audit.move_kept_rows(partition regclass, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -117,10 +130,10 @@ BEGIN
     IF ids IS NULL THEN
         RETURN 0;
     END IF;
-    IF 'infinity' = ANY (days) THEN
-        PERFORM audit.create_held_partition();
+    IF audit.create_partitions(days) THEN
+        -- An append that needs one of them waits until this is committed.
+        RETURN 0;
     END IF;
-    PERFORM audit.create_partitions(days);
     INSERT INTO audit.moved_from AS m (partition, last_move)
     VALUES ((SELECT c.relname FROM pg_class c WHERE c.oid = move_kept_rows.partition), pg_current_xact_id())
     ON CONFLICT ON CONSTRAINT moved_from_pkey DO UPDATE SET last_move = excluded.last_move;
@@ -128,7 +141,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.move_kept_rows(regclass, bigint) IS
-    'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved';
+    'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved: none where it had to make a partition for them first';
 
 CREATE FUNCTION audit.is_still_read(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
@@ -197,6 +210,8 @@ BEGIN
     INSERT INTO audit.removal (workspace, first, beyond, event_id)
     SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone
     FROM jsonb_array_elements(counts) w, jsonb_array_elements(w.value->'leaves') r;
+    -- It reads audit.event for longer than lock_timeout, and no query waits behind this.
+    PERFORM audit.wait_for_sealer();
     -- From here to the commit no query begins; appends do not ask for these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);

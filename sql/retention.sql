@@ -171,7 +171,7 @@ CREATE FUNCTION audit.who(otherwise text DEFAULT 'database:' || session_user) RE
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), otherwise) $$;
-COMMENT ON FUNCTION audit.who(text) IS 'Who acts: audit.actor of the session, otherwise this: the role that is logged in';
+COMMENT ON FUNCTION audit.who(text) IS 'Who acts: audit.actor of the session, otherwise what is given, by default the role that is logged in';
 
 CREATE FUNCTION audit.check_workspace(workspace text) RETURNS void
     LANGUAGE plpgsql

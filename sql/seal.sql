@@ -223,6 +223,26 @@ $$;
 COMMENT ON FUNCTION audit.can_seal() IS
     'Whether nobody else seals just now; until this transaction ends nobody else will. The background worker has more to do than to wait for it';
 
+CREATE FUNCTION audit.wait_for_sealer() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '10s'
+AS $$
+BEGIN
+    LOCK TABLE audit.sealer IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION audit.wait_for_sealer() IS
+    'Waits until nobody seals; until this transaction ends nobody else will (SQLSTATE 55P03 after 10 s)';
+
+CREATE FUNCTION audit.has_sealer() RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.backend_type = 'audit_log sealer' AND a.datname = current_database())
+$$;
+COMMENT ON FUNCTION audit.has_sealer() IS 'Whether a background worker seals this database';
+
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp

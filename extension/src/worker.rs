@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Events that a sealer takes in one transaction, and how it says so.
 const BATCH: i64 = 50_000;
-// Maintenance seals, too, and holds the lock until it commits: some seconds.
+// Whoever else seals, or drops a partition, holds the lock until it commits: some seconds.
 const SEAL: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.seal(50000) ELSE 0 END";
 const RECORD_HEADS: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.record_heads() ELSE -1 END";
 

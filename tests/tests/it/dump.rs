@@ -9,7 +9,7 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 use tokio_postgres::Client;
 
-use crate::it::support::{Random, due_partition};
+use crate::it::support::{Random, due_partition, move_some};
 use crate::it::{logs, model};
 
 /// Everything that must be the same afterwards, a line each.
@@ -156,7 +156,8 @@ async fn half_maintained(client: &Client) {
          SELECT audit.set_retention('shorter', '60 days')",
     )
     .await;
-    run(client, "SELECT audit.maintain(3, 1); SELECT audit.maintain(3, 250)").await;
+    move_some(client, 1).await;
+    move_some(client, 250).await;
     run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;
     let moved: i64 = one(client, "SELECT count(*) FROM audit.event_held", &[]).await;
     assert!((1..200).contains(&moved), "half of it: {moved}");

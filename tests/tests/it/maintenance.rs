@@ -10,7 +10,7 @@ use audit_tests::cluster::{Cluster, Options};
 use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 
-use crate::it::support::due_partition;
+use crate::it::support::{due_partition, move_some};
 
 /// Tasks and objects of runs until nothing is left to do. Tests beside this one have transactions open, which a drop after a
 /// move waits for.
@@ -82,6 +82,28 @@ async fn what_is_held_moves_and_comes_back() {
     let told: Value = one(&client, "SELECT details FROM audit.events('acme', action => 'events_removed')", &[]).await;
     assert_eq!((&told["events"], &told["reason"]), (&10.into(), &"a legal hold was released".into()));
     assert_eq!(maintain(&client).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_partition_for_moved_events_is_committed_before_they_move() {
+    let db = Database::new();
+    let client = db.connect().await;
+    due_partition(&client, &["acme", "umbrella"]).await;
+    run(&client, "SELECT audit.place_legal_hold('acme', 'case'); SELECT audit.set_retention('umbrella', '100 years')")
+        .await;
+    let mut made = Vec::new();
+    loop {
+        let done: Vec<String> = all(&client, "SELECT concat_ws(' ', task, object) FROM audit.maintain()", &[]).await;
+        if done.contains(&"events moved audit.event_2024_03".to_owned()) {
+            assert!(!done.iter().any(|row| row.starts_with("partition created")), "{done:?}");
+            break;
+        }
+        assert!(!done.is_empty(), "made {made:?} and moved nothing");
+        made.extend(done);
+    }
+    for partition in ["audit.event_held", "audit.event_2123_02"] {
+        assert!(made.contains(&format!("partition created {partition}")), "{made:?}");
+    }
 }
 
 #[tokio::test]
@@ -346,7 +368,9 @@ async fn a_base_backup_goes_on() {
          SELECT audit.set_retention('umbrella', '100 years')",
     )
     .await;
-    run(&client, "SELECT audit.maintain(3, 1); SELECT audit.maintain(3, 130); SELECT audit.release_legal_hold('released', 'settled')").await;
+    move_some(&client, 1).await;
+    move_some(&client, 130).await;
+    run(&client, "SELECT audit.release_legal_hold('released', 'settled')").await;
     let copy = Cluster::standby_of(db.cluster(), &Options::preloaded());
     let copied = connect(&copy.config(db.name())).await;
     let shown = "SELECT w || ' ' || (SELECT count(*) FROM audit.events(w, action => 'x', since => NULL, max_rows => 1000)) \

@@ -16,7 +16,7 @@ use audit_tests::query::{all, one, refused, run};
 
 use crate::it::logs::{check, hash, hashes, heads, ids, naive_root, path, record_heads, seal};
 use crate::it::model;
-use crate::it::support::{Random, fails};
+use crate::it::support::{Random, due_partition, fails};
 
 const WORKSPACES: [&str; 3] = ["acme", "umbrella", "ac'me \"ü\" \\"];
 
@@ -384,6 +384,22 @@ async fn many_heads_take_several_events() {
         "SELECT jsonb_array_length(details->'heads') FROM audit.event WHERE action = 'heads_recorded' ORDER BY 1";
     assert_eq!(all::<i32>(&client, parts, &[]).await, [1, 1000]);
     check(&client, "with many heads").await;
+}
+
+#[tokio::test]
+async fn the_worker_seals_while_maintenance_is_under_way() {
+    let cluster = Arc::new(Cluster::start(&Options::preloaded().with("audit.seal_interval = 200")));
+    let db = Database::with_extension(cluster.clone());
+    let client = db.connect().await;
+    run(&client, "SELECT audit.append('x', 'acme')").await;
+    sealed(&cluster, &client, 1).await;
+    due_partition(&client, &["umbrella"]).await;
+    run(&client, "SELECT audit.set_retention('umbrella', '100 years')").await;
+    let maintenance = db.connect().await;
+    run(&maintenance, "BEGIN; SELECT audit.maintain()").await;
+    run(&client, "SELECT audit.append('x', 'acme')").await;
+    sealed(&cluster, &client, 2).await;
+    run(&maintenance, "COMMIT").await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio_postgres::error::DbError;
 use tokio_postgres::types::ToSql;
 use zip::ZipArchive;
 
-use audit_tests::query::{explain, one, run};
+use audit_tests::query::{all, explain, one, run};
 
 pub use audit_tests::random::Random;
 
@@ -66,6 +66,17 @@ pub async fn due_partition(client: &Client, workspaces: &[&str]) {
             .await
             .unwrap();
     }
+}
+
+/// Maintains until a run has moved events, at most `rows`: runs before it make the partitions that these need.
+pub async fn move_some(client: &Client, rows: i32) {
+    for _ in 0..10 {
+        let tasks: Vec<String> = all(client, "SELECT task FROM audit.maintain(3, $1)", &[&rows]).await;
+        if tasks.iter().any(|task| task == "events moved") {
+            return;
+        }
+    }
+    panic!("nothing was moved");
 }
 
 /// The files of a zip, by name.
