@@ -38,6 +38,7 @@ CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer 
     RETURNS TABLE (task text, object text, amount bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
     SET lock_timeout = '100ms'

@@ -160,6 +160,7 @@ CREATE FUNCTION audit.events(
 ) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
@@ -261,6 +262,7 @@ CREATE FUNCTION audit.activity(
 ) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
@@ -302,6 +304,7 @@ CREATE FUNCTION audit.export(
 ) RETURNS refcursor
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
     SET cursor_tuple_fraction = 1

@@ -135,6 +135,7 @@ COMMENT ON FUNCTION audit.begin_incarnation() IS
 CREATE FUNCTION audit.seal(max_events integer DEFAULT 100000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET enable_seqscan = off
     SET timezone = 'UTC'
 AS $$
@@ -246,6 +247,7 @@ COMMENT ON FUNCTION audit.has_sealer() IS 'Whether a background worker seals thi
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 DECLARE
     chunk record;

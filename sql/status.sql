@@ -3,6 +3,7 @@
 CREATE FUNCTION audit.status() RETURNS TABLE (name text, ok boolean, value text, hint text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$

@@ -38,9 +38,11 @@ const TURN: Duration = Duration::from_secs(300);
 const RESTART: Duration = Duration::from_secs(10);
 
 /// What the database may have other defaults for, which are not for the log's own work.
-const OWN_SETTINGS: [(&CStr, &CStr); 10] = [
+const OWN_SETTINGS: [(&CStr, &CStr); 11] = [
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
+    // Compiling takes longer than any of its queries.
+    (c"jit", c"off"),
     (c"lock_timeout", c"0"),
     (c"statement_timeout", c"0"),
     // From PostgreSQL 17 on.

@@ -97,7 +97,7 @@ fn postgres_config(args: &DatabaseArgs) -> Result<Config, Error> {
         _ => return Err(Error::Tls("sslmode=require or stricter")),
     }
     let options = format!(
-        "{} -c statement_timeout={}",
+        "{} -c jit=off -c statement_timeout={}",
         config.get_options().unwrap_or_default(),
         args.statement_timeout.as_millis()
     );
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn settings_of_the_string_are_kept() {
         let config = postgres_config(&args("host=/tmp options='-c work_mem=8MB' sslmode=prefer")).unwrap();
-        assert_eq!(config.get_options(), Some("-c work_mem=8MB -c statement_timeout=30000"));
+        assert_eq!(config.get_options(), Some("-c work_mem=8MB -c jit=off -c statement_timeout=30000"));
         assert_eq!(config.get_application_name(), Some("audit-sidecar"));
     }
 

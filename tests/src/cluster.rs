@@ -297,7 +297,6 @@ impl Cluster {
             "shared_buffers = 128MB".into(),
             "max_wal_size = 4GB".into(),
             "log_line_prefix = '%m [%p] %d '".into(),
-            "jit = off".into(),
             // What a test looks at must not change behind its back.
             "audit.maintenance_interval = 0".into(),
             "audit.seal_interval = 0".into(),

@@ -186,7 +186,6 @@ impl Server {
             "autovacuum = off".into(),
             "audit.maintenance_interval = 0".into(),
             "audit.seal_interval = 0".into(),
-            "jit = off".into(),
         ]
         .join("\n")
             + "\n")

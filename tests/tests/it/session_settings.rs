@@ -1,5 +1,6 @@
 //! What a caller or an owner has set elsewhere changes nothing here.
 
+use audit_tests::cluster::Options;
 use audit_tests::database::Database;
 use audit_tests::query::{one, refused, run};
 
@@ -29,6 +30,32 @@ async fn time_zone_and_date_style_do_not_move_partitions_or_answers() {
         let misnamed = "SELECT count(*) FROM audit.event WHERE tableoid <> ('audit.event_' || to_char(expires_on, 'YYYY_MM'))::regclass";
         assert_eq!(one::<i64>(&client, misnamed, &[]).await, 0, "{settings}");
     }
+}
+
+/// To compile a query takes longer than to run any of these, whatever the server estimates.
+#[tokio::test]
+async fn what_is_called_often_is_never_compiled() {
+    let settings = "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; \
+         SET jit = on; SET jit_above_cost = 6";
+    let db = Database::on_own_cluster(&Options::preloaded());
+    let client = db.connect().await;
+    run(&client, "SELECT audit.append('x', 'acme', target => 't:' || n) FROM generate_series(1, 100) n").await;
+    run(&client, settings).await;
+    for call in [
+        "audit.seal()",
+        "audit.record_heads()",
+        "audit.maintain()",
+        "audit.status()",
+        "audit.events('acme', since => NULL)",
+        "audit.activity('acme', since => NULL)",
+    ] {
+        run(&client, &format!("SELECT {call}")).await;
+        assert!(!db.cluster().log().contains("JIT:"), "{call}: {}", db.cluster().log());
+    }
+    run(&client, "BEGIN; SELECT audit.export('acme', since => NULL); FETCH ALL FROM audit_export; COMMIT").await;
+    assert!(!db.cluster().log().contains("JIT:"), "{}", db.cluster().log());
+    run(&client, "SELECT count(*) FROM audit.event").await;
+    assert!(db.cluster().log().contains("JIT:"), "it would be seen");
 }
 
 #[tokio::test]
