@@ -47,6 +47,7 @@ COMMENT ON FUNCTION audit.find_partition(text) IS 'The partition of audit.event 
 CREATE FUNCTION audit.partition_checksum(partition text, OUT events bigint, OUT id_checksum bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 BEGIN
     -- A sum does not depend on the order; the remainder fits.
@@ -59,6 +60,7 @@ COMMENT ON FUNCTION audit.partition_checksum(text) IS 'How many events a partiti
 CREATE FUNCTION audit.partition_events(partition text, portal refcursor DEFAULT 'audit_archive') RETURNS refcursor
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
     SET cursor_tuple_fraction = 1
@@ -96,6 +98,7 @@ COMMENT ON FUNCTION audit.is_archived(regclass) IS
 CREATE FUNCTION audit.archivable() RETURNS TABLE (partition text, events bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 BEGIN
     FOR partition IN
@@ -118,6 +121,7 @@ CREATE FUNCTION audit.record_archive(
 ) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable

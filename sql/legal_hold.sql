@@ -47,6 +47,7 @@ COMMENT ON FUNCTION audit.held_condition(text) IS
 CREATE FUNCTION audit.place_legal_hold(workspace text, reason text, target text DEFAULT NULL, actor text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -69,6 +70,7 @@ COMMENT ON FUNCTION audit.place_legal_hold(text, text, text, text) IS
 CREATE FUNCTION audit.release_legal_hold(workspace text, reason text, target text DEFAULT NULL, actor text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN

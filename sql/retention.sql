@@ -118,6 +118,7 @@ COMMENT ON FUNCTION audit.preset(text) IS
 CREATE FUNCTION audit.set_retention(workspace text, retention interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET intervalstyle = 'postgres'
 AS $$
 #variable_conflict use_variable
@@ -199,6 +200,7 @@ CREATE FUNCTION audit.retention(
 )
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$

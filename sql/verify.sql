@@ -5,6 +5,7 @@ CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFA
     RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
