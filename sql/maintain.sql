@@ -74,6 +74,9 @@ BEGIN
         RETURN;
     END;
 
+    -- The caller's transaction may have looked at who is there before others came.
+    PERFORM pg_stat_clear_snapshot();
+
     -- What is removed below must have its leaf. A sealer would wait until this transaction ends; without one nobody does.
     BEGIN
         IF audit.has_sealer() THEN

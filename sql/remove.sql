@@ -15,16 +15,16 @@ AS $$
 DECLARE
     retention interval := (SELECT w.retention FROM audit.workspace w WHERE w.workspace = space);
     first_day date := audit.first_kept_day(retention, audit.today());
-    removed bigint;
+    batch record;
 BEGIN
     -- What expires this month by its first retention goes with its partition.
-    removed := audit.remove_oldest(
+    batch := audit.remove_oldest(
         space, 'retention was shortened', 'audit.event', first_day,
         format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit.today()), max_rows);
-    IF removed < max_rows THEN
+    IF batch.expired < max_rows AND batch.removed = batch.expired THEN
         PERFORM audit.settle_bounds(space, first_day);
     END IF;
-    RETURN removed;
+    RETURN batch.removed;
 END
 $$;
 COMMENT ON FUNCTION audit.remove_shortened(text, bigint) IS
@@ -51,7 +51,9 @@ $$;
 COMMENT ON FUNCTION audit.settle_bounds(text, date) IS
     'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
 
-CREATE FUNCTION audit.remove_oldest(space text, reason text, source text, first_day date, condition text, max_rows bigint) RETURNS bigint
+CREATE FUNCTION audit.remove_oldest(
+    space text, reason text, source text, first_day date, condition text, max_rows bigint, OUT expired bigint, OUT removed bigint
+)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -66,6 +68,7 @@ DECLARE
     ranges jsonb;
     tombstone bigint;
 BEGIN
+    expired := 0;
     -- Oldest first: what is left at any time is without gaps.
     FOR batch IN EXECUTE format(
         'SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time FROM ('
@@ -74,6 +77,8 @@ BEGIN
         'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
         source, space, audit.midnight(first_day), condition, coalesce(audit.held_condition(space), 'false'), max_rows)
     LOOP
+        expired := expired + cardinality(batch.ids);
+        -- What has no leaf yet stays for a later run.
         CONTINUE WHEN audit.remove_events(batch.partition, batch.ids) = 0;
         EXECUTE format('SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)',
                        batch.partition) INTO gone USING batch.ids;
@@ -81,23 +86,23 @@ BEGIN
         first_time := least(first_time, batch.first_time);
         last_time := greatest(last_time, batch.last_time);
     END LOOP;
-    IF ids = '{}' THEN
-        RETURN 0;
+    removed := cardinality(ids);
+    IF removed = 0 THEN
+        RETURN;
     END IF;
 
     ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space, ids) r);
     tombstone := audit.append(
         'events_removed', workspace => space, actor => audit.who('system:maintenance'), target => 'workspace:' || space,
-        details => jsonb_build_object('reason', reason, 'events', cardinality(ids), 'first_id', (SELECT min(i) FROM unnest(ids) i),
+        details => jsonb_build_object('reason', reason, 'events', removed, 'first_id', (SELECT min(i) FROM unnest(ids) i),
                                       'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
                                       'leaves', ranges));
     INSERT INTO audit.removal (workspace, first, beyond, event_id)
     SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
-    RETURN cardinality(ids);
 END
 $$;
 COMMENT ON FUNCTION audit.remove_oldest(text, text, text, date, text, bigint) IS
-    'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many';
+    'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many there were, and how many of them had a leaf and are removed';
 
 CREATE FUNCTION audit.return_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -143,8 +148,9 @@ DECLARE
     removed bigint := 0;
 BEGIN
     IF held_partition IS NOT NULL THEN
-        removed := audit.remove_oldest(space, 'a legal hold was released', 'ONLY audit.event_held',
-                                       audit.first_kept_day(retention, audit.today()), 'true', max_rows);
+        SELECT r.removed INTO removed
+        FROM audit.remove_oldest(space, 'a legal hold was released', 'ONLY audit.event_held',
+                                 audit.first_kept_day(retention, audit.today()), 'true', max_rows) r;
     END IF;
     IF removed < max_rows THEN
         UPDATE audit.legal_hold h SET cleared_at = clock_timestamp()

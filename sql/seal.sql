@@ -231,10 +231,13 @@ CREATE FUNCTION audit.wait_for_sealer() RETURNS void
 AS $$
 BEGIN
     LOCK TABLE audit.sealer IN SHARE ROW EXCLUSIVE MODE;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION 'another session has been sealing for more than 10 seconds'
+        USING ERRCODE = 'object_in_use', HINT = 'End the transaction that called audit.seal or audit.record_heads.';
 END
 $$;
 COMMENT ON FUNCTION audit.wait_for_sealer() IS
-    'Waits until nobody seals; until this transaction ends nobody else will (SQLSTATE 55P03 after 10 s)';
+    'Waits until nobody seals; until this transaction ends nobody else will (SQLSTATE 55006 after 10 s)';
 
 CREATE FUNCTION audit.has_sealer() RETURNS boolean
     LANGUAGE sql STABLE

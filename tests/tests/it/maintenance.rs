@@ -10,6 +10,7 @@ use audit_tests::cluster::{Cluster, Options};
 use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 
+use crate::it::logs;
 use crate::it::support::{due_partition, move_some};
 
 /// Tasks and objects of runs until nothing is left to do. Tests beside this one have transactions open, which a drop after a
@@ -104,6 +105,38 @@ async fn a_partition_for_moved_events_is_committed_before_they_move() {
     for partition in ["audit.event_held", "audit.event_2123_02"] {
         assert!(made.contains(&format!("partition created {partition}")), "{made:?}");
     }
+}
+
+/// Who seals may be behind: what it has not come to is removed later, and whoever holds it up is told of.
+#[tokio::test]
+async fn what_has_no_leaf_yet_is_removed_once_it_has() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let old = "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'acme', 'occurred_at', \
+         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(100, 104) n";
+    due_partition(&client, &["umbrella"]).await;
+    run(&client, old).await;
+    logs::seal(&client).await;
+    run(&client, old).await;
+    run(&client, "SELECT audit.set_retention('acme', '60 days')").await;
+
+    let sealing = db.connect().await;
+    run(&sealing, "BEGIN; SELECT audit.can_seal()").await;
+    let mut done: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        let rows =
+            "SELECT concat_ws(' ', task, object, amount) FROM audit.maintain() WHERE task <> 'partition created'";
+        done.extend(all::<String>(&client, rows, &[]).await);
+    }
+    assert_eq!(done, ["events removed acme 5"]);
+    let obstacle: String = one(&client, "SELECT waiting_for FROM audit.maintenance", &[]).await;
+    assert!(
+        obstacle.contains("event_2024_03") && obstacle.contains("has been sealing for more than 10 seconds"),
+        "{obstacle}"
+    );
+    run(&sealing, "COMMIT").await;
+
+    assert_eq!(maintain(&client).await, ["events removed acme 5", "partition dropped audit.event_2024_03 100"]);
 }
 
 #[tokio::test]
