@@ -39,7 +39,12 @@ async fn play(once: bool) -> Result<()> {
     let screen = Screen::new();
     let output = output_directory()?;
     let cluster = screen.step("Starting a private PostgreSQL", || {
-        Cluster::try_start(&Options { below: Some(output.clone()), ..Options::preloaded().with("timezone = 'UTC'") })
+        // The background workers at work, as with their defaults: tests have them rest.
+        let options = Options::preloaded()
+            .with("timezone = 'UTC'")
+            .with("audit.seal_interval = '1s'")
+            .with("audit.maintenance_interval = '1min'");
+        Cluster::try_start(&Options { below: Some(output.clone()), ..options })
     })?;
     let database = screen.step("Creating the extension and the platform's own tables", || setup::install(&cluster))?;
     let client = connect(&cluster.config(setup::DATABASE)).await;
