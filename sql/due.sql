@@ -132,7 +132,7 @@ BEGIN
     END IF;
     IF audit.create_partitions(days) THEN
         -- An append that needs one of them waits until this is committed.
-        RETURN 0;
+        RETURN NULL;
     END IF;
     INSERT INTO audit.moved_from AS m (partition, last_move)
     VALUES ((SELECT c.relname FROM pg_class c WHERE c.oid = move_kept_rows.partition), pg_current_xact_id())
@@ -141,7 +141,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.move_kept_rows(regclass, bigint) IS
-    'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved: none where it had to make a partition for them first';
+    'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved, or NULL where it had to make a partition for them first';
 
 CREATE FUNCTION audit.is_still_read(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE

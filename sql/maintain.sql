@@ -146,6 +146,17 @@ BEGIN
             obstacle := concat_ws('; ', obstacle, format('%s could not be judged: %s', coalesce(job.partition::text, job.space), SQLERRM));
             amount := 0;
         END;
+        IF amount IS NULL THEN
+            FOR object IN
+                SELECT i.inhrelid::regclass FROM pg_inherits i WHERE i.inhparent = 'audit.event'::regclass AND i.inhrelid <> ALL (known) ORDER BY 1
+            LOOP
+                task := 'partition created';
+                amount := 1;
+                RETURN NEXT;
+            END LOOP;
+            stuck := true;
+            EXIT;
+        END IF;
         -- Looking costs, too.
         missing := missing - amount - 10;
         IF amount > 0 THEN
@@ -153,14 +164,6 @@ BEGIN
             object := coalesce(job.partition::text, job.space);
             RETURN NEXT;
         END IF;
-        FOR object IN
-            SELECT i.inhrelid::regclass FROM pg_inherits i WHERE i.inhparent = 'audit.event'::regclass AND i.inhrelid <> ALL (known) ORDER BY 1
-        LOOP
-            task := 'partition created';
-            amount := 1;
-            stuck := true;
-            RETURN NEXT;
-        END LOOP;
     END LOOP;
 
     -- Last, and one a call, because from a drop to the commit no query begins.

@@ -128,13 +128,13 @@ BEGIN
     END IF;
     IF audit.create_partitions(batch.days) THEN
         -- As in audit.move_kept_rows.
-        RETURN 0;
+        RETURN NULL;
     END IF;
     RETURN audit.move_events(held_partition, batch.ids, batch.days);
 END
 $$;
 COMMENT ON FUNCTION audit.return_released(text, bigint) IS
-    'Moves events from audit.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many: none where it had to make a partition for them first';
+    'Moves events from audit.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many, or NULL where it had to make a partition for them first';
 
 CREATE FUNCTION audit.remove_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
