@@ -10,7 +10,7 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, explain, one, refused, run};
 
 use crate::it::logs::{check, damages, hash, heads, path, record_heads, seal};
-use crate::it::support::{DISARM, fails};
+use crate::it::support::{DISARM, fails, import_days};
 
 /// Events 1 to 300 of acme, 301 to 600 of umbrella, 601 with their heads; and after these 602 to 610 of acme, 611 with its head.
 async fn log() -> (Database, Client) {
@@ -243,13 +243,8 @@ async fn a_retention_that_no_event_tells_of_is_named() {
 #[tokio::test]
 async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
     let (_db, client) = log().await;
-    run(
-        &client,
-        "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'old', 'workspace', 'acme', 'occurred_at', \
-         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(100, 109) n; \
-         SELECT audit.set_retention('acme', '60 days')",
-    )
-    .await;
+    import_days(&client, "acme", 100..=109).await;
+    run(&client, "SELECT audit.set_retention('acme', '60 days')").await;
     let place = |workspace: &str, target: &str| {
         format!("SELECT audit.place_legal_hold('{workspace}', 'case', target => {target})")
     };

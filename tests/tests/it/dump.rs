@@ -9,7 +9,7 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 use tokio_postgres::Client;
 
-use crate::it::support::{Random, due_partition, move_some};
+use crate::it::support::{Random, due_partition, import_days, move_some};
 use crate::it::{logs, model};
 
 /// Everything that must be the same afterwards, a line each.
@@ -150,12 +150,11 @@ async fn half_maintained(client: &Client) {
     run(
         client,
         "SELECT audit.place_legal_hold('held', 'case'); SELECT audit.place_legal_hold('released', 'case'); \
-         SELECT audit.set_retention('longer', '100 years'); \
-         SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'shorter', 'occurred_at', \
-         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(0, 99) n; \
-         SELECT audit.set_retention('shorter', '60 days')",
+         SELECT audit.set_retention('longer', '100 years')",
     )
     .await;
+    import_days(client, "shorter", 0..=99).await;
+    run(client, "SELECT audit.set_retention('shorter', '60 days')").await;
     move_some(client, 1).await;
     move_some(client, 250).await;
     run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;

@@ -11,7 +11,7 @@ use audit_tests::database::{Database, connect};
 use audit_tests::query::{all, one, refused, run};
 
 use crate::it::logs;
-use crate::it::support::{due_partition, move_some};
+use crate::it::support::{due_partition, import_days, move_some};
 
 /// Tasks and objects of runs until nothing is left to do. Tests beside this one have transactions open, which a drop after a
 /// move waits for.
@@ -112,12 +112,10 @@ async fn a_partition_for_moved_events_is_committed_before_they_move() {
 async fn what_has_no_leaf_yet_is_removed_once_it_has() {
     let db = Database::new();
     let client = db.connect().await;
-    let old = "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'acme', 'occurred_at', \
-         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(100, 104) n";
     due_partition(&client, &["umbrella"]).await;
-    run(&client, old).await;
+    import_days(&client, "acme", 100..=104).await;
     logs::seal(&client).await;
-    run(&client, old).await;
+    import_days(&client, "acme", 100..=104).await;
     run(&client, "SELECT audit.set_retention('acme', '60 days')").await;
 
     let sealing = db.connect().await;
@@ -143,13 +141,8 @@ async fn what_has_no_leaf_yet_is_removed_once_it_has() {
 async fn a_shorter_retention_hides_at_once_and_removes_in_steps() {
     let db = Database::new();
     let client = db.connect().await;
-    run(
-        &client,
-        "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'acme', 'occurred_at', \
-         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(0, 199) n; \
-         SELECT audit.set_retention('acme', '60 days'); SELECT audit.maintain(3, 1)",
-    )
-    .await;
+    import_days(&client, "acme", 0..=199).await;
+    run(&client, "SELECT audit.set_retention('acme', '60 days'); SELECT audit.maintain(3, 1)").await;
     let row = client.query_one("SELECT * FROM audit.retention('acme')", &[]).await.unwrap();
     // With the change itself.
     assert_eq!((row.get::<_, i64>("events"), row.get::<_, i64>("to_remove")), (62, 139));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -66,6 +67,13 @@ pub async fn due_partition(client: &Client, workspaces: &[&str]) {
             .await
             .unwrap();
     }
+}
+
+/// Imports events of a workspace: one for each of so many days ago.
+pub async fn import_days(client: &Client, workspace: &str, days: RangeInclusive<i32>) {
+    let import = "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', $1::text, 'occurred_at', \
+         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series($2::int, $3) n";
+    client.execute(import, &[&workspace, days.start(), days.end()]).await.unwrap();
 }
 
 /// Maintains until a run has moved events, at most `rows`: runs before it make the partitions that these need.
