@@ -70,15 +70,15 @@ test: extension python ## all tests, on throwaway clusters of the private Postgr
 
 test-thorough: extension python ## what takes long: 24 sequences of crashes and restores, a minute of each fuzz target (needs nightly cargo-fuzz)
 	$(CARGO) build --package audit_sidecar
-	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_tests --test it -- seal_sequences
+	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_it -- seal_sequences
 	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 bench: build ## measure against plain INSERT, COPY and the like; a table on screen and in target/bench
-	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_tests --bin bench
+	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench
 
 demo: build ## a private PostgreSQL, the extension, the sidecar and 13 months of events to try (ONCE=1 stops after it)
-	$(CARGO) build --release --package audit_tests --bin demo
-	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/demo" $(if $(filter-out 0,$(ONCE)),--once)
+	$(CARGO) build --release --package audit_demo
+	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/audit_demo" $(if $(filter-out 0,$(ONCE)),--once)
 
 clean: ## remove what was built (all of target/ but the tools)
 	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

@@ -1,17 +1,30 @@
 //! `audit.append`: one event in the caller's transaction.
 
+pub mod batch;
+pub mod catalog;
+pub mod context;
+pub mod event;
+pub mod idempotency;
+pub mod insert;
+pub mod mask;
+pub mod partition;
+pub mod prepared;
+pub mod salt;
+pub mod schema;
+pub mod target;
+
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::catalog;
-use crate::context::Context;
-use crate::edge::{Arguments, sql_function};
-use crate::error::Error;
-use crate::event::{Event, Input, Ip};
-use crate::idempotency::{self, Claim};
-use crate::insert::Inserter;
-use crate::jsonb::Container;
-use crate::values;
+use crate::append::catalog;
+use crate::append::context::Context;
+use crate::append::event::{Event, Input, Ip};
+use crate::append::idempotency::{self, Claim};
+use crate::append::insert::Inserter;
+use crate::pg::edge::{Arguments, sql_function};
+use crate::pg::error::Error;
+use crate::pg::jsonb::Container;
+use crate::pg::values;
 
 sql_function!(audit_append, pg_finfo_audit_append, append);
 

@@ -7,10 +7,10 @@ use std::ffi::{CStr, CString, c_int};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::edge::{Arguments, sql_function};
-use crate::error::Error;
-use crate::event::COLUMN_NAMES;
-use crate::owner::as_owner;
+use crate::append::event::COLUMN_NAMES;
+use crate::pg::edge::{Arguments, sql_function};
+use crate::pg::error::Error;
+use crate::pg::owner::as_owner;
 
 sql_function!(audit_refuse_change, pg_finfo_audit_refuse_change, refuse_change);
 sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);

@@ -12,9 +12,9 @@ use pgrx::bgworkers::{
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::pg::spi;
+use crate::pg::values::Text;
 use crate::settings;
-use crate::spi;
-use crate::values::Text;
 
 /// How often the launcher looks what there is to do.
 const TICK: Duration = Duration::from_secs(1);

@@ -14,11 +14,11 @@ use parquet::errors::ParquetError;
 use serde_json::{Value, json};
 use tokio_postgres::IsolationLevel;
 
-use crate::audit_trail::{self, Entry};
-use crate::context::RequestContext;
-use crate::database::Database;
 use crate::error::ApiError;
-use crate::lease::Lease;
+use crate::postgres::lease::Lease;
+use crate::postgres::pool::Database;
+use crate::service::audit_trail::{self, Entry};
+use crate::service::request_context::RequestContext;
 
 mod columns;
 mod content;

@@ -3,7 +3,7 @@
 //! A handler returns [`ApiError`]. Its message, detail and hint go to the client, so they hold nothing that the client
 //! must not know; what only the operator should see is the cause, which is logged. The text of a database error is such a
 //! cause, but for those of the extension itself (SQLSTATE class `ZA`), which are written for users. The envelope around
-//! it is made in one place, [`crate::rest::middleware`], where the id of the request is known.
+//! it is made in one place, [`crate::http::middleware`], where the id of the request is known.
 
 use std::error::Error;
 use std::fmt;

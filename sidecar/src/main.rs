@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use audit_sidecar::commands::{self, Command};
+use audit_sidecar::cli::{Command, run};
 use audit_sidecar::config::LogArgs;
 use audit_sidecar::logging;
 
@@ -22,7 +22,7 @@ struct Cli {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::init(&cli.log);
-    match commands::run(cli.command).await {
+    match run(cli.command).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("audit-sidecar: {error:#}");

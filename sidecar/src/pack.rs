@@ -10,11 +10,10 @@ use std::sync::Arc;
 use deadpool_postgres::Client;
 
 use crate::error::{ApiError, Code};
-use crate::filters::Filters;
-use crate::lease::Lease;
+use crate::events::filters::Filters;
+use crate::postgres::lease::Lease;
 use crate::time::Time;
 
-mod archive;
 pub mod audited;
 pub mod definition;
 mod definitions;
@@ -23,8 +22,8 @@ mod leaf_index;
 mod lines;
 mod manifest;
 pub mod name;
-mod proof;
-mod prove;
+mod proof_files;
+mod proof_query;
 mod readme;
 mod shown;
 mod source;
@@ -32,6 +31,7 @@ mod spool;
 mod summary;
 pub mod verify;
 mod writer;
+mod zip;
 
 pub use definition::Definition;
 pub use definitions::{Definitions, DefinitionsError};

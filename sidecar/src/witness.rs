@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::file;
 use crate::checkpoint::key::PrivateKey;
-use crate::hex::hex;
+use crate::text::hex;
 
 /// A witness, and what it remembers.
 #[derive(Debug)]

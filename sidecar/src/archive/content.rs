@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::record::Record;
-use crate::hex::hex;
-use crate::sql_type::Date;
+use crate::postgres::types::Date;
+use crate::text::hex;
 
 /// What some events come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use audit_proof::Event;
 use tokio_postgres::Row;
 
 use crate::error::ApiError;
-use crate::event::EventRow;
-use crate::sql_type::{Date, Xid};
+use crate::events::row::EventRow;
+use crate::postgres::types::{Date, Xid};
 
 /// An event, and the columns of its row that format v1 leaves out.
 #[derive(Clone, Debug)]

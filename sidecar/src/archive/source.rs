@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 
 use super::writer::{self, Files, Piece};
 use super::{Error, Place, Progress};
-use crate::fetch::Fetch;
+use crate::postgres::cursor::Fetch;
 
 /// A batch is handed on when it has so many bytes.
 const BATCH: usize = 1 << 20;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::refusal::{Cause, Refusal, TreeHead};
 use super::state::LogHead;
 use crate::error::{ApiError, Code};
-use crate::event::EventRow;
+use crate::events::row::EventRow;
 
 /// A head that was recorded in the system log.
 #[derive(Clone, Debug)]

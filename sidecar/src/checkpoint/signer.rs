@@ -20,11 +20,11 @@ use super::refusal::{Refusal, TreeHead};
 use super::settings::Settings;
 use super::state::{self, Held};
 use super::witness::{Answer, Witness};
-use crate::audit_trail::{self, Entry};
-use crate::context::RequestContext;
-use crate::database::Database;
 use crate::error::ApiError;
-use crate::lease::Lease;
+use crate::postgres::lease::Lease;
+use crate::postgres::pool::Database;
+use crate::service::audit_trail::{self, Entry};
+use crate::service::request_context::RequestContext;
 
 /// Signs the checkpoints of a log.
 pub struct Signer {

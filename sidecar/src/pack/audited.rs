@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::types::ToSql;
 
 use super::{Definition, Error, Progress, Report, Request};
-use crate::audit_trail::{self, Entry};
-use crate::context::RequestContext;
-use crate::database::Database;
 use crate::error::{ApiError, Code};
-use crate::filters::Filters;
+use crate::events::filters::Filters;
+use crate::postgres::pool::Database;
+use crate::service::audit_trail::{self, Entry};
+use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
 /// Whose pack it is, and where its events go.
@@ -193,5 +193,5 @@ const WORKSPACE: &str = "\
         WHERE e.workspace = $1 AND e.expires_on >= (now() AT TIME ZONE 'UTC')::date \
               AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";
 
-/// Raises what [`crate::export::Export::open`] would, before anything is recorded.
+/// Raises what [`crate::events::export::Export::open`] would, before anything is recorded.
 const FILTERS: &str = "SELECT audit.event_filter($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -7,7 +7,7 @@ use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime};
 
-use crate::hex::hex;
+use crate::text::hex;
 use crate::time::Time;
 
 /// Level of deflate, 1 to 9. Of a million typical events, level 6 makes 5 % less than this, level 1 makes 40 % more; this takes

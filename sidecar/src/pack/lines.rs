@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use audit_proof::Salt;
 
 use super::Error;
-use crate::event::EventRow;
+use crate::events::row::EventRow;
 
 /// How much is gathered before it is compressed: one call per line would cost more than the compression.
 const GATHER: usize = 64 << 10;

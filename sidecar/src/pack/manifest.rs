@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::definition::Definition;
 use super::entry::PackFile;
-use crate::event::EventRow;
+use crate::events::row::EventRow;
 use crate::time::Time;
 
 /// Version of the layout of packs.

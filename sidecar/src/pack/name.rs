@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
+use crate::text::hex;
 use crate::time::Time;
 
 /// Most bytes of UTF-8 that the workspace takes in a name.

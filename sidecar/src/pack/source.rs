@@ -10,15 +10,15 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
 
 use super::manifest::{Snapshot, Software};
-use super::proof::{Parts, Source};
-use super::prove::{Basis, open_range};
+use super::proof_files::{Parts, Source};
+use super::proof_query::{Basis, open_range};
 use super::shown::Shown;
 use super::{Error, Progress, Report, Request, spool, writer};
 use crate::error::ApiError;
-use crate::event::EventRow;
-use crate::export::{Export, Selection};
-use crate::fetch::Fetch;
-use crate::filters::Filters;
+use crate::events::export::{Export, Selection};
+use crate::events::filters::Filters;
+use crate::events::row::EventRow;
+use crate::postgres::cursor::Fetch;
 
 /// Most bytes of rows that wait or are being written, in KiB. A row larger than that goes alone.
 const BUDGET: u32 = 8 << 10;

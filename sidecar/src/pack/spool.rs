@@ -10,7 +10,7 @@ use super::entry::{Entry, PackFile, options};
 use super::source::{Message, each};
 use super::summary::Summary;
 use super::{Error, Request};
-use crate::event_csv;
+use crate::events::csv;
 use crate::time::Time;
 
 /// What the thread leaves.
@@ -39,12 +39,12 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
     zip.start_file(NAME, options(snapshot, true)).map_err(|error| Error::spool(error.into()))?;
     let mut entry = Entry::new(&mut zip);
     let mut out = BYTE_ORDER_MARK.to_vec();
-    event_csv::write_header(&mut out);
+    csv::write_header(&mut out);
     let complete = each(&mut rows, |batch| {
         for row in batch.events(request) {
             let row = row?;
             summary.add(&row);
-            event_csv::write_row(&row, &mut out)?;
+            csv::write_row(&row, &mut out)?;
             if out.len() >= BLOCK {
                 entry.write_all(&out).map_err(Error::spool)?;
                 out.clear();

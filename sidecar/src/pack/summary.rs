@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::Definition;
-use crate::csv_safe::defuse;
-use crate::event::EventRow;
+use crate::events::csv_cell::defuse;
+use crate::events::row::EventRow;
 use crate::time::Time;
 
 /// Most actors that are counted apart.

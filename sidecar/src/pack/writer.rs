@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use audit_proof::pack::Claim;
 use tokio::sync::{mpsc, oneshot};
 
-use super::archive::Archive;
 use super::lines::Lines;
 use super::manifest::{Counts, Manifest, PACK_VERSION, Period, Snapshot, Software};
-use super::proof::Source;
+use super::proof_files::Source;
 use super::source::{Message, each};
 use super::spool::Spooled;
-use super::{Error, Progress, Report, Request, proof, readme};
+use super::zip::Archive;
+use super::{Error, Progress, Report, Request, proof_files, readme};
 
 /// What the pack is to prove, and where that comes from.
 pub(super) struct Proof {
@@ -84,7 +84,7 @@ pub(super) fn write<W: Write>(
 
     if let Some(Proof { source, .. }) = proof {
         // Channels that break off: the one who reads says why.
-        if !proof::write(&mut zip, request, source)? {
+        if !proof_files::write(&mut zip, request, source)? {
             return Err(Error::Thread);
         }
     }

@@ -10,7 +10,7 @@ use ring::digest::{Context, SHA256};
 use super::claim::{Claimed, Listed};
 use super::directory::Directory;
 use super::{EVENTS, MANIFEST, Progress, REMOVED, STUBS, Unreadable};
-use crate::hex::hex;
+use crate::text::hex;
 
 /// Most bytes of a manifest.
 const MOST_MANIFEST: u64 = 16 << 20;

@@ -1,0 +1,72 @@
+//! Idempotency keys: the same key in a workspace within 48 hours stands for the first event stored under it.
+
+use std::cell::OnceCell;
+
+use pgrx::prelude::*;
+use pgrx::spi::OwnedPreparedStatement;
+
+use crate::pg::error::Error;
+use crate::pg::owner::as_owner;
+
+/// What became of a key.
+pub enum Claim {
+    /// It was free, or older than 48 hours: the event is to be stored.
+    Taken,
+    /// It stands for this event already: nothing is to be stored.
+    Stands(i64),
+}
+
+/// Takes the key for the event `id`. Waits for a transaction that has taken the same key and is still open.
+pub fn claim(workspace: &str, key: &str, id: i64) -> Result<Claim, Error> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            // maintain() may remove the key between the two statements; then the next round takes it.
+            loop {
+                let taken = STATEMENTS.with(|statements| {
+                    let statement = statements.take.get_or_init(|| {
+                        let types = [PgBuiltInOids::TEXTOID, PgBuiltInOids::TEXTOID, PgBuiltInOids::INT8OID];
+                        let prepared = client.prepare_mut(TAKE, &types.map(PgOid::from));
+                        prepared.expect("the statement is well-formed").keep()
+                    });
+                    let table = client.update(statement, None, &[workspace.into(), key.into(), id.into()]);
+                    !table.expect("SPI runs the statement or raises").is_empty()
+                });
+                if taken {
+                    return Claim::Taken;
+                }
+                let standing = STATEMENTS.with(|statements| {
+                    let statement = statements.find.get_or_init(|| {
+                        let types = [PgBuiltInOids::TEXTOID, PgBuiltInOids::TEXTOID];
+                        let prepared = client.prepare_mut(FIND, &types.map(PgOid::from));
+                        prepared.expect("the statement is well-formed").keep()
+                    });
+                    let table = client.update(statement, None, &[workspace.into(), key.into()]);
+                    let table = table.expect("SPI runs the statement or raises");
+                    if table.is_empty() { None } else { table.first().get_one::<i64>().expect("a bigint") }
+                });
+                if let Some(id) = standing {
+                    return Claim::Stands(id);
+                }
+            }
+        })
+    })
+}
+
+const TAKE: &str = "INSERT INTO audit.idempotency_key AS k (workspace, key, event_id, recorded_at) \
+     VALUES ($1, $2, $3, pg_catalog.clock_timestamp()) \
+     ON CONFLICT (workspace, key) DO UPDATE SET event_id = excluded.event_id, recorded_at = excluded.recorded_at \
+     WHERE k.recorded_at OPERATOR(pg_catalog.<) (excluded.recorded_at OPERATOR(pg_catalog.-) interval '48 hours') \
+     RETURNING k.event_id";
+
+const FIND: &str = "SELECT k.event_id FROM audit.idempotency_key k \
+     WHERE k.workspace OPERATOR(pg_catalog.=) $1 AND k.key OPERATOR(pg_catalog.=) $2";
+
+#[derive(Default)]
+struct Statements {
+    take: OnceCell<OwnedPreparedStatement>,
+    find: OnceCell<OwnedPreparedStatement>,
+}
+
+thread_local! {
+    static STATEMENTS: Statements = Statements::default();
+}

@@ -1,0 +1,105 @@
+//! Which partition an event goes to: one per month of expiry, made here when it is missing.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::append::catalog;
+use crate::append::event::COLUMN_NAMES;
+use crate::pg::error::Error;
+use crate::pg::owner::as_owner;
+
+/// When an append makes a missing partition it makes those of the following months too.
+const MONTHS_AHEAD: i32 = 2;
+
+/// How often a partition may vanish between being found and being locked.
+const ATTEMPTS: usize = 3;
+
+const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+
+/// Days from 0000-03-01 to 2000-01-01, PostgreSQL's day zero.
+const EPOCH: i64 = 730_425;
+
+/// The partition for events that expire in `month` (see [`month_of`]), opened for insertion, and whether it has the
+/// columns of `audit.event` in their order. The lock is on the partition alone: whoever drops another one never waits
+/// for an append, nor an append for them.
+pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
+    for _ in 0..ATTEMPTS {
+        let known = catalog::partition(month);
+        let oid = match known.map(|known| known.oid).or_else(|| catalog::find_relation(&name(month))) {
+            Some(oid) => oid,
+            None => create(month)?,
+        };
+        // SAFETY: returns null where the table has gone since; the lock is kept until the transaction ends.
+        let relation = unsafe { pg_sys::try_table_open(oid, LOCK) };
+        if relation.is_null() {
+            continue;
+        }
+        // SAFETY: relation is open. Taking the lock has read the messages of whoever changed it before.
+        let (is_partition, now_known) = unsafe { ((*(*relation).rd_rel).relispartition, catalog::partition(month)) };
+        if !is_partition {
+            // SAFETY: opened above.
+            unsafe { pg_sys::table_close(relation, LOCK) };
+            break;
+        }
+        let has_our_columns = match now_known {
+            Some(known) => known.has_our_columns,
+            // SAFETY: relation is open.
+            None => unsafe { has_our_columns(relation) },
+        };
+        catalog::remember_partition(catalog::Partition { month, oid, has_our_columns });
+        return Ok((relation, has_our_columns));
+    }
+    Err(Error::NoPartition(name(month)))
+}
+
+/// The month of a day (days since 2000-01-01), as year × 12 + month - 1.
+pub fn month_of(day: i32) -> i32 {
+    let (year, month) = year_and_month(i64::from(day) + EPOCH);
+    year * 12 + month - 1
+}
+
+/// # Safety
+/// `relation` is open.
+unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the descriptor of an open relation has natts attributes, whose names are NUL-terminated.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+        attributes.len() == COLUMN_NAMES.len()
+            && attributes.iter().zip(COLUMN_NAMES).all(|(attribute, name)| {
+                let actual = CStr::from_ptr(attribute.attname.data.as_ptr());
+                !attribute.attisdropped && actual.to_bytes() == name.as_bytes()
+            })
+    }
+}
+
+fn create(month: i32) -> Result<pg_sys::Oid, Error> {
+    as_owner(|| {
+        for wanted in month..=month + MONTHS_AHEAD {
+            let day = format!("{:04}-{:02}-01", wanted.div_euclid(12), wanted.rem_euclid(12) + 1);
+            Spi::run_with_args(
+                "SELECT audit.create_partition($1::pg_catalog.text::pg_catalog.date)",
+                &[day.as_str().into()],
+            )
+            .expect("create_partition succeeds or raises");
+        }
+    })?;
+    catalog::find_relation(&name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
+}
+
+fn name(month: i32) -> String {
+    format!("event_{:04}_{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
+}
+
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": civil_from_days, with days counted from 0000-03-01.
+fn year_and_month(days: i64) -> (i32, i32) {
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let (month, carry) = if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
+    ((year_of_era + era * 400 + carry) as i32, month as i32)
+}

@@ -1,0 +1,9 @@
+//! PostgreSQL in Rust's terms: calling convention, errors, values, SPI.
+
+pub mod edge;
+pub mod error;
+pub mod jsonb;
+pub mod lookup;
+pub mod owner;
+pub mod spi;
+pub mod values;

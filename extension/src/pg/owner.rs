@@ -1,0 +1,59 @@
+//! Acting as the owner of the log, for what an append needs beyond the caller's own rights.
+
+use std::ffi::c_int;
+
+use pgrx::pg_sys;
+
+use crate::append::catalog;
+use crate::pg::error::Error;
+
+/// Runs `work` with the rights of the role that owns `audit.event`.
+pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+    let _restore = UserId::switch(id()?);
+    Ok(work())
+}
+
+/// The role that owns `audit.event`.
+pub fn id() -> Result<pg_sys::Oid, Error> {
+    Ok(owner_of(catalog::relation("event")?))
+}
+
+/// Puts the user id back, also when a panic unwinds.
+struct UserId {
+    user: pg_sys::Oid,
+    security_context: c_int,
+}
+
+impl UserId {
+    fn switch(user: pg_sys::Oid) -> UserId {
+        let mut saved = UserId { user: pg_sys::InvalidOid, security_context: 0 };
+        // SAFETY: reads and writes two variables of the backend. LOCAL_USERID_CHANGE forbids SET ROLE meanwhile.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.security_context);
+            pg_sys::SetUserIdAndSecContext(
+                user,
+                saved.security_context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
+            );
+        }
+        saved
+    }
+}
+
+impl Drop for UserId {
+    fn drop(&mut self) {
+        // SAFETY: as in switch(); these are the values that were in force before.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) }
+    }
+}
+
+fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: the cache returns null or a pg_class tuple that is ours until released; no lock on the table is needed.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as c_int, pg_sys::Datum::from(relation));
+        assert!(!tuple.is_null(), "audit.event has no pg_class row");
+        let class: *const pg_sys::FormData_pg_class = pg_sys::GETSTRUCT(tuple).cast();
+        let owner = (*class).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner
+    }
+}

@@ -1,0 +1,137 @@
+//! `audit-sidecar hold`.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{actor, connect, explain, printable};
+use crate::config::DatabaseArgs;
+use crate::error::{ApiError, Code};
+use crate::service::legal_hold::{self, Extent, LegalHold};
+use crate::service::request_context::RequestContext;
+
+/// Arguments of `hold`.
+#[derive(Args)]
+pub struct HoldArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Keep what is stored of a workspace, whatever its retention, until the hold is released
+    Place(Box<OrderArgs>),
+    /// End the hold that was placed with the same target and actor
+    Release(Box<OrderArgs>),
+    /// List the legal holds that are active
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Only those of this workspace
+        #[arg(long)]
+        workspace: Option<String>,
+        /// Also those that are released
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Args)]
+struct OrderArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Workspace
+    #[arg(long)]
+    workspace: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// Only events with this target
+    #[arg(long)]
+    target: Option<String>,
+    /// Only events of this actor
+    #[arg(long)]
+    actor: Option<String>,
+}
+
+/// Places, releases or lists.
+///
+/// # Errors
+/// Where the database cannot be reached or refuses.
+pub async fn run(args: HoldArgs) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Place(args) => place(*args).await,
+        Action::Release(args) => release(*args).await,
+        Action::List { database, workspace, all } => {
+            let active = if all { None } else { Some(true) };
+            let holds = legal_hold::list(connect(&database).await?, workspace.as_deref(), active).await;
+            print!("{}", table(&holds.map_err(explain)?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn place(args: OrderArgs) -> anyhow::Result<ExitCode> {
+    let mut client = connect(&args.database).await?;
+    let (extent, reason) = order(args);
+    let placed = legal_hold::place(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
+    placed.map_err(with_list)?;
+    println!("The legal hold on {} is in force.", describe(&extent));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn release(args: OrderArgs) -> anyhow::Result<ExitCode> {
+    let mut client = connect(&args.database).await?;
+    let (extent, reason) = order(args);
+    let released = legal_hold::release(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
+    released.map_err(with_list)?;
+    println!("The legal hold on {} is released.", describe(&extent));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn order(args: OrderArgs) -> (Extent, String) {
+    (Extent { workspace: args.workspace, target: args.target, actor: args.actor }, args.reason)
+}
+
+fn with_list(error: ApiError) -> anyhow::Error {
+    explain(match error.code() {
+        Code::LegalHoldConflict => error.with_hint("audit-sidecar hold list shows the active ones."),
+        _ => error,
+    })
+}
+
+fn describe(extent: &Extent) -> String {
+    let mut text = format!("workspace {}", printable(&extent.workspace));
+    for (what, value) in [("target", &extent.target), ("actor", &extent.actor)] {
+        if let Some(value) = value {
+            text.push_str(&format!(", {what} {}", printable(value)));
+        }
+    }
+    text
+}
+
+fn table(holds: &[LegalHold]) -> Result<String, std::fmt::Error> {
+    let mut out = format!(
+        "{:<8}  {:<20}  {:<20}  {:<20}  {:<27}  {:<20}  {}\n",
+        "STATE", "WORKSPACE", "TARGET", "ACTOR", "PLACED", "BY", "REASON"
+    );
+    for hold in holds {
+        let state = if hold.released_at.is_some() { "released" } else { "active" };
+        let reason = match (&hold.released_by, &hold.release_reason) {
+            (Some(by), Some(why)) => format!("{} (released by {by}: {why})", hold.reason),
+            _ => hold.reason.clone(),
+        };
+        let [workspace, target, actor, by, reason] = [
+            &hold.workspace,
+            hold.target.as_deref().unwrap_or("(all)"),
+            hold.actor.as_deref().unwrap_or("(all)"),
+            &hold.placed_by,
+            &reason,
+        ]
+        .map(printable);
+        let placed = hold.placed_at.to_string();
+        writeln!(out, "{state:<8}  {workspace:<20}  {target:<20}  {actor:<20}  {placed:<27}  {by:<20}  {reason}")?;
+    }
+    Ok(out)
+}

@@ -1,0 +1,51 @@
+//! `audit-sidecar maintain`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::{actor, connect, explain, printable};
+use crate::config::DatabaseArgs;
+use crate::service::request_context::RequestContext;
+use crate::service::{maintenance, status};
+
+/// Arguments of `maintain`.
+#[derive(Args)]
+pub struct MaintainArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Run it again until nothing is left to do
+    #[arg(long)]
+    until_done: bool,
+}
+
+/// Runs maintenance and prints what was done, a line each.
+///
+/// # Errors
+/// Where the database cannot be reached or refuses. What is in the way of maintenance is told and is no error.
+pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
+    let mut client = connect(&args.database).await?;
+    let actor = actor();
+    let mut done = 0;
+    loop {
+        // Nobody waits for an answer here, and a statement that is cut off would have been for nothing.
+        let run = maintenance::run(&mut client, &RequestContext::default(), &actor, Some(Duration::ZERO)).await;
+        let tasks = run.map_err(explain)?;
+        for task in &tasks {
+            let amount = task.amount.map_or(String::new(), |amount| format!("  {amount}"));
+            println!("{}  {}{amount}", printable(&task.task), printable(&task.object));
+        }
+        done += tasks.len();
+        if tasks.is_empty() || !args.until_done {
+            break;
+        }
+    }
+    if done == 0 {
+        eprintln!("Nothing was due, or another session runs maintenance.");
+    }
+    if let Some(obstacle) = status::read(&client).await.map_err(explain)?.waiting_for() {
+        eprintln!("Something is in the way: {}. The next run tries again.", printable(obstacle));
+    }
+    Ok(ExitCode::SUCCESS)
+}

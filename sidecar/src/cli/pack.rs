@@ -1,0 +1,191 @@
+//! `audit-sidecar pack`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{BinaryBytes, HumanCount};
+
+use crate::cli::interactive::{interrupted, progress_bar};
+use crate::config::{DatabaseArgs, PackDefinitionsArgs};
+use crate::events::filters::Filters;
+use crate::pack::audited::{Asker, Job};
+use crate::pack::{Definition, Definitions, Progress};
+use crate::postgres::pool::Database;
+use crate::service::request_context::RequestContext;
+use crate::time::Time;
+
+/// Arguments of `pack`.
+#[derive(Args)]
+pub struct PackArgs {
+    /// Which pack, as --list names it
+    #[arg(required_unless_present = "list")]
+    pack: Option<String>,
+    /// List the packs that there are, and what each is evidence for
+    #[arg(long, conflicts_with_all = ["pack", "workspace", "since", "until", "output"])]
+    list: bool,
+    #[command(flatten)]
+    database: Option<DatabaseArgs>,
+    #[command(flatten)]
+    definitions: PackDefinitionsArgs,
+    /// Workspace
+    #[arg(long, required_unless_present = "list")]
+    workspace: Option<String>,
+    /// Beginning of the period: a date (midnight UTC) or RFC 3339
+    #[arg(long, required_unless_present = "list", value_parser = Time::parse)]
+    since: Option<Time>,
+    /// End of the period, not included; now, if left out
+    #[arg(long, value_parser = Time::parse)]
+    until: Option<Time>,
+    /// File to write, or directory to write it into; the current one, if left out
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only this action (export)
+    #[arg(long)]
+    action: Option<String>,
+    /// Only this actor (export)
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only events that have this among their targets (export)
+    #[arg(long)]
+    target: Option<String>,
+    /// Only this category (export)
+    #[arg(long)]
+    category: Option<String>,
+    /// Only this outcome: success, failure or denied (export)
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only events whose details contain this JSON object (export)
+    #[arg(long, value_name = "JSON")]
+    details: Option<String>,
+}
+
+/// Writes an evidence pack, or lists those that there are.
+///
+/// # Errors
+/// With what the person at the command line should read. No file is left then.
+pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
+    let definitions = Definitions::load(args.definitions.packs.as_deref())?;
+    if args.list {
+        return list(&definitions);
+    }
+    let definition = find(&definitions, args.pack.as_deref().unwrap_or_default())?;
+    let Some(database) = &args.database else {
+        bail!("no database given: use --database-url or AUDIT_DATABASE_URL");
+    };
+    let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: super::actor() };
+    let output = args.output.clone().unwrap_or_default();
+    let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
+        // What was asked for wrongly needs no cause: the message says it.
+        if error.status().is_client_error() { anyhow::anyhow!("{error}") } else { error.into() }
+    })?;
+    write(job, &output).await
+}
+
+fn list(definitions: &Definitions) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for definition in definitions.iter() {
+        let controls: Vec<String> = definition
+            .controls
+            .iter()
+            .map(|control| format!("{} {}", control.framework, control.ids.join(", ")).trim_end().to_owned())
+            .collect();
+        writeln!(out, "{:<20} {}", definition.name.as_str(), definition.title)?;
+        writeln!(out, "{:<20} {}", "", definition.purpose.trim())?;
+        if !controls.is_empty() {
+            writeln!(out, "{:<20} Evidence for: {}", "", controls.join("; "))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(definitions: &Definitions, name: &str) -> anyhow::Result<Arc<Definition>> {
+    definitions.find(name).cloned().with_context(|| {
+        let names: Vec<&str> = definitions.iter().map(|definition| definition.name.as_str()).collect();
+        format!("there is no pack \"{name}\"; there are: {}", names.join(", "))
+    })
+}
+
+fn filters(args: PackArgs) -> Filters {
+    Filters {
+        workspace: args.workspace.unwrap_or_default(),
+        action: args.action,
+        actor: args.actor,
+        target: args.target,
+        category: args.category,
+        outcome: args.outcome,
+        since: args.since,
+        until: args.until,
+        details: args.details,
+    }
+}
+
+async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
+    let name = job.request().file_name();
+    let path = if output.as_os_str().is_empty() || output.is_dir() { output.join(name) } else { output.to_owned() };
+    let bar = progress_bar();
+    let shown = bar.clone();
+    let show = move |Progress { events, bytes }| {
+        shown.set_position(events);
+        shown.set_message(format!("{} of zip", BinaryBytes(bytes)));
+    };
+    let part = match Part::create(&path) {
+        Ok(part) => part,
+        // The end of what was begun is recorded, too.
+        Err(error) => {
+            let _ = job.run(std::io::empty(), async { "the file cannot be made" }, || (), |_| ()).await;
+            return Err(error);
+        }
+    };
+    let out = BufWriter::with_capacity(1 << 20, part.file.try_clone()?);
+    let result = job.run(out, interrupted()?, || (), show).await;
+    bar.finish_and_clear();
+    let report = result?;
+    part.keep()?;
+    println!("{}", path.display());
+    eprintln!("{} events, {}, SHA-256 {}", HumanCount(report.events), BinaryBytes(report.bytes), report.sha256);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file under way: it has its name only when it is whole.
+struct Part {
+    path: PathBuf,
+    under_way: PathBuf,
+    file: File,
+    kept: bool,
+}
+
+impl Part {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        if path.exists() {
+            bail!("{} exists already; move it away or name another file with -o", path.display());
+        }
+        let mut under_way = path.as_os_str().to_owned();
+        under_way.push(".part");
+        let under_way = PathBuf::from(under_way);
+        let file = OpenOptions::new().write(true).create_new(true).open(&under_way).with_context(|| {
+            format!("cannot create {}; where it is left from a run that was killed, remove it", under_way.display())
+        })?;
+        Ok(Self { path: path.to_owned(), under_way, file, kept: false })
+    }
+
+    fn keep(mut self) -> anyhow::Result<()> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.under_way, &self.path)
+            .with_context(|| format!("cannot rename {} to {}", self.under_way.display(), self.path.display()))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.under_way);
+        }
+    }
+}

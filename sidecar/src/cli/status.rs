@@ -1,0 +1,35 @@
+//! `audit-sidecar status`.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cli::{connect, explain, printable};
+use crate::config::DatabaseArgs;
+use crate::service::status;
+
+/// Arguments of `status`.
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+/// Prints each check, and what to do where one is not well; fails where there is such a one.
+///
+/// # Errors
+/// Where the database cannot be reached or refuses.
+pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
+    let status = status::read(&connect(&args.database).await?).await.map_err(explain)?;
+    let mut out = String::new();
+    for check in &status.checks {
+        let ok = if check.ok { "ok" } else { "LOOK" };
+        writeln!(out, "{ok:<4}  {:<18}  {}", printable(&check.name), printable(&check.value))?;
+        if let Some(hint) = &check.hint {
+            writeln!(out, "{:<4}  {:<18}  {}", "", "", printable(hint))?;
+        }
+    }
+    print!("{out}");
+    Ok(if status.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

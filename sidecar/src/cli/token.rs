@@ -1,0 +1,174 @@
+//! `audit-sidecar token`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{ArgGroup, Args, Subcommand};
+use deadpool_postgres::Client;
+
+use crate::cli::{connect, printable};
+use crate::config::{self, DatabaseArgs};
+use crate::error::ApiError;
+use crate::http::auth::Role;
+use crate::service::token::Token;
+use crate::time::Time;
+
+/// Arguments of `token`.
+#[derive(Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a token and print it; it cannot be shown again
+    Create(Box<CreateArgs>),
+    /// List the tokens that there are, without their secrets
+    List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// End a token at once
+    Revoke {
+        /// Id of the token: the 12 hex digits after audit_
+        id: String,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+#[derive(Args)]
+#[command(group(ArgGroup::new("scope").required(true).args(["workspace", "all_workspaces"])))]
+struct CreateArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The one workspace that the token is good for
+    #[arg(long)]
+    workspace: Option<String>,
+    /// Make it good for all workspaces
+    #[arg(long)]
+    all_workspaces: bool,
+    /// viewer queries; auditor also exports; writer appends and does nothing else; admin does all
+    #[arg(long, value_enum)]
+    role: Role,
+    /// What or whom it is for
+    #[arg(long)]
+    name: String,
+    /// When it ends: after a time such as 90d, or at one such as 2027-01-01T00:00:00Z; never if left out
+    #[arg(long, value_parser = expiry)]
+    expires: Option<Time>,
+}
+
+/// Creates, lists or revokes.
+///
+/// # Errors
+/// Where the database cannot be reached or refuses.
+pub async fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Create(args) => create(*args).await,
+        Action::List { database } => list(&connect(&database).await?).await,
+        Action::Revoke { id, database } => revoke(&connect(&database).await?, &id).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
+    if args.name.trim().is_empty() {
+        bail!("--name is empty: say what or whom the token is for");
+    }
+    let token = Token::generate().context("the operating system gives no random bytes")?;
+    let client = connect(&args.database).await?;
+    client
+        .execute(
+            "SELECT audit.create_api_token($1, $2, $3, $4, $5, $6)",
+            &[
+                &token.id(),
+                &token.secret_sha256().as_slice(),
+                &args.name,
+                &args.role.to_string(),
+                &args.workspace,
+                &args.expires,
+            ],
+        )
+        .await
+        .map_err(explain)?;
+    eprintln!(
+        "Token {} of role {} for {}. It is shown only now:",
+        token.id(),
+        args.role,
+        args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"))
+    );
+    println!("{}", token.reveal());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client) -> anyhow::Result<ExitCode> {
+    let rows = client.query(LIST, &[]).await.map_err(explain)?;
+    let mut out =
+        format!("{:<12}  {:<8}  {:<8}  {:<20}  {:<27}  {}\n", "ID", "STATE", "ROLE", "WORKSPACE", "EXPIRES", "NAME");
+    for row in rows {
+        let expires: Option<Time> = row.try_get("expires_at")?;
+        let workspace: Option<&str> = row.try_get("workspace")?;
+        let (id, state): (&str, &str) = (row.try_get("id")?, row.try_get("state")?);
+        let (role, name): (&str, &str) = (row.try_get("role")?, row.try_get("name")?);
+        let expires = expires.map_or("never".to_owned(), |time| time.to_string());
+        let workspace = printable(workspace.unwrap_or("(all)"));
+        writeln!(out, "{id:<12}  {state:<8}  {role:<8}  {workspace:<20}  {expires:<27}  {}", printable(name))?;
+    }
+    print!("{out}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
+    // Whoever pastes the whole token means its id.
+    let id = id.parse::<Token>().map_or(id.to_owned(), |token| token.id().to_owned());
+    let row = client.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await.map_err(explain)?;
+    if !row.try_get::<_, bool>(0)? {
+        bail!("there is no token \"{}\" that is still good; audit-sidecar token list shows them", printable(&id));
+    }
+    println!("Token {id} is revoked.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever sits at the command line may read what the database says.
+fn explain(error: tokio_postgres::Error) -> anyhow::Error {
+    let own_text = error.as_db_error().map(|db| db.message().to_owned());
+    let api = ApiError::from(error);
+    match own_text {
+        Some(text) if text != api.message() => anyhow::anyhow!("{api}: {text}"),
+        _ => anyhow::anyhow!("{api}"),
+    }
+}
+
+fn expiry(text: &str) -> Result<Time, String> {
+    let time = match config::duration(text) {
+        Ok(duration) => i64::try_from(duration.as_micros())
+            .ok()
+            .and_then(|micros| Time::now().micros().checked_add(micros))
+            .and_then(Time::from_micros)
+            .ok_or_else(|| format!("\"{text}\" is too long"))?,
+        Err(_) => Time::parse(text).map_err(|error| format!("{error}; or after a time such as 90d"))?,
+    };
+    if time <= Time::now() { Err(format!("{time} is in the past")) } else { Ok(time) }
+}
+
+const LIST: &str = "SELECT id, role, workspace, name, expires_at, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' \
+                    WHEN expires_at <= now() THEN 'expired' ELSE 'good' END AS state \
+                    FROM audit.api_token ORDER BY created_at, id";
+
+#[cfg(test)]
+mod tests {
+    use super::expiry;
+    use crate::time::Time;
+
+    #[test]
+    fn expiry_is_a_length_or_a_point_of_time_ahead() {
+        let day = expiry("1d").unwrap().micros() - Time::now().micros();
+        assert!((86_399_000_000..=86_400_000_000).contains(&day), "{day}");
+        assert_eq!(expiry("9999-01-01").unwrap().to_string(), "9999-01-01T00:00:00.000000Z");
+        for wrong in ["", "soon", "2020-01-01", "0s", "999999999d", "18446744073709551615ms"] {
+            assert!(expiry(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `audit-sidecar verify`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use audit_proof::checkpoint::Key;
+use clap::Args;
+
+use crate::cli::interactive::bytes_bar;
+use crate::pack::verify::{Progress, Trust, verify};
+
+/// Arguments of `verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// The pack
+    file: PathBuf,
+    /// Key that the log signs its checkpoints with, as `key show` prints it, or a file that holds it; may be repeated, as
+    /// after a change of keys. Left out, the key that the pack names is taken
+    #[arg(long, value_name = "VKEY|FILE")]
+    key: Vec<String>,
+    /// Key of a witness that must have cosigned, or a file that holds it; may be repeated
+    #[arg(long, value_name = "VKEY|FILE")]
+    witness: Vec<String>,
+    /// Exit status 0 also for a pack without a proof
+    #[arg(long)]
+    unsigned: bool,
+    /// Write the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks a pack offline: exit status 0 where it holds, 1 where it does not, 2 where it could not be checked.
+///
+/// # Errors
+/// Never: what goes wrong has an exit status of its own.
+pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    match check(&args) {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            eprintln!("audit-sidecar: {error:#}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn check(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let trust = Trust { keys: keys(&args.key)?, witnesses: keys(&args.witness)? };
+    let bar = bytes_bar();
+    let shown = bar.clone();
+    let report = verify(&args.file, &trust, move |Progress { bytes, of }| {
+        shown.set_length(of);
+        shown.set_position(bytes);
+    });
+    bar.finish_and_clear();
+    let report = report.with_context(|| format!("{} cannot be checked", args.file.display()))?;
+    if args.json {
+        println!("{:#}", report.to_json());
+    } else {
+        println!("{report}");
+    }
+    let holds = report.is_proven() || (args.unsigned && report.is_valid());
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn keys(given: &[String]) -> anyhow::Result<Vec<Key>> {
+    given.iter().map(|text| key(text)).collect()
+}
+
+fn key(text: &str) -> anyhow::Result<Key> {
+    // A key has two plus signs and is no file; what cannot be read as a key may be one.
+    match Key::parse(text) {
+        Ok(key) => Ok(key),
+        Err(_) if std::path::Path::new(text).is_file() => {
+            let content = std::fs::read_to_string(text).with_context(|| format!("cannot read {text}"))?;
+            Ok(Key::parse(content.trim()).with_context(|| text.to_owned())?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

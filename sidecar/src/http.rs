@@ -1,0 +1,20 @@
+//! The HTTP interface: the router, a file per resource, and what surrounds them.
+
+pub mod accept;
+pub mod activity;
+pub mod auth;
+pub mod body;
+pub mod events;
+pub mod health;
+pub mod legal_holds;
+pub mod log;
+pub mod maintenance;
+pub mod meta;
+pub mod metrics;
+pub mod middleware;
+pub mod packs;
+pub mod query;
+pub mod retention;
+pub mod router;
+pub mod state;
+pub mod stream;

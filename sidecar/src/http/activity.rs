@@ -1,0 +1,142 @@
+//! `GET /v1/activity`.
+
+use axum::extract::{RawQuery, State};
+use axum::{Json, response::IntoResponse, response::Response};
+use serde::Serialize;
+use serde_json::json;
+use tokio_postgres::types::ToSql;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::middleware::Envelope;
+use crate::http::query::{FILTERS, Params};
+use crate::http::state::AppState;
+use crate::service::audit_trail::{self, Entry};
+use crate::service::request_context::RequestContext;
+use crate::time::Time;
+
+/// The routes of activity.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(activity))
+}
+
+/// How many events there were.
+#[derive(Serialize, ToSchema)]
+pub struct Activity {
+    /// By time, then by group; a bucket without events is left out.
+    buckets: Vec<Bucket>,
+}
+
+/// How many events there were in a stretch of time.
+#[derive(Serialize, ToSchema)]
+pub struct Bucket {
+    /// Where it begins.
+    #[schema(value_type = String, format = DateTime)]
+    bucket_start: Time,
+    /// With `group_by`, the action, actor, category or outcome that is counted; null for events without an actor.
+    group_value: Option<String>,
+    /// How many events.
+    event_count: i64,
+}
+
+/// Count events
+///
+/// Per bucket of time (UTC, counted from 1970), and with `group_by` per action, actor, category or outcome in each. The
+/// query is itself an event.
+#[utoipa::path(
+    get,
+    path = "/v1/activity",
+    tag = "events",
+    params(
+        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
+        ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h or 7d; 1d if left out", example = "1h"),
+        ("group_by" = Option<String>, Query, description = "action, actor, category or outcome"),
+        ("action" = Option<String>, Query, description = "Exactly this action"),
+        ("actor" = Option<String>, Query, description = "Exactly this actor"),
+        ("target" = Option<String>, Query, description = "Events that have this among their targets"),
+        ("category" = Option<String>, Query, description = "auth, admin, rule, writeback, feedback, audit or other"),
+        ("outcome" = Option<String>, Query, description = "success, failure or denied"),
+        ("since" = Option<String>, Query, description = "Events that occurred then or later; left out, the last 168 hours"),
+        ("until" = Option<String>, Query, description = "Events that occurred before"),
+        ("details" = Option<String>, Query, description = "Events whose details contain this JSON object"),
+    ),
+    responses(
+        (status = 200, description = "The counts", body = Activity),
+        (status = 400, description = "missing_workspace, unknown_parameter, repeated_parameter, invalid_value, invalid_range", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+        (status = 504, description = "timeout", body = Envelope),
+    ),
+)]
+async fn activity(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    principal.require(Right::Query)?;
+    let known: Vec<&'static str> = FILTERS.into_iter().chain(["bucket", "group_by"]).collect();
+    let params = Params::parse(query.as_deref(), &known)?;
+    let filters = params.filters(&principal)?;
+    let seconds = params.seconds("bucket")?.unwrap_or(86_400.0);
+    let group_by = params.text("group_by");
+    let rows = state
+        .database
+        .read(|client| {
+            let filters = &filters;
+            async move {
+                let statement = client.prepare_cached(ACTIVITY).await?;
+                let parameters: [&(dyn ToSql + Sync); 12] = [
+                    &filters.workspace,
+                    &seconds,
+                    &filters.since,
+                    &filters.until,
+                    &group_by,
+                    &filters.action,
+                    &filters.actor,
+                    &filters.target,
+                    &filters.category,
+                    &filters.outcome,
+                    &filters.details(),
+                    &(MOST as i64 + 1),
+                ];
+                Ok(client.query(&statement, &parameters).await?)
+            }
+        })
+        .await?;
+    if rows.len() > MOST {
+        return Err(ApiError::new(Code::InvalidValue, format!("there are more than {MOST} buckets"))
+            .with_hint("Take a longer bucket or a shorter range."));
+    }
+
+    let client = state.client().await?;
+    let entry = Entry {
+        action: "events_queried",
+        workspace: &filters.workspace,
+        actor: &principal.actor(),
+        target: None,
+        details: json!({
+            "format": "activity", "filters": filters.to_json(), "count": rows.len(),
+            "bucket": params.text("bucket").unwrap_or("1d"), "group_by": group_by,
+        }),
+        outcome: "success",
+    };
+    audit_trail::record(&client, &context, entry).await?;
+
+    let mut buckets = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (bucket_start, group_value, event_count) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        buckets.push(Bucket { bucket_start, group_value, event_count });
+    }
+    Ok(Json(Activity { buckets }).into_response())
+}
+
+const MOST: usize = 10_000;
+
+const ACTIVITY: &str = "SELECT * FROM audit.activity(workspace => $1, bucket => make_interval(secs => $2), \
+                        since => coalesce($3, now() - interval '168 hours'), until => $4, group_by => $5, action => $6, \
+                        actor => $7, target => $8, category => $9, outcome => $10, details => $11) LIMIT $12";

@@ -1,0 +1,24 @@
+//! `/v1/events`.
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::state::AppState;
+
+mod append;
+mod batch;
+mod format;
+mod list;
+mod one;
+mod redact;
+mod stream;
+
+pub use format::Event;
+
+/// The routes of events.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::events, append::append_events))
+        .routes(routes!(one::event))
+        .routes(routes!(redact::redact))
+}

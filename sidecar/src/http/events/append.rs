@@ -1,0 +1,153 @@
+//! `POST /v1/events`.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use deadpool_postgres::GenericClient;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::body;
+use crate::http::events::batch::{Batch, Form, NewEvent, not_utf8};
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::postgres::types::JsonText;
+
+/// What was appended.
+#[derive(Serialize, ToSchema)]
+pub struct Appended {
+    /// The numbers of the events, in the order of the upload.
+    ids: Vec<i64>,
+}
+
+/// Append events
+///
+/// One event or an array of them as `application/json`, or one a line as `application/x-ndjson`: all of them, or none. The
+/// answer comes after the transaction is committed. An error says in `detail` which `line` (counted from 1) or `element`
+/// (counted from 0) it is about. Where no answer comes, send again with the same `idempotency_key` in each event: what is
+/// stored already is not stored twice.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "events",
+    request_body(content(
+        (NewEvent = "application/json"),
+        (Vec<NewEvent> = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 201, description = "All are stored", body = Appended),
+        (status = 400, description = "invalid_json, invalid_utf8, invalid_event, invalid_value, missing_workspace, incomplete_body", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 413, description = "body_too_large, details_too_large", body = Envelope),
+        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 422, description = "unknown_action, invalid_details", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+pub(super) async fn append_events(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    principal.require(Right::Append)?;
+    Params::parse(query.as_deref(), &[])?;
+    let form = form(request.headers())?;
+    let body = body::bytes(request.into_body(), state.config.max_body).await.map_err(|error| match error.code() {
+        Code::BodyTooLarge => error.with_hint("Send fewer events at a time."),
+        _ => error,
+    })?;
+    let text = str::from_utf8(&body).map_err(|error| not_utf8(&body, error.valid_up_to(), form))?;
+    let batch = Batch::read(text, form, &principal)?;
+    let ids = append(&state, &batch).await?;
+    state.metrics.events_appended.inc_by(ids.len() as u64);
+    Ok((StatusCode::CREATED, Json(Appended { ids })).into_response())
+}
+
+async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiError> {
+    let mut client = state.client().await?;
+    let transaction = client.transaction().await?;
+    refuse_own_actions(&transaction, batch).await?;
+    let statement = transaction.prepare_cached("SELECT audit.append_batch($1)").await?;
+    let appended = transaction.query_one(&statement, &[&JsonText(batch.json())]).await;
+    let row = match appended.map_err(ApiError::from) {
+        Ok(row) => row,
+        Err(error) => {
+            drop(transaction);
+            return Err(name_culprit(&client, batch, error).await);
+        }
+    };
+    let ids = row.try_get(0)?;
+    transaction.commit().await.map_err(|error| {
+        let api = ApiError::from(error);
+        if !api.is_connection_lost() {
+            return api;
+        }
+        api.with_message(
+            "the connection to the database was lost during COMMIT: whether the events are stored is not known",
+        )
+        .with_hint("Send them again; with the same idempotency_key in each, none is stored twice.")
+    })?;
+    Ok(ids)
+}
+
+/// The sidecar's database role may append events of category audit, those who call it may not: what the log says about its
+/// own use would be worth nothing.
+async fn refuse_own_actions(client: &impl GenericClient, batch: &Batch<'_>) -> Result<(), ApiError> {
+    let mut actions: Vec<&str> = batch.events.iter().map(|event| &*event.action).collect();
+    actions.sort_unstable();
+    actions.dedup();
+    // A byte 0 has its own error, of the database.
+    actions.retain(|action| !action.contains('\0'));
+    let statement = client.prepare_cached(OWN_ACTIONS).await?;
+    let Some(row) = client.query_opt(&statement, &[&actions]).await? else { return Ok(()) };
+    let action: &str = row.try_get(0)?;
+    let at = batch.events.iter().position(|event| event.action == action).unwrap_or_default();
+    let error =
+        ApiError::new(Code::Forbidden, format!("action \"{action}\" is one that only the audit log itself records"));
+    Err(batch.locate(error, at))
+}
+
+/// Which event an error of the database is about: it says so itself, unless what fails is reading the JSON of the batch.
+async fn name_culprit(client: &impl GenericClient, batch: &Batch<'_>, error: ApiError) -> ApiError {
+    if let Some(located) = batch.locate_database_error(&error) {
+        return located;
+    }
+    if error.code() != Code::InvalidValue {
+        return error;
+    }
+    // The first event that cannot be read is the last of the shortest beginning that cannot be read.
+    let (mut good, mut bad) = (0, batch.events.len());
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        let events = batch.part_of_json(good..middle);
+        match client.query_one("SELECT $1::jsonb IS NULL", &[&JsonText(&events)]).await {
+            Ok(_) => good = middle,
+            Err(_) if client_is_gone(client).await => return error,
+            Err(_) => bad = middle,
+        }
+    }
+    batch.locate(error, good)
+}
+
+async fn client_is_gone(client: &impl GenericClient) -> bool {
+    client.batch_execute("").await.is_err()
+}
+
+fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(Form::Json),
+        "application/x-ndjson" | "application/ndjson" => Ok(Form::Ndjson),
+        _ => Err(ApiError::new(Code::UnsupportedMediaType, "the body's media type is not one that is taken here")
+            .with_hint("Send Content-Type: application/json or application/x-ndjson.")),
+    }
+}
+
+const OWN_ACTIONS: &str = "SELECT action FROM audit.action WHERE category = 'audit' AND action = ANY ($1) LIMIT 1";

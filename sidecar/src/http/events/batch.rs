@@ -1,0 +1,252 @@
+//! The events of an upload: taken apart, checked, and put together for the database, details untouched.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::Principal;
+
+/// An event to append.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvent<'a> {
+    /// What was done.
+    #[serde(borrow)]
+    pub action: Cow<'a, str>,
+    /// Workspace; the token's own if left out.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<Cow<'a, str>>,
+    /// Who did it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    actor: Option<Cow<'a, str>>,
+    /// What it was done to.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    target: Option<Cow<'a, str>>,
+    /// What it was done to, where that is more than one thing.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    targets: Option<Vec<Cow<'a, str>>>,
+    /// Everything else; an object.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    details: Option<&'a RawValue>,
+    /// success, failure or denied; success if left out.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<Cow<'a, str>>,
+    /// Address of the actor.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    ip: Option<Cow<'a, str>>,
+    /// User agent of the actor.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Cow<'a, str>>,
+    /// Session of the actor in the application.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    session_id: Option<Cow<'a, str>>,
+    /// Request of the application.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<Cow<'a, str>>,
+    /// Within 48 hours, the same key in a workspace stands for the same event: nothing is stored again.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<Cow<'a, str>>,
+}
+
+/// How an upload is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One object, or an array of them.
+    Json,
+    /// One object a line.
+    Ndjson,
+}
+
+/// The events of an upload, as the database takes them.
+pub(super) struct Batch<'a> {
+    /// The events.
+    pub events: Vec<NewEvent<'a>>,
+    /// All of them as a JSON array.
+    text: String,
+    /// Where each stands in it.
+    ranges: Vec<Range<usize>>,
+    place: Place,
+}
+
+/// How an error says which event it is about.
+enum Place {
+    /// There is but one.
+    Single,
+    /// By its place in the array, counted from 0.
+    Element,
+    /// By its line, counted from 1: here is the line of each event.
+    Line(Vec<usize>),
+}
+
+impl<'a> Batch<'a> {
+    /// Reads an upload.
+    ///
+    /// # Errors
+    /// `invalid_json`, `invalid_event`, `invalid_value`, `missing_workspace`, `wrong_workspace`, each with the line or element.
+    pub fn read(text: &'a str, form: Form, principal: &Principal) -> Result<Self, ApiError> {
+        let (raw, place) = match form {
+            Form::Ndjson => {
+                let lines = text.split('\n').enumerate().map(|(at, line)| (line.trim_ascii(), at + 1));
+                let (raw, lines) = lines.filter(|(line, _)| !line.is_empty()).unzip();
+                (raw, Place::Line(lines))
+            }
+            Form::Json if text.trim_ascii_start().starts_with('[') => {
+                let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+                (elements.into_iter().map(RawValue::get).collect::<Vec<_>>(), Place::Element)
+            }
+            Form::Json => (vec![text], Place::Single),
+        };
+        let mut batch = Self { events: Vec::new(), text: String::new(), ranges: Vec::new(), place };
+        let mut out = Vec::with_capacity(text.len() + 2);
+        out.push(b'[');
+        for (at, raw) in raw.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            let event = one(raw, principal).map_err(|error| batch.locate(error, at))?;
+            let start = out.len();
+            serde_json::to_writer(&mut out, &event).map_err(ApiError::internal)?;
+            batch.ranges.push(start..out.len());
+            batch.events.push(event);
+        }
+        out.push(b']');
+        batch.text = String::from_utf8(out).map_err(ApiError::internal)?;
+        Ok(batch)
+    }
+
+    /// All of the events, as a JSON array.
+    pub fn json(&self) -> &str {
+        &self.text
+    }
+
+    /// Some of the events, at least one, as a JSON array.
+    pub fn part_of_json(&self, range: Range<usize>) -> String {
+        match &self.ranges[range] {
+            [first, .., last] => format!("[{}]", &self.text[first.start..last.end]),
+            [only] => format!("[{}]", &self.text[only.clone()]),
+            [] => "[]".to_owned(),
+        }
+    }
+
+    /// Says in the error which line or element it is about.
+    pub fn locate(&self, error: ApiError, at: usize) -> ApiError {
+        let (place, detail) = match &self.place {
+            Place::Single => return error,
+            Place::Element => (format!("element {at}"), json!({ "element": at })),
+            Place::Line(lines) => {
+                let line = lines.get(at).copied().unwrap_or_default();
+                (format!("line {line}"), json!({ "line": line }))
+            }
+        };
+        let message = format!("{place}: {}", error.message());
+        error.with_message(message).with_detail(detail)
+    }
+
+    /// The same for an error of the database that names the element at the start of its message; none where it does not.
+    pub fn locate_database_error(&self, error: &ApiError) -> Option<ApiError> {
+        let (at, message) = error.message().strip_prefix("events[")?.split_once("]: ")?;
+        let at = at.parse().ok()?;
+        Some(self.locate(error.clone().with_message(message), at))
+    }
+}
+
+fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError> {
+    let mut event: NewEvent<'a> = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
+    // A structure is also read from an array, by the places of its fields.
+    if !raw.trim_ascii_start().starts_with('{') {
+        return Err(ApiError::new(Code::InvalidEvent, "not an event: an array, not an object"));
+    }
+    event.workspace = Some(Cow::Owned(principal.workspace(event.workspace.as_deref())?));
+    if let Some(ip) = event.ip.as_deref()
+        && ip.parse::<IpAddr>().is_err()
+    {
+        let ip: String = ip.chars().take(60).collect();
+        return Err(ApiError::new(Code::InvalidValue, format!("ip \"{ip}\" is not an IP address")));
+    }
+    Ok(event)
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    let (code, what) = match error.classify() {
+        serde_json::error::Category::Data => (Code::InvalidEvent, "not an event"),
+        _ => (Code::InvalidJson, "not JSON"),
+    };
+    // Lines count within the event here, which would be taken for those of the upload.
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    // It repeats an unknown name in full.
+    let text: String = text.chars().take(200).collect();
+    match error.line() {
+        0 => ApiError::new(code, format!("{what}: {text}")),
+        1 => ApiError::new(code, format!("{what}: {text} (column {})", error.column())),
+        line => ApiError::new(code, format!("{what}: {text} (its line {line}, column {})", error.column())),
+    }
+}
+
+/// Where the text of an upload stops being UTF-8, as the detail of an error.
+pub(super) fn not_utf8(body: &[u8], valid_up_to: usize, form: Form) -> ApiError {
+    let line = body[..valid_up_to].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let detail: Value = match form {
+        Form::Ndjson => json!({ "line": line, "offset": valid_up_to }),
+        Form::Json => json!({ "offset": valid_up_to }),
+    };
+    ApiError::new(Code::InvalidUtf8, format!("the body is not UTF-8 from byte {valid_up_to} on (line {line})"))
+        .with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Batch, Form};
+    use crate::error::{ApiError, Code};
+    use crate::http::auth::{Principal, Role};
+
+    fn read(text: &str, form: Form) -> Result<String, ApiError> {
+        let principal =
+            Principal { token_id: "0".into(), name: "t".into(), role: Role::Writer, workspace: Some("acme".into()) };
+        Batch::read(text, form, &principal).map(|batch| batch.json().to_owned())
+    }
+
+    #[test]
+    fn details_pass_untouched_and_the_workspace_is_filled_in() {
+        let given = r#" {"action":"a","details":{"n" : 1e4000,"x":0.10000000000000000000001}, "target":"t\u00fc"}"#;
+        let sent = r#"[{"action":"a","workspace":"acme","target":"tü","details":{"n" : 1e4000,"x":0.10000000000000000000001}}]"#;
+        assert_eq!(read(given, Form::Json).unwrap(), sent);
+        assert_eq!(read("[]", Form::Json).unwrap(), "[]");
+        assert_eq!(read("\r\n\n", Form::Ndjson).unwrap(), "[]");
+    }
+
+    #[test]
+    fn errors_name_the_line_or_the_element() {
+        for (text, form, code, detail) in [
+            ("{\"action\":\"a\"}\n\n{\"action\":5}\n", Form::Ndjson, Code::InvalidEvent, json!({"line": 3})),
+            ("{\"action\":\"a\"}\n{\"action\"", Form::Ndjson, Code::InvalidJson, json!({"line": 2})),
+            ("{\"action\":\"a\",\"ip\":\"x\"}", Form::Ndjson, Code::InvalidValue, json!({"line": 1})),
+            (r#"[{"action":"a"},{"action":"a","nonsense":1}]"#, Form::Json, Code::InvalidEvent, json!({"element": 1})),
+            (
+                r#"[{"action":"a"},{"action":"a","workspace":"globex"}]"#,
+                Form::Json,
+                Code::WrongWorkspace,
+                json!({"element": 1}),
+            ),
+            (r#"[{"actor":"a"}]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
+            (r#"[5]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
+            (r#"[["a"]]"#, Form::Json, Code::InvalidEvent, json!({"element": 0})),
+            (r#"["a", "acme"]"#, Form::Ndjson, Code::InvalidEvent, json!({"line": 1})),
+        ] {
+            let error = read(text, form).unwrap_err();
+            assert_eq!((error.code(), error.detail()), (code, Some(&detail)), "{text}");
+        }
+        assert_eq!(read("{\"action\":\n5}", Form::Json).unwrap_err().detail(), None);
+        assert_eq!(read(r#"[{"action":"a"}"#, Form::Json).unwrap_err().code(), Code::InvalidJson);
+        assert_eq!(read("", Form::Json).unwrap_err().code(), Code::InvalidJson);
+    }
+}

@@ -1,0 +1,90 @@
+//! `GET /v1/events/{id}`.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::error::{ApiError, Code};
+use crate::events::row::EventRow;
+use crate::http::auth::{Principal, Right};
+use crate::http::events::format::{Event, write_json};
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::service::audit_trail::{self, Entry};
+use crate::service::request_context::RequestContext;
+
+/// Get one event
+///
+/// An event of a workspace that the token is not for is not found either. The query is itself an event.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{id}",
+    tag = "events",
+    params(
+        ("id" = i64, Path, description = "Number of the event"),
+        ("workspace" = Option<String>, Query, description = "Find it only in this workspace"),
+    ),
+    responses(
+        (status = 200, description = "The event", body = Event),
+        (status = 400, description = "invalid_value, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 404, description = "event_not_found", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+pub(super) async fn event(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    principal.require(Right::Query)?;
+    let params = Params::parse(query.as_deref(), &["workspace"])?;
+    let workspace = match (params.text("workspace"), &principal.workspace) {
+        (None, None) => None,
+        (given, _) => Some(principal.workspace(given)?),
+    };
+    let id = event_id(&id)?;
+    let row = state
+        .database
+        .read(|client| async move {
+            let statement = client.prepare_cached("SELECT * FROM audit.event($1)").await?;
+            Ok(client.query_opt(&statement, &[&id]).await?)
+        })
+        .await?;
+    let event = row.as_ref().map(EventRow::from_row).transpose()?;
+    let event = event.filter(|event| workspace.as_deref().is_none_or(|workspace| workspace == event.workspace));
+
+    let client = state.client().await?;
+    let entry = Entry {
+        action: "events_queried",
+        // Without any workspace in sight it concerns the log as a whole.
+        workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or("audit"),
+        actor: &principal.actor(),
+        target: None,
+        details: json!({ "format": "json", "filters": { "id": id }, "count": u8::from(event.is_some()) }),
+        outcome: "success",
+    };
+    audit_trail::record(&client, &context, entry).await?;
+
+    let event = event.ok_or_else(|| ApiError::new(Code::EventNotFound, format!("there is no event {id} here")))?;
+    state.metrics.events_returned.with_label_values(&["json"]).inc();
+    let mut body = Vec::new();
+    write_json(&event, &mut body)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The number of an event in a path.
+///
+/// # Errors
+/// `invalid_value`.
+pub(super) fn event_id(text: &str) -> Result<i64, ApiError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(60).collect();
+        ApiError::new(Code::InvalidValue, format!("\"{shown}\" is not the number of an event"))
+    })
+}

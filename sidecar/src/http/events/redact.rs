@@ -1,0 +1,75 @@
+//! `POST /v1/events/{id}/redact`.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, Request, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+use crate::http::auth::{Principal, Right};
+use crate::http::body;
+use crate::http::events::one::event_id;
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::service::redaction;
+use crate::service::request_context::RequestContext;
+
+/// Which field to erase, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    /// actor, targets, source or details.
+    #[schema(example = "details")]
+    field: String,
+    /// Why. It stays, so it must not repeat what is to be erased.
+    #[schema(example = "Erasure request 2026-41")]
+    reason: String,
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Redacted {
+    /// The event that tells of it.
+    told_by: i64,
+}
+
+/// Erase a field of an event for good
+///
+/// Its leaf in the log stays valid, and so do all proofs. Queries, exports and packs show who erased it, when and why. It cannot be
+/// undone, and is itself an event.
+#[utoipa::path(
+    post,
+    path = "/v1/events/{id}/redact",
+    tag = "events",
+    params(("id" = i64, Path, description = "Number of the event")),
+    request_body = Order,
+    responses(
+        (status = 200, description = "It is erased", body = Redacted),
+        (status = 400, description = "invalid_value, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden", body = Envelope),
+        (status = 404, description = "event_not_found", body = Envelope),
+        (status = 409, description = "not_redactable: the event is the log's own or under legal hold, or the field is gone", body = Envelope),
+        (status = 413, description = "body_too_large", body = Envelope),
+        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+pub(super) async fn redact(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<Redacted>, ApiError> {
+    principal.require(Right::Redact)?;
+    Params::parse(query.as_deref(), &[])?;
+    let id = event_id(&id)?;
+    let Order { field, reason } = body::object(request).await?;
+    let mut client = state.client().await?;
+    let workspace = principal.workspace.as_deref();
+    let told_by = redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
+    Ok(Json(Redacted { told_by }))
+}

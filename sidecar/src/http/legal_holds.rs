@@ -1,0 +1,162 @@
+//! `/v1/legal-holds`.
+
+use axum::extract::{RawQuery, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::body;
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::service::legal_hold::{self, Extent, LegalHold};
+use crate::service::request_context::RequestContext;
+
+/// The routes of legal holds.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, place)).routes(routes!(release))
+}
+
+/// Which legal hold to place or release, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    /// Workspace; the token's own if left out.
+    workspace: Option<String>,
+    /// Why.
+    #[schema(example = "Case 2026-117")]
+    reason: String,
+    /// Only events with this target.
+    #[schema(example = "customer:17")]
+    target: Option<String>,
+    /// Only events of this actor.
+    actor: Option<String>,
+}
+
+/// Legal holds of a workspace.
+#[derive(Serialize, ToSchema)]
+struct LegalHolds {
+    /// The newest first.
+    legal_holds: Vec<LegalHold>,
+}
+
+/// List the legal holds
+///
+/// Those of a workspace, active and released.
+#[utoipa::path(
+    get,
+    path = "/v1/legal-holds",
+    tag = "retention",
+    params(
+        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
+        ("active" = Option<bool>, Query, description = "true: only those that are active; false: only those that are released"),
+    ),
+    responses(
+        (status = 200, description = "The legal holds", body = LegalHolds),
+        (status = 400, description = "missing_workspace, unknown_parameter, repeated_parameter, invalid_value, invalid_utf8", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+async fn list(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Json<LegalHolds>, ApiError> {
+    principal.require(Right::SeeLegalHolds)?;
+    let params = Params::parse(query.as_deref(), &["workspace", "active"])?;
+    let workspace = principal.workspace(params.text("workspace"))?;
+    let active = params.flag("active")?;
+    let legal_holds = state.database.read(|client| legal_hold::list(client, Some(&workspace), active)).await?;
+    Ok(Json(LegalHolds { legal_holds }))
+}
+
+/// Place a legal hold
+///
+/// Keeps what is stored of a workspace, or only its events with a target, of an actor, or both, whatever its retention, until
+/// the hold is released. It is itself an event.
+#[utoipa::path(
+    post,
+    path = "/v1/legal-holds",
+    tag = "retention",
+    request_body = Order,
+    responses(
+        (status = 201, description = "It is in force", body = LegalHold),
+        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 409, description = "legal_hold_conflict: there is one of the same extent", body = Envelope),
+        (status = 413, description = "body_too_large", body = Envelope),
+        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
+    ),
+)]
+async fn place(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (extent, reason) = order(&principal, query.as_deref(), request).await?;
+    let mut client = state.client().await?;
+    let placed = legal_hold::place(&mut client, &context, &principal.actor(), &extent, &reason).await;
+    let hold = placed.map_err(|error| match error.code() {
+        Code::LegalHoldConflict => error.with_hint("GET /v1/legal-holds?active=true lists those that are active."),
+        _ => error,
+    })?;
+    Ok((StatusCode::CREATED, Json(hold)).into_response())
+}
+
+/// Release a legal hold
+///
+/// Ends the one that was placed with the same target and actor. What is past its retention is hidden at once, and maintenance
+/// then removes it for good. It is itself an event.
+#[utoipa::path(
+    post,
+    path = "/v1/legal-holds/release",
+    tag = "retention",
+    request_body = Order,
+    responses(
+        (status = 200, description = "It is released", body = LegalHold),
+        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 409, description = "legal_hold_conflict: there is none of this extent", body = Envelope),
+        (status = 413, description = "body_too_large", body = Envelope),
+        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
+    ),
+)]
+async fn release(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<LegalHold>, ApiError> {
+    let (extent, reason) = order(&principal, query.as_deref(), request).await?;
+    let mut client = state.client().await?;
+    let released = legal_hold::release(&mut client, &context, &principal.actor(), &extent, &reason).await;
+    let hold = released.map_err(|error| match error.code() {
+        Code::LegalHoldConflict => error.with_hint(
+            "Name the target and the actor that it was placed with; GET /v1/legal-holds?active=true lists them.",
+        ),
+        _ => error,
+    })?;
+    Ok(Json(hold))
+}
+
+async fn order(principal: &Principal, query: Option<&str>, request: Request) -> Result<(Extent, String), ApiError> {
+    principal.require(Right::SetLegalHolds)?;
+    Params::parse(query, &[])?;
+    let Order { workspace, reason, target, actor } = body::object(request).await?;
+    let workspace = principal.workspace(workspace.as_deref())?;
+    Ok((Extent { workspace, target, actor }, reason))
+}

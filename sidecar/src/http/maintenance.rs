@@ -1,0 +1,98 @@
+//! `/v1/status` and `/v1/maintenance`.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use deadpool_postgres::Client;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::body;
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::service::maintenance::{self, Task};
+use crate::service::request_context::RequestContext;
+use crate::service::status::{self, Status};
+
+/// The routes of maintenance.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(maintain))
+}
+
+/// What a run of maintenance has done.
+#[derive(Serialize, ToSchema)]
+struct Run {
+    /// What was done; nothing where nothing is due, or another session is at it.
+    tasks: Vec<Task>,
+    /// What could not be done, and why; null where nothing was in its way.
+    waiting_for: Option<String>,
+}
+
+/// See how the log gets on
+///
+/// Whether maintenance runs, what is in its way, what is due: someone has to look where a check is not `ok`.
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    tag = "maintenance",
+    responses(
+        (status = 200, description = "Each check, well or not", body = Status),
+        (status = 400, description = "unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+async fn status(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Status>, ApiError> {
+    principal.require(Right::Metrics)?;
+    Params::parse(query.as_deref(), &[])?;
+    let read = |client: Client| async move { status::read(&client).await };
+    Ok(Json(state.database.read(read).await?))
+}
+
+/// Run maintenance
+///
+/// Does what is due, for a bounded number of events: makes partitions for the coming months, removes events that are past
+/// their retention, drops partitions. Call it again until `tasks` is empty. It takes no body.
+#[utoipa::path(
+    post,
+    path = "/v1/maintenance",
+    tag = "maintenance",
+    responses(
+        (status = 200, description = "What was done", body = Run),
+        (status = 400, description = "unknown_parameter, invalid_value", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+        (status = 504, description = "timeout", body = Envelope),
+    ),
+)]
+async fn maintain(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<Run>, ApiError> {
+    principal.require(Right::Maintain)?;
+    Params::parse(query.as_deref(), &[])?;
+    body::none(request).await?;
+    let mut client = state.client().await?;
+    let run = maintenance::run(&mut client, &context, &principal.actor(), None).await;
+    let tasks = run.map_err(|error| match error.code() {
+        Code::Timeout => error
+            .with_message("a run of maintenance takes longer than the sidecar lets a statement run; nothing was done")
+            .with_hint("Run audit-sidecar maintain, which has no such limit."),
+        _ => error,
+    })?;
+    let waiting_for = status::read(&client).await?.waiting_for().map(ToOwned::to_owned);
+    Ok(Json(Run { tasks, waiting_for }))
+}

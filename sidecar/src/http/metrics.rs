@@ -1,0 +1,126 @@
+//! What `/metrics` tells, in the text format of Prometheus.
+
+use std::time::Duration;
+
+use deadpool_postgres::Status;
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::service::status;
+
+/// The counters. Cloning is cheap, clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    connections: IntGaugeVec,
+    /// Events that were appended and committed through the sidecar.
+    pub events_appended: IntCounter,
+    /// Events that were given out, by format: json, ndjson, csv, pack.
+    pub events_returned: IntCounterVec,
+    /// Exports that run.
+    pub exports_running: IntGauge,
+    /// Exports that have ended, by kind (ndjson, csv, pack) and outcome (success, failure, aborted).
+    pub exports_finished: IntCounterVec,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// Never in practice: where a name is given twice.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                Opts::new("audit_http_requests_total", "Requests answered"),
+                &["route", "method", "status"],
+            )?,
+            durations: HistogramVec::new(
+                HistogramOpts::new(
+                    "audit_http_request_duration_seconds",
+                    "Time until the head of the answer; streams go on after it",
+                )
+                .buckets(vec![
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+                ]),
+                &["route", "method"],
+            )?,
+            connections: IntGaugeVec::new(
+                Opts::new(
+                    "audit_database_connections",
+                    "Connections to the database: open, idle, waited for, and at most",
+                ),
+                &["state"],
+            )?,
+            events_appended: IntCounter::new("audit_events_appended_total", "Events appended and committed")?,
+            events_returned: IntCounterVec::new(
+                Opts::new("audit_events_returned_total", "Events given out"),
+                &["format"],
+            )?,
+            exports_running: IntGauge::new("audit_exports_running", "Exports that run")?,
+            exports_finished: IntCounterVec::new(
+                Opts::new("audit_exports_finished_total", "Exports that have ended"),
+                &["kind", "outcome"],
+            )?,
+        };
+        metrics.registry.register(Box::new(metrics.requests.clone()))?;
+        metrics.registry.register(Box::new(metrics.durations.clone()))?;
+        metrics.registry.register(Box::new(metrics.connections.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_appended.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_returned.clone()))?;
+        metrics.registry.register(Box::new(metrics.exports_running.clone()))?;
+        metrics.registry.register(Box::new(metrics.exports_finished.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Adds what is told only where it is set up.
+    ///
+    /// # Errors
+    /// Never in practice: where a name is given twice.
+    pub fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(collector))
+    }
+
+    /// Counts a request. `route` is the template of its path, so that ids do not multiply the series.
+    pub fn count_request(&self, route: &str, method: &str, status: u16, took: Duration) {
+        self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
+        self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// The page, without what the database could not tell.
+    ///
+    /// # Errors
+    /// Never in practice: where a metric is not consistent.
+    pub fn render(&self, pool: &Status, status: Option<&status::Status>) -> Result<String, prometheus::Error> {
+        for (state, count) in
+            [("open", pool.size), ("idle", pool.available), ("waited_for", pool.waiting), ("max", pool.max_size)]
+        {
+            self.connections.with_label_values(&[state]).set(count.try_into().unwrap_or(i64::MAX));
+        }
+        let mut families = self.registry.gather();
+        if let Some(status) = status {
+            families.extend(of_status(status)?.gather());
+        }
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+/// A registry of its own each time: what is not known now must not be told from what was.
+fn of_status(status: &status::Status) -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    let checks = IntGaugeVec::new(Opts::new("audit_status_ok", "How the log gets on: 1 is well"), &["check"])?;
+    for check in &status.checks {
+        checks.with_label_values(&[&check.name]).set(check.ok.into());
+    }
+    registry.register(Box::new(checks))?;
+    if let Some(age) = status.maintenance_age {
+        let gauge = Gauge::new("audit_maintenance_age_seconds", "Time since maintenance has last run to its end")?;
+        gauge.set(age);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(registry)
+}

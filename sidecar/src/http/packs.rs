@@ -1,0 +1,157 @@
+//! `/v1/packs`.
+
+use std::io::BufWriter;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::middleware::Envelope;
+use crate::http::query::{FILTERS, Params};
+use crate::http::state::AppState;
+use crate::http::stream;
+use crate::pack::audited::{Asker, Job};
+use crate::pack::{Definition, Error, name};
+use crate::service::request_context::RequestContext;
+
+/// The routes of packs.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(pack))
+}
+
+/// The packs that there are.
+#[derive(Serialize, ToSchema)]
+pub struct Packs {
+    /// Their definitions.
+    packs: Vec<Definition>,
+}
+
+/// List the packs
+///
+/// The packs that this sidecar can make: what each holds, and which controls it is evidence for.
+#[utoipa::path(
+    get,
+    path = "/v1/packs",
+    tag = "packs",
+    responses(
+        (status = 200, description = "The packs", body = Packs),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden", body = Envelope),
+    ),
+)]
+async fn list(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Packs>, ApiError> {
+    principal.require(Right::Query)?;
+    Params::parse(query.as_deref(), &[])?;
+    Ok(Json(Packs { packs: state.packs.iter().map(|definition| Definition::clone(definition)).collect() }))
+}
+
+/// Get a pack
+///
+/// A zip with the events of a period (README.txt, events.json, events.csv, summary.csv, proof/, manifest.json), read from one
+/// snapshot and written while you read it. It is recorded before its first byte, and once more when it has ended. A zip that
+/// could not be completed is broken off, so that the transfer fails.
+///
+/// A named pack holds all that its definition names, and takes no filters; `export` takes any.
+#[utoipa::path(
+    get,
+    path = "/v1/packs/{name}",
+    tag = "packs",
+    params(
+        ("name" = String, Path, description = "Name of the pack, as the list of packs has it", example = "access-review"),
+        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
+        ("since" = String, Query, description = "Beginning of the period: RFC 3339 or a date (midnight UTC)", example = "2026-01-01"),
+        ("until" = Option<String>, Query, description = "End of the period, not included; now, if left out", example = "2026-04-01"),
+        ("action" = Option<String>, Query, description = "Exactly this action (export only)"),
+        ("actor" = Option<String>, Query, description = "Exactly this actor (export only)"),
+        ("target" = Option<String>, Query, description = "Events that have this among their targets (export only)", example = "customer:17"),
+        ("category" = Option<String>, Query, description = "auth, admin, rule, writeback, feedback, audit or other (export only)"),
+        ("outcome" = Option<String>, Query, description = "success, failure or denied (export only)"),
+        ("details" = Option<String>, Query, description = "Events whose details contain this JSON object (export only)"),
+    ),
+    responses(
+        (status = 200, description = "The pack", body = [u8], content_type = "application/zip"),
+        (status = 400, description = "missing_workspace, unknown_parameter, repeated_parameter, invalid_value, invalid_range, invalid_utf8", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 404, description = "pack_not_found, unknown_workspace", body = Envelope),
+        (status = 429, description = "too_many_exports", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+async fn pack(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    method: Method,
+    Path(pack): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    // Axum would answer HEAD by making a pack and throwing it away.
+    if method == Method::HEAD {
+        return Err(ApiError::new(Code::MethodNotAllowed, "a pack can only be got whole").with_hint("Use GET."));
+    }
+    principal.require(Right::Export)?;
+    let definition = state.packs.find(&pack).cloned().ok_or_else(|| {
+        let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
+        let pack: String = pack.chars().take(60).collect();
+        ApiError::new(Code::PackNotFound, format!("there is no pack \"{pack}\""))
+            .with_hint(format!("There are: {}.", names.join(", ")))
+    })?;
+    let filters = Params::parse(query.as_deref(), &FILTERS)?.filters(&principal)?;
+    let running = state.exports.begin("pack")?;
+    let asker = Asker { database: state.database.clone(), context: context.clone(), actor: principal.actor() };
+    let job = Job::start(asker, definition, filters).await?;
+
+    let disposition = name::content_disposition(&job.request().file_name());
+    let (end, body) = stream::body(state.config.stall_timeout);
+    let out = end.writer();
+    let (opened, open) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let client = end.clone();
+        let stop = async {
+            client.gone().await;
+            "the client went away"
+        };
+        let opened = || {
+            let _ = opened.send(());
+        };
+        let result = job.run(BufWriter::with_capacity(CHUNK, out), stop, opened, |_| {}).await;
+        let gone = matches!(result, Err(Error::Output(_) | Error::Stopped(_)));
+        match &result {
+            Ok(report) => {
+                state.metrics.events_returned.with_label_values(&["pack"]).inc_by(report.events);
+                let _ = end.finish().await;
+            }
+            Err(error) => {
+                let cause = if let Error::Database(error) = error { error.cause() } else { None };
+                let request_id = context.request_id.as_deref();
+                tracing::warn!(%error, cause, request_id, pack, "pack not completed");
+            }
+        }
+        // What was broken off by its reader counts as aborted.
+        if !gone {
+            running.finished(result.is_ok());
+        }
+        result.map(drop)
+    });
+    if open.await.is_err() {
+        let result = task.await.map_err(ApiError::internal)?;
+        return Err(result.err().map_or_else(|| ApiError::internal("a pack that was never opened"), ApiError::from));
+    }
+    let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, body).into_response())
+}
+
+const CHUNK: usize = 64 << 10;

@@ -1,0 +1,233 @@
+//! Query parameters, taken strictly: what is unknown, given twice, empty or not UTF-8 is refused.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::config;
+use crate::error::{ApiError, Code};
+use crate::events::filters::Filters;
+use crate::http::auth::Principal;
+use crate::time::Time;
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub struct Params {
+    values: BTreeMap<&'static str, String>,
+}
+
+/// The names of the parameters that [`Params::filters`] reads.
+pub const FILTERS: [&str; 9] =
+    ["workspace", "action", "actor", "target", "category", "outcome", "since", "until", "details"];
+
+impl Params {
+    /// Takes a query string apart; only `known` names may occur, each at most once and not empty.
+    ///
+    /// # Errors
+    /// `unknown_parameter`, `repeated_parameter`, `invalid_value`, `invalid_utf8`.
+    pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
+        let mut values = BTreeMap::new();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, "the name of a parameter")?;
+            let Some(&name) = known.iter().find(|known| **known == name) else {
+                let name: String = name.chars().take(60).collect();
+                return Err(ApiError::new(Code::UnknownParameter, format!("there is no parameter \"{name}\" here"))
+                    .with_detail(json!({ "parameter": name }))
+                    .with_hint(format!("There are: {}.", known.join(", "))));
+            };
+            let value = decode(value, name)?;
+            if value.is_empty() {
+                return Err(
+                    invalid(name, format!("{name} is empty")).with_hint("Leave it out where it is not to filter.")
+                );
+            }
+            if value.contains('\0') {
+                return Err(invalid(name, format!("{name} contains the character U+0000, which no event can hold")));
+            }
+            if values.insert(name, value).is_some() {
+                return Err(ApiError::new(Code::RepeatedParameter, format!("{name} is given more than once"))
+                    .with_detail(json!({ "parameter": name })));
+            }
+        }
+        Ok(Self { values })
+    }
+
+    /// The value, if it is given.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// The value as a point in time.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn time(&self, name: &'static str) -> Result<Option<Time>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        Time::parse(text).map(Some).map_err(|error| {
+            let api = invalid(name, format!("{name}: {error}"));
+            // In a query string + stands for a space.
+            if text.contains(' ') { api.with_hint("Write + as %2B in a URL.") } else { api }
+        })
+    }
+
+    /// The value as a whole number within a range.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn integer(&self, name: &'static str, from: i32, to: i32) -> Result<Option<i32>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse().ok().filter(|number| (from..=to).contains(number)).map(Some).ok_or_else(|| {
+            invalid(name, format!("{name} is \"{}\", it must be a whole number from {from} to {to}", shorten(text)))
+        })
+    }
+
+    /// The value as `true` or `false`.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse()
+            .map(Some)
+            .map_err(|_| invalid(name, format!("{name} is \"{}\", it must be true or false", shorten(text))))
+    }
+
+    /// The value as a number of seconds, at least one, given like `15m` or `1d`.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn seconds(&self, name: &'static str) -> Result<Option<f64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let duration = config::duration(text).map_err(|error| invalid(name, format!("{name}: {error}")))?;
+        let seconds = duration.as_secs_f64();
+        if !(1.0..=LONGEST).contains(&seconds) {
+            return Err(invalid(name, format!("{name} is \"{}\", it must be from 1s to 3660d", shorten(text))));
+        }
+        Ok(Some(seconds))
+    }
+
+    /// The value as a cursor, which is a time in microseconds and the number of an event.
+    ///
+    /// # Errors
+    /// `invalid_cursor`.
+    pub fn cursor(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let parts = text.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.parse::<i64>().ok()?)));
+        match parts.and_then(|(time, _)| Time::from_micros(time)) {
+            Some(_) => Ok(Some(text)),
+            None => Err(ApiError::new(
+                Code::InvalidCursor,
+                format!("{name} \"{}\" is not one that a page ended with", shorten(text)),
+            )
+            .with_hint("Pass next_cursor of the page before unchanged, with the same filters.")),
+        }
+    }
+
+    /// The value as the text of a JSON object, unchanged.
+    ///
+    /// # Errors
+    /// `invalid_value`.
+    pub fn json_object(&self, name: &'static str) -> Result<Option<String>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match serde_json::from_str::<&RawValue>(text) {
+            Ok(raw) if raw.get().starts_with('{') => Ok(Some(raw.get().to_owned())),
+            Ok(_) => Err(invalid(name, format!("{name} is not a JSON object, such as {{\"rule\": 7}}"))),
+            Err(error) => Err(invalid(name, format!("{name} is not JSON: {error}"))),
+        }
+    }
+
+    /// The filters, within what the token may see.
+    ///
+    /// # Errors
+    /// Those of the single parameters, `invalid_range`, and as [`Principal::workspace`].
+    pub fn filters(&self, principal: &Principal) -> Result<Filters, ApiError> {
+        let workspace = principal.workspace(self.text("workspace"))?;
+        if workspace.len() > 200 {
+            return Err(invalid(
+                "workspace",
+                format!("workspace has {} bytes, at most 200 are possible", workspace.len()),
+            ));
+        }
+        let owned = |name| self.text(name).map(ToOwned::to_owned);
+        let filters = Filters {
+            workspace,
+            action: owned("action"),
+            actor: owned("actor"),
+            target: owned("target"),
+            category: owned("category"),
+            outcome: owned("outcome"),
+            since: self.time("since")?,
+            until: self.time("until")?,
+            details: self.json_object("details")?,
+        };
+        match (filters.since, filters.until) {
+            (Some(since), Some(until)) if since >= until => {
+                Err(ApiError::new(Code::InvalidRange, format!("the range from {since} to {until} is empty"))
+                    .with_hint("since must be before until; until itself is not included."))
+            }
+            (None, Some(until)) if until.micros() <= Time::now().micros() - WEEK => Err(ApiError::new(
+                Code::InvalidRange,
+                format!("until is {until}, and without since the last 168 hours count"),
+            )
+            .with_hint("Say since when as well.")),
+            _ => Ok(filters),
+        }
+    }
+}
+
+/// Ten years, in seconds.
+const LONGEST: f64 = 3_660.0 * 86_400.0;
+
+/// The range of a query that does not say since when, in microseconds.
+const WEEK: i64 = 168 * 3_600 * 1_000_000;
+
+fn invalid(name: &str, message: String) -> ApiError {
+    ApiError::new(Code::InvalidValue, message).with_detail(json!({ "parameter": name }))
+}
+
+fn decode(text: &str, what: &str) -> Result<String, ApiError> {
+    let spaced = text.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(ApiError::new(Code::InvalidUtf8, format!("{what} is not UTF-8"))),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Params;
+    use crate::error::Code;
+
+    fn code(query: &str) -> Code {
+        Params::parse(Some(query), &["since", "actor", "details"]).unwrap_err().code()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        assert_eq!(code("sinse=1"), Code::UnknownParameter);
+        assert_eq!(code("actor=a&actor=a"), Code::RepeatedParameter);
+        assert_eq!(code("actor="), Code::InvalidValue);
+        assert_eq!(code("actor"), Code::InvalidValue);
+        assert_eq!(code("actor=a%00b"), Code::InvalidValue);
+        assert_eq!(code("actor=%ff"), Code::InvalidUtf8);
+    }
+
+    #[test]
+    fn values_are_decoded_and_typed() {
+        let query = "actor=J%C3%BCrgen+M&since=2026-03-01T00:00:00%2B01:00&details=%7B%22a%22%3A1e400%7D";
+        let params = Params::parse(Some(query), &["since", "actor", "details"]).unwrap();
+        assert_eq!(params.text("actor"), Some("Jürgen M"));
+        assert_eq!(params.time("since").unwrap().unwrap().to_string(), "2026-02-28T23:00:00.000000Z");
+        assert_eq!(params.json_object("details").unwrap().unwrap(), "{\"a\":1e400}");
+        assert!(params.json_object("actor").is_err());
+        let params = Params::parse(Some("since=2026-03-01T00:00:00+01:00"), &["since"]).unwrap();
+        assert_eq!(params.time("since").unwrap_err().hint(), Some("Write + as %2B in a URL."));
+    }
+}

@@ -1,0 +1,152 @@
+//! `/v1/retention`.
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, Code};
+use crate::http::auth::{Principal, Right};
+use crate::http::body;
+use crate::http::middleware::Envelope;
+use crate::http::query::Params;
+use crate::http::state::AppState;
+use crate::service::request_context::RequestContext;
+use crate::service::retention::{self, Choice, Preset};
+
+/// The routes of retention.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(retention, set_retention)).routes(routes!(presets))
+}
+
+/// What retention is to be: a length or a preset, not both.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRetention {
+    /// Workspace; the token's own if left out.
+    workspace: Option<String>,
+    /// A length of whole months and days, from 60 days to 100 years.
+    #[schema(example = "13 months")]
+    retention: Option<String>,
+    /// Name of a preset.
+    preset: Option<String>,
+}
+
+/// The presets that there are.
+#[derive(Serialize, ToSchema)]
+struct Presets {
+    /// The shortest first.
+    presets: Vec<Preset>,
+}
+
+/// See retention
+///
+/// How long events of a workspace are kept, since when and set by whom, and what is stored. All of its events are counted
+/// for that; where that takes too long, `events`, `bytes`, `oldest` and `to_remove` are null.
+#[utoipa::path(
+    get,
+    path = "/v1/retention",
+    tag = "retention",
+    params(("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them")),
+    responses(
+        (status = 200, description = "What is in force", body = retention::State),
+        (status = 400, description = "missing_workspace, unknown_parameter, repeated_parameter, invalid_value, invalid_utf8", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+async fn retention(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Json<retention::State>, ApiError> {
+    principal.require(Right::SeeRetention)?;
+    let params = Params::parse(query.as_deref(), &["workspace"])?;
+    let workspace = principal.workspace(params.text("workspace"))?;
+    Ok(Json(state.database.read(|client| retention::read(client, &workspace)).await?))
+}
+
+/// Set retention
+///
+/// Sets how long events of a workspace are kept, those already stored included: a shorter one hides at once what is past it,
+/// and maintenance then removes it for good. The change is itself an event. The answer is what is then in force.
+#[utoipa::path(
+    put,
+    path = "/v1/retention",
+    tag = "retention",
+    request_body = NewRetention,
+    responses(
+        (status = 200, description = "What is now in force", body = retention::State),
+        (status = 400, description = "invalid_retention, invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
+        (status = 413, description = "body_too_large", body = Envelope),
+        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 503, description = "database_unavailable; also where maintenance or another change takes long", body = Envelope),
+    ),
+)]
+async fn set_retention(
+    State(state): State<AppState>,
+    principal: Principal,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<retention::State>, ApiError> {
+    principal.require(Right::SetRetention)?;
+    Params::parse(query.as_deref(), &[])?;
+    let new: NewRetention = body::object(request).await?;
+    let workspace = principal.workspace(new.workspace.as_deref())?;
+    let choice = choice(new.retention, new.preset)?;
+    let mut client = state.client().await?;
+    let set = retention::set(&mut client, &context, &principal.actor(), &workspace, &choice).await;
+    drop(client);
+    set.map_err(|error| match (&choice, error.code()) {
+        (Choice::Preset(_), Code::InvalidValue) if error.hint().is_none() => {
+            error.with_hint("GET /v1/retention/presets lists the presets.")
+        }
+        _ => error,
+    })?;
+    Ok(Json(state.database.read(|client| retention::read(client, &workspace)).await?))
+}
+
+fn choice(retention: Option<String>, preset: Option<String>) -> Result<Choice, ApiError> {
+    match (retention, preset) {
+        (Some(length), None) => Ok(Choice::Length(length)),
+        (None, Some(preset)) => Ok(Choice::Preset(preset)),
+        (given, _) => {
+            let what = if given.is_some() { "both retention and preset are given" } else { "no retention given" };
+            Err(ApiError::new(Code::InvalidValue, what)
+                .with_detail(json!({ "field": "retention" }))
+                .with_hint("Give either retention, such as \"13 months\", or the name of a preset."))
+        }
+    }
+}
+
+/// List the presets
+///
+/// Retention that common frameworks ask for, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/retention/presets",
+    tag = "retention",
+    responses(
+        (status = 200, description = "The presets", body = Presets),
+        (status = 400, description = "unknown_parameter", body = Envelope),
+        (status = 401, description = "unauthorized", body = Envelope),
+        (status = 403, description = "forbidden", body = Envelope),
+        (status = 503, description = "database_unavailable", body = Envelope),
+    ),
+)]
+async fn presets(
+    State(state): State<AppState>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Presets>, ApiError> {
+    principal.require(Right::SeeRetention)?;
+    Params::parse(query.as_deref(), &[])?;
+    Ok(Json(Presets { presets: state.database.read(retention::presets).await? }))
+}

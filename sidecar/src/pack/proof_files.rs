@@ -1,0 +1,203 @@
+//! The files of a pack below `proof/`. What they are is in FORMAT.md of `audit_proof`.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use audit_proof::Line;
+use audit_proof::pack::{Claim, Log, Removed};
+use audit_proof::tree::Hash;
+use tokio::sync::{mpsc, oneshot};
+
+use super::source::{Message, each};
+use super::zip::Archive;
+use super::{Error, Request, proof_query};
+use crate::events::row::EventRow;
+
+/// What the proof is made of, besides the leaves of the range.
+pub(super) struct Parts {
+    /// What log.json says, but for its hashes.
+    pub log: Log,
+    /// These, 32 bytes each.
+    pub hashes: File,
+    /// The leaves of the range.
+    pub range: Range<u64>,
+    /// The signed checkpoint.
+    pub note: String,
+}
+
+/// The leaves of the range as they come, once the events have come.
+pub(super) struct Source {
+    /// Everything but the leaves; it comes first.
+    pub parts: oneshot::Receiver<Parts>,
+    /// The rows of [`proof_query::open_range`].
+    pub rows: mpsc::Receiver<Message>,
+}
+
+/// Bytes of each hash that `proof/prefixes.bin` holds.
+const PREFIX: usize = 4;
+
+/// Writes the files; whether everything came that was to come.
+///
+/// # Errors
+/// The first thing that failed.
+pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: Source) -> Result<bool, Error> {
+    let Source { parts, mut rows } = source;
+    let Ok(Parts { log, mut hashes, range, note }) = parts.blocking_recv() else { return Ok(false) };
+    let mut removed = Array::new(tempfile()?)?;
+    let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
+    let mut complete = false;
+    zip.add("proof/stubs.json", true, |entry| {
+        let mut stubs = Array::new(entry)?;
+        let mut full = Vec::new();
+        complete = each(&mut rows, |batch| {
+            for row in batch.rows() {
+                let (leaf, hash) = proof_query::leaf_and_hash(row)?;
+                prefixes.add(leaf - range.start, &hash).map_err(Error::spool)?;
+                if row.try_get::<_, Option<i64>>(0)?.is_none() {
+                    if row.try_get("is_missing")? {
+                        return Err(Error::Missing { workspace: request.filters.workspace.clone(), leaf });
+                    }
+                    removed.add(|out| Removed { leaf, hash }.write(out)).map_err(Error::spool)?;
+                    continue;
+                }
+                let mut row = EventRow::from_row(row)?;
+                row.leaf = Some(leaf);
+                if is_shown(&row, request) {
+                    continue;
+                }
+                let no_line = |source| Error::Event { id: row.id, source };
+                full.clear();
+                row.proof().write_line(&mut full).map_err(no_line)?;
+                let line = Line::parse(&full).map_err(no_line)?;
+                stubs.add(|out| out.extend(line.stub()))?;
+            }
+            Ok(())
+        })?;
+        stubs.finish()?;
+        Ok::<_, Error>(())
+    })?;
+    let (mut removed, mut prefixes) = (removed.finish()?, prefixes.finish()?);
+    zip.add("proof/removed.json", true, |entry| copy(&mut removed, entry))?;
+    // For scattered leaves they would be for nothing: which is which is not known before all are.
+    if log.claim == Claim::Complete {
+        zip.add("proof/prefixes.bin", true, |entry| copy(&mut prefixes, entry))?;
+    }
+    zip.add("proof/checkpoint.txt", false, |entry| entry.write_all(note.as_bytes()))?;
+    zip.add("proof/log.json", true, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
+    Ok(complete)
+}
+
+/// The hashes in a file, 32 bytes each.
+fn hashes_in(file: &mut File) -> io::Result<impl Iterator<Item = io::Result<Hash>>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut file = BufReader::with_capacity(GATHER, file);
+    Ok(std::iter::from_fn(move || {
+        let mut hash = [0; 32];
+        match file.fill_buf() {
+            Ok([]) => None,
+            Ok(_) => Some(file.read_exact(&mut hash).map(|()| hash)),
+            Err(error) => Some(Err(error)),
+        }
+    }))
+}
+
+/// Whether events.json has it.
+fn is_shown(row: &EventRow<'_>, request: &Request) -> bool {
+    request.since <= row.occurred_at
+        && row.occurred_at < request.until
+        && request.definition.includes(row.action, row.category, row.outcome)
+}
+
+fn tempfile() -> Result<File, Error> {
+    tempfile::tempfile().map_err(Error::spool)
+}
+
+fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
+    from.seek(SeekFrom::Start(0))?;
+    io::copy(from, to).map(drop)
+}
+
+/// A JSON array with each element on a line.
+struct Array<W: Write> {
+    out: W,
+    gathered: Vec<u8>,
+    first: bool,
+}
+
+impl<W: Write> Array<W> {
+    fn new(out: W) -> Result<Self, Error> {
+        Ok(Self { out, gathered: b"[".to_vec(), first: true })
+    }
+
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        self.gathered.extend_from_slice(if self.first { b"\n" } else { b",\n" });
+        self.first = false;
+        write(&mut self.gathered);
+        if self.gathered.len() >= GATHER {
+            self.out.write_all(&self.gathered)?;
+            self.gathered.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<W> {
+        self.gathered.extend_from_slice(b"\n]\n");
+        self.out.write_all(&self.gathered)?;
+        Ok(self.out)
+    }
+}
+
+/// Puts the beginning of each hash where its leaf belongs; the leaves come in no order, mostly one after the other.
+struct Prefixes {
+    file: File,
+    /// Where the run lies, in leaves.
+    start: u64,
+    run: Vec<u8>,
+}
+
+impl Prefixes {
+    fn add(&mut self, at: u64, hash: &Hash) -> io::Result<()> {
+        if at != self.start + (self.run.len() / PREFIX) as u64 || self.run.len() >= GATHER {
+            self.flush()?;
+            self.start = at;
+        }
+        self.run.extend_from_slice(&hash[..PREFIX]);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&self.run, self.start * PREFIX as u64)?;
+        self.run.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<File> {
+        self.flush()?;
+        Ok(self.file)
+    }
+}
+
+/// How much is gathered before it is handed on.
+const GATHER: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn prefixes_stand_at_their_leaves() {
+        let mut prefixes = Prefixes { file: tempfile().unwrap(), start: 0, run: Vec::new() };
+        for at in [3, 4, 5, 0, 1, 2, 7, 6] {
+            prefixes.add(at, &[at as u8; 32]).unwrap();
+        }
+        let mut file = prefixes.finish().unwrap();
+        let mut content = Vec::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_end(&mut content).unwrap();
+        assert_eq!(content, (0..8).flat_map(|at| [at; 4]).collect::<Vec<u8>>());
+    }
+}

@@ -1,0 +1,274 @@
+//! What the database has to say for the proof of a pack: the checkpoint, the heads that it covers, the leaves between them.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::slice;
+
+use audit_proof::checkpoint::{Checkpoint, Key};
+use audit_proof::pack::{Claim, Log, RecordedHead, SYSTEM_WORKSPACE};
+use audit_proof::tree::Hash;
+use deadpool_postgres::Transaction;
+use futures_util::TryStreamExt;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::leaf_index::{LeafIndex, LeafIndexWriter};
+use super::shown::Shown;
+use super::{Error, Request};
+use crate::error::ApiError;
+use crate::events::row::EventRow;
+
+/// What the proof rests on, found before the first row is read.
+pub(super) struct Basis {
+    /// The latest checkpoint, as it was signed.
+    pub note: String,
+    /// The key that it was signed with, if the log has told it.
+    pub key: Option<String>,
+    /// What the pack will claim.
+    pub claim: Claim,
+    /// The leaves of the events of the period.
+    pub index: LeafIndex,
+    checkpoint_size: i64,
+    log_id: [u8; 16],
+    from: Option<RecordedHead>,
+    first: u64,
+}
+
+impl Basis {
+    /// Looks for it; none where there is no checkpoint yet that covers the log of the workspace.
+    ///
+    /// # Errors
+    /// Those of the database and of the temporary file.
+    pub async fn find(transaction: &Transaction<'_>, request: &Request) -> Result<Option<Self>, Error> {
+        let workspace = &request.filters.workspace;
+        let Some(row) = transaction.query_opt(CHECKPOINT, &[]).await? else { return Ok(None) };
+        let (checkpoint_size, note): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        let Some(row) = transaction.query_opt(LOG_ID, &[workspace]).await? else { return Ok(None) };
+        let log_id = fixed(row.try_get(0)?)?;
+        let is_system = workspace == SYSTEM_WORKSPACE;
+        if !is_system && head(transaction, LATEST, &[workspace, &checkpoint_size], checkpoint_size).await?.is_none() {
+            return Ok(None);
+        }
+        // All of the system log is small, and no head of it is recorded.
+        let from = match is_system {
+            true => None,
+            false => head(transaction, BEFORE, &[workspace, &checkpoint_size, &request.since], checkpoint_size).await?,
+        };
+        let first = from.as_ref().map_or(0, |head| head.size);
+        let index = leaf_index(transaction, workspace, first).await?;
+        let is_filtered = !request.filters.to_json().is_empty();
+        let key = key(transaction, &note).await?;
+        let basis = Self { note, key, claim: Claim::Complete, index, checkpoint_size, log_id, from, first };
+        // What matches a filter cannot be seen in a stub, so that nothing can be said about what does not.
+        let filtered = |basis| Self { claim: Claim::Inclusion, from: None, first: 0, ..basis };
+        Ok(Some(if is_filtered { filtered(basis) } else { basis }))
+    }
+
+    /// What stands in log.json, now that the leaves of the events are known, but for its hashes; these, 32 bytes each, in a file
+    /// without a name; and the leaves that the claim is about.
+    ///
+    /// # Errors
+    /// Those of the database and of the file.
+    pub async fn log(
+        &self,
+        transaction: &Transaction<'_>,
+        request: &Request,
+        shown: &Shown,
+    ) -> Result<(Log, File, Range<u64>), Error> {
+        let workspace = &request.filters.workspace;
+        let (size, head) = if workspace == SYSTEM_WORKSPACE {
+            (self.checkpoint_size.cast_unsigned(), None)
+        } else {
+            // One that covers the period and every event that is shown; where there is none yet, the latest.
+            let beyond = shown.beyond().max(self.first).cast_signed();
+            let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
+            let found = match head(transaction, AFTER, &after, self.checkpoint_size).await? {
+                Some(head) => head,
+                None => head(transaction, LATEST, &[workspace, &self.checkpoint_size], self.checkpoint_size)
+                    .await?
+                    .ok_or_else(|| ApiError::internal("a head has gone"))?,
+            };
+            (found.size, Some(found))
+        };
+        let mut proof =
+            Proof { transaction, workspace, size, out: BufWriter::new(tempfile::tempfile().map_err(Error::spool)?) };
+        let parts = shown.parts(size);
+        match self.claim {
+            Claim::Complete if self.first < size => proof.subset(slice::from_ref(&(self.first..size))).await?,
+            Claim::Inclusion if !parts.is_empty() => {
+                for part in &parts {
+                    proof.subset(&shown.with_the_rest(part, size)).await?;
+                }
+            }
+            // For no leaves it is the root alone.
+            _ => proof.root().await?,
+        }
+        let hashes = proof.out.into_inner().map_err(|error| Error::spool(error.into_error()))?;
+        let log = Log {
+            v: 1,
+            workspace: workspace.clone(),
+            log_id: self.log_id,
+            claim: self.claim,
+            head,
+            from: self.from.clone(),
+            first: self.first,
+            hashes: Vec::new(),
+        };
+        Ok((log, hashes, self.first..size))
+    }
+}
+
+/// The subset proof, as it is gathered.
+struct Proof<'a> {
+    transaction: &'a Transaction<'a>,
+    workspace: &'a str,
+    size: u64,
+    out: BufWriter<File>,
+}
+
+impl Proof<'_> {
+    async fn subset(&mut self, ranges: &[Range<u64>]) -> Result<(), Error> {
+        let (firsts, beyonds): (Vec<i64>, Vec<i64>) =
+            ranges.iter().map(|range| (range.start.cast_signed(), range.end.cast_signed())).unzip();
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.workspace, &self.size.cast_signed(), &firsts, &beyonds];
+        self.write(&self.transaction.query_one(SUBSET, &parameters).await?)
+    }
+
+    async fn root(&mut self) -> Result<(), Error> {
+        self.write(&self.transaction.query_one(ROOT, &[&self.workspace, &self.size.cast_signed()]).await?)
+    }
+
+    fn write(&mut self, row: &Row) -> Result<(), Error> {
+        for hash in hashes(row.try_get(0)?)? {
+            self.out.write_all(&hash).map_err(Error::spool)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the event is
+/// kept no more, then leaf, hash and `is_missing`: whether it is not where it should be though no removal is recorded.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn open_range(
+    transaction: &Transaction<'_>,
+    portal: &str,
+    workspace: &str,
+    range: &Range<u64>,
+) -> Result<(), Error> {
+    let (first, beyond) = (range.start.cast_signed(), range.end.cast_signed());
+    let row = transaction.query_one(DECLARE_RANGE, &[&portal, &workspace, &first, &beyond]).await?;
+    Ok(transaction.batch_execute(row.try_get(0)?).await?)
+}
+
+/// The leaf and hash of a row of that cursor.
+///
+/// # Errors
+/// Where it is another row.
+pub(super) fn leaf_and_hash(row: &Row) -> Result<(u64, Hash), ApiError> {
+    let leaf: i64 = row.try_get("leaf")?;
+    Ok((leaf.cast_unsigned(), fixed(row.try_get("hash")?)?))
+}
+
+async fn leaf_index(transaction: &Transaction<'_>, workspace: &str, first: u64) -> Result<LeafIndex, Error> {
+    let mut index = LeafIndexWriter::new().map_err(Error::spool)?;
+    let parameters: [&(dyn ToSql + Sync); 2] = [&workspace, &first.cast_signed()];
+    let rows = transaction.query_raw(INDEX, parameters).await?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = rows.try_next().await? {
+        index.add(row.try_get(0)?, row.try_get(1)?).map_err(Error::spool)?;
+    }
+    index.finish().map_err(Error::spool)
+}
+
+/// The head that a query finds, with its event; none where there is none, or retention has removed the event.
+async fn head(
+    transaction: &Transaction<'_>,
+    query: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+    checkpoint_size: i64,
+) -> Result<Option<RecordedHead>, Error> {
+    let Some(row) = transaction.query_opt(query, parameters).await? else { return Ok(None) };
+    let (size, event_id, leaf): (i64, i64, i64) =
+        (row.try_get("size")?, row.try_get("event_id")?, row.try_get("leaf")?);
+    let root = fixed(row.try_get("root")?)?;
+    let Some(row) = transaction.query_opt("SELECT * FROM audit.event($1)", &[&event_id]).await? else {
+        return Ok(None);
+    };
+    let mut event = EventRow::from_row(&row)?;
+    event.leaf = Some(leaf.cast_unsigned());
+    let mut line = Vec::new();
+    event.proof().write_line(&mut line).map_err(|source| Error::Event { id: event_id, source })?;
+    let heads_event = String::from_utf8(line).map_err(|error| Error::Output(io::Error::other(error)))?;
+    let row = transaction.query_one(PATH, &[&leaf, &checkpoint_size]).await?;
+    Ok(Some(RecordedHead { size: size.cast_unsigned(), root, heads_event, path: hashes(row.try_get(0)?)? }))
+}
+
+/// The key that a note was signed with, of those that the log names.
+async fn key(transaction: &Transaction<'_>, note: &str) -> Result<Option<String>, Error> {
+    let Ok(checkpoint) = Checkpoint::parse(note.as_bytes()) else { return Ok(None) };
+    let rows = transaction.query(KEYS, &[]).await?;
+    for row in &rows {
+        let Some(text) = row.try_get::<_, Option<String>>(0)? else { continue };
+        if Key::parse(&text).is_ok_and(|key| checkpoint.verify(&key).is_ok()) {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], ApiError> {
+    bytes.try_into().map_err(|_| ApiError::internal(format!("{} bytes where there should be {N}", bytes.len())))
+}
+
+fn hashes(all: Vec<&[u8]>) -> Result<Vec<Hash>, ApiError> {
+    all.into_iter().map(fixed).collect()
+}
+
+const CHECKPOINT: &str = "SELECT size, note FROM audit.checkpoint ORDER BY size DESC LIMIT 1";
+
+const LOG_ID: &str = "SELECT log_id FROM audit.log WHERE workspace = $1";
+
+const LATEST: &str = "\
+    SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
+    WHERE h.workspace = $1 ORDER BY h.size DESC LIMIT 1";
+
+const BEFORE: &str = "\
+    SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
+    WHERE h.workspace = $1 AND h.recorded_at < $3 ORDER BY h.size DESC LIMIT 1";
+
+const AFTER: &str = "\
+    SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
+    WHERE h.workspace = $1 AND h.recorded_at >= $3 AND h.size >= $4 ORDER BY h.size LIMIT 1";
+
+const PATH: &str = "SELECT audit.inclusion_proof('audit', $1, $2)";
+
+const SUBSET: &str = "SELECT audit.subset_proof($1, $2, $3, $4)";
+
+const ROOT: &str = "SELECT ARRAY[audit.root_at($1, $2)]";
+
+/// PostgreSQL sorts on disk what it must.
+const INDEX: &str = "SELECT l.id, l.leaf FROM audit.leaves($1, $2) l ORDER BY l.id";
+
+/// Whatever else such an event may hold, it is no reason to fail.
+const KEYS: &str = "\
+    SELECT k.key #>> '{}' FROM (SELECT e.occurred_at, e.details FROM audit.event e \
+                       WHERE e.workspace = 'audit' AND e.action = 'signing_key_changed' \
+                       ORDER BY e.occurred_at DESC LIMIT 100) e, \
+         jsonb_path_query(e.details, '$.keys[*]', '{}', true) k (key) ORDER BY e.occurred_at DESC";
+
+const DECLARE_RANGE: &str = "\
+    SELECT format('DECLARE %1$I NO SCROLL CURSOR FOR SELECT %2$s, l.leaf, l.hash, \
+                          CASE WHEN e.id IS NULL THEN NOT coalesce((SELECT r.beyond > l.leaf FROM audit.removal r \
+                                                                    WHERE r.workspace = %3$L AND r.first <= l.leaf \
+                                                                    ORDER BY r.first DESC LIMIT 1), false) \
+                                                      AND NOT EXISTS (SELECT FROM audit.event x \
+                                                                      WHERE x.workspace = %3$L AND x.id = l.id AND audit.leaf_hash(x) = l.hash \
+                                                                        AND NOT audit.is_kept(x.workspace, x.occurred_at, x.actor, x.targets)) \
+                               ELSE false END AS is_missing \
+                   FROM audit.leaves(%3$L, %4$s, %5$s) l \
+                   LEFT JOIN audit.event e ON e.id = l.id AND %6$s', \
+                  $1::text, audit.event_columns(), $2::text, $3::bigint, $4::bigint, \
+                  audit.event_filter($2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))";

@@ -1,0 +1,6 @@
+//! The connection to PostgreSQL: pool, leases, cursors and the types that tokio-postgres lacks.
+
+pub mod cursor;
+pub mod lease;
+pub mod pool;
+pub mod types;

@@ -1,0 +1,10 @@
+//! The operations behind REST and the command line, each with its audit trail.
+
+pub mod audit_trail;
+pub mod legal_hold;
+pub mod maintenance;
+pub mod redaction;
+pub mod request_context;
+pub mod retention;
+pub mod status;
+pub mod token;

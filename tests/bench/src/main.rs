@@ -1,0 +1,95 @@
+//! `make bench`: measures the audit log against what it replaces, side by side, and prints a table of ratios.
+//!
+//! Environment: BENCH (which of append, many, pages, pack, seal, waiting; all), BENCH_EVENTS (rows of the large database, 10000000),
+//! BENCH_ROUNDS (5), BENCH_SECONDS (length of one turn of pgbench, 8), BENCH_STRICT=1 (a missed goal is an error).
+
+mod append;
+mod clients;
+mod load;
+mod many;
+mod pack;
+mod pages;
+mod pauses;
+mod probe;
+mod program;
+mod report;
+mod seal;
+mod server;
+mod signed;
+mod spread;
+mod threads;
+mod twin;
+mod waiting;
+mod waits;
+mod worker;
+
+use std::env;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+
+use report::Report;
+use server::Server;
+
+/// What is measured, and how long.
+pub struct Plan {
+    parts: Vec<String>,
+    /// Events of the large database; the small one has a tenth.
+    pub events: u64,
+    /// Turns that each side gets.
+    pub rounds: usize,
+    /// Seconds of one turn of pgbench.
+    pub seconds: u64,
+}
+
+const PARTS: [&str; 6] = ["append", "many", "pages", "pack", "seal", "waiting"];
+
+fn main() -> Result<ExitCode> {
+    let plan = Plan::from_env()?;
+    let server = Server::start()?;
+    let mut report = Report::new(&server)?;
+    for part in &plan.parts {
+        eprintln!("{part}");
+        match part.as_str() {
+            "append" => append::run(&server, &plan, &mut report),
+            "many" => many::run(&server, &plan, &mut report),
+            "pages" => pages::run(&server, &plan, &mut report),
+            "pack" => pack::run(&server, &plan, &mut report),
+            "seal" => seal::run(&server, &plan, &mut report),
+            _ => waiting::run(&server, &plan, &mut report),
+        }
+        .with_context(|| format!("the bench of {part} failed"))?;
+    }
+    let met = report.finish(server.results())?;
+    let strict = env::var("BENCH_STRICT").is_ok_and(|value| value == "1");
+    Ok(if met || !strict { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Plan {
+    fn from_env() -> Result<Self> {
+        let parts = env::var("BENCH").unwrap_or_default();
+        let parts: Vec<String> = parts.split(',').map(str::trim).filter(|p| !p.is_empty()).map(Into::into).collect();
+        if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+            bail!("BENCH names \"{unknown}\"; there are: {}", PARTS.join(", "));
+        }
+        let parts = if parts.is_empty() { PARTS.map(Into::into).to_vec() } else { parts };
+        let plan = Self {
+            parts,
+            events: number("BENCH_EVENTS", 10_000_000)?,
+            rounds: number("BENCH_ROUNDS", 5)?,
+            seconds: number("BENCH_SECONDS", 8)?,
+        };
+        if plan.events < 10_000 || plan.rounds == 0 || plan.seconds == 0 {
+            bail!("BENCH_EVENTS must be at least 10000, BENCH_ROUNDS and BENCH_SECONDS at least 1");
+        }
+        Ok(plan)
+    }
+}
+
+fn number<T: FromStr>(name: &str, otherwise: T) -> Result<T> {
+    match env::var(name) {
+        Ok(text) => text.parse().ok().with_context(|| format!("{name} is \"{text}\", it must be a number")),
+        Err(_) => Ok(otherwise),
+    }
+}

@@ -1,0 +1,264 @@
+//! Whether an append ever waits for maintenance: 4 clients append while a month of events falls due and is judged, moved and
+//! dropped. Maintenance takes turns with as much time without it, so that both have the same of what else the machine does.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::Plan;
+use crate::clients::{Appends, CLIENTS, WORKSPACES, appends};
+use crate::report::{Goal, Report};
+use crate::server::Server;
+use crate::spread::Spread;
+use crate::threads::joined;
+use crate::{pauses, probe, waits, worker};
+
+const DATABASE: &str = "bench_due";
+const RETENTIONS: u64 = 30;
+
+/// How long a turn is at least.
+const TURN: Duration = Duration::from_secs(15);
+
+/// The longest an append took with maintenance against without, in milliseconds.
+pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
+    let events = plan.events / 2;
+    prepare(server, events)?;
+    let measured = measure(server)?;
+    let moved = server.number(DATABASE, "SELECT count(*) FROM audit.event WHERE action = 'x'")?;
+
+    let clients = measured.took(&measured.appended.times, &[]);
+    let fifth = measured.took(&measured.probed, &[]);
+    let mut all = vec![("", &clients), (" of a fifth client, which does not wait for the disk", &fifth)];
+    let own = measured
+        .pauses
+        .as_ref()
+        .map(|pauses| [&measured.appended.times, &measured.probed].map(|times| measured.took(times, pauses)));
+    if let Some([clients, fifth]) = &own {
+        all.push((", less the time that a processor stood still", clients));
+        all.push((" of the fifth client, less the time that a processor stood still", fifth));
+    }
+    for (of, [with, without]) in &all {
+        report.add(
+            format!("longest append{of}: with maintenance, above without"),
+            "ms",
+            Spread::of(&[with.longest() - without.longest()]),
+            Goal::AtMost(100.0),
+            format!(
+                "{:.1} / {:.1} ms of {} / {} appends",
+                with.longest(),
+                without.longest(),
+                with.0.len(),
+                without.0.len()
+            ),
+        );
+    }
+    report.add(
+        "appends that failed",
+        "",
+        Spread::of(&[measured.appended.failed as f64]),
+        Goal::AtMost(0.0),
+        format!("{CLIENTS} clients, synchronous_commit on"),
+    );
+
+    let seconds: f64 = measured.turns.iter().map(|turn| (turn.end - turn.start).as_secs_f64()).sum();
+    let mut note = format!(
+        "\n## Appends while a month falls due\n\n{events} events of {WORKSPACES} workspaces with {RETENTIONS} retentions; {moved} had to stay and were moved, \
+         in {} runs, in {} turns of {seconds:.0} s in all, and as much without.\n\n\
+         | appends | ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|---|\n",
+        measured.runs,
+        measured.turns.len(),
+    );
+    for (of, [with, without]) in &all {
+        for (name, took) in [("without maintenance", without), ("with", with)] {
+            write!(note, "| append{of} | {name} |")?;
+            for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
+                write!(note, " {:.2} |", took.quantile(share))?;
+            }
+            writeln!(note, " {:.0} |", took.0.len() as f64 / seconds)?;
+        }
+    }
+    if let Some(pauses) = &measured.pauses {
+        let longest = pauses.iter().map(|pause| (pause.end - pause.start).as_secs_f64() * 1000.0);
+        let within: f64 = measured.turns.iter().map(|turn| pauses::within(pauses, turn).as_secs_f64()).sum();
+        writeln!(
+            note,
+            "\nA processor stood still {} times, for {:.0} ms at most; {:.1} s of the time with maintenance.",
+            pauses.len(),
+            longest.fold(0.0, f64::max),
+            within
+        )?;
+    }
+    let [with, without] = [true, false].map(|with| measured.waits_seen(|at| measured.is_with(&(at..at)) == with));
+    writeln!(
+        note,
+        "\nWhat appends waited for that had been under way for 100 ms, and how often one was seen so (every 50 ms); WALSync and WALWrite \
+         are the disk, a lock would be maintenance:\n\n- without maintenance: {without}\n- with: {with}"
+    )?;
+    writeln!(note, "\nThe longest with maintenance, and what appends were seen to wait for meanwhile:\n")?;
+    let pauses = measured.pauses.as_deref().unwrap_or_default();
+    let own = |time: &Range<Instant>| pauses::less(pauses, time);
+    let mut longest: Vec<_> = measured.appended.times.iter().filter(|time| measured.is_with(time)).collect();
+    longest.sort_by_key(|time| std::cmp::Reverse(own(time)));
+    for time in longest.into_iter().take(5) {
+        let seen = measured.waits_seen(|at| time.contains(&at));
+        let into = measured
+            .turns
+            .iter()
+            .rfind(|turn| turn.start <= time.end)
+            .map(|turn| time.start.saturating_duration_since(turn.start));
+        writeln!(
+            note,
+            "- {:.0} ms, less pauses {:.0}, {:.1} s into a turn: {seen}",
+            (time.end - time.start).as_secs_f64() * 1000.0,
+            own(time).as_secs_f64() * 1000.0,
+            into.unwrap_or_default().as_secs_f64()
+        )?;
+    }
+    report.note(&note);
+    Ok(())
+}
+
+struct Measured {
+    /// When maintenance had its turn; between them it rested for as long.
+    turns: Vec<Range<Instant>>,
+    /// How often it ran.
+    runs: u32,
+    appended: Appends,
+    /// Of the client that does not wait for the disk, see [`probe::run`].
+    probed: Vec<Range<Instant>>,
+    /// What those waited for that took long, see [`waits::watch`].
+    waits: Vec<(Instant, String)>,
+    /// When the machine stood still, where that can be known, see [`pauses::watch`].
+    pauses: Option<Vec<Range<Instant>>>,
+}
+
+impl Measured {
+    /// Whether maintenance had its turn at some of the time.
+    fn is_with(&self, time: &Range<Instant>) -> bool {
+        let next = self.turns.partition_point(|turn| turn.end < time.start);
+        self.turns.get(next).is_some_and(|turn| turn.start <= time.end)
+    }
+
+    /// What long appends were seen to wait for at some of the time, and how often.
+    fn waits_seen(&self, is_meant: impl Fn(Instant) -> bool) -> String {
+        let mut waits = BTreeMap::<&str, u64>::new();
+        for (_, wait) in self.waits.iter().filter(|(at, _)| is_meant(*at)) {
+            *waits.entry(wait).or_default() += 1;
+        }
+        let mut waits: Vec<_> = waits.into_iter().collect();
+        waits.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+        let waits: Vec<_> = waits.iter().map(|(wait, times)| format!("{wait} {times}")).collect();
+        if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
+    }
+
+    /// What appends took with maintenance and without, but for the pauses.
+    fn took(&self, times: &[Range<Instant>], pauses: &[Range<Instant>]) -> [Took; 2] {
+        let (with, without): (Vec<_>, Vec<_>) = times.iter().partition(|time| self.is_with(time));
+        [with, without].map(|times| {
+            let mut took: Vec<_> =
+                times.into_iter().map(|time| pauses::less(pauses, time).as_secs_f64() * 1000.0).collect();
+            took.sort_by(f64::total_cmp);
+            Took(took)
+        })
+    }
+}
+
+/// What appends took, in milliseconds, sorted.
+struct Took(Vec<f64>);
+
+impl Took {
+    fn longest(&self) -> f64 {
+        self.quantile(1.0)
+    }
+
+    /// What this share of them took at most.
+    fn quantile(&self, share: f64) -> f64 {
+        let at = (share * (self.0.len() as f64 - 1.0)).ceil();
+        self.0.get(at as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Appends until the month is gone, beside what the background worker does each second.
+fn measure(server: &Server) -> Result<Measured> {
+    let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::Relaxed);
+    let (mut turns, mut runs) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || worker::run(server, DATABASE, is_over));
+        let waits = scope.spawn(move || waits::watch(server, DATABASE, is_over));
+        let probed = scope.spawn(move || probe::run(server, DATABASE, is_over));
+        let pauses = scope.spawn(move || pauses::watch(is_over));
+        let appended = appends(server, DATABASE, |_| maintain(server, &mut turns, &mut runs));
+        over.store(true, Ordering::Relaxed);
+        joined(worker)?;
+        let (waits, probed, pauses) = (joined(waits)?, joined(probed)?, joined(pauses)?);
+        Ok(Measured { turns, runs, appended: appended?, probed, waits, pauses })
+    })
+}
+
+/// Runs maintenance, by turns, until the month is gone.
+fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) -> Result<()> {
+    let mut is_gone = false;
+    while !is_gone {
+        let begun = Instant::now();
+        while !is_gone && begun.elapsed() < TURN {
+            let started = Instant::now();
+            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
+            is_gone = server.sql(DATABASE, gone)?.ends_with('t');
+            *runs += 1;
+            // As the background worker does.
+            thread::sleep(started.elapsed());
+        }
+        let ended = Instant::now();
+        turns.push(begun..ended);
+        thread::sleep(ended - begun);
+    }
+    Ok(())
+}
+
+/// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.
+fn prepare(server: &Server, events: u64) -> Result<()> {
+    eprintln!("  loading {events} events");
+    server.fresh(DATABASE)?;
+    server.sql(
+        DATABASE,
+        &format!(
+            "SELECT audit.set_retention('workspace-' || n, CASE WHEN n % {RETENTIONS} < 3 THEN make_interval(years => 5 + (n % {RETENTIONS})::integer)
+                                                                ELSE make_interval(days => 60 + (n % {RETENTIONS})::integer) END)
+             FROM generate_series(0, {WORKSPACES} - 1) n;
+             SELECT audit.maintain(); SELECT audit.maintain();
+             SELECT audit.create_partition('2024-03-01');"
+        ),
+    )?;
+    let indexes = server.sql(
+        DATABASE,
+        "SELECT pg_get_indexdef(indexrelid) || ';' FROM pg_index WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary",
+    )?;
+    server.sql(
+        DATABASE,
+        "SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index \
+         WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary \\gexec",
+    )?;
+    server.sql(
+        DATABASE,
+        &format!(
+            "SET synchronous_commit = off;
+             INSERT INTO audit.event_2024_03
+             SELECT nextval('audit.event_id_seq'), s.at, s.at, pg_current_xact_id(), date '2024-03-01' + (n % 31)::integer, 'workspace-' || n % {WORKSPACES}, 'other',
+                    'x', 'success', 'user:' || n % 7919, ARRAY['ticket:' || n % 100003, 'customer:' || n % 97], '10.0.0.1', 'Mozilla/5.0',
+                    'session-' || n / 50, 'request-' || n, 'postgres', 'bench', NULL,
+                    jsonb_build_object('ticket', n % 100003, 'priority', 'normal', 'note', 'as requested by the customer on the phone'), uuid_send(gen_random_uuid())
+             FROM (SELECT n, timestamptz '2023-02-01 00:00Z' + n * interval '28 days' / {events} AS at FROM generate_series(1, {events}) n) s;
+             {indexes}
+             VACUUM ANALYZE audit.event; CHECKPOINT;"
+        ),
+    )?;
+    // By the time that events fall due they have had their leaves for long.
+    while server.number(DATABASE, "SELECT audit.seal()")? > 0.0 {}
+    server.sql(DATABASE, "VACUUM ANALYZE; CHECKPOINT").map(drop)
+}

@@ -1,0 +1,69 @@
+//! The three packs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use audit_harness::sidecar::Sidecar;
+
+use crate::cast::WORKSPACES;
+use crate::history::days_ago;
+use crate::screen::Screen;
+
+const PACKS: [&str; 3] = ["access-review", "change-management", "incident-response"];
+
+/// Writes each into `directory`, for the largest workspace and the last 13 months, and returns the files.
+pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Vec<PathBuf>> {
+    for old in files(directory)? {
+        fs::remove_file(old)?;
+    }
+    for pack in PACKS {
+        screen.step(&format!("Exporting pack {pack}"), || {
+            let since = days_ago(395);
+            let output = sidecar.run(&[
+                "pack",
+                pack,
+                "--workspace",
+                WORKSPACES[0].name,
+                "--since",
+                &since,
+                "-o",
+                &directory.display().to_string(),
+            ]);
+            if !output.status.success() {
+                bail!("audit-sidecar pack {pack} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Ok(())
+        })?;
+    }
+    files(directory)
+}
+
+/// Has each verified, offline, and returns the line that each verdict is.
+pub fn verify(sidecar: &Sidecar, files: &[PathBuf], key: &str, screen: &Screen) -> Result<Vec<String>> {
+    screen.step("Verifying the packs", || {
+        files
+            .iter()
+            .map(|file| {
+                let output = sidecar.run(&["verify", &file.display().to_string(), "--key", key]);
+                let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                if !output.status.success() {
+                    bail!("{}: {line}{}", file.display(), String::from_utf8_lossy(&output.stderr));
+                }
+                Ok(line)
+            })
+            .collect()
+    })
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "zip") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

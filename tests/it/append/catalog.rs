@@ -1,0 +1,188 @@
+//! The catalog of actions, and what it demands of details.
+
+use serde_json::json;
+
+use audit_harness::database::Database;
+use audit_harness::query::{all, one, refused, run};
+
+use crate::support::{event, fails};
+
+#[tokio::test]
+async fn the_built_in_actions_have_their_categories() {
+    let db = Database::new();
+    let client = db.connect().await;
+    for (category, actions) in [
+        (
+            "auth",
+            &[
+                "login_succeeded",
+                "login_failed",
+                "password_changed",
+                "mfa_enrolled",
+                "session_invalidated",
+                "sso_callback",
+                "rate_limited",
+            ][..],
+        ),
+        (
+            "admin",
+            &[
+                "integration_credentials_saved",
+                "user_role_changed",
+                "branding_updated",
+                "customer_matching_changed",
+                "rule_created",
+                "rule_edited",
+                "rule_deleted",
+            ],
+        ),
+        ("feedback", &["feedback_submitted", "support_request_submitted"]),
+    ] {
+        for action in actions {
+            let id: i64 = one(&client, "SELECT audit.append($1, 'acme')", &[action]).await;
+            assert_eq!(event(&client, id).await["category"], json!(category), "{action}");
+        }
+    }
+    let undescribed: i64 =
+        one(&client, "SELECT count(*) FROM audit.action WHERE description = '' OR NOT built_in", &[]).await;
+    assert_eq!(undescribed, 0);
+}
+
+#[tokio::test]
+async fn a_rule_dispatch_carries_trigger_payload_and_outcome() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let append = "SELECT audit.append('rule_fired', 'acme', details => $1)";
+    for (details, lacking) in [
+        (json!({}), "trigger"),
+        (json!({"trigger": {}, "payload": {}}), "outcome"),
+        (json!({"details": {"trigger": 1, "payload": 1, "outcome": 1}}), "trigger"),
+    ] {
+        let error = fails(&client, append, &[&details], "ZA005").await;
+        assert!(error.message().contains(lacking), "{}", error.message());
+    }
+    let whole = json!({"trigger": {"alert": 1}, "payload": {"ticket": 2}, "outcome": "dispatched", "more": null});
+    let id: i64 = one(&client, append, &[&whole]).await;
+    assert_eq!(event(&client, id).await["details"], whole);
+}
+
+#[tokio::test]
+async fn a_write_back_carries_request_and_response_status() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let actions: Vec<String> = all(&client, "SELECT action FROM audit.action WHERE category = 'writeback'", &[]).await;
+    for expected in ["create_ticket", "update_ticket_status", "acknowledge_alert", "create_time_entry"] {
+        assert!(actions.iter().any(|action| action == expected), "{expected}");
+    }
+    for action in actions {
+        let append = "SELECT audit.append($1, 'acme', details => $2)";
+        fails(&client, append, &[&action, &json!({"request": {"body": 1}})], "ZA005").await;
+        run(&client, "SELECT 1").await;
+        one::<i64>(&client, append, &[&action, &json!({"request": {"body": "all of it"}, "response_status": 201})])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_registered_action_has_its_category_and_its_schema() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let other = db.connect().await;
+    // What other sessions have cached must not survive the change.
+    let before: i64 =
+        one(&other, "SELECT audit.append('backup_restored', 'acme', details => '{\"size\": -1}')", &[]).await;
+    assert_eq!(event(&client, before).await["category"], json!("other"));
+
+    let schema =
+        json!({"type": "object", "required": ["size"], "properties": {"size": {"type": "integer", "minimum": 0}}});
+    let register = "SELECT audit.register_action('backup_restored', 'admin', 'A backup was restored', $1)";
+    client.query(register, &[&schema]).await.unwrap();
+    for session in [&client, &other] {
+        let append = "SELECT audit.append('backup_restored', 'acme', details => $1)";
+        let id: i64 = one(session, append, &[&json!({"size": 12})]).await;
+        assert_eq!(event(session, id).await["category"], json!("admin"));
+        for bad in [json!({}), json!({"size": -1}), json!({"size": "large"})] {
+            let error = fails(session, append, &[&bad], "ZA005").await;
+            assert!(error.message().contains("backup_restored"), "{}", error.message());
+        }
+    }
+    // Registering it again changes it.
+    run(&client, "SELECT audit.register_action('backup_restored', 'other', 'A backup was restored')").await;
+    let id: i64 = one(&other, "SELECT audit.append('backup_restored', 'acme', details => '{\"size\": -1}')", &[]).await;
+    assert_eq!(event(&other, id).await["category"], json!("other"));
+    let recorded: i64 = one(&client, "SELECT count(*) FROM audit.event WHERE action = 'action_registered'", &[]).await;
+    assert_eq!(recorded, 2);
+}
+
+#[tokio::test]
+async fn a_registration_that_is_rolled_back_leaves_nothing_behind() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(
+        &client,
+        "BEGIN; SELECT audit.register_action('a', 'admin', 'd', '{\"required\": [\"k\"]}'); \
+         SELECT audit.append('a', 'acme', details => '{\"k\": 1}'); ROLLBACK",
+    )
+    .await;
+    let id: i64 = one(&client, "SELECT audit.append('a', 'acme')", &[]).await;
+    assert_eq!(event(&client, id).await["category"], json!("other"));
+}
+
+#[tokio::test]
+async fn what_is_no_registration_is_refused() {
+    let db = Database::new();
+    let client = db.connect().await;
+    for (call, sqlstate) in [
+        ("audit.register_action('login_failed', 'admin', 'd')", "ZA010"),
+        ("audit.register_action('a b', 'admin', 'd')", "ZA003"),
+        ("audit.register_action('', 'admin', 'd')", "ZA003"),
+        ("audit.register_action(NULL, 'admin', 'd')", "ZA003"),
+        ("audit.register_action(repeat('a', 129), 'admin', 'd')", "ZA003"),
+        ("audit.register_action('a', 'audit', 'd')", "ZA003"),
+        ("audit.register_action('a', 'nonsense', 'd')", "ZA003"),
+        ("audit.register_action('a', NULL, 'd')", "ZA003"),
+        ("audit.register_action('a', 'admin', '')", "ZA003"),
+        ("audit.register_action('a', 'admin', NULL)", "ZA003"),
+        ("audit.register_action('a', 'admin', 'd', '{\"type\": \"nonsense\"}')", "ZA005"),
+        ("audit.register_action('a', 'admin', 'd', '7')", "ZA005"),
+        ("audit.register_action('a', 'admin', 'd', '{\"$ref\": \"https://example.com/s.json\"}')", "ZA005"),
+        ("audit.register_action('a', 'admin', 'd', '{\"$ref\": \"file:///etc/passwd\"}')", "ZA005"),
+    ] {
+        refused(&client, &format!("SELECT {call}"), sqlstate).await;
+    }
+}
+
+#[tokio::test]
+async fn only_audit_admin_registers() {
+    let db = Database::new();
+    let call = "SELECT audit.register_action('a', 'admin', 'd')";
+    for group in ["audit_writer", "audit_reader", "audit_sidecar"] {
+        refused(&db.connect_as(&[group]).await, call, "42501").await;
+    }
+    run(&db.connect_as(&["audit_admin"]).await, call).await;
+}
+
+#[tokio::test]
+async fn unknown_actions_can_be_refused() {
+    let db = Database::new();
+    run(&db.connect().await, &format!("ALTER DATABASE {} SET audit.unknown_actions = 'reject'", db.name())).await;
+    let client = db.connect_as(&["audit_writer"]).await;
+    let error = refused(&client, "SELECT audit.append('brand_new', 'acme')", "ZA004").await;
+    assert!(error.message().contains("brand_new") && error.hint().is_some(), "{error:?}");
+    run(&client, "SELECT audit.append('login_failed', 'acme')").await;
+    refused(&client, "SET audit.unknown_actions = 'accept'", "42501").await;
+    run(&db.connect().await, "SELECT audit.register_action('brand_new', 'other', 'Something new')").await;
+    run(&client, "SELECT audit.append('brand_new', 'acme')").await;
+}
+
+#[tokio::test]
+async fn only_the_log_itself_appends_in_category_audit() {
+    let db = Database::new();
+    let writer = db.connect_as(&["audit_writer"]).await;
+    refused(&writer, "SELECT audit.append('export_started', 'acme')", "42501").await;
+    refused(&writer, r#"SELECT audit.append_many('[{"action": "export_started", "workspace": "acme"}]')"#, "42501")
+        .await;
+    for group in ["audit_admin", "audit_sidecar"] {
+        run(&db.connect_as(&[group]).await, "SELECT audit.append('export_started', 'acme')").await;
+    }
+}

@@ -1,0 +1,3 @@
+//! Evidence packs.
+
+mod proof;

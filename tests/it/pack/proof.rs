@@ -1,0 +1,281 @@
+//! Packs as two verifiers see them: `audit-sidecar verify`, and `verify_pack.py`, which was written from FORMAT.md alone.
+
+mod damage;
+mod pack;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
+
+use tokio_postgres::Client;
+
+use audit_harness::database::Database;
+use audit_harness::query::{one, run};
+use audit_harness::sidecar::command;
+
+use crate::support::{DISARM, Random, due_partition};
+
+use damage::{DAMAGES, Expected};
+use pack::{EVENTS, Pack, REMOVED, STUBS};
+
+/// How many damaged packs both see.
+const ROUNDS: usize = 200;
+
+/// A database with a signed log, and the packs that were made of it.
+struct Made {
+    dsn: String,
+    folder: tempfile::TempDir,
+    key: String,
+    packs: Vec<(&'static str, PathBuf)>,
+}
+
+impl Made {
+    /// A key, and nothing signed yet.
+    fn begin(db: &Database) -> Self {
+        let role = db.role(&["audit_sidecar"]);
+        let dsn = db.cluster().dsn(db.name(), &role);
+        let folder = tempfile::tempdir().unwrap();
+        let key = said(
+            command("")
+                .unwrap()
+                .args(["key", "create", "--name", "audit.example.com/log", "-o"])
+                .arg(folder.path().join("key")),
+        );
+        Self { dsn, folder, key: key.trim().to_owned(), packs: Vec::new() }
+    }
+
+    async fn new() -> Self {
+        let db = Database::new();
+        let client = db.connect().await;
+        let mut made = Self::begin(&db);
+
+        // Events that retention removes once they are in the log, and some that it keeps.
+        due_partition(&client, &["acme"]).await;
+        append(&client, "acme", 40).await;
+        append(&client, "globex", 30).await;
+        made.sign();
+        run(&client, "SELECT audit.maintain()").await;
+        let since = now(&client).await;
+        append(&client, "acme", 120).await;
+        append(&client, "globex", 9).await;
+        for (field, nth) in [("actor", 1), ("details", 2), ("source", 2)] {
+            let id: i64 = one(&client, NTH_LOGIN, &[&i64::from(nth)]).await;
+            run(&client, &format!("SELECT audit.redact({id}, '{field}', 'erasure request 7')")).await;
+        }
+        let until = now(&client).await;
+        made.sign();
+        // Newer than the checkpoint.
+        append(&client, "acme", 6).await;
+
+        let (from_then, all) = (["--since", &since, "--until", &until], ["--since", "2023-01-01"]);
+        made.pack("access-review", "acme", &from_then);
+        made.pack("change-management", "acme", &all);
+        made.pack("incident-response", "acme", &[from_then[0], from_then[1]]);
+        made.pack("access-review", "globex", &all);
+        made.pack("export", "acme", &[&all[..], &["--actor", "user:1"]].concat());
+        made.pack("export", "acme", &from_then);
+        made.pack("export", "audit", &all);
+        made
+    }
+
+    fn sign(&self) {
+        let path = |name| self.folder.path().join(name);
+        let mut command = command(&self.dsn).unwrap();
+        command
+            .args(["checkpoint", "sign", "--signing-key"])
+            .arg(path("key"))
+            .arg("--signing-state")
+            .arg(path("state"));
+        said(&mut command);
+    }
+
+    fn pack(&mut self, name: &'static str, workspace: &str, flags: &[&str]) {
+        let path = self.folder.path().join(format!("{}-{name}-{workspace}.zip", self.packs.len()));
+        let mut command = command(&self.dsn).unwrap();
+        said(command.args(["pack", name, "--workspace", workspace, "-o"]).arg(&path).args(flags));
+        self.packs.push((name, path));
+    }
+
+    /// What `audit-sidecar verify` says: its exit status and its words.
+    fn rust(&self, file: &Path, with_key: bool) -> (i32, String) {
+        let mut command = command("").unwrap();
+        command.arg("verify").arg(file).args(self.flags(with_key));
+        let output = command.output().unwrap();
+        let words = [&output.stdout[..], &output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&words).into_owned())
+    }
+
+    /// What verify_pack.py says of each.
+    fn python(&self, files: &[&Path], with_key: bool) -> Vec<(i32, String)> {
+        if files.is_empty() {
+            return Vec::new();
+        }
+        let output = python("verify_pack.py").args(files).args(self.flags(with_key)).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), files.len(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        let verdicts = files.iter().zip(lines).map(|(file, line)| {
+            let words = line.strip_prefix(&format!("{}: ", file.display())).unwrap();
+            let code =
+                ["valid", "invalid", "unreadable"].iter().position(|verdict| words.starts_with(&format!("{verdict}:")));
+            (code.unwrap() as i32, words.to_owned())
+        });
+        let verdicts: Vec<_> = verdicts.collect();
+        assert_eq!(output.status.code(), verdicts.iter().map(|(code, _)| *code).max());
+        verdicts
+    }
+
+    fn flags(&self, with_key: bool) -> Vec<&str> {
+        if with_key { vec!["--key", &self.key] } else { Vec::new() }
+    }
+}
+
+/// A script of this package. It takes no more than Python itself.
+fn python(script: &str) -> Command {
+    let mut command = Command::new(env::var_os("AUDIT_TEST_PYTHON").unwrap_or_else(|| OsString::from("python3")));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(script));
+    command
+}
+
+const NTH_LOGIN: &str = "SELECT id FROM audit.event WHERE workspace = 'acme' AND action = 'login_failed' ORDER BY id DESC OFFSET $1 LIMIT 1";
+
+/// Appends events of several kinds, one after the other.
+async fn append(client: &Client, workspace: &str, count: i32) {
+    let sql = "SELECT count(audit.append(
+            (ARRAY['login_failed', 'login_succeeded', 'user_role_changed', 'ticket_created', 'rate_limited'])[1 + n % 5],
+            workspace => $1, actor => 'user:' || n % 4, target => 'ticket:' || n, ip => '203.0.113.9',
+            user_agent => CASE WHEN n % 3 = 0 THEN E'a/b\\n\\u001f ü \"quoted\"' END,
+            outcome => CASE WHEN n % 5 IN (0, 4) THEN 'denied' END,
+            details => jsonb_build_object('n', n, 'text', 'a/b ü', 'nested', '[{}, [1.50, null]]'::jsonb)))
+        FROM generate_series(1, $2) n";
+    assert_eq!(one::<i64>(client, sql, &[&workspace, &count]).await, i64::from(count));
+}
+
+async fn now(client: &Client) -> String {
+    one(client, r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#, &[]).await
+}
+
+#[track_caller]
+fn said(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn python_reads_the_vectors_alike() {
+    assert!(said(&mut python("verify_vectors.py")).ends_with(" vectors agree\n"));
+}
+
+#[tokio::test]
+async fn two_verifiers_agree() {
+    let made = Made::new().await;
+    let good: Vec<&Path> = made.packs.iter().map(|(_, path)| path.as_path()).collect();
+    for with_key in [true, false] {
+        for (file, (code, words)) in good.iter().zip(made.python(&good, with_key)) {
+            let (rust, said) = made.rust(file, with_key);
+            assert_eq!((rust, code), (0, 0), "{}\n{said}\n{words}", file.display());
+        }
+    }
+
+    // What is to be damaged is there.
+    let packs: Vec<Pack> = good.iter().map(|path| Pack::open(path)).collect();
+    let any = |holds: &dyn Fn(&Pack) -> bool| packs.iter().any(holds);
+    assert!(any(&|pack| !pack.log()["from"].is_null()) && any(&|pack| !pack.is_complete()));
+    assert!(any(&|pack| pack.lines(EVENTS).iter().any(|line| line.contains("_digest"))));
+    assert!(any(&|pack| pack.lines(EVENTS).iter().any(|line| !pack.proves(line))));
+    assert!(any(&|pack| !pack.lines(STUBS).is_empty()) && any(&|pack| pack.lines(REMOVED).len() == 100));
+    assert!(packs.iter().all(|pack| !pack.lines(EVENTS).is_empty()));
+
+    let mut random = Random::new(4);
+    let mut damaged = Vec::new();
+    while damaged.len() < ROUNDS {
+        let (name, damage) = DAMAGES[damaged.len() % DAMAGES.len()];
+        let at = random.below(packs.len());
+        let mut pack = packs[at].clone();
+        let Some(expected) = damage(&mut pack, &packs, &mut random) else { continue };
+        let path = made.folder.path().join(format!("damaged-{}.zip", damaged.len()));
+        fs::write(&path, pack.zip()).unwrap();
+        damaged.push((format!("{name}, in {}", good[at].display()), path, random.one_in(2), expected));
+    }
+    let by_python = |with_key: bool| {
+        let files: Vec<&Path> =
+            damaged.iter().filter(|(_, _, with, _)| *with == with_key).map(|(_, path, ..)| path.as_path()).collect();
+        made.python(&files, with_key)
+    };
+    let (with, without, by_rust) = thread::scope(|scope| {
+        let with = scope.spawn(|| by_python(true));
+        let without = scope.spawn(|| by_python(false));
+        let by_rust: Vec<_> = damaged.iter().map(|(_, path, with_key, _)| made.rust(path, *with_key)).collect();
+        (with.join().unwrap(), without.join().unwrap(), by_rust)
+    });
+    let (mut with, mut without) = (with.into_iter(), without.into_iter());
+    let mut wrong = Vec::new();
+    for ((what, path, with_key, expected), (rust, said)) in damaged.iter().zip(by_rust) {
+        let (python, words) = if *with_key { with.next() } else { without.next() }.unwrap();
+        let as_expected = match expected {
+            Expected::Valid => rust == 0,
+            Expected::Invalid => rust != 0,
+            Expected::Either => true,
+        };
+        if rust != python || !as_expected {
+            wrong.push(format!("{what} ({}): {expected:?}\n  {rust} {said}\n  {python} {words}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {ROUNDS}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What was deleted by hand is not called removed.
+#[tokio::test]
+async fn an_event_that_is_missing_makes_no_pack() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let made = Made::begin(&db);
+    append(&client, "acme", 40).await;
+    made.sign();
+    run(
+        &client,
+        &format!("{DISARM}; DELETE FROM audit.event WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))"),
+    )
+    .await;
+    let pack = |flags: &[&str]| {
+        let mut command = command(&made.dsn).unwrap();
+        command.args(["pack", "export", "--workspace", "acme", "-o"]).arg(made.folder.path().join("pack.zip"));
+        let output = command.args(["--since", "2023-01-01"]).args(flags).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (made_one, said) = pack(&[]);
+    assert!(!made_one && said.contains("leaf 17 in the log of workspace acme is missing"), "{said}");
+    assert!(!made.folder.path().join("pack.zip").exists());
+    // It says nothing of what it does not hold.
+    let (made_one, said) = pack(&["--actor", "user:1"]);
+    assert!(made_one, "{said}");
+}
+
+/// What queries do not find, though retention keeps it, is not called removed.
+#[tokio::test]
+async fn an_event_that_is_hidden_makes_no_pack() {
+    for hide in [
+        "SELECT audit.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity'",
+        "UPDATE audit.event SET occurred_at = occurred_at - interval '3 years'",
+        "UPDATE audit.event SET workspace = 'umbrella'",
+    ] {
+        let db = Database::new();
+        let client = db.connect().await;
+        let made = Made::begin(&db);
+        append(&client, "acme", 40).await;
+        made.sign();
+        run(&client, &format!("{DISARM}; {hide} WHERE id = (SELECT id FROM audit.leaves('acme', 17, 18))")).await;
+        let mut command = command(&made.dsn).unwrap();
+        command.args(["pack", "export", "--workspace", "acme", "--since", "2023-01-01", "-o"]);
+        let output = command.arg(made.folder.path().join("pack.zip")).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && said.contains("leaf 17 in the log of workspace acme is missing"),
+            "{hide}: {said}"
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! Reading events.
+
+mod events;
+pub mod model;
+mod pages;
+mod read_only;

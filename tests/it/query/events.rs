@@ -1,0 +1,213 @@
+//! audit.events, audit.event, audit.activity and audit.export against the naive model.
+
+use audit_harness::database::Database;
+use audit_harness::query::{all, one, refused, run};
+
+use crate::query::model;
+use crate::support::{Random, count, fails};
+
+#[tokio::test]
+async fn filters_find_what_the_naive_model_finds() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let mut random = Random::new(20_260_131);
+    let events = model::import(&client, &mut random, 3000).await;
+    let mut found = 0;
+    for round in 0..400 {
+        // Whatever the session's formats are.
+        let style = random.pick(&["ISO, MDY", "SQL, DMY", "German", "Postgres, MDY"]);
+        let zone = random.pick(&["UTC", "America/St_Johns", "Pacific/Kiritimati"]);
+        run(&client, &format!("SET datestyle = '{style}'; SET timezone = '{zone}'")).await;
+        let filter = model::filter(&mut random, &events);
+        let expected = filter.ids(&events);
+        let sql = format!("SELECT id FROM audit.events({}, max_rows => 10000)", filter.arguments());
+        assert_eq!(all::<i64>(&client, &sql, &[]).await, expected, "round {round}: {sql}");
+        let naive =
+            format!("SELECT id FROM audit.event WHERE {} ORDER BY occurred_at DESC, id DESC", filter.naive_sql());
+        assert_eq!(all::<i64>(&client, &naive, &[]).await, expected, "round {round}: {naive}");
+        let sum = format!(
+            "SELECT coalesce(sum(event_count), 0)::bigint FROM audit.activity({}, group_by => 'action')",
+            filter.arguments()
+        );
+        assert_eq!(one::<i64>(&client, &sum, &[]).await, expected.len() as i64, "round {round}: {sum}");
+        found += expected.len();
+    }
+    assert!(found > 10_000, "the filters hardly find anything: {found}");
+}
+
+#[tokio::test]
+async fn an_export_yields_all_in_either_order() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let mut random = Random::new(7);
+    let events = model::import(&client, &mut random, 1000).await;
+    for _ in 0..20 {
+        let filter = model::filter(&mut random, &events);
+        let mut expected = filter.ids(&events);
+        for newest_first in [true, false] {
+            run(
+                &client,
+                &format!("BEGIN; SELECT audit.export({}, newest_first => {newest_first})", filter.arguments()),
+            )
+            .await;
+            let fetched: Vec<i64> = all(&client, "FETCH ALL FROM audit_export", &[]).await;
+            run(&client, "COMMIT").await;
+            assert_eq!(fetched, expected, "{filter:?}");
+            expected.reverse();
+        }
+    }
+    let any = "BEGIN; SELECT audit.export('acme', since => now() - interval '90 days', any_action => '{x}', any_category => '{admin}')";
+    run(&client, any).await;
+    let mut fetched: Vec<i64> = all(&client, "FETCH ALL FROM audit_export", &[]).await;
+    fetched.reverse();
+    let matches = |e: &&model::Event| e.workspace == "acme" && (e.action == "x" || e.category == "admin");
+    assert_eq!(fetched, events.iter().filter(matches).map(|e| e.id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn activity_counts_per_bucket_and_group() {
+    let db = Database::new();
+    let client = db.connect().await;
+    model::import(&client, &mut Random::new(3), 1000).await;
+    for (bucket, seconds) in [("1 day", 86_400), ("1 hour", 3600), ("90 minutes", 5400)] {
+        for group in ["action", "actor", "category", "outcome"] {
+            let difference = format!(
+                "WITH a AS (SELECT * FROM audit.activity('acme', '{bucket}', now() - interval '90 days', group_by => '{group}')), \
+                 n AS (SELECT to_timestamp(floor(extract(epoch FROM occurred_at) / {seconds}) * {seconds}) AS bucket_start, \
+                              {group} AS group_value, count(*) AS event_count FROM audit.event WHERE workspace = 'acme' GROUP BY 1, 2) \
+                 SELECT count(*) FROM ((TABLE a EXCEPT TABLE n) UNION ALL (TABLE n EXCEPT TABLE a)) d"
+            );
+            assert_eq!(one::<i64>(&client, &difference, &[]).await, 0, "{bucket} {group}");
+        }
+    }
+    for bad in ["bucket => '0'", "bucket => '-1 day'", "bucket => NULL", "group_by => 'details'", "group_by => ''"] {
+        refused(&client, &format!("SELECT audit.activity('acme', {bad})"), "ZA003").await;
+    }
+}
+
+#[tokio::test]
+async fn seven_days_unless_said_otherwise() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let batch = "SELECT audit.import((SELECT jsonb_agg(jsonb_build_object('action', 'a' || h, 'workspace', 'acme', 'occurred_at', \
+                 to_char((now() - make_interval(hours => h)) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))) \
+                 FROM unnest('{1,167,169,800}'::int[]) h))";
+    run(&client, batch).await;
+    let actions = "SELECT action FROM audit.events('acme')";
+    assert_eq!(all::<String>(&client, actions, &[]).await, ["a1", "a167"]);
+    run(&client, "SET audit.workspace = 'acme'").await;
+    let everything = "SELECT action FROM audit.events(since => NULL)";
+    assert_eq!(all::<String>(&client, everything, &[]).await, ["a1", "a167", "a169", "a800"]);
+    run(&client, "RESET audit.workspace").await;
+    refused(&client, "SELECT audit.events()", "ZA002").await;
+}
+
+#[tokio::test]
+async fn expired_events_are_not_shown() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let id: i64 = one(&client, "SELECT audit.append('fresh', 'acme')", &[]).await;
+    // Copies of it from the last moment that is kept no more, and from the first that is.
+    run(
+        &client,
+        "SELECT audit.create_partition(current_date - 1), audit.create_partition(current_date), audit.create_partition(current_date + 1); \
+         INSERT INTO audit.event SELECT (jsonb_populate_record(e, jsonb_build_object('id', e.id + n, 'action', 'copy' || n, \
+                'occurred_at', m.midnight + (n - 2) * interval '1 microsecond', \
+                'expires_on', audit.expires_on(m.midnight + (n - 2) * interval '1 microsecond', '13 months')))).* \
+         FROM audit.event e, generate_series(1, 2) n, audit.midnight(audit.first_kept_day('13 months', audit.today())) m (midnight)",
+    )
+    .await;
+    assert_eq!(count(&client).await, 3);
+    let shown = "SELECT action FROM audit.events('acme', since => NULL) ORDER BY id";
+    assert_eq!(all::<String>(&client, shown, &[]).await, ["fresh", "copy2"]);
+    let counted = "SELECT sum(event_count)::bigint FROM audit.activity('acme', since => NULL)";
+    assert_eq!(one::<i64>(&client, counted, &[]).await, 2);
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.event($1)", &[&(id + 1)]).await, 0);
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.event($1)", &[&(id + 2)]).await, 1);
+}
+
+#[tokio::test]
+async fn one_event_by_its_id() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let id: i64 = one(&client, "SELECT audit.append('x', 'acme', details => '{\"a\": 1}')", &[]).await;
+    assert_eq!(all::<String>(&client, "SELECT action FROM audit.event($1)", &[&id]).await, ["x"]);
+    for none in ["-1", "0", "9223372036854775807", "NULL"] {
+        assert_eq!(one::<i64>(&client, &format!("SELECT count(*) FROM audit.event({none})"), &[]).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn filters_that_make_no_sense_are_refused() {
+    let db = Database::new();
+    let client = db.connect().await;
+    for (arguments, sqlstate) in [
+        ("outcome => 'maybe'", "ZA003"),
+        ("category => 'nonsense'", "ZA003"),
+        ("max_rows => 0", "ZA003"),
+        ("max_rows => 10001", "ZA003"),
+        ("max_rows => NULL", "ZA003"),
+        ("since => '2026-02-01', until => '2026-01-01'", "ZA009"),
+        ("since => '2026-02-01', until => '2026-02-01'", "ZA009"),
+        ("since => 'yesterdayish'", "22007"),
+        ("since => '300000-01-01'", "22008"),
+        ("details => '{'", "22P02"),
+        ("max_rows => 99999999999", "42883"),
+        ("colour => 'red'", "42883"),
+    ] {
+        fails(&client, &format!("SELECT audit.events('acme', {arguments})"), &[], sqlstate).await;
+    }
+    for arguments in [
+        "since => '-infinity'",
+        "until => 'infinity'",
+        "since => '294276-01-01'",
+        "since => '4713-01-01 BC'",
+        "since => NULL, until => '4713-01-01 BC'",
+        "since => NULL, until => '294276-12-31'",
+        "since => '-infinity', until => 'infinity'",
+        "details => '[]'",
+        "details => '7'",
+        "target => ''",
+        "actor => ''",
+        "action => ''",
+        "target => repeat('x', 100000)",
+    ] {
+        run(&client, &format!("SELECT audit.events('acme', {arguments})")).await;
+    }
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.events('no such workspace')", &[]).await, 0);
+}
+
+/// audit.has_target is for audit.events; whoever calls it otherwise gets an answer, too.
+#[tokio::test]
+async fn targets_are_found_however_one_asks() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(
+        &client,
+        "SELECT audit.append('x', 'w' || n % 3, actor => 'w1', targets => ARRAY['t:' || n % 10, 'w' || n % 3]) FROM generate_series(1, 300) n; \
+         ANALYZE audit.event; CREATE TABLE wanted AS SELECT 'w1' AS w, 't:1' AS t; GRANT SELECT ON wanted TO audit_reader",
+    )
+    .await;
+    let client = db.connect_as(&["audit_reader"]).await;
+    let keys = "audit.has_target(audit.target_keys(workspace, targets), workspace, targets,";
+    for scan in ["on", "off"] {
+        run(&client, &format!("SET enable_seqscan = {scan}; SET enable_indexscan = {scan}")).await;
+        for (condition, expected) in [
+            ("'w1', 't:1')", 10),
+            ("workspace, 't:1')", 30),
+            ("actor, 't:1')", 10),
+            ("'w1', actor)", 100),
+            ("(SELECT w FROM wanted), (SELECT t FROM wanted))", 10),
+            ("'w' || (1 + 0 * random()::int), 't:1')", 10),
+            ("NULL, 't:1')", 0),
+        ] {
+            let found: i64 =
+                one(&client, &format!("SELECT count(*) FROM audit.event WHERE {keys} {condition}"), &[]).await;
+            assert_eq!(found, expected, "{condition}");
+        }
+        let joined = format!("SELECT count(*) FROM audit.event e, wanted x WHERE {keys} x.w, x.t)");
+        assert_eq!(one::<i64>(&client, &joined, &[]).await, 10);
+        let prepared = format!("SELECT count(*) FROM audit.event WHERE {keys} $1, $2)");
+        assert_eq!(one::<i64>(&client, &prepared, &[&"w1", &"t:1"]).await, 10);
+    }
+}

@@ -1,0 +1,223 @@
+//! A second, naive implementation of the filters: generated events, kept in memory beside the database.
+
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use audit_harness::query::{all, one};
+
+use crate::support::Random;
+
+pub const WORKSPACES: [&str; 3] = ["acme", "umbrella", "ac'me \"ü\""];
+pub const ACTIONS: [&str; 6] =
+    ["login_failed", "login_succeeded", "user_role_changed", "feedback_submitted", "thing done", "x"];
+pub const ACTORS: [&str; 4] = ["user:1", "user:2", "o'neill@example.com", "%"];
+pub const TARGETS: [&str; 8] = ["t:1", "t:2", "customer:12", "a,b", "{x}", "NULL", "\"q\"", "ünï"];
+pub const OUTCOMES: [&str; 3] = ["success", "failure", "denied"];
+
+const MICROSECOND: i64 = 1_000_000;
+
+/// An event as it was generated.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub id: i64,
+    pub workspace: &'static str,
+    /// Microseconds since 1970.
+    pub occurred_at: i64,
+    pub category: &'static str,
+    pub action: &'static str,
+    pub outcome: &'static str,
+    pub actor: Option<&'static str>,
+    pub targets: Vec<&'static str>,
+    pub details: Value,
+}
+
+/// Filters as the query functions take them; times are microseconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub workspace: &'static str,
+    pub action: Option<&'static str>,
+    pub actor: Option<&'static str>,
+    pub target: Option<&'static str>,
+    pub category: Option<&'static str>,
+    pub outcome: Option<&'static str>,
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+    pub details: Option<Value>,
+}
+
+/// Generates and imports that many events of the last 60 days, and returns them newest first.
+pub async fn import(client: &Client, random: &mut Random, amount: usize) -> Vec<Event> {
+    let now: i64 = one(client, "SELECT (extract(epoch FROM now()) * 1000000)::bigint", &[]).await;
+    let mut events: Vec<Event> = (0..amount).map(|_| generate(random, now)).collect();
+    let batch: Vec<Value> = events
+        .iter()
+        .map(|event| {
+            json!({
+                "workspace": event.workspace, "occurred_at": rfc3339(event.occurred_at), "action": event.action,
+                "outcome": event.outcome, "actor": event.actor, "targets": event.targets, "details": event.details,
+            })
+        })
+        .collect();
+    let ids: Vec<i64> = all(client, "SELECT audit.import($1)", &[&json!(batch)]).await;
+    for (event, id) in events.iter_mut().zip(ids) {
+        event.id = id;
+    }
+    events.sort_by_key(|event| std::cmp::Reverse((event.occurred_at, event.id)));
+    events
+}
+
+/// Filters such as someone might ask for; `since` is always there.
+pub fn filter(random: &mut Random, events: &[Event]) -> Filter {
+    let some = &events[random.below(events.len())];
+    let other = &events[random.below(events.len())];
+    let mut filter = Filter {
+        workspace: if random.one_in(20) { "nobody" } else { some.workspace },
+        since: Some(some.occurred_at.min(other.occurred_at)),
+        ..Filter::default()
+    };
+    if random.one_in(2) {
+        filter.until = Some(some.occurred_at.max(other.occurred_at) + i64::from(random.one_in(2)));
+        filter.until = filter.until.filter(|until| Some(*until) > filter.since);
+    } else {
+        filter.since = filter.since.map(|since| since - 70 * 86_400 * MICROSECOND);
+    }
+    if random.one_in(3) {
+        filter.action = Some(random.pick(&ACTIONS));
+    }
+    if random.one_in(3) {
+        filter.actor = Some(random.pick(&ACTORS));
+    }
+    if random.one_in(2) {
+        filter.target = Some(random.pick(&TARGETS));
+    }
+    if random.one_in(4) {
+        filter.category = Some(random.pick(&["auth", "admin", "other", "feedback"]));
+    }
+    if random.one_in(4) {
+        filter.outcome = Some(random.pick(&OUTCOMES));
+    }
+    if random.one_in(4) {
+        filter.details = Some(match random.below(4) {
+            0 => json!({}),
+            1 => json!({"n": random.below(3)}),
+            2 => json!({"list": [random.below(4)]}),
+            _ => json!({"inner": {"deep": {"flag": random.one_in(2)}}}),
+        });
+    }
+    filter
+}
+
+impl Filter {
+    /// Whether the event passes.
+    pub fn takes(&self, event: &Event) -> bool {
+        event.workspace == self.workspace
+            && self.action.is_none_or(|action| event.action == action)
+            && self.actor.is_none_or(|actor| event.actor == Some(actor))
+            && self.target.is_none_or(|target| event.targets.contains(&target))
+            && self.category.is_none_or(|category| event.category == category)
+            && self.outcome.is_none_or(|outcome| event.outcome == outcome)
+            && self.since.is_none_or(|since| event.occurred_at >= since)
+            && self.until.is_none_or(|until| event.occurred_at < until)
+            && self.details.as_ref().is_none_or(|details| contains(&event.details, details))
+    }
+
+    /// The ids of the events that pass, in the order of `events`.
+    pub fn ids(&self, events: &[Event]) -> Vec<i64> {
+        events.iter().filter(|event| self.takes(event)).map(|event| event.id).collect()
+    }
+
+    /// The arguments of a query function, by name.
+    pub fn arguments(&self) -> String {
+        let text = |value: Option<&str>| value.map(quote);
+        let time = |value: Option<i64>| value.map(|at| quote(&rfc3339(at)));
+        let given = [
+            ("workspace", Some(quote(self.workspace))),
+            ("action", text(self.action)),
+            ("actor", text(self.actor)),
+            ("target", text(self.target)),
+            ("category", text(self.category)),
+            ("outcome", text(self.outcome)),
+            ("since", time(self.since)),
+            ("until", time(self.until)),
+            ("details", self.details.as_ref().map(|details| quote(&details.to_string()))),
+        ];
+        let given: Vec<String> =
+            given.into_iter().filter_map(|(name, value)| value.map(|value| format!("{name} => {value}"))).collect();
+        given.join(", ")
+    }
+
+    /// The condition in plain SQL, over all rows.
+    pub fn naive_sql(&self) -> String {
+        let mut sql = format!("workspace = {}", quote(self.workspace));
+        for (column, value) in
+            [("action", self.action), ("actor", self.actor), ("category", self.category), ("outcome", self.outcome)]
+        {
+            if let Some(value) = value {
+                sql += &format!(" AND {column} IS NOT DISTINCT FROM {}", quote(value));
+            }
+        }
+        if let Some(target) = self.target {
+            sql += &format!(" AND {} = ANY (targets)", quote(target));
+        }
+        for (operator, at) in [(">=", self.since), ("<", self.until)] {
+            if let Some(at) = at {
+                sql += &format!(" AND (extract(epoch FROM occurred_at) * 1000000)::bigint {operator} {at}");
+            }
+        }
+        if let Some(details) = &self.details {
+            sql += &format!(" AND details @> {}::jsonb", quote(&details.to_string()));
+        }
+        sql
+    }
+}
+
+/// Microseconds since 1970 as RFC 3339.
+pub fn rfc3339(at: i64) -> String {
+    jiff::Timestamp::from_microsecond(at).expect("a time of this century").to_string()
+}
+
+fn generate(random: &mut Random, now: i64) -> Event {
+    let action = random.pick(&ACTIONS);
+    // Whole seconds often, so that several events share a moment.
+    let age = random.below(60 * 86_400) as i64 * MICROSECOND;
+    let fraction = if random.one_in(2) { random.below(1_000_000) as i64 } else { 0 };
+    let moment = if random.one_in(5) { now - (random.below(20) as i64 + 1) * 3600 * MICROSECOND } else { now - age };
+    let mut targets: Vec<&str> = (0..random.below(4)).map(|_| random.pick(&TARGETS)).collect();
+    targets.sort();
+    targets.dedup();
+    Event {
+        id: 0,
+        workspace: random.pick(&WORKSPACES),
+        occurred_at: (moment / MICROSECOND - 1) * MICROSECOND + fraction,
+        category: match action {
+            "login_failed" | "login_succeeded" => "auth",
+            "user_role_changed" => "admin",
+            "feedback_submitted" => "feedback",
+            _ => "other",
+        },
+        action,
+        outcome: random.pick(&OUTCOMES),
+        actor: (!random.one_in(4)).then(|| random.pick(&ACTORS)),
+        targets,
+        details: match random.below(3) {
+            0 => json!({}),
+            1 => json!({"n": random.below(3), "list": [random.below(4), {"a": 1}, random.below(4)]}),
+            _ => json!({"n": random.below(3), "inner": {"deep": {"flag": random.one_in(2), "more": null}}}),
+        },
+    }
+}
+
+/// Containment as PostgreSQL defines it for the shapes above: objects by key, arrays as sets.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|inner| contains(inner, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => part.iter().all(|p| whole.iter().any(|w| contains(w, p))),
+        _ => whole == part,
+    }
+}
+
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,5 @@
+//! The sidecar over HTTP.
+
+pub mod bad_input;
+pub mod http;
+mod retention;

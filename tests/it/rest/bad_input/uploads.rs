@@ -1,0 +1,249 @@
+//! POST /v1/events with bodies that are no events, and with uploads that do not end.
+
+use std::io::{BufReader, Write};
+use std::net::Shutdown;
+
+use audit_harness::query::run;
+
+use crate::rest::bad_input::support::{Rest, refused, refused_as};
+use crate::rest::http::{Answer, Request, connect};
+
+#[tokio::test]
+async fn text_that_is_none_is_refused() {
+    let rest = Rest::start();
+    for bytes in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"] {
+        for (before, after) in [
+            (&br#"{"action":"a"#[..], &br#""}"#[..]),
+            (br#"{"action":"a","details":{"k":""#, br#""}}"#),
+            (b"", br#"{"action":"a"}"#),
+        ] {
+            let body = [before, bytes, after].concat();
+            let error = refused(rest.post(body.clone()), 400, "invalid_utf8");
+            assert_eq!(error["detail"]["offset"], before.len(), "{error}");
+            let lines = [b"{\"action\":\"good\"}\n", &*body].concat();
+            let error = refused(rest.post_lines(lines), 400, "invalid_utf8");
+            assert_eq!(error["detail"]["line"], 2, "{error}");
+        }
+    }
+    assert_eq!(rest.stored().await, 0);
+}
+
+#[tokio::test]
+async fn nul_is_refused_wherever_it_stands() {
+    let rest = Rest::start();
+    // As a byte it is not JSON, as an escape it is no text that a database can hold.
+    refused(rest.post(*b"{\"action\":\"a\0b\"}"), 400, "invalid_json");
+    refused(rest.post(*b"{\"action\":\"a\",\"details\":{\"k\":\"\0\"}}"), 400, "invalid_json");
+    refused(rest.post(*b"\0"), 400, "invalid_json");
+    for field in ["action", "actor", "target", "user_agent", "session_id", "request_id", "idempotency_key"] {
+        let event = match field {
+            "action" => r#"{"action":"a\u0000b"}"#.to_owned(),
+            _ => format!(r#"{{"action":"a","{field}":"a\u0000b"}}"#),
+        };
+        refused(rest.post(event.clone()), 400, "invalid_value");
+        let error = refused(rest.post(format!("[{event}]")), 400, "invalid_value");
+        assert_eq!(error["detail"]["element"], 0, "{field}: {error}");
+        let lines = format!("{{\"action\":\"good\"}}\n\n{event}\n{{\"action\":\"good\"}}\n");
+        let error = refused(rest.post_lines(lines), 400, "invalid_value");
+        assert_eq!(error["detail"]["line"], 3, "{field}: {error}");
+    }
+    for details in [r#"{"k":"\u0000"}"#, r#"{"\u0000":1}"#, r#"{"k":[{"l":"a\u0000"}]}"#] {
+        let good = r#"{"action":"good","details":{"n":1}}"#;
+        let body = format!(r#"[{good},{good},{{"action":"a","details":{details}}},{good}]"#);
+        let error = refused(rest.post(body), 400, "invalid_value");
+        assert_eq!(error["detail"]["element"], 2, "{error}");
+    }
+    refused(
+        rest.send(
+            Request::post("/v1/events", "application/json", r#"{"action":"a","workspace":"a\u0000"}"#)
+                .token(&rest.admin),
+        ),
+        400,
+        "invalid_value",
+    );
+    refused(rest.post(r#"{"action":"a","targets":["x","\u0000"]}"#), 400, "invalid_value");
+    assert_eq!(rest.stored().await, 0);
+}
+
+#[tokio::test]
+async fn json_that_is_none_is_refused() {
+    let rest = Rest::start();
+    for body in [
+        "",
+        " ",
+        "{",
+        "{\"action\":\"a\"",
+        "{'action':'a'}",
+        "[{\"action\":\"a\"}",
+        "{\"action\":\"a\"}}",
+        "{\"action\":\"a\"}{\"action\":\"b\"}",
+        "NaN",
+        "{\"action\":\"\\ud800\"}",
+        "{\"action\":\"a\",\"details\":{\"a\":01}}",
+        "{\"action\":\"a\",\"details\":{\"a\":1,}}",
+        "\u{feff}{\"action\":\"a\"}",
+    ] {
+        refused(rest.post(body), 400, "invalid_json");
+        if body.trim().is_empty() {
+            continue;
+        }
+        // A line that begins as an array is no event, whatever follows.
+        let lines = format!("{{\"action\":\"good\"}}\n{body}\n");
+        let error = refused_as(rest.post_lines(lines), &[(400, "invalid_json"), (400, "invalid_event")]);
+        assert_eq!(error["detail"]["line"], 2, "{body}: {error}");
+    }
+    // The half of a surrogate pair is found by the database, since details are handed on as they are.
+    let error = refused(rest.post(r#"[{"action":"a"},{"action":"a","details":{"k":"\ud800"}}]"#), 400, "invalid_value");
+    assert_eq!(error["detail"]["element"], 1, "{error}");
+    assert_eq!(rest.stored().await, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_refused() {
+    let rest = Rest::start();
+    run(&rest.db.connect().await, "SELECT audit.register_action('checked', 'other', 'd', '{\"required\": [\"n\"]}')")
+        .await;
+    let many = format!(r#"{{"action":"a","targets":[{}]}}"#, vec!["\"t\""; 1001].join(","));
+    let malformed = [(400, "invalid_event")];
+    let value = [(400, "invalid_value")];
+    let details = [(422, "invalid_details"), (400, "invalid_event")];
+    let cases: Vec<(&str, &[(u16, &str)])> = vec![
+        ("null", &malformed),
+        ("7", &malformed),
+        (r#""text""#, &malformed),
+        ("true", &malformed),
+        ("{}", &malformed),
+        (r#"{"actor":"a"}"#, &malformed),
+        (r#"{"action":null}"#, &malformed),
+        (r#"{"action":7}"#, &malformed),
+        (r#"{"action":["a"]}"#, &malformed),
+        (r#"{"action":"a","action":"b"}"#, &malformed),
+        (r#"{"action":"a","colour":"red"}"#, &malformed),
+        (r#"{"action":"a","occurred_at":"2026-01-01T00:00:00Z"}"#, &malformed),
+        (r#"{"action":"a","id":7}"#, &malformed),
+        (r#"{"action":"a","Actor":"a"}"#, &malformed),
+        (r#"{"action":"a","actor":{"name":"a"}}"#, &malformed),
+        (r#"{"action":"a","targets":"t"}"#, &malformed),
+        (r#"{"action":"a","targets":[1]}"#, &malformed),
+        (r#"{"action":"a","targets":[null]}"#, &malformed),
+        (r#"{"action":"a","target":["t"]}"#, &malformed),
+        (r#"{"action":"a","details":[]}"#, &details),
+        (r#"{"action":"a","details":"text"}"#, &details),
+        (r#"{"action":"a","details":7}"#, &details),
+        (r#"{"action":"checked","details":{"m":1}}"#, &[(422, "invalid_details")]),
+        (r#"{"action":"rule_fired","details":{"trigger":{}}}"#, &[(422, "invalid_details")]),
+        (r#"{"action":"a","outcome":"maybe"}"#, &value),
+        (r#"{"action":"a","outcome":""}"#, &value),
+        (r#"{"action":"a","ip":"nowhere"}"#, &value),
+        (r#"{"action":"a","ip":"10.0.0.0/8"}"#, &value),
+        (r#"{"action":"a","ip":""}"#, &value),
+        (r#"{"action":"a","actor":"line\nbreak"}"#, &value),
+        (&many, &value),
+        (r#"{"action":"events_queried"}"#, &[(403, "forbidden")]),
+        (r#"{"action":"a","workspace":"globex"}"#, &[(403, "wrong_workspace")]),
+    ];
+    for (event, expected) in cases {
+        refused_as(rest.post(event), expected);
+        let good = r#"{"action":"good"}"#;
+        let error = refused_as(rest.post(format!("[{good},{event},{good}]")), expected);
+        assert_eq!(error["detail"]["element"], 1, "{event:.100}: {error}");
+        let error = refused_as(rest.post_lines(format!("{good}\n{good}\n{event}\n")), expected);
+        assert_eq!(error["detail"]["line"], 3, "{event:.100}: {error}");
+    }
+    for body in ["[[]]", "[{\"action\":\"a\"},[]]", "[null]"] {
+        refused(rest.post(body), 400, "invalid_event");
+    }
+    run(&rest.db.connect().await, &format!("ALTER DATABASE {} SET audit.unknown_actions = 'reject'", rest.db.name()))
+        .await;
+    let strict = Rest { sidecar: audit_harness::sidecar::Sidecar::start(&rest.db), ..rest };
+    refused(strict.post(r#"{"action":"never_heard_of"}"#), 422, "unknown_action");
+    assert_eq!(strict.stored().await, 0);
+}
+
+#[tokio::test]
+async fn an_error_does_not_repeat_what_was_sent() {
+    let rest = Rest::start();
+    let long = "k".repeat(10_000);
+    for event in [
+        format!(r#"{{"action":"a","{long}":1}}"#),
+        format!(r#"{{"action":"a","targets":"{long}"}}"#),
+        format!(r#""{long}""#),
+    ] {
+        refused(rest.post(event.clone()), 400, "invalid_event");
+        refused(rest.post_lines(event), 400, "invalid_event");
+    }
+    refused(rest.post(format!(r#"{{"action":"a","outcome":"{long}"}}"#)), 400, "invalid_value");
+    refused(rest.post(format!(r#"{{"action":"a","ip":"{long}"}}"#)), 400, "invalid_value");
+    refused(rest.get(format!("/v1/events?{long}=1")), 400, "unknown_parameter");
+    for name in ["since", "max_rows", "outcome", "category", "details"] {
+        refused(rest.get(format!("/v1/events?{name}={long}")), 400, "invalid_value");
+    }
+}
+
+#[tokio::test]
+async fn the_media_type_must_be_one_of_ours() {
+    let rest = Rest::start();
+    for media_type in
+        ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"]
+    {
+        let request = Request::post("/v1/events", media_type, r#"{"action":"a"}"#).token(&rest.writer);
+        refused(rest.send(request), 415, "unsupported_media_type");
+    }
+    let request =
+        Request::post("/v1/events", "Application/JSON; charset=utf-8", r#"{"action":"a"}"#).token(&rest.writer);
+    assert_eq!(rest.send(request).ids().len(), 1);
+    refused(
+        rest.send(Request::post("/v1/events?workspace=acme", "application/json", "{}").token(&rest.writer)),
+        400,
+        "unknown_parameter",
+    );
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let rest = Rest::start();
+    let whole = "{\"action\":\"a\"}\n".repeat(50);
+    let request = Request::post("/v1/events", "application/x-ndjson", "").token(&rest.writer);
+    // Fewer bytes than announced, then nothing more; and gone altogether.
+    for cut in [0, 1, 10, 13, 14, 15, 500, whole.len() - 1] {
+        let mut stream = connect(&rest.sidecar).unwrap();
+        let head = request.head(&rest.sidecar, Some(whole.len()));
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&whole.as_bytes()[..cut]).unwrap();
+        if cut % 2 == 0 {
+            drop(stream);
+            continue;
+        }
+        stream.shutdown(Shutdown::Write).unwrap();
+        // The server may also just close; what it must not do is say that all is well.
+        if let Ok(answer) = Answer::read(&mut BufReader::new(stream)) {
+            refused(answer, 400, "incomplete_body");
+        }
+    }
+    // Chunks without an end.
+    let mut stream = connect(&rest.sidecar).unwrap();
+    let head = request.head(&rest.sidecar, None).trim_end().to_owned() + "\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(format!("{head}{:x}\r\n{whole}\r\n", whole.len()).as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    if let Ok(answer) = Answer::read(&mut BufReader::new(stream)) {
+        refused(answer, 400, "incomplete_body");
+    }
+    // A file that was cut before it was sent.
+    let error = refused(rest.post_lines(&whole.as_bytes()[..whole.len() - 3]), 400, "invalid_json");
+    assert_eq!(error["detail"]["line"], 50);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(rest.stored().await, 0);
+    assert_eq!(rest.post_lines(whole).ids().len(), 50);
+    // What has ended without an answer holds no connection of the pool.
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'audit-sidecar' AND state <> 'idle' AND datname = current_database()";
+    assert_eq!(audit_harness::query::one::<i64>(&rest.db.connect().await, busy, &[]).await, 0);
+}
+
+#[tokio::test]
+async fn nothing_to_append_appends_nothing() {
+    let rest = Rest::start();
+    assert_eq!(rest.post("[]").ids(), Vec::<i64>::new());
+    assert_eq!(rest.post_lines("\n\r\n \n").ids(), Vec::<i64>::new());
+    assert_eq!(rest.post_lines("").ids(), Vec::<i64>::new());
+    assert_eq!(rest.stored().await, 0);
+}

@@ -1,0 +1,186 @@
+//! Retention per workspace: what may be set, when an event expires, who may ask.
+
+use audit_harness::database::Database;
+use audit_harness::query::{all, one, refused, run};
+use serde_json::Value;
+
+use crate::support::Random;
+
+#[tokio::test]
+async fn the_floor_is_sixty_days_whenever_it_begins() {
+    let db = Database::new();
+    let client = db.connect_as(&["audit_admin"]).await;
+    for good in
+        ["60 days", "3 months", "13 months", "1 year", "2 months 1 day", "7 years", "100 years", "2 months 2 days"]
+    {
+        run(&client, &format!("SELECT audit.set_retention('acme', '{good}')")).await;
+        let stored: bool = one(
+            &client,
+            &format!("SELECT retention::text = interval '{good}'::text FROM audit.retention('acme')"),
+            &[],
+        )
+        .await;
+        assert!(stored, "{good}");
+    }
+    // Two months are 59 days where February is the second.
+    for bad in [
+        "59 days",
+        "2 months",
+        "0 days",
+        "-1 year",
+        "3 months -30 days",
+        "101 years",
+        "60 days 1 hour",
+        "1 hour",
+        "4 months -29 days",
+        "10000 years -3564000 days",
+        "36526 days",
+    ] {
+        let error = refused(&client, &format!("SELECT audit.set_retention('acme', '{bad}')"), "ZA011").await;
+        assert!(error.hint().is_some() || bad == "101 years" || bad == "36526 days", "{bad}");
+    }
+    let error = refused(&client, "SELECT audit.set_retention('acme', '59 days')", "ZA011").await;
+    assert!(error.message().contains("60 days"), "{}", error.message());
+    refused(&client, "SELECT audit.set_retention('acme', NULL)", "ZA011").await;
+    for bad in ["''", "NULL", "repeat('x', 201)", "E'a\\nb'"] {
+        refused(&client, &format!("SELECT audit.set_retention({bad}, '1 year')"), "ZA003").await;
+    }
+    let kept: String = one(&client, "SELECT retention::text FROM audit.retention('acme')", &[]).await;
+    assert_eq!(kept, "2 mons 2 days");
+}
+
+#[tokio::test]
+async fn presets_have_names_and_sources() {
+    let db = Database::new();
+    let client = db.connect_as(&["audit_admin"]).await;
+    run(&client, "SELECT audit.set_retention('acme', audit.preset('HIPAA'))").await;
+    assert_eq!(one::<String>(&client, "SELECT retention::text FROM audit.retention('acme')", &[]).await, "6 years");
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.retention_preset WHERE source = ''", &[]).await, 0);
+    refused(&client, "SELECT audit.preset('iso')", "ZA003").await;
+}
+
+#[tokio::test]
+async fn a_change_is_an_event_and_is_told_with_who_and_since_when() {
+    let db = Database::new();
+    let client = db.connect_as(&["audit_admin"]).await;
+    let untouched: (bool, bool) = {
+        let row =
+            client.query_one("SELECT since IS NULL, set_by IS NULL FROM audit.retention('acme')", &[]).await.unwrap();
+        (row.get(0), row.get(1))
+    };
+    assert_eq!(untouched, (true, true));
+    run(&client, "SET audit.actor = 'user:ada'; SELECT audit.set_retention('acme', '90 days')").await;
+    // The same again is no change.
+    run(&client, "SELECT audit.set_retention('acme', '90 days'); SELECT audit.set_retention('acme', '6 months')").await;
+    let told: Vec<Value> = all(
+        &client,
+        "SELECT jsonb_build_object('actor', actor, 'details', details, 'targets', targets) FROM audit.events('acme', action => 'retention_changed')",
+        &[],
+    )
+    .await;
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["details"], serde_json::json!({"from": "90 days", "to": "6 mons"}));
+    assert_eq!(told[1]["details"], serde_json::json!({"from": "1 year 1 mon", "to": "90 days"}));
+    assert_eq!(told[1]["actor"], "user:ada");
+    let row = client.query_one("SELECT * FROM audit.retention('acme')", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>("set_by"), "user:ada");
+    assert_eq!(row.get::<_, i64>("events"), 2);
+    assert!(row.get::<_, i64>("bytes") > 400);
+    for role in ["audit_reader", "audit_writer"] {
+        let other = db.connect_as(&[role]).await;
+        refused(&other, "SELECT audit.set_retention('acme', '1 year')", "42501").await;
+        refused(&other, "SELECT audit.place_legal_hold('acme', 'r')", "42501").await;
+        refused(&other, "SELECT audit.remove_events('audit.event', '{1}')", "42501").await;
+    }
+}
+
+/// Calendar arithmetic against one written down from its definition.
+#[tokio::test]
+async fn months_are_calendar_months_in_utc() {
+    let db = Database::new();
+    let client = db.connect().await;
+    // A zone that skips an hour on 28 March 2027 and repeats one on 31 October.
+    run(&client, "SET timezone = 'Europe/Berlin'; CREATE TABLE day (day date, months int, days int, expected date)")
+        .await;
+    let mut random = Random::new(3);
+    let mut rows = vec![
+        ("2027-01-31".to_owned(), 1, 0, "2027-02-28".to_owned()),
+        ("2028-01-31".to_owned(), 1, 0, "2028-02-29".to_owned()),
+        ("2028-02-29".to_owned(), 12, 0, "2029-02-28".to_owned()),
+        ("2026-12-31".to_owned(), 2, 1, "2027-03-01".to_owned()),
+    ];
+    for _ in 0..2000 {
+        let day =
+            jiff::civil::date(2020 + random.below(90) as i16, 1 + random.below(12) as i8, 1 + random.below(28) as i8)
+                .checked_add(jiff::Span::new().days(random.below(4) as i64))
+                .unwrap();
+        let (months, days) = (random.below(100) as i64, random.below(100) as i64);
+        let end = day
+            .checked_add(jiff::Span::new().months(months))
+            .unwrap()
+            .checked_add(jiff::Span::new().days(days))
+            .unwrap();
+        rows.push((day.to_string(), months, days, end.to_string()));
+    }
+    let values: Vec<String> = rows.iter().map(|(day, m, d, end)| format!("('{day}',{m},{d},'{end}')")).collect();
+    run(&client, &format!("INSERT INTO day VALUES {}", values.join(","))).await;
+    let wrong: i64 = one(
+        &client,
+        "SELECT count(*) FROM day d, unnest(ARRAY[time '00:00', '01:30', '12:00', '23:59:59.999999']) t \
+         WHERE audit.expires_on((d.day + t) AT TIME ZONE 'UTC', make_interval(months => d.months, days => d.days)) <> d.expected",
+        &[],
+    )
+    .await;
+    assert_eq!(wrong, 0);
+    // The first day kept is the first that expires today or later: asked day by day.
+    let wrong: i64 = one(
+        &client,
+        "SELECT count(*) FROM day d, LATERAL (SELECT make_interval(months => d.months, days => d.days) AS r) r, \
+         LATERAL (SELECT audit.first_kept_day(r.r, d.day) AS first) f \
+         WHERE (f.first + r.r)::date < d.day OR (f.first - 1 + r.r)::date >= d.day",
+        &[],
+    )
+    .await;
+    assert_eq!(wrong, 0);
+    let wrong: i64 = one(
+        &client,
+        "SELECT count(*) FROM day d, LATERAL (SELECT make_interval(months => d.months, days => d.days) AS r) r, \
+         LATERAL audit.length_in_days(r.r) l WHERE (d.day + r.r)::date - d.day NOT BETWEEN l.shortest AND l.longest",
+        &[],
+    )
+    .await;
+    assert_eq!(wrong, 0);
+}
+
+#[tokio::test]
+async fn a_hold_is_placed_once_and_released_as_it_was_placed() {
+    let db = Database::new();
+    let client = db.connect_as(&["audit_admin"]).await;
+    run(&client, "SELECT audit.place_legal_hold('acme', 'case 7', target => 'customer:1')").await;
+    run(&client, "SELECT audit.place_legal_hold('acme', 'case 8')").await;
+    refused(&client, "SELECT audit.place_legal_hold('acme', 'again', target => 'customer:1')", "ZA012").await;
+    refused(&client, "SELECT audit.release_legal_hold('acme', 'done', actor => 'user:1')", "ZA012").await;
+    for bad in ["''", "NULL", "'  '"] {
+        refused(&client, &format!("SELECT audit.place_legal_hold('acme', {bad})"), "ZA003").await;
+        refused(&client, &format!("SELECT audit.release_legal_hold('acme', {bad})"), "ZA003").await;
+    }
+    assert_eq!(one::<i64>(&client, "SELECT legal_holds FROM audit.retention('acme')", &[]).await, 2);
+    run(&client, "SELECT audit.release_legal_hold('acme', 'settled')").await;
+    run(&client, "SELECT audit.release_legal_hold('acme', 'settled', 'customer:1')").await;
+    refused(&client, "SELECT audit.release_legal_hold('acme', 'settled')", "ZA012").await;
+    run(&client, "SELECT audit.place_legal_hold('acme', 'anew')").await;
+    let told: Vec<String> = all(
+        &client,
+        "SELECT action || ' ' || (details ->> 'reason') FROM audit.events('acme', category => 'audit') ORDER BY id",
+        &[],
+    )
+    .await;
+    let expected = [
+        "legal_hold_placed case 7",
+        "legal_hold_placed case 8",
+        "legal_hold_released settled",
+        "legal_hold_released settled",
+        "legal_hold_placed anew",
+    ];
+    assert_eq!(told, expected);
+}

@@ -1,0 +1,102 @@
+//! What several test files need.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+use tokio_postgres::Client;
+use tokio_postgres::error::DbError;
+use tokio_postgres::types::ToSql;
+use zip::ZipArchive;
+
+use audit_harness::query::{all, explain, one, run};
+
+pub use audit_harness::random::Random;
+
+/// Takes every trigger of the log away.
+pub const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
+    FOR t IN SELECT DISTINCT g.tgrelid::regclass FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid \
+             WHERE c.relnamespace = 'audit'::regnamespace LOOP \
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
+    END LOOP; END $$";
+
+/// The row of an event, column by column.
+pub async fn event(client: &Client, id: i64) -> Value {
+    one(client, "SELECT to_jsonb(e) FROM audit.event e WHERE id = $1", &[&id]).await
+}
+
+/// How many events are stored, whoever may see them.
+pub async fn count(client: &Client) -> i64 {
+    one(client, "SELECT count(*) FROM audit.event", &[]).await
+}
+
+/// Runs a statement that must fail with that SQLSTATE, and returns the error.
+#[track_caller]
+pub fn fails(
+    client: &Client,
+    sql: &str,
+    params: &[&(dyn ToSql + Sync)],
+    sqlstate: &str,
+) -> impl Future<Output = DbError> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match client.query(sql, params).await {
+            Ok(rows) => panic!("{caller}: {sql} should fail with {sqlstate}, it returned {} rows", rows.len()),
+            Err(error) => {
+                let db = error.as_db_error().unwrap_or_else(|| panic!("{caller}: {sql}: {error:?}"));
+                assert_eq!(db.code().code(), sqlstate, "{caller}: {sql}: {}", explain(&error));
+                db.clone()
+            }
+        }
+    }
+}
+
+/// A partition whose month has passed, with events of these workspaces, 100 each.
+pub async fn due_partition(client: &Client, workspaces: &[&str]) {
+    run(client, "SELECT audit.create_partition('2024-03-01')").await;
+    for workspace in workspaces {
+        client
+            .execute(
+                "INSERT INTO audit.event SELECT nextval('audit.event_id_seq'), t, t, pg_current_xact_id(), '2024-03-10', $1, 'other', \
+                 'x', 'success', 'user:' || n % 7, ARRAY['t:' || n % 10], NULL, NULL, NULL, NULL, 'postgres', NULL, NULL, '{}', \
+                 decode(repeat('00', 16), 'hex') \
+                 FROM (SELECT n, timestamptz '2023-02-10 00:00Z' + n * interval '1 minute' AS t FROM generate_series(1, 100) n) s",
+                &[workspace],
+            )
+            .await
+            .unwrap();
+    }
+}
+
+/// Imports events of a workspace: one for each of so many days ago.
+pub async fn import_days(client: &Client, workspace: &str, days: RangeInclusive<i32>) {
+    let import = "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', $1::text, 'occurred_at', \
+         to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series($2::int, $3) n";
+    client.execute(import, &[&workspace, days.start(), days.end()]).await.unwrap();
+}
+
+/// Maintains until a run has moved events, at most `rows`: runs before it make the partitions that these need.
+pub async fn move_some(client: &Client, rows: i32) {
+    for _ in 0..10 {
+        let tasks: Vec<String> = all(client, "SELECT task FROM audit.maintain(3, $1)", &[&rows]).await;
+        if tasks.iter().any(|task| task == "events moved") {
+            return;
+        }
+    }
+    panic!("nothing was moved");
+}
+
+/// The files of a zip, by name.
+pub fn unzip(zip: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
+    let mut files = BTreeMap::new();
+    for at in 0..archive.len() {
+        let mut file = archive.by_index(at).unwrap();
+        let name = file.name().unwrap().into_owned();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        files.insert(name, content);
+    }
+    files
+}
