@@ -16,10 +16,9 @@ pub mod target;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::append::catalog;
 use crate::append::context::Context;
 use crate::append::event::{Event, Input, Ip};
-use crate::append::idempotency::{self, Claim};
+use crate::append::idempotency::Claim;
 use crate::append::insert::Inserter;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
