@@ -19,7 +19,9 @@ FEATURES := --no-default-features --features pg$(PG_MAJOR)
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python cargo-pgrx build extension install-extension lint test test-thorough bench demo clean
+.PHONY: help deps prefix python cargo-pgrx build extension install-extension \
+	lint lint-format lint-clippy \
+	test test-thorough bench demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +59,12 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: prefix ## formatting and clippy, warnings are errors
+lint: lint-format lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
+
+lint-format:
 	$(CARGO) fmt --all --check
+
+lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
