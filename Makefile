@@ -10,6 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
 PYTHON := $(TARGET)/python
+CHECKS := $(TARGET)/tools/checks
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
 FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
@@ -19,8 +20,8 @@ FEATURES := --no-default-features --features pg$(PG_MAJOR)
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python cargo-pgrx build extension install-extension \
-	lint lint-format lint-clippy \
+.PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
+	lint lint-format lint-clippy lint-typos \
 	test test-thorough bench demo clean
 
 help: ## this list
@@ -33,7 +34,10 @@ prefix: deps $(PGRX_CONFIG)
 	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
 
 python: deps
-	@tests/scripts/python.sh "$(PYTHON)"
+	@tests/scripts/python.sh "$(PYTHON)" tests/requirements.txt
+
+checks: deps
+	@tests/scripts/python.sh "$(CHECKS)" tests/checks.txt
 
 # Which PostgreSQL is meant is said by a variable each time; without this file the bindings would be made anew each time.
 $(PGRX_CONFIG):
@@ -59,10 +63,13 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
+
+lint-typos: checks
+	"$(CHECKS)/bin/typos"
 
 lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
