@@ -15,13 +15,14 @@ PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
 FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
+LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 
 # cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
-	lint lint-format lint-clippy lint-typos \
+	lint lint-format lint-clippy lint-typos lint-links \
 	test test-thorough bench demo clean
 
 help: ## this list
@@ -63,13 +64,16 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-typos lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-links lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
 
 lint-typos: checks
 	"$(CHECKS)/bin/typos"
+
+lint-links: checks
+	$(LINKS) --extensions md .
 
 lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
