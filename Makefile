@@ -22,7 +22,7 @@ PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
-	lint lint-format lint-clippy lint-sql lint-typos lint-links \
+	lint lint-format lint-clippy lint-deny lint-sql lint-typos lint-links advisories \
 	test test-thorough bench demo clean
 
 help: ## this list
@@ -64,7 +64,7 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-typos lint-links lint-sql lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
@@ -78,10 +78,16 @@ lint-links: checks
 lint-sql: checks
 	"$(CHECKS)/bin/squawk" 'sql/**/*.sql' 'tests/**/*.sql'
 
+lint-deny: checks
+	"$(CHECKS)/bin/cargo-deny" --locked check licenses bans sources
+
 lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
+
+advisories: checks ## look the dependencies up in the RustSec database (clones it: needs the network, so CI does not run it)
+	"$(CHECKS)/bin/cargo-deny" --locked check advisories
 
 test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar
