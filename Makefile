@@ -22,7 +22,7 @@ PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
-	lint lint-format lint-clippy lint-deny lint-sql lint-typos lint-links advisories \
+	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
 	test test-thorough bench demo clean
 
 help: ## this list
@@ -64,7 +64,7 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy ## what CI checks besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy lint-doc ## what CI checks besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
@@ -85,6 +85,10 @@ lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
+
+lint-doc: prefix
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude audit_log
+	RUSTDOCFLAGS="-D warnings" $(PRIVATE_PGRX) $(CARGO) doc --no-deps --release --package audit_log $(FEATURES)
 
 advisories: checks ## look the dependencies up in the RustSec database (clones it: needs the network, so CI does not run it)
 	"$(CHECKS)/bin/cargo-deny" --locked check advisories
