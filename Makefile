@@ -23,7 +23,7 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-thorough bench demo clean
+	test test-thorough bench demo docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,10 @@ bench: build ## measure against plain INSERT, COPY and the like; a table on scre
 demo: build ## a private PostgreSQL, the extension, the sidecar and 13 months of events to try (ONCE=1 stops after it)
 	$(CARGO) build --release --package audit_tests --bin demo
 	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/demo" $(if $(filter-out 0,$(ONCE)),--once)
+
+docs: checks ## build the manual of docs/ into target/book, and check its links
+	"$(CHECKS)/bin/mdbook" build --dest-dir "$(TARGET)/book" docs
+	$(LINKS) --root-dir "$(TARGET)/book" "$(TARGET)/book"
 
 clean: ## remove what was built (all of target/ but the tools)
 	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi
