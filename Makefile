@@ -10,16 +10,20 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
 PYTHON := $(TARGET)/python
+CHECKS := $(TARGET)/tools/checks
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
 FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
+LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 
 # cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python cargo-pgrx build extension install-extension lint test test-thorough bench demo clean
+.PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
+	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
+	test test-thorough bench demo docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +35,10 @@ prefix: deps $(PGRX_CONFIG)
 	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
 
 python: deps
-	@tests/scripts/python.sh "$(PYTHON)"
+	@tests/scripts/python.sh "$(PYTHON)" tests/requirements.txt
+
+checks: deps
+	@tests/scripts/python.sh "$(CHECKS)" tests/checks.txt
 
 # Which PostgreSQL is meant is said by a variable each time; without this file the bindings would be made anew each time.
 $(PGRX_CONFIG):
@@ -57,11 +64,34 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: prefix ## formatting and clippy, warnings are errors
+lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy lint-doc ## what CI checks besides the tests; each lint-… also runs alone
+
+lint-format:
 	$(CARGO) fmt --all --check
+
+lint-typos: checks
+	"$(CHECKS)/bin/typos"
+
+lint-links: checks
+	$(LINKS) --extensions md .
+
+lint-sql: checks
+	"$(CHECKS)/bin/squawk" 'sql/**/*.sql' 'tests/**/*.sql'
+
+lint-deny: checks
+	"$(CHECKS)/bin/cargo-deny" --locked check licenses bans sources
+
+lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
 	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
+
+lint-doc: prefix
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude audit_log
+	RUSTDOCFLAGS="-D warnings" $(PRIVATE_PGRX) $(CARGO) doc --no-deps --release --package audit_log $(FEATURES)
+
+advisories: checks ## look the dependencies up in the RustSec database (clones it: needs the network, so CI does not run it)
+	"$(CHECKS)/bin/cargo-deny" --locked check advisories
 
 test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
 	$(CARGO) build --package audit_sidecar
@@ -79,6 +109,10 @@ bench: build ## measure against plain INSERT, COPY and the like; a table on scre
 demo: build ## a private PostgreSQL, the extension, the sidecar and 13 months of events to try (ONCE=1 stops after it)
 	$(CARGO) build --release --package audit_demo
 	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/audit_demo" $(if $(filter-out 0,$(ONCE)),--once)
+
+docs: checks ## build the manual of docs/ into target/book, and check its links
+	"$(CHECKS)/bin/mdbook" build --dest-dir "$(TARGET)/book" docs
+	$(LINKS) --root-dir "$(TARGET)/book" "$(TARGET)/book"
 
 clean: ## remove what was built (all of target/ but the tools)
 	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with what requirements.txt lists: `python.sh DIR`.
+# Makes a virtual environment with what a list of requirements names: `python.sh DIR LIST`.
 set -euo pipefail
 
 dir=$1
-requirements=$(dirname "$0")/../requirements.txt
+requirements=$2
 
 if cmp -s "$requirements" "$dir/requirements.txt"; then
     exit 0

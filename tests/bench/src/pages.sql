@@ -1,6 +1,7 @@
 -- Times first pages inside the server, in milliseconds: the calls of bench.call in an order of chance, each once. Calls of
 -- one kind that have taken `most` seconds together are left out from then on.
 
+-- squawk-ignore ban-drop-table
 DROP TABLE IF EXISTS bench.timing;
 CREATE TABLE bench.timing (
     filter text, kind text, span text, workspace text, value text, milliseconds float8, found bigint, round integer);
