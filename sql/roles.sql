@@ -1,28 +1,28 @@
 -- Who may do what. Nothing is granted to PUBLIC.
 
-REVOKE ALL ON SCHEMA audit FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
+REVOKE ALL ON SCHEMA audit, audit_internal FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit, audit_internal FROM PUBLIC;
 
 -- ALTER DEFAULT PRIVILEGES may have granted more, to anyone.
 DO $access$
 DECLARE
     privilege record;
 BEGIN
-    PERFORM audit.revoke_all(c.oid) FROM pg_catalog.pg_class c
-    WHERE c.relnamespace = 'audit'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p', 'v', 'S');
+    PERFORM audit_internal.revoke_all(c.oid) FROM pg_catalog.pg_class c
+    WHERE c.relnamespace IN ('audit'::pg_catalog.regnamespace, 'audit_internal'::pg_catalog.regnamespace) AND c.relkind IN ('r', 'p', 'v', 'S');
     FOR privilege IN
         SELECT DISTINCT p.oid::pg_catalog.regprocedure AS function, pg_catalog.pg_get_userbyid(a.grantee) AS grantee
         FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
-        WHERE p.pronamespace = 'audit'::pg_catalog.regnamespace AND a.grantee NOT IN (0, p.proowner)
+        WHERE p.pronamespace IN ('audit'::pg_catalog.regnamespace, 'audit_internal'::pg_catalog.regnamespace) AND a.grantee NOT IN (0, p.proowner)
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %I', privilege.function, privilege.grantee);
     END LOOP;
     FOR privilege IN
-        SELECT DISTINCT pg_catalog.pg_get_userbyid(a.grantee) AS grantee
+        SELECT DISTINCT n.nspname AS schema, pg_catalog.pg_get_userbyid(a.grantee) AS grantee
         FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
-        WHERE n.nspname = 'audit' AND a.grantee NOT IN (0, n.nspowner)
+        WHERE n.nspname IN ('audit', 'audit_internal') AND a.grantee NOT IN (0, n.nspowner)
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA audit FROM %I', privilege.grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA %I FROM %I', privilege.schema, privilege.grantee);
     END LOOP;
 END
 $access$;
@@ -40,23 +40,11 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
-    audit.target_keys(text, text[]),
-    audit.has_target(bigint[], text, text[], text, text),
-    audit.default_retention(),
-    audit.retention_in_force(text),
-    audit.expires_on(timestamptz, interval),
-    audit.first_kept_day(interval, date),
-    audit.partition_begin(timestamptz, interval),
-    audit.length_in_days(interval),
-    audit.today(),
-    audit.midnight(date),
-    audit.is_kept(text, timestamptz, text, text[]),
-    audit.held_condition(text),
     audit.preset(text),
     audit.status(),
-    audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
-    audit.event_columns(),
-    audit.parse_cursor(text),
+    audit.check_filters(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
+    audit.retention_setting(text),
+    audit.export_leaves(text, bigint, bigint, refcursor),
     audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer),
     audit.event(bigint),
     audit.activity(text, interval, timestamptz, timestamptz, text, text, text, text, text, text, jsonb),
@@ -79,44 +67,24 @@ GRANT EXECUTE ON FUNCTION
 -- What archives: both.
 GRANT SELECT ON audit.archive TO audit_admin, audit_sidecar;
 GRANT EXECUTE ON FUNCTION
-    audit.find_partition(text),
     audit.partition_checksum(text),
     audit.partition_events(text, refcursor),
-    audit.is_archived(regclass),
+    audit.is_archived(text),
     audit.archivable(),
     audit.record_archive(text, text, integer, bigint, bigint, bytea)
     TO audit_admin, audit_sidecar;
 
 -- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
-GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint, audit.sealer TO audit_reader;
+GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea),
     audit.leaf_hash(audit.event),
-    audit.head_digest(text, bytea, bigint, bytea),
-    audit.subtree_root(bytea),
-    audit.frontier_root(bigint, bytea),
     audit.root_at(text, bigint),
     audit.inclusion_proof(text, bigint, bigint),
     audit.consistency_proof(text, bigint, bigint),
     audit.subset_proof(text, bigint, bigint[], bigint[]),
     audit.leaves(text, bigint, bigint),
     audit.tile_hashes(text, integer, bigint),
-    audit.tree_damage(text),
-    audit.known_root(text, bigint),
-    audit.is_removed(text, bigint),
-    audit.is_removed_by_now(text, bigint),
-    audit.to_interval(text),
-    audit.least_retention(text, timestamptz),
-    audit.head_damage(text),
-    audit.event_damage(text, timestamptz, timestamptz),
-    audit.redactions(bigint),
-    audit.redaction_damage(text),
-    audit.retention_damage(text),
-    audit.must_be_kept(text, timestamptz),
-    audit.hold_damage(text),
-    audit.removal_damage(text),
-    audit.checkpoint_damage(),
-    audit.told_head_damage(),
     audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION

@@ -42,4 +42,7 @@ BEGIN
 END
 $setup$;
 
-COMMENT ON SCHEMA audit IS 'Append-only audit log (extension audit_log)';
+COMMENT ON SCHEMA audit IS 'Append-only audit log (extension audit_log): what people and applications call and read';
+
+CREATE SCHEMA audit_internal;
+COMMENT ON SCHEMA audit_internal IS 'What the functions of schema audit are made of (extension audit_log); only the owner of the extension can use it';

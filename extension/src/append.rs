@@ -84,7 +84,7 @@ fn input(arguments: &Arguments) -> Input<'_> {
 }
 
 fn next_id() -> Result<i64, Error> {
-    let sequence = catalog::relation("event_id_seq")?;
+    let sequence = catalog::relation(catalog::INTERNAL, "event_id_seq")?;
     // SAFETY: exported by the server with this signature since version 10, not bound by pgrx; it raises through
     // longjmp, which the boundary catches. The privilege to append stands for that on the sequence.
     Ok(unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) })

@@ -1,5 +1,5 @@
-//! The guard and its one exception: `audit.refuse_change`, the trigger that refuses every change of events, lets through what
-//! `audit.remove_events`, `audit.move_events` and `audit.erase_field` do, and nothing else can say so.
+//! The guard and its one exception: `audit_internal.refuse_change`, the trigger that refuses every change of events, lets through what
+//! `audit_internal.remove_events`, `audit_internal.move_events` and `audit_internal.erase_field` do, and nothing else can say so.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_int};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::append::catalog;
 use crate::append::event::COLUMN_NAMES;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
@@ -17,7 +18,7 @@ sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
 sql_function!(audit_move_events, pg_finfo_audit_move_events, move_events);
 sql_function!(audit_erase_field, pg_finfo_audit_erase_field, erase_field);
 
-/// `audit.refuse_change()`, a trigger for UPDATE, DELETE and TRUNCATE, per row or per statement (SQLSTATE ZA001).
+/// `audit_internal.refuse_change()`, a trigger for UPDATE, DELETE and TRUNCATE, per row or per statement (SQLSTATE ZA001).
 fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(trigger) = arguments.trigger() else {
         return Err(Error::AppendOnly { what: "a call".into() });
@@ -44,17 +45,17 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     }
 }
 
-/// `audit.remove_events(partition, ids)`: how many were removed. What `audit.is_kept` keeps, or what has no
+/// `audit_internal.remove_events(partition, ids)`: how many were removed. What `audit_internal.is_kept` keeps, or what has no
 /// leaf yet, is not, whoever asks.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let statement = "DELETE FROM {} p USING audit.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
+    let statement = "DELETE FROM {} p USING audit_internal.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
                      AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR p.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(s.sealed)) \
                      AND NOT p.xid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.sealed))) \
-                     AND NOT audit.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
+                     AND NOT audit_internal.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
     run(arguments, statement, &[pg_sys::INT8ARRAYOID])
 }
 
-/// `audit.move_events(partition, ids, expires_on)`: how many were moved.
+/// `audit_internal.move_events(partition, ids, expires_on)`: how many were moved.
 fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let columns = COLUMN_NAMES.join(", ");
     let values = COLUMN_NAMES.map(|name| format!("{}.{name}", if name == "expires_on" { "n" } else { "g" })).join(", ");
@@ -66,7 +67,7 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     run(arguments, &statement, &[pg_sys::INT8ARRAYOID, pg_sys::DATEARRAYOID])
 }
 
-/// `audit.erase_field(partition, id, field)`: whether there was such an event with such a field.
+/// `audit_internal.erase_field(partition, id, field)`: whether there was such an event with such a field.
 fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let columns = match arguments.text(2).map(|text| text.value()) {
         Some("actor") => "actor = NULL",
@@ -78,8 +79,9 @@ fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         Some("details") => "details = pg_catalog.jsonb_build_object()",
         _ => return Ok(None),
     };
-    let statement =
-        format!("UPDATE {{}} p SET {columns}, salt = audit.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1");
+    let statement = format!(
+        "UPDATE {{}} p SET {columns}, salt = audit_internal.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1"
+    );
     run(arguments, &statement, &[pg_sys::INT8OID, pg_sys::TEXTOID])
 }
 
@@ -151,8 +153,8 @@ fn partition_name(oid: pg_sys::Oid) -> Option<String> {
         }
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
         let name = CStr::from_ptr(name).to_str().ok()?;
-        let ours = CStr::from_ptr(schema).to_bytes() == b"audit" && name.starts_with("event_");
+        let ours = CStr::from_ptr(schema) == catalog::INTERNAL && name.starts_with("event_");
         let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        (ours && plain).then(|| format!("audit.{name}"))
+        (ours && plain).then(|| format!("audit_internal.{name}"))
     }
 }

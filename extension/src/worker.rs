@@ -25,8 +25,8 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Events that a sealer takes in one transaction, and how it says so.
 const BATCH: i64 = 50_000;
 // Whoever else seals, or drops a partition, holds the lock until it commits: some seconds.
-const SEAL: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.seal(50000) ELSE 0 END";
-const RECORD_HEADS: &CStr = c"SELECT CASE WHEN audit.can_seal() THEN audit.record_heads() ELSE -1 END";
+const SEAL: &CStr = c"SELECT CASE WHEN audit_internal.can_seal() THEN audit.seal(50000) ELSE 0 END";
+const RECORD_HEADS: &CStr = c"SELECT CASE WHEN audit_internal.can_seal() THEN audit.record_heads() ELSE -1 END";
 
 /// How often the heads that have changed are recorded.
 const HEADS: Duration = Duration::from_secs(60);

@@ -145,7 +145,7 @@ pub async fn due(database: &Database) -> Result<Vec<Due>, Error> {
 pub async fn is_archived(database: &Database, partition: &str) -> Result<bool, Error> {
     let mut client = database.client().await?;
     let transaction = patient(client.transaction().await?).await?;
-    let row = transaction.query_one("SELECT audit.is_archived(audit.find_partition($1))", &[&partition]).await?;
+    let row = transaction.query_one("SELECT audit.is_archived($1)", &[&partition]).await?;
     Ok(row.try_get(0)?)
 }
 

@@ -13,7 +13,7 @@ CREATE TABLE audit.archive (
     archived_by text NOT NULL
 );
 COMMENT ON TABLE audit.archive IS 'Partitions that have been archived, dropped ones included; audit.record_archive writes it';
-COMMENT ON COLUMN audit.archive.partition IS 'Name of the partition in schema audit, and of its file in each folder';
+COMMENT ON COLUMN audit.archive.partition IS 'Name of the partition in schema audit_internal, and of its file in each folder';
 COMMENT ON COLUMN audit.archive.month IS 'First day of the month in which its events expire';
 COMMENT ON COLUMN audit.archive.location IS 'Folder or URL below which the files are, as workspace=…/month=…/<partition>.parquet';
 COMMENT ON COLUMN audit.archive.files IS 'Number of files: one per workspace and month (UTC) of occurrence';
@@ -26,13 +26,13 @@ COMMENT ON COLUMN audit.archive.archived_by IS 'Who archived it';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.archive', '');
 
-CREATE FUNCTION audit.find_partition(partition text) RETURNS regclass
+CREATE FUNCTION audit_internal.find_partition(partition text) RETURNS regclass
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found regclass := (SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                       WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit'::regnamespace
+                       WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit_internal'::regnamespace
                          AND c.relname = find_partition.partition);
 BEGIN
     IF found IS NULL THEN
@@ -42,7 +42,7 @@ BEGIN
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.partition_checksum(partition text, OUT events bigint, OUT id_checksum bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -52,7 +52,7 @@ AS $$
 BEGIN
     -- A sum does not depend on the order; the remainder fits.
     EXECUTE format('SELECT count(*), coalesce(sum(hashint8extended(e.id, 0)) %% 9223372036854775808, 0)::bigint FROM %s e',
-                   audit.find_partition(partition)) INTO events, id_checksum;
+                   audit_internal.find_partition(partition)) INTO events, id_checksum;
 END
 $$;
 COMMENT ON FUNCTION audit.partition_checksum(text) IS 'How many events a partition holds, and a checksum of their ids (SQLSTATE ZA003)';
@@ -68,19 +68,19 @@ AS $$
 BEGIN
     OPEN portal NO SCROLL FOR EXECUTE format(
         'SELECT %s, e.xid, e.expires_on FROM %s e ORDER BY e.workspace, e.occurred_at, e.id',
-        audit.event_columns(), audit.find_partition(partition));
+        audit_internal.event_columns(), audit_internal.find_partition(partition));
     RETURN portal;
 END
 $$;
 COMMENT ON FUNCTION audit.partition_events(text, refcursor) IS
     'Opens a cursor over all events of a partition, expired ones included, by workspace, occurred_at and id: the columns of audit.event_result, xid, expires_on (SQLSTATE ZA003)';
 
-CREATE FUNCTION audit.is_archived(partition regclass) RETURNS boolean
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+CREATE FUNCTION audit_internal.is_archived(partition regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition AND c.relnamespace = 'audit'::regnamespace);
+    name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition AND c.relnamespace = 'audit_internal'::regnamespace);
     recorded audit.archive;
     actual record;
 BEGIN
@@ -92,8 +92,16 @@ BEGIN
     RETURN actual.events = recorded.events AND actual.id_checksum = recorded.id_checksum;
 END
 $$;
-COMMENT ON FUNCTION audit.is_archived(regclass) IS
+COMMENT ON FUNCTION audit_internal.is_archived(regclass) IS
     'Whether a partition has been archived and still holds just the events that were';
+
+CREATE FUNCTION audit.is_archived(partition text) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$ SELECT audit_internal.is_archived(audit_internal.find_partition(partition)) $$;
+COMMENT ON FUNCTION audit.is_archived(text) IS
+    'Whether the partition with this name has been archived and still holds exactly the events that were archived (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.archivable() RETURNS TABLE (partition text, events bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -103,10 +111,10 @@ AS $$
 BEGIN
     FOR partition IN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit'::regnamespace
+        WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit_internal'::regnamespace
         ORDER BY c.relname
     LOOP
-        IF audit.is_judged(audit.find_partition(partition)) AND NOT audit.is_archived(audit.find_partition(partition)) THEN
+        IF audit_internal.is_judged(audit_internal.find_partition(partition)) AND NOT audit_internal.is_archived(audit_internal.find_partition(partition)) THEN
             events := (audit.partition_checksum(partition)).events;
             RETURN NEXT;
         END IF;
@@ -126,10 +134,10 @@ CREATE FUNCTION audit.record_archive(
 AS $$
 #variable_conflict use_variable
 DECLARE
-    who text := audit.who();
+    who text := audit_internal.who();
     actual record := audit.partition_checksum(partition);
     month date := (SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \(''([0-9-]+)''\)')
-                   FROM pg_class c WHERE c.oid = audit.find_partition(partition));
+                   FROM pg_class c WHERE c.oid = audit_internal.find_partition(partition));
 BEGIN
     IF actual.events IS DISTINCT FROM events OR actual.id_checksum IS DISTINCT FROM id_checksum THEN
         RAISE EXCEPTION 'partition % holds % events now, % were archived%', partition, actual.events,

@@ -1,27 +1,27 @@
 -- Changing the catalog, and telling every backend that it has changed.
 
-CREATE FUNCTION audit.forget_cached() RETURNS trigger
+CREATE FUNCTION audit_internal.forget_cached() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'audit_forget_cached';
-COMMENT ON FUNCTION audit.forget_cached() IS 'Trigger: makes every backend read the table anew at its next append';
+COMMENT ON FUNCTION audit_internal.forget_cached() IS 'Trigger: makes every backend read the table anew at its next append';
 
 CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON audit.action
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.forget_cached();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
 ALTER TABLE audit.action ENABLE ALWAYS TRIGGER forget_cached;
 COMMENT ON TRIGGER forget_cached ON audit.action IS 'Makes every backend read the catalog anew';
 CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON audit.category
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.forget_cached();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
 ALTER TABLE audit.category ENABLE ALWAYS TRIGGER forget_cached;
 COMMENT ON TRIGGER forget_cached ON audit.category IS 'Makes every backend read the categories anew';
 CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OF retention OR DELETE OR TRUNCATE ON audit.workspace
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.forget_cached();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
 ALTER TABLE audit.workspace ENABLE ALWAYS TRIGGER forget_cached;
 COMMENT ON TRIGGER forget_cached ON audit.workspace IS 'Makes every backend read the workspaces anew';
 
-CREATE FUNCTION audit.schema_error(details_schema jsonb) RETURNS text
+CREATE FUNCTION audit_internal.schema_error(details_schema jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_schema_error';
-COMMENT ON FUNCTION audit.schema_error(jsonb) IS 'What is wrong with a JSON Schema, or NULL';
+COMMENT ON FUNCTION audit_internal.schema_error(jsonb) IS 'What is wrong with a JSON Schema, or NULL';
 
 CREATE FUNCTION audit.register_action(
     action text,
@@ -54,7 +54,7 @@ BEGIN
         RAISE EXCEPTION 'action "%" is built in and cannot be changed', action
             USING ERRCODE = 'ZA010', HINT = 'Register an action of your own under another name.';
     END IF;
-    problem := audit.schema_error(details_schema);
+    problem := audit_internal.schema_error(details_schema);
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'details_schema is not a JSON Schema: %', problem
             USING ERRCODE = 'ZA005', HINT = 'See https://json-schema.org/specification; $ref may only point inside the schema.';

@@ -22,17 +22,17 @@ COMMENT ON COLUMN audit.legal_hold.placed_by IS 'Who placed it';
 COMMENT ON COLUMN audit.legal_hold.released_at IS 'When it was released, or NULL while it is active';
 COMMENT ON COLUMN audit.legal_hold.released_by IS 'Who released it';
 COMMENT ON COLUMN audit.legal_hold.release_reason IS 'Why it was released';
-COMMENT ON COLUMN audit.legal_hold.cleared_at IS 'When nothing was left in audit.event_held that it had kept there';
+COMMENT ON COLUMN audit.legal_hold.cleared_at IS 'When nothing was left in audit_internal.event_held that it had kept there';
 
 CREATE UNIQUE INDEX legal_hold_active ON audit.legal_hold (workspace, (coalesce(target, '')), (coalesce(actor, '')))
     WHERE released_at IS NULL;
 COMMENT ON INDEX audit.legal_hold_active IS 'At most one active hold of the same extent';
 CREATE INDEX legal_hold_not_cleared ON audit.legal_hold (workspace) WHERE cleared_at IS NULL;
-COMMENT ON INDEX audit.legal_hold_not_cleared IS 'For queries, which ask whether events of a workspace can be in audit.event_held';
+COMMENT ON INDEX audit.legal_hold_not_cleared IS 'For queries, which ask whether events of a workspace can be in audit_internal.event_held';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.legal_hold', '');
 
-CREATE FUNCTION audit.held_condition(workspace text) RETURNS text
+CREATE FUNCTION audit_internal.held_condition(workspace text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,7 +41,7 @@ AS $$
     FROM (SELECT h.target, h.actor FROM audit.legal_hold h
           WHERE h.workspace = held_condition.workspace AND h.released_at IS NULL) h
 $$;
-COMMENT ON FUNCTION audit.held_condition(text) IS
+COMMENT ON FUNCTION audit_internal.held_condition(text) IS
     'What the active legal holds of a workspace cover, as a condition over audit.event AS e; NULL where there is none';
 
 CREATE FUNCTION audit.place_legal_hold(workspace text, reason text, target text DEFAULT NULL, actor text DEFAULT NULL) RETURNS void
@@ -51,15 +51,15 @@ CREATE FUNCTION audit.place_legal_hold(workspace text, reason text, target text 
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM audit.check_legal_hold(workspace, reason, target, actor);
+    PERFORM audit_internal.check_legal_hold(workspace, reason, target, actor);
     BEGIN
         INSERT INTO audit.legal_hold (workspace, target, actor, reason, placed_by)
-        VALUES (workspace, target, actor, reason, audit.who());
+        VALUES (workspace, target, actor, reason, audit_internal.who());
     EXCEPTION WHEN unique_violation THEN
         RAISE EXCEPTION 'workspace "%" is under this legal hold already', workspace
             USING ERRCODE = 'ZA012', HINT = 'SELECT * FROM audit.legal_hold WHERE released_at IS NULL lists the active ones.';
     END;
-    PERFORM audit.append('legal_hold_placed', workspace => workspace, actor => audit.who(),
+    PERFORM audit.append('legal_hold_placed', workspace => workspace, actor => audit_internal.who(),
                          targets => array_remove(ARRAY['workspace:' || workspace, target, actor], NULL),
                          details => jsonb_build_object('reason', reason, 'target', target, 'actor', actor));
 END
@@ -74,9 +74,9 @@ CREATE FUNCTION audit.release_legal_hold(workspace text, reason text, target tex
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM audit.check_legal_hold(workspace, reason, target, actor);
+    PERFORM audit_internal.check_legal_hold(workspace, reason, target, actor);
     UPDATE audit.legal_hold h
-    SET released_at = clock_timestamp(), released_by = audit.who(), release_reason = reason
+    SET released_at = clock_timestamp(), released_by = audit_internal.who(), release_reason = reason
     WHERE h.workspace = workspace AND h.released_at IS NULL
       AND h.target IS NOT DISTINCT FROM target AND h.actor IS NOT DISTINCT FROM actor;
     IF NOT FOUND THEN
@@ -85,7 +85,7 @@ BEGIN
                   HINT = 'Name the target and actor that it was placed with: SELECT * FROM audit.legal_hold WHERE released_at IS NULL.';
     END IF;
     UPDATE audit.workspace w SET removed_before = NULL WHERE w.workspace = workspace;
-    PERFORM audit.append('legal_hold_released', workspace => workspace, actor => audit.who(),
+    PERFORM audit.append('legal_hold_released', workspace => workspace, actor => audit_internal.who(),
                          targets => array_remove(ARRAY['workspace:' || workspace, target, actor], NULL),
                          details => jsonb_build_object('reason', reason, 'target', target, 'actor', actor));
 END
@@ -93,12 +93,12 @@ $$;
 COMMENT ON FUNCTION audit.release_legal_hold(text, text, text, text) IS
     'Ends the legal hold that was placed with the same target and actor; what is past its retention is hidden at once and goes at the next maintenance; an event (SQLSTATE ZA003, ZA012)';
 
-CREATE FUNCTION audit.check_legal_hold(workspace text, reason text, target text, actor text) RETURNS void
+CREATE FUNCTION audit_internal.check_legal_hold(workspace text, reason text, target text, actor text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM audit.check_workspace(workspace);
+    PERFORM audit_internal.check_workspace(workspace);
     IF reason IS NULL OR reason !~ '[^[:space:]]' OR length(reason) > 4000 THEN
         RAISE EXCEPTION 'a legal hold needs a reason of 1 to 4000 characters' USING ERRCODE = 'ZA003';
     END IF;
@@ -108,4 +108,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION audit.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';

@@ -14,7 +14,7 @@ COMMENT ON COLUMN audit.maintenance.last_run_at IS 'When audit.maintain has last
 COMMENT ON COLUMN audit.maintenance.waiting_for IS 'What the last run could not do, and why; NULL where nothing was in its way';
 COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Since when it cannot';
 
-CREATE FUNCTION audit.maintenance_jobs() RETURNS TABLE (step integer, task text, space text, partition regclass)
+CREATE FUNCTION audit_internal.maintenance_jobs() RETURNS TABLE (step integer, task text, space text, partition regclass)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -23,15 +23,15 @@ BEGIN
     SELECT s.step, s.task, h.workspace, NULL::regclass
     FROM (SELECT DISTINCT h.workspace FROM audit.legal_hold h WHERE h.released_at IS NOT NULL AND h.cleared_at IS NULL) h,
          (VALUES (1, 'events moved'), (2, 'events removed')) s (step, task);
-    RETURN QUERY SELECT 3, 'events moved', NULL::text, d.partition FROM audit.due_partitions() d;
+    RETURN QUERY SELECT 3, 'events moved', NULL::text, d.partition FROM audit_internal.due_partitions() d;
     RETURN QUERY
     SELECT 4, 'events removed', w.workspace, NULL::regclass
-    FROM audit.workspace w, audit.length_in_days(w.retention) d
-    WHERE (w.removed_before IS NULL OR w.removed_before < audit.first_kept_day(w.retention, audit.today()))
+    FROM audit.workspace w, audit_internal.length_in_days(w.retention) d
+    WHERE (w.removed_before IS NULL OR w.removed_before < audit_internal.first_kept_day(w.retention, audit_internal.today()))
       AND (w.longest_days > d.longest + 1 OR w.settled_at > '-infinity');
 END
 $$;
-COMMENT ON FUNCTION audit.maintenance_jobs() IS
+COMMENT ON FUNCTION audit_internal.maintenance_jobs() IS
     'What may have events to move or remove, in the order of the steps: what released holds kept moves back (1) or goes (2), what must stay leaves due partitions (3), what a shorter retention made due goes (4)';
 
 CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
@@ -66,7 +66,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain in a READ COMMITTED transaction.';
     END IF;
     -- Loads the library: before, anyone can set its settings.
-    PERFORM audit.target_keys('', '{}');
+    PERFORM audit_internal.target_keys('', '{}');
     BEGIN
         LOCK TABLE audit.maintenance IN SHARE ROW EXCLUSIVE MODE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
@@ -79,9 +79,9 @@ BEGIN
 
     -- What is removed below must have its leaf. A sealer would wait until this transaction ends; without one nobody does.
     BEGIN
-        IF audit.has_sealer() THEN
+        IF audit_internal.has_sealer() THEN
             NULL;
-        ELSIF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit.sealer s) THEN
+        ELSIF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit_internal.sealer s) THEN
             PERFORM audit.seal();
         ELSE
             PERFORM audit.record_heads();
@@ -93,15 +93,15 @@ BEGIN
     END;
 
     FOR month IN
-        SELECT DISTINCT date_trunc('month', audit.today() + r.retention + make_interval(months => n))::date
-        FROM (SELECT audit.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
+        SELECT DISTINCT date_trunc('month', audit_internal.today() + r.retention + make_interval(months => n))::date
+        FROM (SELECT audit_internal.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
              generate_series(0, months_ahead) n
         ORDER BY 1
     LOOP
-        object := 'audit.event_' || to_char(month, 'YYYY_MM');
+        object := 'audit_internal.event_' || to_char(month, 'YYYY_MM');
         CONTINUE WHEN to_regclass(object) IS NOT NULL;
         BEGIN
-            PERFORM audit.create_partition(month);
+            PERFORM audit_internal.create_partition(month);
         EXCEPTION WHEN OTHERS THEN
             obstacle := concat_ws('; ', obstacle, format('%s could not be made: %s', object, SQLERRM));
             EXIT;
@@ -113,10 +113,10 @@ BEGIN
     -- Who else needs a new partition waits until this is committed: the rest is for the next call.
     stuck := task IS NOT NULL;
 
-    amount := audit.forget_idempotency_keys(max_rows);
+    amount := audit_internal.forget_idempotency_keys(max_rows);
     IF amount > 0 THEN
         task := 'idempotency keys removed';
-        object := 'audit.idempotency_key';
+        object := 'audit_internal.idempotency_key';
         RETURN NEXT;
     END IF;
 
@@ -130,17 +130,17 @@ BEGIN
         stuck := true;
     END;
     IF NOT stuck THEN
-        PERFORM audit.settle_retentions();
+        PERFORM audit_internal.settle_retentions();
     END IF;
 
     known := ARRAY(SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'audit.event'::regclass);
-    FOR job IN SELECT * FROM audit.maintenance_jobs() j ORDER BY j.step, j.partition, j.space LOOP
+    FOR job IN SELECT * FROM audit_internal.maintenance_jobs() j ORDER BY j.step, j.partition, j.space LOOP
         EXIT WHEN stuck OR missing <= 0;
         BEGIN
-            amount := CASE job.step WHEN 1 THEN audit.return_released(job.space, missing)
-                                    WHEN 2 THEN audit.remove_released(job.space, missing)
-                                    WHEN 3 THEN audit.move_kept_rows(job.partition, missing)
-                                    ELSE audit.remove_shortened(job.space, missing) END;
+            amount := CASE job.step WHEN 1 THEN audit_internal.return_released(job.space, missing)
+                                    WHEN 2 THEN audit_internal.remove_released(job.space, missing)
+                                    WHEN 3 THEN audit_internal.move_kept_rows(job.partition, missing)
+                                    ELSE audit_internal.remove_shortened(job.space, missing) END;
         EXCEPTION WHEN OTHERS THEN
             -- Whatever it is, it must not stand in the way of the others.
             obstacle := concat_ws('; ', obstacle, format('%s could not be judged: %s', coalesce(job.partition::text, job.space), SQLERRM));
@@ -167,17 +167,17 @@ BEGIN
     END LOOP;
 
     -- Last, and one a call, because from a drop to the commit no query begins.
-    FOR partition IN SELECT d.partition FROM audit.due_partitions() d LOOP
+    FOR partition IN SELECT d.partition FROM audit_internal.due_partitions() d LOOP
         EXIT WHEN stuck;
         object := partition::text;
-        CONTINUE WHEN NOT audit.is_judged(partition);
-        reason := audit.obstacle_to_drop(partition);
+        CONTINUE WHEN NOT audit_internal.is_judged(partition);
+        reason := audit_internal.obstacle_to_drop(partition);
         IF reason IS NOT NULL THEN
             obstacle := concat_ws('; ', obstacle, reason);
             CONTINUE;
         END IF;
         BEGIN
-            amount := audit.drop_partition(partition);
+            amount := audit_internal.drop_partition(partition);
         EXCEPTION WHEN lock_not_available THEN
             obstacle := concat_ws('; ', obstacle, format('%s is due and could not be dropped: someone reads audit.event for long', object));
             amount := NULL;

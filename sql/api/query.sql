@@ -26,7 +26,7 @@ CREATE TYPE audit.event_result AS (
 );
 COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it; redactions tells which fields were erased, when, by whom and why';
 
-CREATE FUNCTION audit.event_filter(
+CREATE FUNCTION audit_internal.event_filter(
     workspace text, action text, actor text, target text, category text, outcome text,
     since timestamptz, until timestamptz, details jsonb
 ) RETURNS text
@@ -67,16 +67,16 @@ BEGIN
     SELECT w.retention, w.shortest_days, w.longest_days, w.settled_at + interval '1 day'
     INTO retention, shortest, longest, exact_from FROM audit.workspace w WHERE w.workspace = space;
     IF NOT FOUND THEN
-        retention := audit.default_retention();
+        retention := audit_internal.default_retention();
         exact_from := '-infinity';
     END IF;
-    kept_from := audit.midnight(audit.first_kept_day(retention, audit.today()));
-    held := audit.held_condition(space);
+    kept_from := audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today()));
+    held := audit_internal.held_condition(space);
 
     IF target IS NULL THEN
         clause := format('e.workspace = %L', space);
     ELSE
-        clause := format('audit.has_target(audit.target_keys(e.workspace, e.targets), e.workspace, e.targets, %L, %L)', space, target);
+        clause := format('audit_internal.has_target(audit_internal.target_keys(e.workspace, e.targets), e.workspace, e.targets, %L, %L)', space, target);
     END IF;
     IF held IS NULL THEN
         since := greatest(since, kept_from);
@@ -92,12 +92,12 @@ BEGIN
 
     -- expires_on follows from occurred_at: said once more in its terms, so that partitions are pruned. A day is left for clocks that differ.
     IF since BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
-        bounds := format('e.expires_on >= %L', CASE WHEN since >= exact_from THEN audit.expires_on(since, retention)
+        bounds := format('e.expires_on >= %L', CASE WHEN since >= exact_from THEN audit_internal.expires_on(since, retention)
                                                     ELSE (since AT TIME ZONE 'UTC')::date + shortest END);
     END IF;
     IF until IS NULL OR until BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
         bounds := concat_ws(' AND ', bounds, format(
-            'e.expires_on <= %L', CASE WHEN coalesce(since, '-infinity') >= exact_from THEN audit.expires_on(coalesce(until, now() + interval '2 days'), retention)
+            'e.expires_on <= %L', CASE WHEN coalesce(since, '-infinity') >= exact_from THEN audit_internal.expires_on(coalesce(until, now() + interval '2 days'), retention)
                                        ELSE (coalesce(until, now() + interval '2 days') AT TIME ZONE 'UTC')::date + longest END));
     END IF;
     IF bounds IS NOT NULL AND EXISTS (SELECT FROM audit.legal_hold h WHERE h.workspace = space AND h.cleared_at IS NULL) THEN
@@ -122,27 +122,27 @@ BEGIN
     RETURN clause;
 END
 $$;
-COMMENT ON FUNCTION audit.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
+COMMENT ON FUNCTION audit_internal.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
     'The WHERE clause, over audit.event AS e, of the filters given; NULL filters nothing (SQLSTATE ZA002, ZA003, ZA009)';
 
-CREATE FUNCTION audit.event_columns() RETURNS text
+CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT 'e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, '
            'e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt, '
            '(extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor, '
-           'CASE WHEN octet_length(e.salt) > 16 THEN audit.redactions(e.id) END AS redactions'
+           'CASE WHEN octet_length(e.salt) > 16 THEN audit_internal.redactions(e.id) END AS redactions'
 $$;
-COMMENT ON FUNCTION audit.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
+COMMENT ON FUNCTION audit_internal.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
 
-CREATE FUNCTION audit.partition_begin(occurred_at timestamptz, retention interval) RETURNS timestamptz
+CREATE FUNCTION audit_internal.partition_begin(occurred_at timestamptz, retention interval) RETURNS timestamptz
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT audit.midnight(audit.first_kept_day(retention, date_trunc('month', audit.expires_on(occurred_at, retention)::timestamp)::date))
+    SELECT audit_internal.midnight(audit_internal.first_kept_day(retention, date_trunc('month', audit_internal.expires_on(occurred_at, retention)::timestamp)::date))
 $$;
-COMMENT ON FUNCTION audit.partition_begin(timestamptz, interval) IS
+COMMENT ON FUNCTION audit_internal.partition_begin(timestamptz, interval) IS
     'When the first events occurred that a retention puts into the same partition as those of a time';
 
 CREATE FUNCTION audit.events(
@@ -158,7 +158,7 @@ CREATE FUNCTION audit.events(
     cursor text DEFAULT NULL,
     max_rows integer DEFAULT 100
 ) RETURNS SETOF audit.event_result
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC'
@@ -181,7 +181,7 @@ BEGIN
             USING ERRCODE = 'ZA003', HINT = 'Follow the cursor of the last row to read on.';
     END IF;
     IF cursor IS NOT NULL THEN
-        place := audit.parse_cursor(cursor);
+        place := audit_internal.parse_cursor(cursor);
         after_place := format(' AND (e.occurred_at, e.id) < (%L, %s)', place.occurred_at, place.id);
         IF place.occurred_at >= coalesce(since, '-infinity') THEN
             until := least(until, place.occurred_at + interval '1 microsecond');
@@ -192,23 +192,23 @@ BEGIN
     -- one before, as long as another month of as many would fill the page.
     newest := least(until, now());
     IF target IS NOT NULL AND newest > now() - interval '200 years' THEN
-        retention := audit.retention_in_force(coalesce(workspace, current_setting('audit.workspace', true)));
-        recent := audit.partition_begin(newest - interval '1 microsecond', retention);
+        retention := audit_internal.retention_in_force(coalesce(workspace, current_setting('audit.workspace', true)));
+        recent := audit_internal.partition_begin(newest - interval '1 microsecond', retention);
     END IF;
     WHILE missing > 0 LOOP
         IF recent <= coalesce(since, '-infinity') THEN
             recent := NULL;
         END IF;
         RETURN QUERY EXECUTE format(
-            statement, audit.event_columns(),
-            audit.event_filter(workspace, action, actor, target, category, outcome, coalesce(recent, since), until, details) || after_place,
+            statement, audit_internal.event_columns(),
+            audit_internal.event_filter(workspace, action, actor, target, category, outcome, coalesce(recent, since), until, details) || after_place,
             missing);
         EXIT WHEN recent IS NULL;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
         until := recent;
         recent := CASE WHEN found * interval '31 days' >= missing * (newest - recent)
-                       THEN audit.partition_begin(recent - interval '1 microsecond', retention) END;
+                       THEN audit_internal.partition_begin(recent - interval '1 microsecond', retention) END;
         newest := until;
     END LOOP;
 END
@@ -216,7 +216,7 @@ $$;
 COMMENT ON FUNCTION audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer) IS
     'Events of a workspace, newest first, at most max_rows (1 to 10000); the cursor of the last row continues (SQLSTATE ZA002, ZA003, ZA008, ZA009)';
 
-CREATE FUNCTION audit.parse_cursor(cursor text, OUT occurred_at timestamptz, OUT id bigint)
+CREATE FUNCTION audit_internal.parse_cursor(cursor text, OUT occurred_at timestamptz, OUT id bigint)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -231,18 +231,18 @@ BEGIN
     id := part[2]::bigint;
 END
 $$;
-COMMENT ON FUNCTION audit.parse_cursor(text) IS 'The place in the log that a cursor stands for (SQLSTATE ZA008)';
+COMMENT ON FUNCTION audit_internal.parse_cursor(text) IS 'The place in the log that a cursor stands for (SQLSTATE ZA008)';
 
 CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
-    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT %s FROM audit.event e WHERE e.id = $1 AND audit.is_kept(e.workspace, e.occurred_at, e.actor, e.targets)',
-        audit.event_columns()) USING id;
+        'SELECT %s FROM audit.event e WHERE e.id = $1 AND audit_internal.is_kept(e.workspace, e.occurred_at, e.actor, e.targets)',
+        audit_internal.event_columns()) USING id;
 END
 $$;
 COMMENT ON FUNCTION audit.event(bigint) IS 'The event with this id; no row where there is none or it is kept no more';
@@ -260,14 +260,14 @@ CREATE FUNCTION audit.activity(
     outcome text DEFAULT NULL,
     details jsonb DEFAULT NULL
 ) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    clause text := audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
     seconds numeric := extract(epoch FROM bucket);
 BEGIN
     IF seconds IS NULL OR seconds < 1 THEN
@@ -302,7 +302,7 @@ CREATE FUNCTION audit.export(
     newest_first boolean DEFAULT false,
     portal refcursor DEFAULT 'audit_export'
 ) RETURNS refcursor
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC'
@@ -310,7 +310,7 @@ CREATE FUNCTION audit.export(
     SET cursor_tuple_fraction = 1
 AS $$
 DECLARE
-    clause text := audit.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    clause text := audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
 BEGIN
     IF any_action IS NOT NULL OR any_category IS NOT NULL THEN
         clause := clause || format(' AND (e.action = ANY (%L) OR e.category = ANY (%L))',
@@ -318,9 +318,53 @@ BEGIN
     END IF;
     OPEN portal NO SCROLL FOR EXECUTE format(
         'SELECT %s FROM audit.event e WHERE %s ORDER BY e.workspace %3$s, e.occurred_at %3$s, e.id %3$s',
-        audit.event_columns(), clause, CASE WHEN newest_first THEN 'DESC' ELSE 'ASC' END);
+        audit_internal.event_columns(), clause, CASE WHEN newest_first THEN 'DESC' ELSE 'ASC' END);
     RETURN portal;
 END
 $$;
 COMMENT ON FUNCTION audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor) IS
     'Opens a cursor over all events of the filters, for FETCH in the same transaction; any_action and any_category keep what matches either (SQLSTATE ZA002, ZA003, ZA009)';
+
+CREATE FUNCTION audit.check_filters(
+    workspace text, action text, actor text, target text, category text, outcome text,
+    since timestamptz, until timestamptz, details jsonb
+) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+END
+$$;
+COMMENT ON FUNCTION audit.check_filters(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
+    'Raises the error that audit.events raises for these filters, without reading an event (SQLSTATE ZA002, ZA003, ZA009)';
+
+CREATE FUNCTION audit.export_leaves(workspace text, first bigint, beyond bigint, portal refcursor DEFAULT 'audit_leaves') RETURNS refcursor
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+    SET cursor_tuple_fraction = 1
+AS $$
+BEGIN
+    -- An event without a row is missing if no removal covers its leaf, unless its row is there and retention hides it.
+    OPEN portal NO SCROLL FOR EXECUTE format(
+        $q$SELECT %1$s, l.leaf, l.hash,
+                  CASE WHEN e.id IS NULL
+                       THEN NOT coalesce((SELECT r.beyond > l.leaf FROM audit.removal r
+                                          WHERE r.workspace = %2$L AND r.first <= l.leaf
+                                          ORDER BY r.first DESC LIMIT 1), false)
+                            AND NOT EXISTS (SELECT FROM audit.event x
+                                            WHERE x.workspace = %2$L AND x.id = l.id AND audit.leaf_hash(x) = l.hash
+                                              AND NOT audit_internal.is_kept(x.workspace, x.occurred_at, x.actor, x.targets))
+                       ELSE false END AS is_missing
+           FROM audit.leaves(%2$L, %3$L, %4$L) l
+           LEFT JOIN audit.event e ON e.id = l.id AND %5$s$q$,
+        audit_internal.event_columns(), workspace, first, beyond,
+        audit_internal.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+    RETURN portal;
+END
+$$;
+COMMENT ON FUNCTION audit.export_leaves(text, bigint, bigint, refcursor) IS
+    'Opens a cursor over the leaves of a workspace log from first to before beyond, in no order, each with its event: the columns of audit.event_result (NULL if the event is not kept), leaf, hash, is_missing (SQLSTATE ZA002)';

@@ -7,7 +7,7 @@ CREATE TABLE audit.redaction (
     redacted_at timestamptz NOT NULL,
     redacted_by text COLLATE "C" NOT NULL,
     reason text NOT NULL,
-    told_by bigint NOT NULL,
+    audit_event_id bigint NOT NULL,
     PRIMARY KEY (event_id, field)
 );
 COMMENT ON TABLE audit.redaction IS 'Fields of events that were erased';
@@ -16,39 +16,39 @@ COMMENT ON COLUMN audit.redaction.field IS 'The field: actor, targets, source or
 COMMENT ON COLUMN audit.redaction.redacted_at IS 'When it was erased';
 COMMENT ON COLUMN audit.redaction.redacted_by IS 'Who had it erased';
 COMMENT ON COLUMN audit.redaction.reason IS 'Why';
-COMMENT ON COLUMN audit.redaction.told_by IS 'The event event_redacted that tells of it';
+COMMENT ON COLUMN audit.redaction.audit_event_id IS 'The event event_redacted that tells of it';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.redaction
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.redaction ENABLE ALWAYS TRIGGER refuse_change;
 COMMENT ON TRIGGER refuse_change ON audit.redaction IS 'Refuses to change what was recorded';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.redaction', '');
 
-CREATE FUNCTION audit.redacted_salt(
+CREATE FUNCTION audit_internal.redacted_salt(
     id bigint, workspace text, occurred_at timestamptz, recorded_at timestamptz, category text, action text, outcome text,
     actor text, targets text[], ip inet, user_agent text, session_id text, request_id text, database_user text,
     application_name text, client_addr inet, details jsonb, salt bytea, field text
 ) RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_redacted_salt';
-COMMENT ON FUNCTION audit.redacted_salt(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea, text) IS
+COMMENT ON FUNCTION audit_internal.redacted_salt(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea, text) IS
     'What the salt of an event becomes when a field is erased: the salts of the other fields, and the digest of this one';
 
-CREATE FUNCTION audit.redacted_salt(e audit.event, field text) RETURNS bytea
+CREATE FUNCTION audit_internal.redacted_salt(e audit.event, field text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT audit.redacted_salt(e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets,
+    SELECT audit_internal.redacted_salt(e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets,
                                e.ip, e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr,
                                e.details, e.salt, field)
 $$;
-COMMENT ON FUNCTION audit.redacted_salt(audit.event, text) IS 'The same for a row of the log';
+COMMENT ON FUNCTION audit_internal.redacted_salt(audit.event, text) IS 'The same for a row of the log';
 
-CREATE FUNCTION audit.erase_field(partition regclass, id bigint, field text) RETURNS bigint
+CREATE FUNCTION audit_internal.erase_field(partition regclass, id bigint, field text) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_erase_field';
-COMMENT ON FUNCTION audit.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition; how many events there were';
+COMMENT ON FUNCTION audit_internal.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition; how many events there were';
 
 CREATE FUNCTION audit.redact(event_id bigint, field text, reason text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -62,7 +62,7 @@ DECLARE
     held text;
     is_held boolean := false;
     redactor text;
-    told_by bigint;
+    audit_event_id bigint;
 BEGIN
     IF field IS NULL OR field NOT IN ('actor', 'targets', 'source', 'details') THEN
         RAISE EXCEPTION 'field "%" cannot be redacted', coalesce(left(field, 100), 'NULL')
@@ -75,14 +75,14 @@ BEGIN
     -- A hold that is placed now waits, or is seen.
     LOCK TABLE audit.legal_hold IN SHARE MODE;
     SELECT e.tableoid::regclass AS partition, e.workspace, e.category INTO place
-    FROM audit.event e WHERE e.id = event_id AND audit.is_kept(e.workspace, e.occurred_at, e.actor, e.targets);
+    FROM audit.event e WHERE e.id = event_id AND audit_internal.is_kept(e.workspace, e.occurred_at, e.actor, e.targets);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no event %', coalesce(event_id::text, 'NULL') USING ERRCODE = 'ZA016';
     END IF;
     IF place.category = 'audit' THEN
         RAISE EXCEPTION 'event % is one of the audit log''s own, which are not redacted', event_id USING ERRCODE = 'ZA017';
     END IF;
-    held := audit.held_condition(place.workspace);
+    held := audit_internal.held_condition(place.workspace);
     IF held IS NOT NULL THEN
         EXECUTE format('SELECT (%s) IS TRUE FROM %s e WHERE e.id = $1', held, place.partition) INTO is_held USING event_id;
     END IF;
@@ -94,33 +94,33 @@ BEGIN
         RAISE EXCEPTION 'field "%" of event % has been redacted already', field, event_id USING ERRCODE = 'ZA017';
     END IF;
 
-    redactor := audit.who();
-    IF audit.erase_field(place.partition, event_id, field) IS DISTINCT FROM 1 THEN
+    redactor := audit_internal.who();
+    IF audit_internal.erase_field(place.partition, event_id, field) IS DISTINCT FROM 1 THEN
         RAISE EXCEPTION 'event % was moved at this moment', event_id
             USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
     END IF;
-    told_by := audit.append('event_redacted', workspace => place.workspace, actor => redactor, target => 'event:' || event_id,
+    audit_event_id := audit.append('event_redacted', workspace => place.workspace, actor => redactor, target => 'event:' || event_id,
                             details => jsonb_build_object('event', event_id, 'field', field, 'reason', reason));
-    INSERT INTO audit.redaction (event_id, field, redacted_at, redacted_by, reason, told_by)
-    VALUES (event_id, field, clock_timestamp(), redactor, reason, told_by);
-    RETURN told_by;
+    INSERT INTO audit.redaction (event_id, field, redacted_at, redacted_by, reason, audit_event_id)
+    VALUES (event_id, field, clock_timestamp(), redactor, reason, audit_event_id);
+    RETURN audit_event_id;
 END
 $$;
 COMMENT ON FUNCTION audit.redact(bigint, text, text) IS
     'Erases a field (actor, targets, source or details) of an event for good; the leaf of the event stays valid. Returns the id of the event that tells of it. What backups, WAL and dead rows hold is not touched: VACUUM the partition (SQLSTATE ZA003, ZA016 where there is no such event, ZA017 where it is the log''s own, held, or redacted already)';
 
-CREATE FUNCTION audit.redactions(event_id bigint) RETURNS jsonb
+CREATE FUNCTION audit_internal.redactions(event_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $$
     SELECT jsonb_agg(jsonb_build_object('field', r.field, 'redacted_at', r.redacted_at, 'redacted_by', r.redacted_by,
-                                        'reason', r.reason, 'told_by', r.told_by) ORDER BY r.redacted_at, r.field)
+                                        'reason', r.reason, 'audit_event_id', r.audit_event_id) ORDER BY r.redacted_at, r.field)
     FROM audit.redaction r WHERE r.event_id = redactions.event_id
 $$;
-COMMENT ON FUNCTION audit.redactions(bigint) IS 'The fields of an event that were erased, when, by whom and why; NULL where none was';
+COMMENT ON FUNCTION audit_internal.redactions(bigint) IS 'The fields of an event that were erased, when, by whom and why; NULL where none was';
 
-CREATE FUNCTION audit.redaction_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.redaction_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -128,14 +128,14 @@ AS $$
     FROM audit.event e, unnest(ARRAY['actor', 'targets', 'source', 'details']) WITH ORDINALITY f (field, place)
     WHERE (space IS NULL OR e.workspace = space) AND octet_length(e.salt) > 16 AND get_bit(e.salt, f.place::integer - 1) = 1
       AND NOT EXISTS (
-          SELECT FROM audit.redaction r LEFT JOIN audit.event t ON t.id = r.told_by
+          SELECT FROM audit.redaction r LEFT JOIN audit.event t ON t.id = r.audit_event_id
           WHERE r.event_id = e.id AND r.field = f.field
             AND coalesce(t.workspace = e.workspace AND t.action = 'event_redacted' AND t.details @> jsonb_build_object('event', e.id, 'field', f.field),
-                         audit.is_removed(e.workspace, r.told_by)))
+                         audit_internal.is_removed(e.workspace, r.audit_event_id)))
     UNION ALL
     SELECT 'redaction_forged', e.workspace, NULL, e.id, format('field "%s" is said to be erased, and is there', r.field)
     FROM audit.redaction r JOIN audit.event e ON e.id = r.event_id
     WHERE (space IS NULL OR e.workspace = space)
       AND (octet_length(e.salt) <= 16 OR get_bit(e.salt, array_position(ARRAY['actor', 'targets', 'source', 'details'], r.field) - 1) = 0)
 $$;
-COMMENT ON FUNCTION audit.redaction_damage(text) IS 'Which events of a workspace, or of all for NULL, have lost a field without an event that tells of it';
+COMMENT ON FUNCTION audit_internal.redaction_damage(text) IS 'Which events of a workspace, or of all for NULL, have lost a field without an event that tells of it';

@@ -1,28 +1,28 @@
 -- How long events are kept. The retention in force decides, for events stored before it was set, too: an event is kept up to and
 -- including the day (UTC) it occurred on plus the retention of its workspace, and while a legal hold covers it.
 
-CREATE FUNCTION audit.default_retention() RETURNS interval
+CREATE FUNCTION audit_internal.default_retention() RETURNS interval
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT interval '13 months' $$;
-COMMENT ON FUNCTION audit.default_retention() IS 'Retention of a workspace that none was set for';
+COMMENT ON FUNCTION audit_internal.default_retention() IS 'Retention of a workspace that none was set for';
 
-CREATE FUNCTION audit.retention_in_force(workspace text) RETURNS interval
+CREATE FUNCTION audit_internal.retention_in_force(workspace text) RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = retention_in_force.workspace), audit.default_retention())
+    SELECT coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = retention_in_force.workspace), audit_internal.default_retention())
 $$;
-COMMENT ON FUNCTION audit.retention_in_force(text) IS 'How long events of a workspace are kept now';
+COMMENT ON FUNCTION audit_internal.retention_in_force(text) IS 'How long events of a workspace are kept now';
 
-CREATE FUNCTION audit.expires_on(occurred_at timestamptz, retention interval) RETURNS date
+CREATE FUNCTION audit_internal.expires_on(occurred_at timestamptz, retention interval) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT ((occurred_at AT TIME ZONE 'UTC')::date + retention)::date $$;
-COMMENT ON FUNCTION audit.expires_on(timestamptz, interval) IS
+COMMENT ON FUNCTION audit_internal.expires_on(timestamptz, interval) IS
     'Last day (UTC) on which an event is kept; months are calendar months, cut off at their end (31 January + 1 month is 28 February)';
 
-CREATE FUNCTION audit.first_kept_day(retention interval, today date) RETURNS date
+CREATE FUNCTION audit_internal.first_kept_day(retention interval, today date) RETURNS date
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -39,10 +39,10 @@ BEGIN
     RETURN day;
 END
 $$;
-COMMENT ON FUNCTION audit.first_kept_day(interval, date) IS
-    'First day (UTC) whose events are still kept on the day given: the first whose audit.expires_on is that day or later';
+COMMENT ON FUNCTION audit_internal.first_kept_day(interval, date) IS
+    'First day (UTC) whose events are still kept on the day given: the first whose audit_internal.expires_on is that day or later';
 
-CREATE FUNCTION audit.length_in_days(retention interval, OUT shortest integer, OUT longest integer)
+CREATE FUNCTION audit_internal.length_in_days(retention interval, OUT shortest integer, OUT longest integer)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,36 +50,37 @@ AS $$
     SELECT min((day + retention)::date - day), max((day + retention)::date - day)
     FROM (SELECT date '2096-01-01' + n AS day FROM generate_series(0, 3287) n) d
 $$;
-COMMENT ON FUNCTION audit.length_in_days(interval) IS 'How many days a retention has at least and at most, depending on when it begins; in spans of decades a day less or more is possible';
+COMMENT ON FUNCTION audit_internal.length_in_days(interval) IS 'How many days a retention has at least and at most, depending on when it begins; in spans of decades a day less or more is possible';
 
-CREATE FUNCTION audit.today() RETURNS date
+CREATE FUNCTION audit_internal.today() RETURNS date
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT (now() AT TIME ZONE 'UTC')::date $$;
-COMMENT ON FUNCTION audit.today() IS 'The day it is, in UTC';
+COMMENT ON FUNCTION audit_internal.today() IS 'The day it is, in UTC';
 
-CREATE FUNCTION audit.midnight(day date) RETURNS timestamptz
+CREATE FUNCTION audit_internal.midnight(day date) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT day::timestamp AT TIME ZONE 'UTC' $$;
-COMMENT ON FUNCTION audit.midnight(date) IS 'When a day begins, in UTC';
+COMMENT ON FUNCTION audit_internal.midnight(date) IS 'When a day begins, in UTC';
 
-CREATE FUNCTION audit.is_kept(workspace text, occurred_at timestamptz, actor text, targets text[]) RETURNS boolean
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+-- With the owner's rights, because cursors of audit.export_leaves call it when their owner fetches from them.
+CREATE FUNCTION audit_internal.is_kept(workspace text, occurred_at timestamptz, actor text, targets text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     -- For each event that is removed: a function within would take longer than the rest.
-    RETURN audit.expires_on(occurred_at, coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = is_kept.workspace),
-                                                  audit.default_retention())) >= audit.today()
+    RETURN audit_internal.expires_on(occurred_at, coalesce((SELECT w.retention FROM audit.workspace w WHERE w.workspace = is_kept.workspace),
+                                                  audit_internal.default_retention())) >= audit_internal.today()
         OR EXISTS (SELECT FROM audit.legal_hold h
                    WHERE h.workspace = is_kept.workspace AND h.released_at IS NULL
                      AND (h.actor IS NULL OR h.actor = is_kept.actor)
                      AND (h.target IS NULL OR h.target = ANY (is_kept.targets)));
 END
 $$;
-COMMENT ON FUNCTION audit.is_kept(text, timestamptz, text, text[]) IS
+COMMENT ON FUNCTION audit_internal.is_kept(text, timestamptz, text, text[]) IS
     'Whether an event is within retention or under legal hold today: others are not shown, and maintenance removes them';
 
 CREATE TABLE audit.retention_preset (
@@ -128,17 +129,17 @@ DECLARE
     before interval;
     days_before record;
 BEGIN
-    PERFORM audit.check_workspace(workspace);
+    PERFORM audit_internal.check_workspace(workspace);
     IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
        OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
         RAISE EXCEPTION 'retention is %, it must be of whole months and days', coalesce(retention::text, 'NULL')
             USING ERRCODE = 'ZA011', HINT = 'Such as interval ''13 months'' or interval ''90 days''; the least is 60 days.';
     END IF;
     IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
-       OR (audit.length_in_days(retention)).longest > 36525 THEN
+       OR (audit_internal.length_in_days(retention)).longest > 36525 THEN
         RAISE EXCEPTION 'retention is %, at most 100 years are possible', retention USING ERRCODE = 'ZA011';
     END IF;
-    days := audit.length_in_days(retention);
+    days := audit_internal.length_in_days(retention);
     IF days.shortest < floor THEN
         RAISE EXCEPTION 'retention of % can be as short as % days, the least is % days', retention, days.shortest, floor
             USING ERRCODE = 'ZA011', HINT = 'Keep events for 60 days or longer; two months can be 59 days.';
@@ -150,10 +151,10 @@ BEGIN
     IF before::text = retention::text THEN
         RETURN;
     END IF;
-    before := coalesce(before, audit.default_retention());
-    days_before := audit.length_in_days(before);
+    before := coalesce(before, audit_internal.default_retention());
+    days_before := audit_internal.length_in_days(before);
     INSERT INTO audit.workspace AS w (workspace, retention, changed_at, changed_by, shortest_days, longest_days)
-    VALUES (workspace, retention, clock_timestamp(), audit.who(),
+    VALUES (workspace, retention, clock_timestamp(), audit_internal.who(),
             least(days.shortest, days_before.shortest) - 1, greatest(days.longest, days_before.longest) + 1)
     ON CONFLICT ON CONSTRAINT workspace_pkey DO UPDATE
     SET retention = excluded.retention, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
@@ -161,20 +162,20 @@ BEGIN
         longest_days = greatest(w.longest_days, excluded.longest_days),
         settling_after = NULL, settled_at = NULL, removed_before = NULL;
 
-    PERFORM audit.append('retention_changed', workspace => workspace, actor => audit.who(), target => 'workspace:' || workspace,
+    PERFORM audit.append('retention_changed', workspace => workspace, actor => audit_internal.who(), target => 'workspace:' || workspace,
                          details => jsonb_build_object('from', before::text, 'to', retention::text));
 END
 $$;
 COMMENT ON FUNCTION audit.set_retention(text, interval) IS
     'Sets how long events of a workspace are kept, those already stored included; at least 60 days; an event (SQLSTATE ZA003, ZA011)';
 
-CREATE FUNCTION audit.who(otherwise text DEFAULT 'database:' || session_user) RETURNS text
+CREATE FUNCTION audit_internal.who(otherwise text DEFAULT 'database:' || session_user) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), otherwise) $$;
-COMMENT ON FUNCTION audit.who(text) IS 'Who acts: audit.actor of the session, otherwise what is given, by default the role that is logged in';
+COMMENT ON FUNCTION audit_internal.who(text) IS 'Who acts: audit.actor of the session, otherwise what is given, by default the role that is logged in';
 
-CREATE FUNCTION audit.check_workspace(workspace text) RETURNS void
+CREATE FUNCTION audit_internal.check_workspace(workspace text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -185,7 +186,29 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION audit.check_workspace(text) IS 'Refuses what cannot be the name of a workspace (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.check_workspace(text) IS 'Refuses what cannot be the name of a workspace (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit.retention_setting(
+    INOUT workspace text,
+    OUT retention interval,
+    OUT since timestamptz,
+    OUT set_by text,
+    OUT kept_since timestamptz
+)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM audit_internal.check_workspace(workspace);
+    SELECT w.retention, w.changed_at, w.changed_by INTO retention, since, set_by
+    FROM audit.workspace w WHERE w.workspace = retention_setting.workspace;
+    retention := coalesce(retention, audit_internal.default_retention());
+    kept_since := audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today()));
+END
+$$;
+COMMENT ON FUNCTION audit.retention_setting(text) IS
+    'Retention in force, since when and set by whom (NULL: the default), and the time since which events are kept. Reads no event (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.retention(
     INOUT workspace text,
@@ -208,9 +231,9 @@ AS $$
 DECLARE
     setting record;
 BEGIN
-    PERFORM audit.check_workspace(workspace);
+    PERFORM audit_internal.check_workspace(workspace);
     SELECT w.retention, w.changed_at, w.changed_by INTO setting FROM audit.workspace w WHERE w.workspace = retention.workspace;
-    retention := coalesce(setting.retention, audit.default_retention());
+    retention := coalesce(setting.retention, audit_internal.default_retention());
     since := setting.changed_at;
     set_by := setting.changed_by;
     EXECUTE format(
@@ -218,7 +241,7 @@ BEGIN
         ' + coalesce(octet_length(e.actor), 0) + coalesce(octet_length(e.user_agent), 0) + coalesce(octet_length(e.session_id), 0)'
         ' + coalesce(octet_length(e.request_id), 0) + octet_length(e.workspace) + octet_length(e.action) + 150), 0)::bigint'
         ' FROM audit.event e WHERE %s',
-        audit.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) INTO events, oldest, bytes;
+        audit_internal.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) INTO events, oldest, bytes;
     to_remove := (SELECT count(*) FROM audit.event e WHERE e.workspace = retention.workspace) - events;
     legal_holds := (SELECT count(*) FROM audit.legal_hold h WHERE h.workspace = retention.workspace AND h.released_at IS NULL);
 END
@@ -226,7 +249,7 @@ $$;
 COMMENT ON FUNCTION audit.retention(text) IS
     'Retention in force, since when and set by whom (NULL: the default), and what is stored: events, their bytes without indexes, the oldest, expired ones that maintenance has yet to remove, legal holds. Reads all events of the workspace';
 
-CREATE FUNCTION audit.settle_retentions() RETURNS void
+CREATE FUNCTION audit_internal.settle_retentions() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -241,5 +264,5 @@ BEGIN
     WHERE w.settled_at IS NULL AND (w.settling_after IS NULL OR w.settling_after > pg_current_xact_id());
 END
 $$;
-COMMENT ON FUNCTION audit.settle_retentions() IS
+COMMENT ON FUNCTION audit_internal.settle_retentions() IS
     'Notes which changes of retention no transaction is left that does not know of, and waits for those of now where some may be';

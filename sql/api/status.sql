@@ -9,12 +9,12 @@ CREATE FUNCTION audit.status() RETURNS TABLE (name text, ok boolean, value text,
 AS $$
 DECLARE
     run audit.maintenance := (SELECT m FROM audit.maintenance m);
-    due text[] := ARRAY(SELECT c.relname::text FROM audit.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
-    ahead regclass := to_regclass('audit.event_' || to_char(audit.today() + audit.default_retention() + interval '1 month', 'YYYY_MM'));
+    due text[] := ARRAY(SELECT c.relname::text FROM audit_internal.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
+    ahead regclass := to_regclass('audit_internal.event_' || to_char(audit_internal.today() + audit_internal.default_retention() + interval '1 month', 'YYYY_MM'));
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
-    sealer audit.sealer := (SELECT s FROM audit.sealer s);
+    sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     -- What came with a restore may have transaction ids that are still to come here.
-    upcoming xid8 := audit.next_transaction_id();
+    upcoming xid8 := audit_internal.next_transaction_id();
     waits_since timestamptz := (SELECT e.recorded_at FROM audit.event e
                                 WHERE e.xid >= pg_snapshot_xmax(sealer.sealed) AND e.xid < upcoming AND e.id > sealer.ids_after
                                 ORDER BY e.xid LIMIT 1);
@@ -27,7 +27,7 @@ BEGIN
          'End the session that reads for so long, or archive what is due.'),
         ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
          'audit.maintain makes them; without, an append makes its own.'),
-        ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit.today() - 3, 'YYYY_MM'), true),
+        ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit_internal.today() - 3, 'YYYY_MM'), true),
          cardinality(due)::text, 'What is in them is hidden and waits for maintenance.'),
         ('sealing', coalesce(waits_since > now() - interval '5 minutes', sealer.sealed IS NOT NULL),
          CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events wait for their leaf since ' || waits_since, 'done') END,

@@ -3,7 +3,7 @@
 
 CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
     RETURNS SETOF audit.damage
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC'
@@ -24,11 +24,11 @@ BEGIN
     PERFORM FROM audit.event WHERE false;
     FOREACH space IN ARRAY spaces LOOP
         BEGIN
-            RETURN QUERY SELECT * FROM audit.tree_damage(space);
-            RETURN QUERY SELECT * FROM audit.head_damage(space);
-            RETURN QUERY SELECT * FROM audit.retention_damage(space);
-            RETURN QUERY SELECT * FROM audit.hold_damage(space);
-            RETURN QUERY SELECT * FROM audit.removal_damage(space);
+            RETURN QUERY SELECT * FROM audit_internal.tree_damage(space);
+            RETURN QUERY SELECT * FROM audit_internal.head_damage(space);
+            RETURN QUERY SELECT * FROM audit_internal.retention_damage(space);
+            RETURN QUERY SELECT * FROM audit_internal.hold_damage(space);
+            RETURN QUERY SELECT * FROM audit_internal.removal_damage(space);
         -- What the server itself cannot read is damage, too, and so are numbers that no log has.
         EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
             RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
@@ -42,17 +42,17 @@ BEGIN
     FOREACH space IN ARRAY spaces LOOP
         BEGIN
             RETURN QUERY
-            SELECT d.* FROM audit.event_damage(space, since, until) d
-            WHERE NOT (d.kind = 'event_missing' AND audit.is_removed_by_now(d.workspace, d.leaf));
-            RETURN QUERY SELECT * FROM audit.redaction_damage(space);
+            SELECT d.* FROM audit_internal.event_damage(space, since, until) d
+            WHERE NOT (d.kind = 'event_missing' AND audit_internal.is_removed_by_now(d.workspace, d.leaf));
+            RETURN QUERY SELECT * FROM audit_internal.redaction_damage(space);
         EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
             RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
         END;
     END LOOP;
 
     BEGIN
-        RETURN QUERY SELECT * FROM audit.checkpoint_damage();
-        RETURN QUERY SELECT * FROM audit.told_head_damage();
+        RETURN QUERY SELECT * FROM audit_internal.checkpoint_damage();
+        RETURN QUERY SELECT * FROM audit_internal.told_head_damage();
     EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
         RETURN NEXT ('unreadable', 'audit', NULL, NULL, SQLERRM)::audit.damage;
     END;

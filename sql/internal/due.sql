@@ -1,21 +1,21 @@
 -- What is past its retention by the month in which it was to expire: what must stay moves to a later partition, and the rest is
 -- dropped with its partition.
 
-CREATE TABLE audit.moved_from (
+CREATE TABLE audit_internal.moved_from (
     partition text COLLATE "C" PRIMARY KEY,
     last_move xid8 NOT NULL
 );
-COMMENT ON TABLE audit.moved_from IS 'Due partitions that events were moved out of: who began to read before sees these events there alone';
-COMMENT ON COLUMN audit.moved_from.partition IS 'Name of the partition in schema audit';
-COMMENT ON COLUMN audit.moved_from.last_move IS 'The last transaction that moved some';
+COMMENT ON TABLE audit_internal.moved_from IS 'Due partitions that events were moved out of: who began to read before sees these events there alone';
+COMMENT ON COLUMN audit_internal.moved_from.partition IS 'Name of the partition in schema audit_internal';
+COMMENT ON COLUMN audit_internal.moved_from.last_move IS 'The last transaction that moved some';
 
-CREATE FUNCTION audit.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
+CREATE FUNCTION audit_internal.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_move_events';
-COMMENT ON FUNCTION audit.move_events(regclass, bigint[], date[]) IS
+COMMENT ON FUNCTION audit_internal.move_events(regclass, bigint[], date[]) IS
     'Gives events of a partition another expires_on and with it another partition; how many there were';
 
-CREATE FUNCTION audit.due_partitions() RETURNS TABLE (partition regclass)
+CREATE FUNCTION audit_internal.due_partitions() RETURNS TABLE (partition regclass)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -23,12 +23,12 @@ AS $$
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'audit.event'::regclass
       AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$'
-      AND c.relname < 'event_' || to_char(audit.today(), 'YYYY_MM')
+      AND c.relname < 'event_' || to_char(audit_internal.today(), 'YYYY_MM')
     ORDER BY c.relname
 $$;
-COMMENT ON FUNCTION audit.due_partitions() IS 'Partitions whose month of expiry has passed, oldest first';
+COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Partitions whose month of expiry has passed, oldest first';
 
-CREATE FUNCTION audit.kept_rows(partition regclass, max_rows bigint) RETURNS TABLE (id bigint, expires_on date)
+CREATE FUNCTION audit_internal.kept_rows(partition regclass, max_rows bigint) RETURNS TABLE (id bigint, expires_on date)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -48,14 +48,14 @@ BEGIN
         EXECUTE format('SELECT e.workspace FROM ONLY %s e WHERE $1 IS NULL OR e.workspace > $1 ORDER BY e.workspace, e.occurred_at, e.id LIMIT 1',
                        partition) INTO space USING space;
         EXIT WHEN space IS NULL OR missing <= 0;
-        retention := audit.retention_in_force(space);
-        first_day := audit.midnight(audit.first_kept_day(retention, audit.today()));
+        retention := audit_internal.retention_in_force(space);
+        first_day := audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today()));
         RETURN QUERY EXECUTE format(
-            'SELECT e.id, audit.expires_on(e.occurred_at, $1) FROM ONLY %s e WHERE e.workspace = $2 AND e.occurred_at >= $3 LIMIT $4',
+            'SELECT e.id, audit_internal.expires_on(e.occurred_at, $1) FROM ONLY %s e WHERE e.workspace = $2 AND e.occurred_at >= $3 LIMIT $4',
             partition) USING retention, space, first_day, missing;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
-        held := audit.held_condition(space);
+        held := audit_internal.held_condition(space);
         IF held IS NOT NULL AND missing > 0 THEN
             RETURN QUERY EXECUTE format(
                 'SELECT e.id, ''infinity''::date FROM ONLY %s e WHERE e.workspace = $1 AND e.occurred_at < $2 AND %s LIMIT $3',
@@ -66,10 +66,10 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION audit.kept_rows(regclass, bigint) IS
+COMMENT ON FUNCTION audit_internal.kept_rows(regclass, bigint) IS
     'Events of a due partition that must stay, at most max_rows of them, and until when: by the retention in force now, or a legal hold (infinity)';
 
-CREATE FUNCTION audit.is_sealed(partition regclass) RETURNS boolean
+CREATE FUNCTION audit_internal.is_sealed(partition regclass) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -77,25 +77,25 @@ DECLARE
     found boolean;
 BEGIN
     EXECUTE format('SELECT NOT EXISTS ('
-                   'SELECT FROM ONLY %s e LEFT JOIN audit.sealer s ON true '
+                   'SELECT FROM ONLY %s e LEFT JOIN audit_internal.sealer s ON true '
                    'WHERE s.sealed IS NULL OR e.id > s.ids_after AND e.xid >= pg_snapshot_xmax(s.sealed) '
                    'OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed))))',
                    partition) INTO found;
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit.is_sealed(regclass) IS 'Whether every event of a partition has its leaf';
+COMMENT ON FUNCTION audit_internal.is_sealed(regclass) IS 'Whether every event of a partition has its leaf';
 
-CREATE FUNCTION audit.is_judged(partition regclass) RETURNS boolean
+CREATE FUNCTION audit_internal.is_judged(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT partition IN (SELECT d.partition FROM audit.due_partitions() d)
-       AND NOT EXISTS (SELECT FROM audit.kept_rows(is_judged.partition, 1))
+    SELECT partition IN (SELECT d.partition FROM audit_internal.due_partitions() d)
+       AND NOT EXISTS (SELECT FROM audit_internal.kept_rows(is_judged.partition, 1))
 $$;
-COMMENT ON FUNCTION audit.is_judged(regclass) IS 'Whether a partition is due and holds nothing that must stay';
+COMMENT ON FUNCTION audit_internal.is_judged(regclass) IS 'Whether a partition is due and holds nothing that must stay';
 
-CREATE FUNCTION audit.create_partitions(days date[]) RETURNS boolean
+CREATE FUNCTION audit_internal.create_partitions(days date[]) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -103,22 +103,22 @@ DECLARE
     month date;
     made boolean := false;
 BEGIN
-    IF 'infinity' = ANY (days) AND to_regclass('audit.event_held') IS NULL THEN
-        PERFORM audit.create_held_partition();
+    IF 'infinity' = ANY (days) AND to_regclass('audit_internal.event_held') IS NULL THEN
+        PERFORM audit_internal.create_held_partition();
         made := true;
     END IF;
     FOR month IN SELECT DISTINCT date_trunc('month', day::timestamp)::date FROM unnest(days) day WHERE day < 'infinity' LOOP
-        CONTINUE WHEN to_regclass('audit.event_' || to_char(month, 'YYYY_MM')) IS NOT NULL;
-        PERFORM audit.create_partition(month);
+        CONTINUE WHEN to_regclass('audit_internal.event_' || to_char(month, 'YYYY_MM')) IS NOT NULL;
+        PERFORM audit_internal.create_partition(month);
         made := true;
     END LOOP;
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION audit.create_partitions(date[]) IS
+COMMENT ON FUNCTION audit_internal.create_partitions(date[]) IS
     'Makes the partitions for events that expire on these days (infinity: that a legal hold keeps), where they are missing; whether any was';
 
-CREATE FUNCTION audit.move_kept_rows(partition regclass, max_rows bigint) RETURNS bigint
+CREATE FUNCTION audit_internal.move_kept_rows(partition regclass, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -126,30 +126,30 @@ DECLARE
     ids bigint[];
     days date[];
 BEGIN
-    SELECT array_agg(k.id), array_agg(k.expires_on) INTO ids, days FROM audit.kept_rows(partition, max_rows) k;
+    SELECT array_agg(k.id), array_agg(k.expires_on) INTO ids, days FROM audit_internal.kept_rows(partition, max_rows) k;
     IF ids IS NULL THEN
         RETURN 0;
     END IF;
-    IF audit.create_partitions(days) THEN
+    IF audit_internal.create_partitions(days) THEN
         -- An append that needs one of them waits until this is committed.
         RETURN NULL;
     END IF;
-    INSERT INTO audit.moved_from AS m (partition, last_move)
+    INSERT INTO audit_internal.moved_from AS m (partition, last_move)
     VALUES ((SELECT c.relname FROM pg_class c WHERE c.oid = move_kept_rows.partition), pg_current_xact_id())
     ON CONFLICT ON CONSTRAINT moved_from_pkey DO UPDATE SET last_move = excluded.last_move;
-    RETURN audit.move_events(partition, ids, days);
+    RETURN audit_internal.move_events(partition, ids, days);
 END
 $$;
-COMMENT ON FUNCTION audit.move_kept_rows(regclass, bigint) IS
+COMMENT ON FUNCTION audit_internal.move_kept_rows(regclass, bigint) IS
     'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved, or NULL where it had to make a partition for them first';
 
-CREATE FUNCTION audit.is_still_read(partition regclass) RETURNS boolean
+CREATE FUNCTION audit_internal.is_still_read(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- A snapshot from before the move's commit has an xmin at or before the move. Slots and walsenders stand for standbys.
     SELECT EXISTS (
-        SELECT FROM audit.moved_from m JOIN pg_class c ON c.relname = m.partition
+        SELECT FROM audit_internal.moved_from m JOIN pg_class c ON c.relname = m.partition
         WHERE c.oid = is_still_read.partition
           AND (m.last_move = pg_current_xact_id_if_assigned()
                OR age(m.last_move::xid) <= (
@@ -159,25 +159,25 @@ AS $$
                          UNION ALL SELECT r.xmin FROM pg_replication_slots r) o
                    WHERE o.xmin IS NOT NULL)))
 $$;
-COMMENT ON FUNCTION audit.is_still_read(regclass) IS
+COMMENT ON FUNCTION audit_internal.is_still_read(regclass) IS
     'Whether someone may still read by a snapshot from before events were moved out of a partition';
 
-CREATE FUNCTION audit.obstacle_to_drop(partition regclass) RETURNS text
+CREATE FUNCTION audit_internal.obstacle_to_drop(partition regclass) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN CASE
-        WHEN NOT audit.is_sealed(partition) THEN format('%s holds events that have no leaf yet', partition)
-        WHEN coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit.is_archived(partition)
+        WHEN NOT audit_internal.is_sealed(partition) THEN format('%s holds events that have no leaf yet', partition)
+        WHEN coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit_internal.is_archived(partition)
             THEN format('%s is due and not archived: audit.require_archive is on', partition)
-        WHEN audit.is_still_read(partition) THEN format('%s waits for transactions that began before events were moved out of it', partition)
+        WHEN audit_internal.is_still_read(partition) THEN format('%s waits for transactions that began before events were moved out of it', partition)
     END;
 END
 $$;
-COMMENT ON FUNCTION audit.obstacle_to_drop(regclass) IS 'Why a partition that has been judged cannot be dropped yet, or NULL';
+COMMENT ON FUNCTION audit_internal.obstacle_to_drop(regclass) IS 'Why a partition that has been judged cannot be dropped yet, or NULL';
 
-CREATE FUNCTION audit.drop_partition(partition regclass) RETURNS bigint
+CREATE FUNCTION audit_internal.drop_partition(partition regclass) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -193,7 +193,7 @@ DECLARE
 BEGIN
     -- Nothing is put into a due partition any more; this makes sure of it.
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', partition);
-    IF NOT audit.is_judged(partition) OR NOT audit.is_sealed(partition) THEN
+    IF NOT audit_internal.is_judged(partition) OR NOT audit_internal.is_sealed(partition) THEN
         RETURN NULL;
     END IF;
     FOR space IN EXECUTE format(
@@ -201,23 +201,23 @@ BEGIN
         'min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids '
         'FROM ONLY %s e GROUP BY e.workspace ORDER BY e.workspace', partition)
     LOOP
-        ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space.workspace, space.ids) r);
+        ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit_internal.leaf_ranges(space.workspace, space.ids) r);
         counts := counts || jsonb_build_array(to_jsonb(space) - 'ids' || jsonb_build_object('leaves', ranges));
         events := events + space.events;
     END LOOP;
-    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit.who('system:maintenance'), target => 'partition:' || name,
+    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit_internal.who('system:maintenance'), target => 'partition:' || name,
                               details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
     INSERT INTO audit.removal (workspace, first, beyond, event_id)
     SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone
     FROM jsonb_array_elements(counts) w, jsonb_array_elements(w.value->'leaves') r;
     -- It reads audit.event for longer than lock_timeout, and no query waits behind this.
-    PERFORM audit.wait_for_sealer();
+    PERFORM audit_internal.wait_for_sealer();
     -- From here to the commit no query begins; appends do not ask for these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);
-    DELETE FROM audit.moved_from m WHERE m.partition = name;
+    DELETE FROM audit_internal.moved_from m WHERE m.partition = name;
     RETURN events;
 END
 $$;
-COMMENT ON FUNCTION audit.drop_partition(regclass) IS
+COMMENT ON FUNCTION audit_internal.drop_partition(regclass) IS
     'Drops a due partition that holds nothing that must stay, and leaves an event with what was in it; NULL where something must stay (SQLSTATE 55P03 where a lock is not to be had)';

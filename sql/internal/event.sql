@@ -1,11 +1,11 @@
--- The log itself. Partitions, their indexes and their triggers come from audit.create_partition: an index on this
+-- The log itself. Partitions, their indexes and their triggers come from audit_internal.create_partition: an index on this
 -- parent, which is a member of the extension, would make pg_restore fail. Collation "C" compares bytes: faster, and an
 -- upgrade of the operating system's locales leaves the indexes valid.
 
-CREATE SEQUENCE audit.event_id_seq AS bigint CACHE 1;
-COMMENT ON SEQUENCE audit.event_id_seq IS 'Ids of events; never reused, may have gaps, not in the order of commits';
+CREATE SEQUENCE audit_internal.event_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE audit_internal.event_id_seq IS 'Ids of events; never reused, may have gaps, not in the order of commits';
 
-SELECT pg_catalog.pg_extension_config_dump('audit.event_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('audit_internal.event_id_seq', '');
 
 CREATE TABLE audit.event (
     id bigint NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE audit.event (
     salt bytea NOT NULL
 ) PARTITION BY RANGE (expires_on);
 COMMENT ON TABLE audit.event IS 'One row per event, append-only; audit.append writes it, audit.events reads it';
-COMMENT ON COLUMN audit.event.id IS 'Number of the event, from audit.event_id_seq';
+COMMENT ON COLUMN audit.event.id IS 'Number of the event, from audit_internal.event_id_seq';
 COMMENT ON COLUMN audit.event.occurred_at IS 'When it happened: the server''s clock at the append; an import gives its own';
 COMMENT ON COLUMN audit.event.recorded_at IS 'When it was recorded, by the server''s clock';
 COMMENT ON COLUMN audit.event.xid IS 'Transaction that recorded it';

@@ -68,19 +68,19 @@ COMMENT ON COLUMN audit.removal.beyond IS 'Leaf after the last of the range';
 COMMENT ON COLUMN audit.removal.event_id IS 'Event partition_dropped or events_removed that tells of it; retention removes that, too, in the end';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.removal
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.removal ENABLE ALWAYS TRIGGER refuse_change;
 COMMENT ON TRIGGER refuse_change ON audit.removal IS 'Refuses to change what was recorded';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.log
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.log ENABLE ALWAYS TRIGGER refuse_change;
 COMMENT ON TRIGGER refuse_change ON audit.log IS 'Refuses what sealing does not do';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.tile
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.tile ENABLE ALWAYS TRIGGER refuse_change;
 COMMENT ON TRIGGER refuse_change ON audit.tile IS 'Refuses what sealing does not do';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.head
-    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.head ENABLE ALWAYS TRIGGER refuse_change;
 COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change what was recorded';
 
@@ -109,17 +109,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit.leaf_hash(audit.event) IS 'The leaf hash of a row of the log';
 
-CREATE FUNCTION audit.head_digest(workspace text, log_id bytea, size bigint, root bytea) RETURNS text
+CREATE FUNCTION audit_internal.head_digest(workspace text, log_id bytea, size bigint, root bytea) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT encode(sha256(convert_to(format(E'audit-head/v1\n%s\n%s\n%s\n%s\n', encode(log_id, 'base64'), to_json(workspace), size,
                                            encode(root, 'base64')), 'UTF8')), 'base64')
 $$;
-COMMENT ON FUNCTION audit.head_digest(text, bytea, bigint, bytea) IS
+COMMENT ON FUNCTION audit_internal.head_digest(text, bytea, bigint, bytea) IS
     'What the system log says of a head: the SHA-256 of its text (FORMAT.md of audit_proof), in base64';
 
-CREATE FUNCTION audit.leaf_ranges(space text, ids bigint[]) RETURNS TABLE (first bigint, beyond bigint)
+CREATE FUNCTION audit_internal.leaf_ranges(space text, ids bigint[]) RETURNS TABLE (first bigint, beyond bigint)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -134,4 +134,4 @@ AS $$
     GROUP BY l.island
     ORDER BY 1
 $$;
-COMMENT ON FUNCTION audit.leaf_ranges(text, bigint[]) IS 'The leaves of events of a workspace, as ranges, each from first to before beyond';
+COMMENT ON FUNCTION audit_internal.leaf_ranges(text, bigint[]) IS 'The leaves of events of a workspace, as ranges, each from first to before beyond';

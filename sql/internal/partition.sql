@@ -1,6 +1,6 @@
 -- One partition per month of expiry. They are ordinary tables, not members of the extension, so pg_dump carries them.
 
-CREATE FUNCTION audit.revoke_all(relation regclass) RETURNS void
+CREATE FUNCTION audit_internal.revoke_all(relation regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -16,10 +16,10 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION audit.revoke_all(regclass) IS
+COMMENT ON FUNCTION audit_internal.revoke_all(regclass) IS
     'Takes from everyone but the owner what ALTER DEFAULT PRIVILEGES has granted on a table, view or sequence';
 
-CREATE FUNCTION audit.create_partition(expiry_month date) RETURNS regclass
+CREATE FUNCTION audit_internal.create_partition(expiry_month date) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -28,26 +28,26 @@ AS $$
 DECLARE
     first_day date := date_trunc('month', expiry_month::timestamp);
 BEGIN
-    RETURN audit.make_partition('event_' || to_char(first_day, 'YYYY_MM'), first_day,
+    RETURN audit_internal.make_partition('event_' || to_char(first_day, 'YYYY_MM'), first_day,
                                 quote_literal((first_day + interval '1 month')::date),
                                 'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
 END
 $$;
-COMMENT ON FUNCTION audit.create_partition(date) IS
+COMMENT ON FUNCTION audit_internal.create_partition(date) IS
     'Makes the partition for events that expire in the month of the given day, if it is missing';
 
-CREATE FUNCTION audit.create_held_partition() RETURNS regclass
+CREATE FUNCTION audit_internal.create_held_partition() RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN audit.make_partition('event_held', 'infinity', 'MAXVALUE', 'Events past their retention that a legal hold keeps');
+    RETURN audit_internal.make_partition('event_held', 'infinity', 'MAXVALUE', 'Events past their retention that a legal hold keeps');
 END
 $$;
-COMMENT ON FUNCTION audit.create_held_partition() IS
+COMMENT ON FUNCTION audit_internal.create_held_partition() IS
     'Makes the partition for events that a legal hold keeps past their retention, if it is missing';
 
-CREATE FUNCTION audit.make_partition(name text, from_day date, to_bound text, comment text) RETURNS regclass
+CREATE FUNCTION audit_internal.make_partition(name text, from_day date, to_bound text, comment text) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -58,41 +58,41 @@ AS $$
 BEGIN
     -- Serialises two that find the same one missing; conflicts with no append and no query.
     LOCK TABLE ONLY audit.event IN SHARE UPDATE EXCLUSIVE MODE;
-    IF to_regclass('audit.' || name) IS NOT NULL THEN
-        RETURN to_regclass('audit.' || name);
+    IF to_regclass('audit_internal.' || name) IS NOT NULL THEN
+        RETURN to_regclass('audit_internal.' || name);
     END IF;
 
-    EXECUTE format('CREATE TABLE audit.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
-    PERFORM audit.revoke_all(to_regclass('audit.' || name));
-    EXECUTE format('ALTER TABLE audit.%I ADD PRIMARY KEY (id)', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I (xid)', name || '_xid', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, action, occurred_at, id)', name || '_action', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
+    EXECUTE format('CREATE TABLE audit_internal.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    PERFORM audit_internal.revoke_all(to_regclass('audit_internal.' || name));
+    EXECUTE format('ALTER TABLE audit_internal.%I ADD PRIMARY KEY (id)', name);
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (xid)', name || '_xid', name);
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, action, occurred_at, id)', name || '_action', name);
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
     -- Partial where the common values are served by the index on time.
-    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, category, occurred_at, id) '
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id) '
                    'WHERE category IN (''auth'', ''admin'', ''feedback'', ''audit'')', name || '_category', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I (workspace, outcome, occurred_at, id) '
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id) '
                    'WHERE outcome <> ''success''', name || '_outcome', name);
-    EXECUTE format('CREATE INDEX %I ON audit.%I USING gin (audit.target_keys(workspace, targets), details jsonb_path_ops)',
+    EXECUTE format('CREATE INDEX %I ON audit_internal.%I USING gin (audit_internal.target_keys(workspace, targets), details jsonb_path_ops)',
                    name || '_content', name);
-    EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
-    EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_change', name);
-    EXECUTE format('COMMENT ON TABLE audit.%I IS %L', name, comment);
-    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%s)',
+    EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()', name);
+    EXECUTE format('ALTER TABLE audit_internal.%I ENABLE ALWAYS TRIGGER refuse_change', name);
+    EXECUTE format('COMMENT ON TABLE audit_internal.%I IS %L', name, comment);
+    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit_internal.%I FOR VALUES FROM (%L) TO (%s)',
                    name, from_day, to_bound);
 
     -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
-    IF to_regclass('audit.event_keeper') IS NULL THEN
-        CREATE VIEW audit.event_keeper AS SELECT id FROM audit.event;
-        PERFORM audit.revoke_all('audit.event_keeper');
-        COMMENT ON VIEW audit.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it';
+    IF to_regclass('audit_internal.event_keeper') IS NULL THEN
+        CREATE VIEW audit_internal.event_keeper AS SELECT id FROM audit.event;
+        PERFORM audit_internal.revoke_all('audit_internal.event_keeper');
+        COMMENT ON VIEW audit_internal.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it';
     END IF;
-    RETURN to_regclass('audit.' || name);
+    RETURN to_regclass('audit_internal.' || name);
 END
 $$;
-COMMENT ON FUNCTION audit.make_partition(text, date, text, text) IS
+COMMENT ON FUNCTION audit_internal.make_partition(text, date, text, text) IS
     'Makes a partition for a range of expires_on, with its indexes and its guard, if it is missing';
 
 CREATE FUNCTION audit.merge_pending() RETURNS bigint

@@ -1,12 +1,12 @@
 -- What has to go before its partition does, row by row: a retention was shortened, or a legal hold released.
 
-CREATE FUNCTION audit.remove_events(partition regclass, ids bigint[]) RETURNS bigint
+CREATE FUNCTION audit_internal.remove_events(partition regclass, ids bigint[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_remove_events';
-COMMENT ON FUNCTION audit.remove_events(regclass, bigint[]) IS
-    'Removes events of a partition, those alone that audit.is_kept does not keep; how many there were';
+COMMENT ON FUNCTION audit_internal.remove_events(regclass, bigint[]) IS
+    'Removes events of a partition, those alone that audit_internal.is_kept does not keep; how many there were';
 
-CREATE FUNCTION audit.remove_shortened(space text, max_rows bigint) RETURNS bigint
+CREATE FUNCTION audit_internal.remove_shortened(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -14,29 +14,29 @@ CREATE FUNCTION audit.remove_shortened(space text, max_rows bigint) RETURNS bigi
 AS $$
 DECLARE
     retention interval := (SELECT w.retention FROM audit.workspace w WHERE w.workspace = space);
-    first_day date := audit.first_kept_day(retention, audit.today());
+    first_day date := audit_internal.first_kept_day(retention, audit_internal.today());
     batch record;
 BEGIN
     -- What expires this month by its first retention goes with its partition.
-    batch := audit.remove_oldest(
+    batch := audit_internal.remove_oldest(
         space, 'retention was shortened', 'audit.event', first_day,
-        format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit.today()), max_rows);
+        format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit_internal.today()), max_rows);
     IF batch.expired < max_rows AND batch.removed = batch.expired THEN
-        PERFORM audit.settle_bounds(space, first_day);
+        PERFORM audit_internal.settle_bounds(space, first_day);
     END IF;
     RETURN batch.removed;
 END
 $$;
-COMMENT ON FUNCTION audit.remove_shortened(text, bigint) IS
+COMMENT ON FUNCTION audit_internal.remove_shortened(text, bigint) IS
     'Removes events of a workspace that a shorter retention has made due before their partition is, at most max_rows; how many';
 
-CREATE FUNCTION audit.settle_bounds(space text, first_day date) RETURNS void
+CREATE FUNCTION audit_internal.settle_bounds(space text, first_day date) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     setting audit.workspace := (SELECT w FROM audit.workspace w WHERE w.workspace = space);
-    days record := audit.length_in_days(setting.retention);
+    days record := audit_internal.length_in_days(setting.retention);
 BEGIN
     UPDATE audit.workspace w SET removed_before = first_day WHERE w.workspace = space;
     -- Once nothing is left of the time before, every event was given the retention in force.
@@ -48,10 +48,10 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION audit.settle_bounds(text, date) IS
+COMMENT ON FUNCTION audit_internal.settle_bounds(text, date) IS
     'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
 
-CREATE FUNCTION audit.remove_oldest(
+CREATE FUNCTION audit_internal.remove_oldest(
     space text, reason text, source text, first_day date, condition text, max_rows bigint, OUT expired bigint, OUT removed bigint
 )
     LANGUAGE plpgsql
@@ -75,11 +75,11 @@ BEGIN
         'SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at FROM %s e '
         'WHERE e.workspace = %L AND e.occurred_at < %L AND (%s) AND (%s) IS NOT TRUE '
         'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
-        source, space, audit.midnight(first_day), condition, coalesce(audit.held_condition(space), 'false'), max_rows)
+        source, space, audit_internal.midnight(first_day), condition, coalesce(audit_internal.held_condition(space), 'false'), max_rows)
     LOOP
         expired := expired + cardinality(batch.ids);
         -- What has no leaf yet stays for a later run.
-        CONTINUE WHEN audit.remove_events(batch.partition, batch.ids) = 0;
+        CONTINUE WHEN audit_internal.remove_events(batch.partition, batch.ids) = 0;
         EXECUTE format('SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)',
                        batch.partition) INTO gone USING batch.ids;
         ids := ids || gone;
@@ -91,9 +91,9 @@ BEGIN
         RETURN;
     END IF;
 
-    ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit.leaf_ranges(space, ids) r);
+    ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit_internal.leaf_ranges(space, ids) r);
     tombstone := audit.append(
-        'events_removed', workspace => space, actor => audit.who('system:maintenance'), target => 'workspace:' || space,
+        'events_removed', workspace => space, actor => audit_internal.who('system:maintenance'), target => 'workspace:' || space,
         details => jsonb_build_object('reason', reason, 'events', removed, 'first_id', (SELECT min(i) FROM unnest(ids) i),
                                       'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
                                       'leaves', ranges));
@@ -101,78 +101,78 @@ BEGIN
     SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
 END
 $$;
-COMMENT ON FUNCTION audit.remove_oldest(text, text, text, date, text, bigint) IS
+COMMENT ON FUNCTION audit_internal.remove_oldest(text, text, text, date, text, bigint) IS
     'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many there were, and how many of them had a leaf and are removed';
 
-CREATE FUNCTION audit.return_released(space text, max_rows bigint) RETURNS bigint
+CREATE FUNCTION audit_internal.return_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    held_partition regclass := to_regclass('audit.event_held');
-    retention interval := audit.retention_in_force(space);
+    held_partition regclass := to_regclass('audit_internal.event_held');
+    retention interval := audit_internal.retention_in_force(space);
     batch record;
 BEGIN
     IF held_partition IS NULL THEN
         RETURN 0;
     END IF;
     EXECUTE format('SELECT array_agg(b.id) AS ids, array_agg(b.day) AS days FROM ('
-                   'SELECT e.id, audit.expires_on(e.occurred_at, %L) AS day FROM ONLY audit.event_held e '
+                   'SELECT e.id, audit_internal.expires_on(e.occurred_at, %L) AS day FROM ONLY audit_internal.event_held e '
                    'WHERE e.workspace = %L AND e.occurred_at >= %L AND (%s) IS NOT TRUE LIMIT %s) b',
-                   retention, space, audit.midnight(audit.first_kept_day(retention, audit.today())),
-                   coalesce(audit.held_condition(space), 'false'), max_rows) INTO batch;
+                   retention, space, audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today())),
+                   coalesce(audit_internal.held_condition(space), 'false'), max_rows) INTO batch;
     IF batch.ids IS NULL THEN
         RETURN 0;
     END IF;
-    IF audit.create_partitions(batch.days) THEN
-        -- As in audit.move_kept_rows.
+    IF audit_internal.create_partitions(batch.days) THEN
+        -- As in audit_internal.move_kept_rows.
         RETURN NULL;
     END IF;
-    RETURN audit.move_events(held_partition, batch.ids, batch.days);
+    RETURN audit_internal.move_events(held_partition, batch.ids, batch.days);
 END
 $$;
-COMMENT ON FUNCTION audit.return_released(text, bigint) IS
-    'Moves events from audit.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many, or NULL where it had to make a partition for them first';
+COMMENT ON FUNCTION audit_internal.return_released(text, bigint) IS
+    'Moves events from audit_internal.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many, or NULL where it had to make a partition for them first';
 
-CREATE FUNCTION audit.remove_released(space text, max_rows bigint) RETURNS bigint
+CREATE FUNCTION audit_internal.remove_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    held_partition regclass := to_regclass('audit.event_held');
-    retention interval := audit.retention_in_force(space);
+    held_partition regclass := to_regclass('audit_internal.event_held');
+    retention interval := audit_internal.retention_in_force(space);
     removed bigint := 0;
 BEGIN
     IF held_partition IS NOT NULL THEN
         SELECT r.removed INTO removed
-        FROM audit.remove_oldest(space, 'a legal hold was released', 'ONLY audit.event_held',
-                                 audit.first_kept_day(retention, audit.today()), 'true', max_rows) r;
+        FROM audit_internal.remove_oldest(space, 'a legal hold was released', 'ONLY audit_internal.event_held',
+                                 audit_internal.first_kept_day(retention, audit_internal.today()), 'true', max_rows) r;
     END IF;
     IF removed < max_rows THEN
         UPDATE audit.legal_hold h SET cleared_at = clock_timestamp()
         WHERE h.workspace = space AND h.released_at IS NOT NULL AND h.cleared_at IS NULL
-          AND (held_partition IS NULL OR NOT audit.has_released(space));
+          AND (held_partition IS NULL OR NOT audit_internal.has_released(space));
     END IF;
     RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION audit.remove_released(text, bigint) IS
-    'Removes events from audit.event_held that are past their retention, and that no legal hold covers any more, at most max_rows; how many';
+COMMENT ON FUNCTION audit_internal.remove_released(text, bigint) IS
+    'Removes events from audit_internal.event_held that are past their retention, and that no legal hold covers any more, at most max_rows; how many';
 
-CREATE FUNCTION audit.has_released(space text) RETURNS boolean
+CREATE FUNCTION audit_internal.has_released(space text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found boolean;
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY audit.event_held e WHERE e.workspace = %L AND (%s) IS NOT TRUE)',
-                   space, coalesce(audit.held_condition(space), 'false')) INTO found;
+    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY audit_internal.event_held e WHERE e.workspace = %L AND (%s) IS NOT TRUE)',
+                   space, coalesce(audit_internal.held_condition(space), 'false')) INTO found;
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit.has_released(text) IS 'Whether audit.event_held holds events of a workspace that no legal hold covers any more';
+COMMENT ON FUNCTION audit_internal.has_released(text) IS 'Whether audit_internal.event_held holds events of a workspace that no legal hold covers any more';

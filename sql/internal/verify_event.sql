@@ -1,12 +1,12 @@
 -- Verifying events: each is the one of its leaf.
 
-CREATE FUNCTION audit.event_damage(space text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.event_damage(space text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET work_mem = '64MB'
 AS $$
 DECLARE
-    state audit.sealer := (SELECT s FROM audit.sealer s);
+    state audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     -- Until the first pass after a restore nobody can say what has been sealed.
     is_own boolean := coalesce(state.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c)
                                AND state.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), false);
@@ -39,7 +39,7 @@ BEGIN
               -- Otherwise each leaf carries the hashes of its tile, also to disk.
               'OFFSET 0';
 
-    -- Hidden is what audit.event_filter does not find for its day of expiry. An event that is found under its leaf is right, or changed; an event without a leaf is added; a leaf without an event is looked
+    -- Hidden is what audit_internal.event_filter does not find for its day of expiry. An event that is found under its leaf is right, or changed; an event without a leaf is added; a leaf without an event is looked
     -- for elsewhere.
     RETURN QUERY EXECUTE format(
         'SELECT d.kind, d.workspace, d.leaf, d.id, CASE d.kind '
@@ -76,7 +76,7 @@ BEGIN
         '$1 AND (e.id <= $2 OR pg_visible_in_snapshot(e.xid, $3) OR e.xid >= pg_snapshot_xmax(pg_current_snapshot())) '
         'AND NOT e.xid = ANY (ARRAY(SELECT pg_snapshot_xip($3))) AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()',
         relevant)
-    USING is_own, state.ids_after, state.sealed, audit.default_retention(),
+    USING is_own, state.ids_after, state.sealed, audit_internal.default_retention(),
           ARRAY(SELECT h.workspace FROM audit.legal_hold h WHERE h.cleared_at IS NULL);
 
     RETURN QUERY EXECUTE format(
@@ -87,5 +87,5 @@ BEGIN
         'FROM audit.event e WHERE %s GROUP BY e.id HAVING count(*) > 1', condition);
 END
 $$;
-COMMENT ON FUNCTION audit.event_damage(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION audit_internal.event_damage(text, timestamptz, timestamptz) IS
     'Which events of a workspace and a time are not those that its log holds; of all workspaces for NULL, and then of all time';

@@ -9,7 +9,7 @@ CREATE TYPE audit.damage AS (
 );
 COMMENT ON TYPE audit.damage IS 'Something that is not as sealing left it';
 
-CREATE FUNCTION audit.tree_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.tree_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -48,7 +48,7 @@ BEGIN
     RETURN QUERY
     SELECT 'tile_damaged', space, f.tile << (8 * (f.level + 1)), NULL::bigint,
            format('hash %s of level %s of the tiles is not the root of tile %s below it', f.tile, f.level + 1, f.tile)
-    FROM (SELECT t.level, t.first / 256 AS tile, audit.subtree_root(string_agg(t.hashes, '' ORDER BY t.first)) AS root
+    FROM (SELECT t.level, t.first / 256 AS tile, audit_internal.subtree_root(string_agg(t.hashes, '' ORDER BY t.first)) AS root
           FROM audit.tile t WHERE t.workspace = space
           GROUP BY t.level, t.first / 256 HAVING sum(length(t.hashes)) = 8192) f
     LEFT JOIN audit.tile u ON u.workspace = space AND u.level = f.level + 1 AND u.first / 256 = f.tile / 256
@@ -56,9 +56,9 @@ BEGIN
     WHERE f.root IS DISTINCT FROM substr(u.hashes, (32 * (f.tile - u.first))::integer + 1, 32);
 END
 $$;
-COMMENT ON FUNCTION audit.tree_damage(text) IS 'What is wrong with the tiles of the log of a workspace in themselves';
+COMMENT ON FUNCTION audit_internal.tree_damage(text) IS 'What is wrong with the tiles of the log of a workspace in themselves';
 
-CREATE FUNCTION audit.known_root(space text, size bigint) RETURNS bytea
+CREATE FUNCTION audit_internal.known_root(space text, size bigint) RETURNS bytea
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -68,22 +68,22 @@ EXCEPTION WHEN data_corrupted OR SQLSTATE 'ZA003' THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION audit.known_root(text, bigint) IS 'As audit.root_at; NULL where the log has no such size or the tiles lack what it takes';
+COMMENT ON FUNCTION audit_internal.known_root(text, bigint) IS 'As audit.root_at; NULL where the log has no such size or the tiles lack what it takes';
 
-CREATE FUNCTION audit.head_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.head_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $$
 DECLARE
     head audit.log := (SELECT l FROM audit.log l WHERE l.workspace = space);
-    root bytea := audit.known_root(space, head.size);
+    root bytea := audit_internal.known_root(space, head.size);
 BEGIN
     -- Until something of a workspace is sealed it has no log.
     IF head IS NULL AND NOT EXISTS (SELECT FROM audit.tile t WHERE t.workspace = space) AND NOT EXISTS (SELECT FROM audit.head h WHERE h.workspace = space) THEN
         RETURN;
     END IF;
-    IF root IS NULL OR head.root IS DISTINCT FROM root OR audit.frontier_root(head.size, head.frontier) IS DISTINCT FROM root THEN
+    IF root IS NULL OR head.root IS DISTINCT FROM root OR audit_internal.frontier_root(head.size, head.frontier) IS DISTINCT FROM root THEN
         RETURN NEXT ('head_damaged', space, head.size, NULL, 'the head is not that of the tiles')::audit.damage;
     END IF;
 
@@ -93,16 +93,16 @@ BEGIN
                 WHEN h.root IS DISTINCT FROM h.actual THEN format('the log has another root at %s leaves than was recorded on %s', h.size, h.recorded_at)
                 WHEN e.id IS NULL THEN 'the event that recorded this head is missing'
                 ELSE 'the event that recorded heads tells of another head' END
-    FROM (SELECT h.*, audit.known_root(space, h.size) AS actual FROM audit.head h WHERE h.workspace = space) h
+    FROM (SELECT h.*, audit_internal.known_root(space, h.size) AS actual FROM audit.head h WHERE h.workspace = space) h
     LEFT JOIN audit.event e ON e.id = h.event_id AND e.workspace = 'audit' AND e.action = 'heads_recorded'
     WHERE h.actual IS NULL OR h.root IS DISTINCT FROM h.actual
-       OR NOT coalesce(e.details->'heads' ? audit.head_digest(space, head.log_id, h.size, h.root),
-                       audit.is_removed('audit', h.event_id));
+       OR NOT coalesce(e.details->'heads' ? audit_internal.head_digest(space, head.log_id, h.size, h.root),
+                       audit_internal.is_removed('audit', h.event_id));
 END
 $$;
-COMMENT ON FUNCTION audit.head_damage(text) IS 'Which heads of the log of a workspace, the present one and those recorded, its tiles do not confirm';
+COMMENT ON FUNCTION audit_internal.head_damage(text) IS 'Which heads of the log of a workspace, the present one and those recorded, its tiles do not confirm';
 
-CREATE FUNCTION audit.checkpoint_damage() RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.checkpoint_damage() RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,12 +114,12 @@ BEGIN
            CASE WHEN c.size > reached THEN format('a checkpoint of %s leaves was signed, the system log has %s', c.size, reached)
                 ELSE format('the system log has another root at %s leaves than the checkpoint that was signed', c.size) END
     FROM audit.checkpoint c
-    WHERE c.root IS DISTINCT FROM audit.known_root('audit', c.size);
+    WHERE c.root IS DISTINCT FROM audit_internal.known_root('audit', c.size);
 END
 $$;
-COMMENT ON FUNCTION audit.checkpoint_damage() IS 'Which checkpoints the system log contradicts';
+COMMENT ON FUNCTION audit_internal.checkpoint_damage() IS 'Which checkpoints the system log contradicts';
 
-CREATE FUNCTION audit.told_head_damage() RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.told_head_damage() RETURNS SETOF audit.damage
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -127,9 +127,9 @@ AS $$
     SELECT 'head_damaged', 'audit', NULL::bigint, e.id, format('%s of the %s heads in this event are of no log', count(*) FILTER (WHERE k.digest IS NULL), count(*))
     FROM audit.event e
     CROSS JOIN LATERAL jsonb_path_query(e.details, 'lax $.heads[*]') d (digest)
-    LEFT JOIN (SELECT h.event_id, audit.head_digest(h.workspace, l.log_id, h.size, h.root) AS digest
+    LEFT JOIN (SELECT h.event_id, audit_internal.head_digest(h.workspace, l.log_id, h.size, h.root) AS digest
                FROM audit.head h JOIN audit.log l USING (workspace)) k ON k.event_id = e.id AND k.digest = d.digest #>> '{}'
     WHERE e.workspace = 'audit' AND e.action = 'heads_recorded'
     GROUP BY e.id HAVING count(*) FILTER (WHERE k.digest IS NULL) > 0
 $$;
-COMMENT ON FUNCTION audit.told_head_damage() IS 'Which events tell of heads that no log has';
+COMMENT ON FUNCTION audit_internal.told_head_damage() IS 'Which events tell of heads that no log has';

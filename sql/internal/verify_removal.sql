@@ -1,6 +1,6 @@
 -- Verifying removals: what is gone was to go, by the retention and the legal holds that events tell of.
 
-CREATE FUNCTION audit.is_removed(space text, id bigint) RETURNS boolean
+CREATE FUNCTION audit_internal.is_removed(space text, id bigint) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,10 +10,10 @@ AS $$
           AND i.id = is_removed.id
           AND r.workspace = space AND r.first <= t.first + i.place - 1 AND r.beyond > t.first + i.place - 1)
 $$;
-COMMENT ON FUNCTION audit.is_removed(text, bigint) IS 'Whether retention has removed the event whose leaf the log of the workspace holds';
+COMMENT ON FUNCTION audit_internal.is_removed(text, bigint) IS 'Whether retention has removed the event whose leaf the log of the workspace holds';
 
 -- Volatile: looks by a snapshot of its own, which sees the removal that came with a partition that has been dropped meanwhile.
-CREATE FUNCTION audit.is_removed_by_now(space text, leaf bigint) RETURNS boolean
+CREATE FUNCTION audit_internal.is_removed_by_now(space text, leaf bigint) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -21,10 +21,10 @@ BEGIN
     RETURN EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space AND r.first <= leaf AND r.beyond > leaf);
 END
 $$;
-COMMENT ON FUNCTION audit.is_removed_by_now(text, bigint) IS
+COMMENT ON FUNCTION audit_internal.is_removed_by_now(text, bigint) IS
     'Whether retention has removed the event of a leaf, also if it did after the present statement began (not so in a REPEATABLE READ transaction)';
 
-CREATE FUNCTION audit.to_interval(value text) RETURNS interval
+CREATE FUNCTION audit_internal.to_interval(value text) RETURNS interval
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET intervalstyle = 'postgres'
@@ -35,52 +35,52 @@ EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION audit.to_interval(text) IS 'A text as an interval; NULL where it is none';
+COMMENT ON FUNCTION audit_internal.to_interval(text) IS 'A text as an interval; NULL where it is none';
 
-CREATE FUNCTION audit.least_retention(space text, since timestamptz) RETURNS interval
+CREATE FUNCTION audit_internal.least_retention(space text, since timestamptz) RETURNS interval
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- A change of retention is told for as long as the retentions known; before that, 60 days are the floor of every retention.
     SELECT CASE WHEN since + min(r.retention) > now() THEN min(r.retention) ELSE interval '60 days' END
-    FROM (SELECT audit.retention_in_force(space)
+    FROM (SELECT audit_internal.retention_in_force(space)
           UNION ALL
-          SELECT audit.to_interval(t.value)
+          SELECT audit_internal.to_interval(t.value)
           FROM audit.event e, LATERAL (VALUES (e.details->>'from'), (e.details->>'to')) t (value)
           WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit') r (retention)
 $$;
-COMMENT ON FUNCTION audit.least_retention(text, timestamptz) IS
+COMMENT ON FUNCTION audit_internal.least_retention(text, timestamptz) IS
     'The shortest retention that a workspace can have had at a time or later, as far as its events tell';
 
-CREATE FUNCTION audit.retention_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.retention_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    retention interval := audit.retention_in_force(space);
+    retention interval := audit_internal.retention_in_force(space);
     told audit.event := (SELECT e FROM audit.event e
                          WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit'
                          ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1);
 BEGIN
     -- Maintenance goes by the retention in audit.workspace, so that must be the one that an event tells of.
-    IF told.id IS NOT NULL AND audit.to_interval(told.details->>'to') IS DISTINCT FROM retention THEN
+    IF told.id IS NOT NULL AND audit_internal.to_interval(told.details->>'to') IS DISTINCT FROM retention THEN
         RETURN NEXT ('retention_forged', space, NULL, told.id,
                      format('retention is %s, the last event that tells of a change of it says %s', retention, told.details->>'to'))::audit.damage;
-    ELSIF told.id IS NULL AND retention <> audit.default_retention() AND NOT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space) THEN
+    ELSIF told.id IS NULL AND retention <> audit_internal.default_retention() AND NOT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space) THEN
         RETURN NEXT ('retention_forged', space, NULL, NULL, format('retention is %s, and no event tells of it', retention))::audit.damage;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION audit.retention_damage(text) IS 'Whether the retention of a workspace is the one that its events tell of';
+COMMENT ON FUNCTION audit_internal.retention_damage(text) IS 'Whether the retention of a workspace is the one that its events tell of';
 
-CREATE FUNCTION audit.must_be_kept(space text, recorded_at timestamptz) RETURNS boolean
+CREATE FUNCTION audit_internal.must_be_kept(space text, recorded_at timestamptz) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-AS $$ SELECT recorded_at + audit.least_retention(space, recorded_at) - interval '1 day' > now() $$;
-COMMENT ON FUNCTION audit.must_be_kept(text, timestamptz) IS
+AS $$ SELECT recorded_at + audit_internal.least_retention(space, recorded_at) - interval '1 day' > now() $$;
+COMMENT ON FUNCTION audit_internal.must_be_kept(text, timestamptz) IS
     'Whether an event that a workspace recorded at a time must still be there, whatever its retention was since; a day is for clocks that differ';
 
-CREATE FUNCTION audit.hold_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.hold_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
@@ -102,14 +102,14 @@ AS $$
                 WHEN t.id IS NOT NULL THEN 'the legal hold that this event released is in force, and no later event tells of its placing'
                 ELSE 'a legal hold is in force, and no event tells of its placing' END
     FROM told t FULL JOIN stored h ON h.target = t.target AND h.actor = t.actor
-    WHERE CASE WHEN h.target IS NOT NULL AND h.released_at IS NULL THEN t.is_active IS NOT TRUE AND audit.must_be_kept(space, h.placed_at)
+    WHERE CASE WHEN h.target IS NOT NULL AND h.released_at IS NULL THEN t.is_active IS NOT TRUE AND audit_internal.must_be_kept(space, h.placed_at)
                -- The event of a release goes with its time, and one of a placing may be kept longer, by another hold.
-               WHEN t.is_active THEN h.target IS NULL OR audit.must_be_kept(space, t.recorded_at) OR audit.must_be_kept(space, h.released_at)
+               WHEN t.is_active THEN h.target IS NULL OR audit_internal.must_be_kept(space, t.recorded_at) OR audit_internal.must_be_kept(space, h.released_at)
                ELSE false END
 $$;
-COMMENT ON FUNCTION audit.hold_damage(text) IS 'Which legal holds of a workspace are not as its events tell of them';
+COMMENT ON FUNCTION audit_internal.hold_damage(text) IS 'Which legal holds of a workspace are not as its events tell of them';
 
-CREATE FUNCTION audit.removal_damage(space text) RETURNS SETOF audit.damage
+CREATE FUNCTION audit_internal.removal_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -126,7 +126,7 @@ BEGIN
               AND EXISTS (SELECT FROM jsonb_path_query(e.details, 'lax $.workspaces[*]') w
                           WHERE w->>'workspace' = space AND w->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)))
           OR e.action = 'events_removed' AND e.workspace = space AND e.details->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)),
-          audit.is_removed('audit', r.event_id) OR audit.is_removed(space, r.event_id)));
+          audit_internal.is_removed('audit', r.event_id) OR audit_internal.is_removed(space, r.event_id)));
 
     -- What came after a recorded head, or has a greater id than an event that is still there, is no older than that, unless it was
     -- imported. A day is for what was under way at that time.
@@ -139,8 +139,8 @@ BEGIN
     CROSS JOIN LATERAL (SELECT greatest((SELECT h.recorded_at FROM audit.head h WHERE h.workspace = space AND h.size < r.beyond ORDER BY h.size DESC LIMIT 1),
                                         (SELECT o.recorded_at FROM audit.event o WHERE o.id < l.id ORDER BY o.id DESC LIMIT 1)) AS recorded_at) b
     WHERE r.workspace = space
-      AND b.recorded_at + audit.least_retention(space, e.recorded_at) - interval '1 day' > e.recorded_at
-      AND b.recorded_at + audit.least_retention('audit', b.recorded_at) > now()
+      AND b.recorded_at + audit_internal.least_retention(space, e.recorded_at) - interval '1 day' > e.recorded_at
+      AND b.recorded_at + audit_internal.least_retention('audit', b.recorded_at) > now()
       AND NOT EXISTS (SELECT FROM audit.event i, audit.leaves(space, r.first, r.beyond) l
                       WHERE i.workspace = 'audit' AND i.action = 'events_imported' AND i.category = 'audit'
                         AND jsonb_typeof(i.details->'first_id') = 'number' AND jsonb_typeof(i.details->'last_id') = 'number'
@@ -159,10 +159,10 @@ BEGIN
           WINDOW later AS (ORDER BY e.id)) h
       ON h.action = 'legal_hold_placed' AND r.event_id > h.placed AND (h.ended IS NULL OR r.event_id < h.ended)
     WHERE r.workspace = space
-      AND (h.ended_by = 'legal_hold_released' OR audit.must_be_kept(space, h.recorded_at)
+      AND (h.ended_by = 'legal_hold_released' OR audit_internal.must_be_kept(space, h.recorded_at)
            OR h.ended IS NULL AND EXISTS (SELECT FROM audit.legal_hold l
                                           WHERE l.workspace = space AND l.target IS NULL AND l.actor IS NULL AND l.released_at IS NULL));
 END
 $$;
-COMMENT ON FUNCTION audit.removal_damage(text) IS
+COMMENT ON FUNCTION audit_internal.removal_damage(text) IS
     'Which removals from the log of a workspace no event explains, or neither retention nor a legal hold can have allowed';

@@ -17,7 +17,7 @@ pub use audit_harness::random::Random;
 /// Takes every trigger of the log away.
 pub const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
     FOR t IN SELECT DISTINCT g.tgrelid::regclass FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid \
-             WHERE c.relnamespace = 'audit'::regnamespace LOOP \
+             WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) LOOP \
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
     END LOOP; END $$";
 
@@ -54,11 +54,11 @@ pub fn fails(
 
 /// A partition whose month has passed, with events of these workspaces, 100 each.
 pub async fn due_partition(client: &Client, workspaces: &[&str]) {
-    run(client, "SELECT audit.create_partition('2024-03-01')").await;
+    run(client, "SELECT audit_internal.create_partition('2024-03-01')").await;
     for workspace in workspaces {
         client
             .execute(
-                "INSERT INTO audit.event SELECT nextval('audit.event_id_seq'), t, t, pg_current_xact_id(), '2024-03-10', $1, 'other', \
+                "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), t, t, pg_current_xact_id(), '2024-03-10', $1, 'other', \
                  'x', 'success', 'user:' || n % 7, ARRAY['t:' || n % 10], NULL, NULL, NULL, NULL, 'postgres', NULL, NULL, '{}', \
                  decode(repeat('00', 16), 'hex') \
                  FROM (SELECT n, timestamptz '2023-02-10 00:00Z' + n * interval '1 minute' AS t FROM generate_series(1, 100) n) s",

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -96,24 +96,33 @@ pub fn remember_partition(partition: Partition) {
     });
 }
 
-/// The oid of `audit.<name>`.
-pub fn relation(name: &'static str) -> Result<pg_sys::Oid, Error> {
-    if let Some(oid) = with_fresh(|cache| cache.relations.get(name).copied()) {
+/// Schema of what people call and read.
+pub const PUBLIC: &CStr = c"audit";
+
+/// Schema of everything else.
+pub const INTERNAL: &CStr = c"audit_internal";
+
+/// The oid of a relation of the extension.
+///
+/// # Errors
+/// [`Error::NotInstalled`] (SQLSTATE 42P01) if there is no such relation.
+pub fn relation(schema: &'static CStr, name: &'static str) -> Result<pg_sys::Oid, Error> {
+    if let Some(oid) = with_fresh(|cache| cache.relations.get(&(schema, name)).copied()) {
         return Ok(oid);
     }
-    let oid = find_relation(name).ok_or_else(|| Error::NotInstalled(name.into()))?;
+    let oid = find_relation(schema, name).ok_or_else(|| Error::NotInstalled(name.into()))?;
     with_cache(|cache| {
-        cache.relations.insert(name, oid);
+        cache.relations.insert((schema, name), oid);
     });
     Ok(oid)
 }
 
-/// The oid of `audit.<name>`, by the system catalog, without a lock on it.
-pub fn find_relation(name: &str) -> Option<pg_sys::Oid> {
+/// The oid of a relation by its schema and name, from the system catalog, without a lock on it.
+pub fn find_relation(schema: &CStr, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
     // SAFETY: two look-ups in the system caches with NUL-terminated names.
     let oid = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"audit".as_ptr(), true);
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         if schema == pg_sys::InvalidOid {
             return None;
         }
@@ -128,7 +137,7 @@ pub fn watch_invalidations() {
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null()) }
 }
 
-/// `audit.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
+/// `audit_internal.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
 fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> {
     if let Some(trigger) = arguments.trigger() {
         // SAFETY: the relation of a running trigger is open; the call queues a message about it.
@@ -139,7 +148,7 @@ fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> 
 
 #[derive(Default)]
 struct Cache {
-    relations: HashMap<&'static str, pg_sys::Oid>,
+    relations: HashMap<(&'static CStr, &'static str), pg_sys::Oid>,
     actions: HashMap<String, Rc<Action>>,
     workspaces: HashMap<String, Workspace>,
     partitions: Vec<Partition>,
@@ -198,8 +207,8 @@ fn insert_bounded<T>(map: &mut HashMap<String, T>, key: &str, value: T) {
 
 fn load_action(name: &str) -> Result<Action, Error> {
     // Known before the first look-up, so that a change is heard of from now on.
-    relation("action")?;
-    relation("category")?;
+    relation(PUBLIC, "action")?;
+    relation(PUBLIC, "category")?;
     let row = lookup::<3>(
         c"SELECT a.category, pg_catalog.array_to_json(c.required_keys), a.details_schema \
           FROM audit.action a JOIN audit.category c ON c.category OPERATOR(pg_catalog.=) a.category \
@@ -221,7 +230,7 @@ fn load_action(name: &str) -> Result<Action, Error> {
 }
 
 fn load_retention(workspace: &str) -> Result<pg_sys::Interval, Error> {
-    relation("workspace")?;
+    relation(PUBLIC, "workspace")?;
     let row = lookup::<3>(
         c"SELECT (extract(year FROM w.retention) OPERATOR(pg_catalog.*) 12 \
                   OPERATOR(pg_catalog.+) extract(month FROM w.retention))::pg_catalog.int4, \

@@ -52,13 +52,13 @@ pub fn claim(workspace: &str, key: &str, id: i64) -> Result<Claim, Error> {
     })
 }
 
-const TAKE: &str = "INSERT INTO audit.idempotency_key AS k (workspace, key, event_id, recorded_at) \
+const TAKE: &str = "INSERT INTO audit_internal.idempotency_key AS k (workspace, key, event_id, recorded_at) \
      VALUES ($1, $2, $3, pg_catalog.clock_timestamp()) \
      ON CONFLICT (workspace, key) DO UPDATE SET event_id = excluded.event_id, recorded_at = excluded.recorded_at \
      WHERE k.recorded_at OPERATOR(pg_catalog.<) (excluded.recorded_at OPERATOR(pg_catalog.-) interval '48 hours') \
      RETURNING k.event_id";
 
-const FIND: &str = "SELECT k.event_id FROM audit.idempotency_key k \
+const FIND: &str = "SELECT k.event_id FROM audit_internal.idempotency_key k \
      WHERE k.workspace OPERATOR(pg_catalog.=) $1 AND k.key OPERATOR(pg_catalog.=) $2";
 
 #[derive(Default)]

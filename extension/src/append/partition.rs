@@ -27,7 +27,8 @@ const EPOCH: i64 = 730_425;
 pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
     for _ in 0..ATTEMPTS {
         let known = catalog::partition(month);
-        let oid = match known.map(|known| known.oid).or_else(|| catalog::find_relation(&name(month))) {
+        let oid = match known.map(|known| known.oid).or_else(|| catalog::find_relation(catalog::INTERNAL, &name(month)))
+        {
             Some(oid) => oid,
             None => create(month)?,
         };
@@ -80,13 +81,13 @@ fn create(month: i32) -> Result<pg_sys::Oid, Error> {
         for wanted in month..=month + MONTHS_AHEAD {
             let day = format!("{:04}-{:02}-01", wanted.div_euclid(12), wanted.rem_euclid(12) + 1);
             Spi::run_with_args(
-                "SELECT audit.create_partition($1::pg_catalog.text::pg_catalog.date)",
+                "SELECT audit_internal.create_partition($1::pg_catalog.text::pg_catalog.date)",
                 &[day.as_str().into()],
             )
             .expect("create_partition succeeds or raises");
         }
     })?;
-    catalog::find_relation(&name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
+    catalog::find_relation(catalog::INTERNAL, &name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
 }
 
 fn name(month: i32) -> String {

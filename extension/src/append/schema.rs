@@ -15,7 +15,7 @@ const PROBLEMS: usize = 3;
 
 sql_function!(audit_schema_error, pg_finfo_audit_schema_error, schema_error);
 
-/// `audit.schema_error(jsonb)`: what is wrong with a JSON Schema, or NULL.
+/// `audit_internal.schema_error(jsonb)`: what is wrong with a JSON Schema, or NULL.
 fn schema_error(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(datum) = arguments.datum(0) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Finding events by target: `audit.target_keys`, which the index of a partition is over, `audit.has_target`, which a query
+//! Finding events by target: `audit_internal.target_keys`, which the index of a partition is over, `audit_internal.has_target`, which a query
 //! asks for, and what tells the planner how the two belong together.
 
 use std::ffi::c_int;
@@ -15,7 +15,7 @@ sql_function!(audit_target_keys, pg_finfo_audit_target_keys, target_keys);
 sql_function!(audit_has_target, pg_finfo_audit_has_target, has_target);
 sql_function!(audit_has_target_support, pg_finfo_audit_has_target_support, has_target_support);
 
-/// `audit.target_keys(workspace, targets)`: a number for each target, drawn from workspace and target. Different ones may
+/// `audit_internal.target_keys(workspace, targets)`: a number for each target, drawn from workspace and target. Different ones may
 /// share a number: whoever finds an event by it compares the targets, too.
 fn target_keys(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let seed = arguments.text(0).map_or(0, seed);
@@ -26,7 +26,7 @@ fn target_keys(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(Some(values::bigint_array(&keys)))
 }
 
-/// `audit.has_target(keys, workspace, targets, in_workspace, target)`: whether the workspaces are the same and `target` is
+/// `audit_internal.has_target(keys, workspace, targets, in_workspace, target)`: whether the workspaces are the same and `target` is
 /// among the targets. The keys are for the planner.
 fn has_target(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let (Some(targets), Some(wanted)) = (arguments.datum(TARGETS), arguments.text(TARGET)) else {
@@ -48,7 +48,7 @@ const TARGETS: usize = 2;
 const IN_WORKSPACE: usize = 3;
 const TARGET: usize = 4;
 
-/// `audit.has_target_support(internal)`, the planner's support function of has_target (PostgreSQL documentation, "Function
+/// `audit_internal.has_target_support(internal)`, the planner's support function of has_target (PostgreSQL documentation, "Function
 /// Optimization Information"): which indexes find the rows, and how many they are.
 fn has_target_support(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let request: *mut pg_sys::Node = arguments.datum(0).map_or(std::ptr::null_mut(), |datum| datum.cast_mut_ptr());

@@ -1,4 +1,4 @@
-//! A row of `audit.event` as an event of format v1, from its columns as they are stored: `audit.leaf_hash`, `audit.redacted_salt`,
+//! A row of `audit.event` as an event of format v1, from its columns as they are stored: `audit.leaf_hash`, `audit_internal.redacted_salt`,
 //! and the rows that are sealed.
 
 use std::ffi::CStr;
@@ -23,7 +23,7 @@ fn leaf_hash(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(with_event(|column| arguments.datum(column), hash).map(|hash| values::varlena(&[&hash])))
 }
 
-/// `audit.redacted_salt(…, field)`: what the salt becomes when the field is erased; NULL where there is no such field or no line.
+/// `audit_internal.redacted_salt(…, field)`: what the salt becomes when the field is erased; NULL where there is no such field or no line.
 fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let wanted = arguments.text(WIDTH).map(|text| text.value());
     let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == wanted) else {

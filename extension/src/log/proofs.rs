@@ -21,7 +21,7 @@ sql_function!(audit_inclusion_proof, pg_finfo_audit_inclusion_proof, inclusion_p
 sql_function!(audit_consistency_proof, pg_finfo_audit_consistency_proof, consistency_proof);
 sql_function!(audit_subset_proof, pg_finfo_audit_subset_proof, subset_proof);
 
-/// `audit.subtree_root(hashes)`: the root of the perfect subtree over the hashes; NULL where their number is no power of two.
+/// `audit_internal.subtree_root(hashes)`: the root of the perfect subtree over the hashes; NULL where their number is no power of two.
 fn subtree_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(hashes) = arguments.datum(0) else { return Ok(None) };
     // SAFETY: declared as bytea.
@@ -31,7 +31,7 @@ fn subtree_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(is_perfect.then(|| values::varlena(&[&fold(hashes.to_vec())])))
 }
 
-/// `audit.frontier_root(size, frontier)`: the root of the tree that the frontier is of; NULL where there is none.
+/// `audit_internal.frontier_root(size, frontier)`: the root of the tree that the frontier is of; NULL where there is none.
 fn frontier_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let (Some(size), Some(frontier)) = (arguments.datum(0), arguments.datum(1)) else { return Ok(None) };
     // SAFETY: declared as bytea.

@@ -28,7 +28,7 @@ const FETCH: usize = 1024;
 /// Leaves that are read before they go to their logs: bounds the memory, at about 50 bytes each, however many there are.
 const MOST_LEAVES: usize = 250_000;
 
-/// `audit.seal_events(since, below, in_progress, ids_after, snapshot)`: how many were sealed.
+/// `audit_internal.seal_events(since, below, in_progress, ids_after, snapshot)`: how many were sealed.
 fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let parameters: Vec<Option<Datum>> = (0..5).map(|i| arguments.datum(i)).collect();
     let types = [pg_sys::XID8OID, pg_sys::XID8OID, pg_sys::XID8ARRAYOID, pg_sys::INT8OID, pg_sys::PG_SNAPSHOTOID];
@@ -39,7 +39,7 @@ fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit.seal_unknown()`: seals what others have committed and no tile names; the snapshot that it went by becomes the
+/// `audit_internal.seal_unknown()`: seals what others have committed and no tile names; the snapshot that it went by becomes the
 /// sealer's, as far as that did not reach further. How many were sealed.
 fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
     spi::connect(|session| {
@@ -52,7 +52,7 @@ fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit.next_transaction_id()`: what the next transaction or subtransaction gets.
+/// `audit_internal.next_transaction_id()`: what the next transaction or subtransaction gets.
 fn next_transaction_id(_: &Arguments) -> Result<Option<Datum>, Error> {
     // SAFETY: reads shared memory under its lock; every backend may.
     let next = unsafe { pg_sys::ReadNextFullTransactionId() };
@@ -185,5 +185,5 @@ const UNKNOWN_EVENTS: &str = "SELECT {columns}, pg_catalog.pg_current_snapshot()
        AND NOT EXISTS (SELECT FROM audit.tile t, pg_catalog.unnest(t.ids) i (id) \
                        WHERE t.level OPERATOR(pg_catalog.=) 0 AND i.id OPERATOR(pg_catalog.=) e.id)";
 
-const SET_SEALED: &CStr = c"UPDATE audit.sealer s \
-     SET sealed = audit.with_own_transaction(audit.extend_snapshot($1, pg_catalog.pg_snapshot_xmax(s.sealed)))";
+const SET_SEALED: &CStr = c"UPDATE audit_internal.sealer s \
+     SET sealed = audit_internal.with_own_transaction(audit_internal.extend_snapshot($1, pg_catalog.pg_snapshot_xmax(s.sealed)))";

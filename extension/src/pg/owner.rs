@@ -15,7 +15,7 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// The role that owns `audit.event`.
 pub fn id() -> Result<pg_sys::Oid, Error> {
-    Ok(owner_of(catalog::relation("event")?))
+    Ok(owner_of(catalog::relation(catalog::PUBLIC, "event")?))
 }
 
 /// Puts the user id back, also when a panic unwinds.

@@ -32,9 +32,9 @@ pub async fn run(args: RedactArgs) -> anyhow::Result<ExitCode> {
     let mut client = connect(&args.database).await?;
     let RedactArgs { event, field, reason, .. } = args;
     let context = RequestContext::default();
-    let told_by = redaction::redact(&mut client, &context, &actor(), None, event, &field, &reason).await;
-    let told_by = told_by.map_err(explain)?;
-    println!("Field {field} of event {event} is erased; event {told_by} tells of it.");
+    let audit_event_id = redaction::redact(&mut client, &context, &actor(), None, event, &field, &reason).await;
+    let audit_event_id = audit_event_id.map_err(explain)?;
+    println!("Field {field} of event {event} is erased; event {audit_event_id} tells of it.");
     println!("Dead rows, WAL and backups may hold it still: VACUUM the table, and let old backups expire.");
     Ok(ExitCode::SUCCESS)
 }

@@ -194,4 +194,4 @@ const WORKSPACE: &str = "\
               AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";
 
 /// Raises what [`crate::events::export::Export::open`] would, before anything is recorded.
-const FILTERS: &str = "SELECT audit.event_filter($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const FILTERS: &str = "SELECT audit.check_filters($1, $2, $3, $4, $5, $6, $7, $8, $9)";

@@ -159,8 +159,8 @@ pub(super) async fn open_range(
     range: &Range<u64>,
 ) -> Result<(), Error> {
     let (first, beyond) = (range.start.cast_signed(), range.end.cast_signed());
-    let row = transaction.query_one(DECLARE_RANGE, &[&portal, &workspace, &first, &beyond]).await?;
-    Ok(transaction.batch_execute(row.try_get(0)?).await?)
+    transaction.execute(OPEN_RANGE, &[&workspace, &first, &beyond, &portal]).await?;
+    Ok(())
 }
 
 /// The leaf and hash of a row of that cursor.
@@ -259,16 +259,4 @@ const KEYS: &str = "\
                        ORDER BY e.occurred_at DESC LIMIT 100) e, \
          jsonb_path_query(e.details, '$.keys[*]', '{}', true) k (key) ORDER BY e.occurred_at DESC";
 
-const DECLARE_RANGE: &str = "\
-    SELECT format('DECLARE %1$I NO SCROLL CURSOR FOR SELECT %2$s, l.leaf, l.hash, \
-                          CASE WHEN e.id IS NULL THEN NOT coalesce((SELECT r.beyond > l.leaf FROM audit.removal r \
-                                                                    WHERE r.workspace = %3$L AND r.first <= l.leaf \
-                                                                    ORDER BY r.first DESC LIMIT 1), false) \
-                                                      AND NOT EXISTS (SELECT FROM audit.event x \
-                                                                      WHERE x.workspace = %3$L AND x.id = l.id AND audit.leaf_hash(x) = l.hash \
-                                                                        AND NOT audit.is_kept(x.workspace, x.occurred_at, x.actor, x.targets)) \
-                               ELSE false END AS is_missing \
-                   FROM audit.leaves(%3$L, %4$s, %5$s) l \
-                   LEFT JOIN audit.event e ON e.id = l.id AND %6$s', \
-                  $1::text, audit.event_columns(), $2::text, $3::bigint, $4::bigint, \
-                  audit.event_filter($2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))";
+const OPEN_RANGE: &str = "SELECT audit.export_leaves($1, $2, $3, $4::text::refcursor)";

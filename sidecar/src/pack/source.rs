@@ -240,7 +240,7 @@ async fn describe(export: &Export<'_>, workspace: &str) -> Result<(Snapshot, Sof
 }
 
 const DESCRIBE: &str = "\
-    SELECT now() AS taken_at, r.retention::text AS retention, audit.midnight(audit.first_kept_day(r.retention, audit.today())) AS kept_since, \
+    SELECT now() AS taken_at, r.retention::text AS retention, r.kept_since, \
            (SELECT x.extversion FROM pg_catalog.pg_extension x WHERE x.extname = 'audit_log') AS audit_log, \
            current_setting('server_version') AS postgresql \
-    FROM (SELECT audit.retention_in_force($1) AS retention) r";
+    FROM audit.retention_setting($1) r";

@@ -33,8 +33,8 @@ pub async fn redact(
     if !is_there {
         return Err(ApiError::new(Code::EventNotFound, format!("there is no event {id} here")));
     }
-    let told_by =
+    let audit_event_id =
         transaction.query_one("SELECT audit.redact($1, $2, $3)", &[&id, &field, &reason]).await?.try_get(0)?;
     audit_trail::commit(transaction).await?;
-    Ok(told_by)
+    Ok(audit_event_id)
 }

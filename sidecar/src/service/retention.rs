@@ -200,9 +200,7 @@ const SETTING: &str = "SELECT s.*, ARRAY(SELECT p.preset FROM audit.retention_pr
                        NULL::bigint AS events, NULL::bigint AS bytes, NULL::timestamptz AS oldest, NULL::bigint AS to_remove, \
                        (SELECT count(*) FROM audit.legal_hold h WHERE h.workspace = s.workspace AND h.released_at IS NULL) \
                        AS legal_holds \
-                       FROM (SELECT g.workspace, coalesce(w.retention, audit.default_retention()) AS retention, \
-                       w.changed_at AS since, w.changed_by AS set_by \
-                       FROM (SELECT $1::text AS workspace) g LEFT JOIN audit.workspace w ON w.workspace = g.workspace) s";
+                       FROM audit.retention_setting($1) s";
 
 const PRESETS: &str = "SELECT preset, retention, source FROM audit.retention_preset ORDER BY retention, preset";
 

@@ -2,7 +2,7 @@
 
 CREATE SCHEMA bench;
 
-SELECT count(audit.create_partition((date_trunc('month', now()) + make_interval(months => month))::date))
+SELECT count(audit_internal.create_partition((date_trunc('month', now()) + make_interval(months => month))::date))
 FROM generate_series(0, 14) month;
 
 CREATE TABLE bench.workspace AS

@@ -108,8 +108,8 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             "SELECT audit.record_heads();
              SET synchronous_commit = off;
              INSERT INTO audit.event
-             SELECT nextval('audit.event_id_seq'), now(), now(), (n / 1000 + (SELECT pg_snapshot_xmax(sealed)::text::bigint FROM audit.sealer))::text::xid8,
-                    audit.expires_on(now(), '13 months'), 'workspace-' || n % {WORKSPACES}, 'other', 'x', 'success', 'user:' || n % 7919,
+             SELECT nextval('audit_internal.event_id_seq'), now(), now(), (n / 1000 + (SELECT pg_snapshot_xmax(sealed)::text::bigint FROM audit_internal.sealer))::text::xid8,
+                    audit_internal.expires_on(now(), '13 months'), 'workspace-' || n % {WORKSPACES}, 'other', 'x', 'success', 'user:' || n % 7919,
                     ARRAY['ticket:' || n % 100003, 'customer:' || n % 97], '10.0.0.1', 'Mozilla/5.0', 'session-' || n / 50, 'request-' || n, 'postgres', 'bench', NULL,
                     jsonb_build_object('ticket', n % 100003, 'priority', 'normal', 'note', 'as requested by the customer on the phone'), uuid_send(gen_random_uuid())
              FROM generate_series(1, {events}) n;

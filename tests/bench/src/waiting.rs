@@ -208,7 +208,8 @@ fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) ->
         let begun = Instant::now();
         while !is_gone && begun.elapsed() < TURN {
             let started = Instant::now();
-            let gone = "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit.event_2024_03') IS NULL";
+            let gone =
+                "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit_internal.event_2024_03') IS NULL";
             is_gone = server.sql(DATABASE, gone)?.ends_with('t');
             *runs += 1;
             // As the background worker does.
@@ -232,24 +233,24 @@ fn prepare(server: &Server, events: u64) -> Result<()> {
                                                                 ELSE make_interval(days => 60 + (n % {RETENTIONS})::integer) END)
              FROM generate_series(0, {WORKSPACES} - 1) n;
              SELECT audit.maintain(); SELECT audit.maintain();
-             SELECT audit.create_partition('2024-03-01');"
+             SELECT audit_internal.create_partition('2024-03-01');"
         ),
     )?;
     let indexes = server.sql(
         DATABASE,
-        "SELECT pg_get_indexdef(indexrelid) || ';' FROM pg_index WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary",
+        "SELECT pg_get_indexdef(indexrelid) || ';' FROM pg_index WHERE indrelid = 'audit_internal.event_2024_03'::regclass AND NOT indisprimary",
     )?;
     server.sql(
         DATABASE,
         "SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index \
-         WHERE indrelid = 'audit.event_2024_03'::regclass AND NOT indisprimary \\gexec",
+         WHERE indrelid = 'audit_internal.event_2024_03'::regclass AND NOT indisprimary \\gexec",
     )?;
     server.sql(
         DATABASE,
         &format!(
             "SET synchronous_commit = off;
-             INSERT INTO audit.event_2024_03
-             SELECT nextval('audit.event_id_seq'), s.at, s.at, pg_current_xact_id(), date '2024-03-01' + (n % 31)::integer, 'workspace-' || n % {WORKSPACES}, 'other',
+             INSERT INTO audit_internal.event_2024_03
+             SELECT nextval('audit_internal.event_id_seq'), s.at, s.at, pg_current_xact_id(), date '2024-03-01' + (n % 31)::integer, 'workspace-' || n % {WORKSPACES}, 'other',
                     'x', 'success', 'user:' || n % 7919, ARRAY['ticket:' || n % 100003, 'customer:' || n % 97], '10.0.0.1', 'Mozilla/5.0',
                     'session-' || n / 50, 'request-' || n, 'postgres', 'bench', NULL,
                     jsonb_build_object('ticket', n % 100003, 'priority', 'normal', 'note', 'as requested by the customer on the phone'), uuid_send(gen_random_uuid())

@@ -15,7 +15,8 @@ pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Resul
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = server.connect(database).await?;
-        let seal = client.prepare("SELECT CASE WHEN audit.can_seal() THEN audit.seal(50000) ELSE 0 END").await?;
+        let seal =
+            client.prepare("SELECT CASE WHEN audit_internal.can_seal() THEN audit.seal(50000) ELSE 0 END").await?;
         let merge = client.prepare("SELECT audit.merge_pending()").await?;
         let mut passes = Vec::new();
         let mut before = Instant::now();

@@ -123,9 +123,9 @@ async fn maintain_removes_old_keys_alone() {
     age(&client, "3 days").await;
     run(&client, "SELECT audit.append('x', 'acme', idempotency_key => 'young')").await;
     let removed: i64 =
-        one(&client, "SELECT amount FROM audit.maintain() WHERE object = 'audit.idempotency_key'", &[]).await;
+        one(&client, "SELECT amount FROM audit.maintain() WHERE object = 'audit_internal.idempotency_key'", &[]).await;
     assert_eq!(removed, 1);
-    assert_eq!(all::<String>(&client, "SELECT key FROM audit.idempotency_key", &[]).await, ["young"]);
+    assert_eq!(all::<String>(&client, "SELECT key FROM audit_internal.idempotency_key", &[]).await, ["young"]);
 }
 
 #[tokio::test]
@@ -172,5 +172,5 @@ async fn racing_for_the_key() -> (First, tokio::task::JoinHandle<i64>, Database)
 }
 
 async fn age(client: &Client, age: &str) {
-    run(client, &format!("UPDATE audit.idempotency_key SET recorded_at = now() - interval '{age}'")).await;
+    run(client, &format!("UPDATE audit_internal.idempotency_key SET recorded_at = now() - interval '{age}'")).await;
 }

@@ -29,7 +29,7 @@ async fn time_zone_and_date_style_do_not_move_partitions_or_answers() {
         assert_eq!(one::<i64>(&client, next, &[]).await, 0, "{settings}");
         let counted = "SELECT sum(event_count)::bigint FROM audit.activity()";
         assert_eq!(one::<i64>(&client, counted, &[]).await, 1, "{settings}");
-        let misnamed = "SELECT count(*) FROM audit.event WHERE tableoid <> ('audit.event_' || to_char(expires_on, 'YYYY_MM'))::regclass";
+        let misnamed = "SELECT count(*) FROM audit.event WHERE tableoid <> ('audit_internal.event_' || to_char(expires_on, 'YYYY_MM'))::regclass";
         assert_eq!(one::<i64>(&client, misnamed, &[]).await, 0, "{settings}");
     }
 }
@@ -74,7 +74,7 @@ async fn partitions_are_made_where_the_log_is() {
     let client = db.connect().await;
     run(&client, "SET default_tablespace = 'pg_global'").await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
-    let elsewhere = "SELECT count(*) FROM pg_class WHERE relnamespace = 'audit'::regnamespace AND reltablespace <> 0";
+    let elsewhere = "SELECT count(*) FROM pg_class WHERE relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND reltablespace <> 0";
     assert_eq!(one::<i64>(&client, elsewhere, &[]).await, 0);
 }
 
@@ -94,9 +94,9 @@ async fn default_privileges_open_nothing() {
     run(&owner, "CREATE EXTENSION audit_log; SELECT audit.append('x', 'acme')").await;
     let open = format!(
         "SELECT coalesce(string_agg(what, ', '), '') FROM ( \
-             SELECT relname::text AS what FROM pg_class, aclexplode(relacl) a WHERE relnamespace = 'audit'::regnamespace \
+             SELECT relname::text AS what FROM pg_class, aclexplode(relacl) a WHERE relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
                     AND a.grantee IN (0, '{role}'::regrole) \
-             UNION ALL SELECT proname FROM pg_proc, aclexplode(proacl) a WHERE pronamespace = 'audit'::regnamespace \
+             UNION ALL SELECT proname FROM pg_proc, aclexplode(proacl) a WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
                     AND a.grantee IN (0, '{role}'::regrole)) all_of_them"
     );
     assert_eq!(one::<String>(&owner, &open, &[]).await, "");

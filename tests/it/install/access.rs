@@ -4,10 +4,10 @@ use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
 
 const EXECUTABLE: &str = "SELECT p.oid::regprocedure::text FROM pg_proc p \
-    WHERE p.pronamespace = 'audit'::regnamespace AND has_function_privilege(current_user, p.oid, 'EXECUTE') ORDER BY p.proname";
+    WHERE p.pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND has_function_privilege(current_user, p.oid, 'EXECUTE') ORDER BY p.proname";
 
 const ACCESSIBLE: &str = "SELECT c.oid::regclass::text FROM pg_class c \
-    WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND CASE WHEN c.relkind = 'S' \
+    WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'S') AND CASE WHEN c.relkind = 'S' \
           THEN has_sequence_privilege(current_user, c.oid, 'USAGE, SELECT, UPDATE') \
           ELSE has_table_privilege(current_user, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
             OR has_any_column_privilege(current_user, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES') END ORDER BY 1";
@@ -31,12 +31,12 @@ async fn the_application_appends_and_nothing_else() {
         "SELECT * FROM audit.event",
         "SELECT * FROM audit.events('acme')",
         "INSERT INTO audit.event SELECT",
-        "SELECT nextval('audit.event_id_seq')",
+        "SELECT nextval('audit_internal.event_id_seq')",
         "CREATE TABLE audit.mine ()",
         "CREATE FUNCTION audit.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "DO $$ BEGIN LOCK TABLE audit.event IN ROW EXCLUSIVE MODE; END $$",
-        "SELECT audit.create_partition('2030-01-01')",
-        "SELECT audit.forget_cached()",
+        "SELECT audit_internal.create_partition('2030-01-01')",
+        "SELECT audit_internal.forget_cached()",
         "ALTER TABLE audit.event DISABLE TRIGGER ALL",
         "DROP TABLE audit.event",
         "DROP EXTENSION audit_log",
@@ -66,7 +66,7 @@ async fn a_reader_queries_and_writes_nothing() {
         "SELECT audit.append('x', 'acme')",
         "INSERT INTO audit.event SELECT * FROM audit.event",
         "SELECT * FROM audit.api_token",
-        "SELECT * FROM audit.idempotency_key",
+        "SELECT * FROM audit_internal.idempotency_key",
     ] {
         refused(&reader, statement, "42501").await;
     }

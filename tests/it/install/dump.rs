@@ -15,20 +15,20 @@ use crate::support::{Random, due_partition, import_days, move_some};
 
 /// Everything that must be the same afterwards, a line each.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
-    UNION ALL SELECT k::text FROM audit.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
+    UNION ALL SELECT k::text FROM audit_internal.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
     UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h \
     UNION ALL SELECT r::text FROM audit.archive r UNION ALL SELECT r::text FROM audit.redaction r UNION ALL SELECT r::text FROM audit.removal r \
     UNION ALL SELECT c::text FROM audit.checkpoint c UNION ALL SELECT l::text FROM audit.log l UNION ALL SELECT t::text FROM audit.tile t \
-    UNION ALL SELECT h::text FROM audit.head h UNION ALL SELECT s::text FROM audit.sealer s ORDER BY 1";
+    UNION ALL SELECT h::text FROM audit.head h UNION ALL SELECT s::text FROM audit_internal.sealer s ORDER BY 1";
 
 /// What the schema is made of, without what differs between any two databases.
 const STRUCTURE: &str = "SELECT format('%s %s %s', c.oid::regclass, c.relkind, pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c \
-        WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind <> 't' \
+        WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND c.relkind <> 't' \
     UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal \
     UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text LIKE 'audit.%' \
-    UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'audit'::regnamespace \
-    UNION ALL SELECT format('%s %s', oid::regprocedure, proacl) FROM pg_proc WHERE pronamespace = 'audit'::regnamespace \
-    UNION ALL SELECT format('%s %s', oid::regclass, relacl) FROM pg_class WHERE relnamespace = 'audit'::regnamespace ORDER BY 1";
+    UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
+    UNION ALL SELECT format('%s %s', oid::regprocedure, proacl) FROM pg_proc WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
+    UNION ALL SELECT format('%s %s', oid::regclass, relacl) FROM pg_class WHERE relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) ORDER BY 1";
 
 #[tokio::test]
 async fn a_plain_dump_restores() {
@@ -75,7 +75,7 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
         &client,
         "SELECT audit.register_action('backup_restored', 'admin', 'A backup was restored', '{\"required\": [\"size\"]}'); \
          SELECT audit.create_api_token('t1', sha256('s'), 'n', 'viewer'); \
-         SELECT audit.create_partition('2020-01-01'); \
+         SELECT audit_internal.create_partition('2020-01-01'); \
          SELECT audit.record_archive('event_2020_01', 's3://archive', 0, 0, 0, sha256('')); \
          SELECT audit.set_retention('long', '30 months'); \
          SELECT audit.redact(audit.append('x', 'long', actor => 'user:ada'), 'actor', 'erasure request'); \
@@ -128,7 +128,7 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
         }
         run(client, "SELECT audit.release_legal_hold('held', 'settled')").await;
         while one::<i64>(client, "SELECT count(*) FROM audit.maintain(5)", &[]).await > 0 {}
-        assert!(one::<bool>(client, "SELECT to_regclass('audit.event_2024_03') IS NULL", &[]).await);
+        assert!(one::<bool>(client, "SELECT to_regclass('audit_internal.event_2024_03') IS NULL", &[]).await);
         ends.push(
             all::<String>(
                 client,
@@ -159,7 +159,7 @@ async fn half_maintained(client: &Client) {
     move_some(client, 1).await;
     move_some(client, 250).await;
     run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;
-    let moved: i64 = one(client, "SELECT count(*) FROM audit.event_held", &[]).await;
+    let moved: i64 = one(client, "SELECT count(*) FROM audit_internal.event_held", &[]).await;
     assert!((1..200).contains(&moved), "half of it: {moved}");
 }
 

@@ -110,16 +110,16 @@ async fn every_object_has_a_comment() {
         &client,
         "WITH o AS ( \
             SELECT 'pg_class'::regclass AS class, oid, 0 AS sub, oid::regclass::text AS name FROM pg_class \
-                WHERE relnamespace = 'audit'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S') \
+                WHERE relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND relkind IN ('r', 'p', 'v', 'm', 'S') \
             UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, a.attrelid::regclass || '.' || a.attname FROM pg_attribute a \
-                JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p') \
+                JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND c.relkind IN ('r', 'p') \
                 AND a.attnum > 0 AND NOT a.attisdropped AND NOT c.relispartition \
-            UNION ALL SELECT 'pg_proc'::regclass, oid, 0, oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'audit'::regnamespace \
+            UNION ALL SELECT 'pg_proc'::regclass, oid, 0, oid::regprocedure::text FROM pg_proc WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
             UNION ALL SELECT 'pg_type'::regclass, t.oid, 0, t.oid::regtype::text FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid \
-                WHERE typnamespace = 'audit'::regnamespace AND typcategory <> 'A' AND (typrelid = 0 OR c.relkind = 'c') \
+                WHERE typnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND typcategory <> 'A' AND (typrelid = 0 OR c.relkind = 'c') \
             UNION ALL SELECT 'pg_trigger'::regclass, t.oid, 0, tgrelid::regclass || ' ' || tgname FROM pg_trigger t \
-                JOIN pg_class c ON c.oid = t.tgrelid WHERE relnamespace = 'audit'::regnamespace AND NOT tgisinternal AND NOT relispartition \
-            UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspname FROM pg_namespace WHERE nspname = 'audit' \
+                JOIN pg_class c ON c.oid = t.tgrelid WHERE relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND NOT tgisinternal AND NOT relispartition \
+            UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspname FROM pg_namespace WHERE nspname IN ('audit', 'audit_internal') \
             UNION ALL SELECT 'pg_extension'::regclass, oid, 0, extname FROM pg_extension WHERE extname = 'audit_log') \
          SELECT name FROM o LEFT JOIN pg_description d ON d.classoid = o.class AND d.objoid = o.oid AND d.objsubid = o.sub \
          WHERE coalesce(d.description, '') = '' ORDER BY 1",
@@ -137,7 +137,7 @@ async fn no_function_trusts_the_callers_search_path() {
     let trusting: Vec<String> = all(
         &client,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
-         WHERE pronamespace = 'audit'::regnamespace AND NOT (l.lanname = 'c' AND NOT p.prosecdef) \
+         WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND NOT (l.lanname = 'c' AND NOT p.prosecdef) \
            AND p.oid <> 'audit.leaf_hash(audit.event)'::regprocedure \
            AND NOT coalesce(proconfig @> '{\"search_path=pg_catalog, pg_temp\"}', false)",
         &[],

@@ -61,7 +61,13 @@ async fn no_owner_who_is_no_superuser_changes_it() {
     let db = filled().await;
     let role = db.role(&["audit_admin"]);
     let client = db.connect().await;
-    run(&client, &format!("ALTER TABLE audit.event OWNER TO {role}; GRANT ALL ON audit.action TO {role}")).await;
+    run(
+        &client,
+        &format!(
+            "ALTER TABLE audit.event OWNER TO {role}; GRANT ALL ON audit.action TO {role}; GRANT USAGE ON SCHEMA audit_internal TO {role}"
+        ),
+    )
+    .await;
     let partitions = partitions(&client).await;
     for partition in &partitions {
         run(&client, &format!("ALTER TABLE {partition} OWNER TO {role}")).await;

@@ -120,7 +120,9 @@ async fn rows_that_append_did_not_write_are_named() {
     assert_eq!(
         after(
             &client,
-            &format!("SELECT audit.create_partition((SELECT expires_on + 40 FROM audit.event WHERE id = 7)); {twin}")
+            &format!(
+                "SELECT audit_internal.create_partition((SELECT expires_on + 40 FROM audit.event WHERE id = 7)); {twin}"
+            )
         )
         .await,
         ["event_doubled acme 7", "event_hidden acme 7"]
@@ -135,8 +137,7 @@ async fn rows_that_append_did_not_write_are_named() {
 #[tokio::test]
 async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
     let (_db, client) = log().await;
-    let past =
-        "SELECT audit.create_partition('2024-03-01'); UPDATE audit.event SET expires_on = '2024-03-10' WHERE id = 7";
+    let past = "SELECT audit_internal.create_partition('2024-03-01'); UPDATE audit.event SET expires_on = '2024-03-10' WHERE id = 7";
     assert_eq!(after(&client, past).await, ["event_hidden acme 7"]);
     // Maintenance goes by when it occurred, and brings it back.
     run(&client, &format!("BEGIN; {DISARM}; {past}; COMMIT")).await;
@@ -145,12 +146,13 @@ async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
     check(&client, "after maintenance").await;
 
     // Off by a day, as a longer retention would have given it, or as a legal hold would keep it.
-    let later = "SELECT audit.create_partition(expires_on + 1) FROM audit.event WHERE id = 7; UPDATE audit.event SET expires_on = expires_on + 1 WHERE id = 7";
+    let later = "SELECT audit_internal.create_partition(expires_on + 1) FROM audit.event WHERE id = 7; UPDATE audit.event SET expires_on = expires_on + 1 WHERE id = 7";
     assert_eq!(after(&client, later).await, ["event_hidden acme 7"]);
     let wide = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days, settled_at) VALUES ('acme', '13 months', 0, 40000, '-infinity'); \
-                SELECT audit.create_partition('2090-01-01'); UPDATE audit.event SET expires_on = '2090-01-01' WHERE id = 7";
+                SELECT audit_internal.create_partition('2090-01-01'); UPDATE audit.event SET expires_on = '2090-01-01' WHERE id = 7";
     assert_eq!(after(&client, wide).await, ["event_hidden acme 7"]);
-    let held = "SELECT audit.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity' WHERE id = 7";
+    let held =
+        "SELECT audit_internal.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity' WHERE id = 7";
     assert_eq!(after(&client, held).await, ["event_hidden acme 7"]);
     run(&client, "SELECT audit.place_legal_hold('acme', 'case 7')").await;
     seal(&client).await;
@@ -190,7 +192,7 @@ async fn forged_removals_are_named() {
     let told = tell(
         "jsonb_build_array(jsonb_build_object('workspace', 'acme', 'events', 10, 'leaves', jsonb_build_array(jsonb_build_array(10, 20))))",
     );
-    let last = "currval('audit.event_id_seq')";
+    let last = "currval('audit_internal.event_id_seq')";
 
     assert_eq!(after(&client, &format!("{delete}; {}", remove(10, 20, "600"))).await, ["removal_forged acme 600"]);
     assert_eq!(after(&client, &format!("{delete}; {}", remove(10, 20, "99999"))).await, ["removal_forged acme 99999"]);
@@ -200,7 +202,7 @@ async fn forged_removals_are_named() {
         "more leaves than are told of"
     );
     // Everything as maintenance would have left it, but months too early.
-    let next: i64 = one(&client, "SELECT nextval('audit.event_id_seq') + 1", &[]).await;
+    let next: i64 = one(&client, "SELECT nextval('audit_internal.event_id_seq') + 1", &[]).await;
     assert_eq!(
         after(&client, &format!("{told}; {delete}; {}", remove(10, 20, last))).await,
         [format!("removal_forged acme {next}")]
@@ -251,7 +253,7 @@ async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
     let mut placed = Vec::new();
     for (workspace, target) in [("acme", "NULL"), ("umbrella", "'ticket:1'")] {
         run(&client, &place(workspace, target)).await;
-        placed.push(one::<i64>(&client, "SELECT currval('audit.event_id_seq')", &[]).await);
+        placed.push(one::<i64>(&client, "SELECT currval('audit_internal.event_id_seq')", &[]).await);
     }
     while one::<i64>(&client, "SELECT count(*) FROM audit.maintain()", &[]).await > 0 {}
     seal(&client).await;
@@ -281,7 +283,7 @@ async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
     assert!(found.len() == 1 && found[0].starts_with("removal_forged acme "), "{found:?}");
 
     run(&client, "SELECT audit.release_legal_hold('acme', 'settled')").await;
-    let released: i64 = one(&client, "SELECT currval('audit.event_id_seq')", &[]).await;
+    let released: i64 = one(&client, "SELECT currval('audit_internal.event_id_seq')", &[]).await;
     while one::<i64>(&client, "SELECT count(*) FROM audit.maintain()", &[]).await > 0 {}
     seal(&client).await;
     check(&client, "released").await;
@@ -339,7 +341,7 @@ async fn changes_of_the_tree_are_named() {
     // The event, its leaf, what is above it, and the heads.
     let rewritten = "UPDATE audit.event SET details = '{}' WHERE id = 7; \
         CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT * FROM audit.log WHERE workspace = 'acme'; \
-        DELETE FROM audit.log WHERE workspace = 'acme'; DELETE FROM audit.tile WHERE workspace = 'acme'; SELECT audit.seal_unknown(); \
+        DELETE FROM audit.log WHERE workspace = 'acme'; DELETE FROM audit.tile WHERE workspace = 'acme'; SELECT audit_internal.seal_unknown(); \
         UPDATE audit.log l SET log_id = k.log_id FROM kept k WHERE l.workspace = k.workspace; \
         UPDATE audit.head SET root = audit.root_at(workspace, size) WHERE workspace = 'acme'";
     assert_eq!(
@@ -351,8 +353,10 @@ async fn changes_of_the_tree_are_named() {
 /// Events that are not sealed though they should be are not overlooked.
 #[tokio::test]
 async fn a_sealer_that_was_told_to_look_away_is_found() {
-    for attack in ["UPDATE audit.sealer SET sealed = '99999999:99999999:'", "UPDATE audit.sealer SET ids_after = 99999"]
-    {
+    for attack in [
+        "UPDATE audit_internal.sealer SET sealed = '99999999:99999999:'",
+        "UPDATE audit_internal.sealer SET ids_after = 99999",
+    ] {
         let (_db, client) = log().await;
         run(&client, attack).await;
         run(&client, "SELECT audit.append('unseen', 'acme')").await;
@@ -396,7 +400,7 @@ async fn recorded(client: &Client, (size, root): (u64, Hash)) -> Vec<String> {
 
 /// Forgets all that was sealed, and seals again what is there now.
 const RESEAL: &str = "TRUNCATE audit.tile, audit.log, audit.head, audit.checkpoint; DELETE FROM audit.event WHERE action = 'heads_recorded'; \
-    SELECT audit.seal_unknown()";
+    SELECT audit_internal.seal_unknown()";
 
 #[tokio::test]
 async fn a_log_that_was_rewritten_contradicts_older_checkpoints() {
@@ -439,7 +443,7 @@ async fn a_tail_that_was_cut_off_contradicts_younger_checkpoints() {
         UPDATE audit.log l SET size = o.size, root = o.root, frontier = CASE l.workspace WHEN 'audit' THEN o.root ELSE \
             (SELECT t.hashes FROM audit.tile t WHERE t.workspace = 'acme' AND t.level = 1) || l.frontier END \
         FROM old_head o WHERE o.workspace = l.workspace";
-    let frontier = "UPDATE audit.log l SET frontier = (SELECT string_agg(audit.subtree_root(p.hashes), '' ORDER BY p.n) FROM ( \
+    let frontier = "UPDATE audit.log l SET frontier = (SELECT string_agg(audit_internal.subtree_root(p.hashes), '' ORDER BY p.n) FROM ( \
         SELECT 1 AS n, t.hashes FROM audit.tile t WHERE t.workspace = 'acme' AND t.level = 1 \
         UNION ALL SELECT 2, substr(t.hashes, 1, 1024) FROM audit.tile t WHERE t.workspace = 'acme' AND t.level = 0 AND t.first = 256 \
         UNION ALL SELECT 3, substr(t.hashes, 1025, 256) FROM audit.tile t WHERE t.workspace = 'acme' AND t.level = 0 AND t.first = 256 \

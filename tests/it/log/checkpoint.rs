@@ -156,7 +156,7 @@ async fn what_was_changed_is_refused_until_a_reset() {
                    DELETE FROM audit.tile WHERE workspace = 'acme'; DELETE FROM audit.head WHERE workspace = 'acme'; \
                    DELETE FROM audit.log WHERE workspace = 'acme'; \
                    UPDATE audit.event SET actor = 'user:eve' WHERE id = (SELECT min(id) FROM audit.event WHERE workspace = 'acme'); \
-                   SELECT audit.seal_unknown();";
+                   SELECT audit_internal.seal_unknown();";
     for (before, attack, cause, workspace) in [
         ("", "UPDATE audit.log SET root = sha256('x') WHERE workspace = 'audit'".to_owned(), "other_root", None),
         (

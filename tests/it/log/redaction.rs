@@ -72,7 +72,8 @@ async fn every_field_of_one_event_may_go() {
     assert_eq!(redactions[0]["field"], "actor");
     assert_eq!(redactions[0]["redacted_by"], "database:postgres");
     assert_eq!(redactions[0]["reason"], "erasure request 7");
-    let told: Value = one(&client, "SELECT details FROM audit.event($1)", &[&redactions[0]["told_by"].as_i64()]).await;
+    let told: Value =
+        one(&client, "SELECT details FROM audit.event($1)", &[&redactions[0]["audit_event_id"].as_i64()]).await;
     assert_eq!(told, serde_json::json!({ "event": id, "field": "actor", "reason": "erasure request 7" }));
 }
 
@@ -108,8 +109,8 @@ async fn a_forged_redaction_is_found() {
         &format!(
             "SET session_replication_role = replica;
              {DISARM};
-             UPDATE audit.event e SET salt = audit.redacted_salt(e, 'actor'), actor = NULL WHERE id = {untold};
-             UPDATE audit.event e SET salt = set_byte(audit.redacted_salt(e, 'actor'), 40, get_byte(audit.redacted_salt(e, 'actor'), 40) # 1), actor = NULL WHERE id = {wrong};"
+             UPDATE audit.event e SET salt = audit_internal.redacted_salt(e, 'actor'), actor = NULL WHERE id = {untold};
+             UPDATE audit.event e SET salt = set_byte(audit_internal.redacted_salt(e, 'actor'), 40, get_byte(audit_internal.redacted_salt(e, 'actor'), 40) # 1), actor = NULL WHERE id = {wrong};"
         ),
     )
     .await;
@@ -137,16 +138,16 @@ async fn admins_redact_over_rest_and_everyone_sees_it() {
     refused(order(&path, &rest.admin, r#"{"field":"salt","reason":"x"}"#), 400, "invalid_value");
     refused(order(&path, &rest.admin, r#"{"field":"details"}"#), 400, "invalid_value");
 
-    let told_by = order(&path, &rest.admin, erase).ok().json()["told_by"].as_i64().unwrap();
+    let audit_event_id = order(&path, &rest.admin, erase).ok().json()["audit_event_id"].as_i64().unwrap();
     refused(order(&path, &rest.admin, erase), 409, "not_redactable");
-    refused(order(&format!("/v1/events/{told_by}/redact"), &rest.admin, erase), 409, "not_redactable");
+    refused(order(&format!("/v1/events/{audit_event_id}/redact"), &rest.admin, erase), 409, "not_redactable");
 
     let event = rest.get(format!("/v1/events/{id}")).ok().json();
     assert_eq!(event["details"], serde_json::json!({}));
     assert_eq!(event["redactions"][0]["field"], "details");
-    assert_eq!(event["redactions"][0]["told_by"], told_by);
+    assert_eq!(event["redactions"][0]["audit_event_id"], audit_event_id);
     assert!(event["redactions"][0]["redacted_by"].as_str().unwrap().starts_with("token:"), "{event}");
-    let told = rest.get(format!("/v1/events/{told_by}")).ok().json();
+    let told = rest.get(format!("/v1/events/{audit_event_id}")).ok().json();
     assert!(told.get("redactions").is_none(), "{told}");
     let csv =
         rest.send(Request::get("/v1/events?action=ticket_created").token(&rest.auditor).header("Accept", "text/csv"));

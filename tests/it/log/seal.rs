@@ -90,7 +90,7 @@ async fn write(db: &Database, n: u64, committed: Committed) {
             3 => {
                 // Seals what others have committed, and its own only later.
                 run(&client, "SELECT audit.seal(); SELECT audit.append('after', 'acme')").await;
-                appended.push(one(&client, "SELECT currval('audit.event_id_seq')", &[]).await);
+                appended.push(one(&client, "SELECT currval('audit_internal.event_id_seq')", &[]).await);
                 run(&client, "SELECT audit.seal(); COMMIT").await;
                 committed.lock().unwrap().extend(appended);
             }
@@ -152,7 +152,11 @@ async fn an_idle_log_is_left_alone() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let client = db.connect().await;
     seal(&client).await;
-    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.sealer", &[]).await, 0, "nothing has been appended");
+    assert_eq!(
+        one::<i64>(&client, "SELECT count(*) FROM audit_internal.sealer", &[]).await,
+        0,
+        "nothing has been appended"
+    );
     run(&client, "SELECT audit.append('x', 'acme')").await;
     seal(&client).await;
     let next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";

@@ -136,7 +136,12 @@ impl Made {
 /// A script of this package. It takes no more than Python itself.
 fn python(script: &str) -> Command {
     let mut command = Command::new(env::var_os("AUDIT_TEST_PYTHON").unwrap_or_else(|| OsString::from("python3")));
-    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(script));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .canonicalize()
+            .expect("the folder of tests exists")
+            .join(script),
+    );
     command
 }
 
@@ -259,7 +264,7 @@ async fn an_event_that_is_missing_makes_no_pack() {
 #[tokio::test]
 async fn an_event_that_is_hidden_makes_no_pack() {
     for hide in [
-        "SELECT audit.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity'",
+        "SELECT audit_internal.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity'",
         "UPDATE audit.event SET occurred_at = occurred_at - interval '3 years'",
         "UPDATE audit.event SET workspace = 'umbrella'",
     ] {

@@ -403,14 +403,14 @@ async fn maintenance_runs_and_tells_what_is_in_its_way() {
     assert_eq!(maintain(), json!({"tasks": [], "waiting_for": null}));
 
     let mut reader = rest.db.connect().await;
-    run(&reader, "SELECT audit.create_partition('2024-03-01')").await;
+    run(&reader, "SELECT audit_internal.create_partition('2024-03-01')").await;
     let reading = reader.transaction().await.unwrap();
     reading.query("SELECT count(*) FROM audit.event", &[]).await.unwrap();
     let waits = maintain();
     assert_eq!(waits["tasks"], json!([]));
-    assert!(waits["waiting_for"].as_str().unwrap().contains("audit.event_2024_03"), "{waits}");
+    assert!(waits["waiting_for"].as_str().unwrap().contains("audit_internal.event_2024_03"), "{waits}");
     reading.rollback().await.unwrap();
-    let dropped = json!({"task": "partition dropped", "object": "audit.event_2024_03", "amount": 0});
+    let dropped = json!({"task": "partition dropped", "object": "audit_internal.event_2024_03", "amount": 0});
     assert_eq!(maintain(), json!({"tasks": [dropped], "waiting_for": null}));
 }
 

@@ -18,10 +18,10 @@ use crate::support::fails;
 /// Events of a partition that is due: names that a path cannot hold as they are, months that begin at other times in other
 /// time zones, and values of every kind that a column takes.
 const EVENTS: &str = r#"
-    SELECT audit.create_partition('2025-01-01');
+    SELECT audit_internal.create_partition('2025-01-01');
     INSERT INTO audit.event (id, occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, actor, targets,
                              ip, user_agent, session_id, request_id, database_user, application_name, client_addr, details, salt)
-    SELECT nextval('audit.event_id_seq'),
+    SELECT nextval('audit_internal.event_id_seq'),
            timestamptz '2023-12-31 23:59:59.999999Z' + (n % 3 - 1) * interval '1 microsecond' + (n % 7) * interval '9 days',
            timestamptz '2024-01-01 00:00:00Z' + n * interval '1 second', ((n + 5000000000)::text)::xid8,
            date '2025-01-01' + n % 31,
@@ -37,7 +37,7 @@ const EVENTS: &str = r#"
            substring(sha256(n::text::bytea) FOR 16)
     FROM generate_series(1, 3000) n;
     INSERT INTO audit.event
-    SELECT nextval('audit.event_id_seq'), occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, actor,
+    SELECT nextval('audit_internal.event_id_seq'), occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, actor,
            (SELECT array_agg('target:' || i) FROM generate_series(1, 1000) i), ip, user_agent, session_id, request_id, database_user,
            application_name, client_addr, jsonb_build_object('body', repeat('0123456789äöü', 800000)), salt
     FROM audit.event ORDER BY id LIMIT 4
@@ -51,9 +51,9 @@ const ROWS: &str = "
         'user_agent', user_agent, 'session_id', session_id, 'request_id', request_id, 'database_user', database_user,
         'application_name', application_name, 'client_addr', CASE WHEN client_addr IS NOT NULL THEN format('%s', client_addr) END,
         'details', details::text, 'salt', encode(salt, 'hex'), 'xid', xid::text::bigint, 'expires_on', expires_on)::text
-    FROM audit.event_2025_01 ORDER BY id";
+    FROM audit_internal.event_2025_01 ORDER BY id";
 
-const IS_ARCHIVED: &str = "SELECT audit.is_archived('audit.event_2025_01')";
+const IS_ARCHIVED: &str = "SELECT audit.is_archived('event_2025_01')";
 
 /// A database with events that are due, and a folder to archive to.
 struct Due {
@@ -73,7 +73,7 @@ impl Due {
     /// With a handful of events.
     async fn small() -> Self {
         let due = Self::empty().await;
-        run(&due.client, "SELECT audit.create_partition('2025-01-01')").await;
+        run(&due.client, "SELECT audit_internal.create_partition('2025-01-01')").await;
         due.add("acme", 3).await;
         due
     }
@@ -88,7 +88,7 @@ impl Due {
     async fn add(&self, workspace: &str, events: i32) {
         let sql = "INSERT INTO audit.event (id, occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, \
                        targets, database_user, details, salt) \
-                   SELECT nextval('audit.event_id_seq'), '2024-01-05Z', now(), pg_current_xact_id(), '2025-01-31', $1, 'other', 'x', \
+                   SELECT nextval('audit_internal.event_id_seq'), '2024-01-05Z', now(), pg_current_xact_id(), '2025-01-31', $1, 'other', 'x', \
                        'success', '{}', 'app', '{}', substring(sha256(n::text::bytea) FOR 16) FROM generate_series(1, $2) n";
         self.client.execute(sql, &[&workspace, &events]).await.unwrap();
     }
@@ -159,11 +159,11 @@ async fn it_goes_to_object_storage_as_it_goes_to_a_folder() {
     let due = Due::small().await;
     due.add("a/b %2F ü", 2).await;
     // What hardly compresses: an upload in parts.
-    let large = "INSERT INTO audit.event SELECT nextval('audit.event_id_seq'), occurred_at, recorded_at, xid, expires_on, workspace, \
+    let large = "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), occurred_at, recorded_at, xid, expires_on, workspace, \
                      category, action, outcome, actor, targets, ip, user_agent, session_id, request_id, database_user, \
                      application_name, client_addr, jsonb_build_object('body', ( \
                          SELECT string_agg(encode(sha256((e.id || ' ' || n)::bytea), 'base64'), '') FROM generate_series(1, 200000) n)), \
-                     salt FROM audit.event_2025_01 e WHERE workspace = 'acme'";
+                     salt FROM audit_internal.event_2025_01 e WHERE workspace = 'acme'";
     run(&due.client, large).await;
     let s3 = FakeS3::start();
     let output = due.archive_to_s3(&s3, "archive");
@@ -217,7 +217,7 @@ async fn a_partition_that_has_changed_is_not_archived_any_more() {
     assert!(due.is_archived().await);
     due.add("acme", 1).await;
     assert!(!due.is_archived().await);
-    run(&due.client, "ALTER TABLE audit.event_2025_01 DISABLE TRIGGER ALL; DELETE FROM audit.event_2025_01 WHERE id = (SELECT min(id) FROM audit.event_2025_01)").await;
+    run(&due.client, "ALTER TABLE audit_internal.event_2025_01 DISABLE TRIGGER ALL; DELETE FROM audit_internal.event_2025_01 WHERE id = (SELECT min(id) FROM audit_internal.event_2025_01)").await;
     assert!(!due.is_archived().await, "as many events, but not the same");
 
     let output = due.archive(&[]);
@@ -236,7 +236,7 @@ async fn what_an_earlier_run_has_left_is_pointed_out() {
     assert!(due.archive(&[]).status.success());
     run(
         &due.client,
-        "ALTER TABLE audit.event_2025_01 DISABLE TRIGGER ALL; DELETE FROM audit.event_2025_01 WHERE workspace = 'a/b'",
+        "ALTER TABLE audit_internal.event_2025_01 DISABLE TRIGGER ALL; DELETE FROM audit_internal.event_2025_01 WHERE workspace = 'a/b'",
     )
     .await;
     let output = due.archive(&[]);
@@ -300,10 +300,10 @@ async fn where_the_store_cannot_be_written_nothing_is_recorded() {
 #[tokio::test]
 async fn an_event_that_no_file_can_hold_stops_its_partition_alone() {
     let due = Due::small().await;
-    run(&due.client, "SELECT audit.create_partition('2025-02-01')").await;
-    let odd = "INSERT INTO audit.event SELECT nextval('audit.event_id_seq'), '0044-03-15 00:00+00 BC', recorded_at, xid, '2025-02-01', workspace, \
+    run(&due.client, "SELECT audit_internal.create_partition('2025-02-01')").await;
+    let odd = "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), '0044-03-15 00:00+00 BC', recorded_at, xid, '2025-02-01', workspace, \
                    category, action, outcome, actor, targets, ip, user_agent, session_id, request_id, database_user, application_name, \
-                   client_addr, details, salt FROM audit.event_2025_01 LIMIT 1";
+                   client_addr, details, salt FROM audit_internal.event_2025_01 LIMIT 1";
     run(&due.client, odd).await;
     let output = due.archive(&[]);
     assert!(!output.status.success());
@@ -316,7 +316,7 @@ async fn an_event_that_no_file_can_hold_stops_its_partition_alone() {
 async fn what_must_be_archived_is_dropped_only_after_that() {
     let due = Due::small().await;
     run(&due.client, "SET audit.require_archive = on").await;
-    let there = "SELECT to_regclass('audit.event_2025_01') IS NOT NULL";
+    let there = "SELECT to_regclass('audit_internal.event_2025_01') IS NOT NULL";
     for archived in [false, true] {
         for _ in 0..3 {
             run(&due.client, "SELECT audit.maintain()").await;
@@ -364,7 +364,7 @@ async fn readers_and_writers_may_not_archive() {
         for sql in [
             "SELECT * FROM audit.archivable()",
             "SELECT audit.partition_events('event_2025_01')",
-            "SELECT audit.is_archived('audit.event_2025_01')",
+            "SELECT audit.is_archived('event_2025_01')",
             "SELECT audit.record_archive('event_2025_01', 'there', 1, 3, 0, sha256(''))",
             "SELECT * FROM audit.archive",
         ] {
@@ -419,7 +419,7 @@ impl Drop for FakeS3 {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the folder of tests exists").join(name)
 }
 
 fn python() -> PathBuf {

@@ -38,7 +38,7 @@ async fn a_drop_leaves_a_tombstone() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["acme", "umbrella"]).await;
-    assert_eq!(maintain(&client).await, ["partition dropped audit.event_2024_03 200"]);
+    assert_eq!(maintain(&client).await, ["partition dropped audit_internal.event_2024_03 200"]);
     let tombstone: Value = one(
         &client,
         "SELECT jsonb_build_object('actor', actor, 'targets', targets, 'details', details) FROM audit.events('audit', action => 'partition_dropped')",
@@ -63,7 +63,10 @@ async fn what_is_held_moves_and_comes_back() {
     due_partition(&client, &["acme", "umbrella"]).await;
     run(&client, "SELECT audit.place_legal_hold('acme', 'case', target => 't:3'); SELECT audit.set_retention('umbrella', '100 years')").await;
     let done = maintain(&client).await;
-    assert_eq!(done, ["events moved audit.event_2024_03 110", "partition dropped audit.event_2024_03 90"]);
+    assert_eq!(
+        done,
+        ["events moved audit_internal.event_2024_03 110", "partition dropped audit_internal.event_2024_03 90"]
+    );
     let shown = async |workspace: &str| -> i64 {
         one(
             &client,
@@ -73,10 +76,11 @@ async fn what_is_held_moves_and_comes_back() {
         .await
     };
     assert_eq!((shown("acme").await, shown("umbrella").await), (10, 100));
-    let kept: i64 = one(&client, "SELECT count(*) FROM audit.event_held WHERE expires_on = 'infinity'", &[]).await;
+    let kept: i64 =
+        one(&client, "SELECT count(*) FROM audit_internal.event_held WHERE expires_on = 'infinity'", &[]).await;
     assert_eq!(kept, 10);
     // Under hold and past retention: the guard holds for it, too.
-    refused(&client, "DELETE FROM audit.event_held", "ZA001").await;
+    refused(&client, "DELETE FROM audit_internal.event_held", "ZA001").await;
     run(&client, "SELECT audit.release_legal_hold('acme', 'settled', target => 't:3')").await;
     assert_eq!(shown("acme").await, 0);
     assert_eq!(maintain(&client).await, ["events removed acme 10"]);
@@ -95,14 +99,14 @@ async fn a_partition_for_moved_events_is_committed_before_they_move() {
     let mut made = Vec::new();
     loop {
         let done: Vec<String> = all(&client, "SELECT concat_ws(' ', task, object) FROM audit.maintain()", &[]).await;
-        if done.contains(&"events moved audit.event_2024_03".to_owned()) {
+        if done.contains(&"events moved audit_internal.event_2024_03".to_owned()) {
             assert!(!done.iter().any(|row| row.starts_with("partition created")), "{done:?}");
             break;
         }
         assert!(!done.is_empty(), "made {made:?} and moved nothing");
         made.extend(done);
     }
-    for partition in ["audit.event_held", "audit.event_2123_02"] {
+    for partition in ["audit_internal.event_held", "audit_internal.event_2123_02"] {
         assert!(made.contains(&format!("partition created {partition}")), "{made:?}");
     }
 }
@@ -119,7 +123,7 @@ async fn what_has_no_leaf_yet_is_removed_once_it_has() {
     run(&client, "SELECT audit.set_retention('acme', '60 days')").await;
 
     let sealing = db.connect().await;
-    run(&sealing, "BEGIN; SELECT audit.can_seal()").await;
+    run(&sealing, "BEGIN; SELECT audit_internal.can_seal()").await;
     let mut done: Vec<String> = Vec::new();
     for _ in 0..2 {
         let rows =
@@ -134,7 +138,10 @@ async fn what_has_no_leaf_yet_is_removed_once_it_has() {
     );
     run(&sealing, "COMMIT").await;
 
-    assert_eq!(maintain(&client).await, ["events removed acme 5", "partition dropped audit.event_2024_03 100"]);
+    assert_eq!(
+        maintain(&client).await,
+        ["events removed acme 5", "partition dropped audit_internal.event_2024_03 100"]
+    );
 }
 
 #[tokio::test]
@@ -174,16 +181,17 @@ async fn the_guard_opens_for_what_is_due_alone() {
     let partition: String =
         one(&client, "SELECT tableoid::regclass::text FROM audit.event WHERE id = $1", &[&id]).await;
     let removed: i64 =
-        one(&client, "SELECT audit.remove_events($1::text::regclass, ARRAY[$2::bigint])", &[&partition, &id]).await;
+        one(&client, "SELECT audit_internal.remove_events($1::text::regclass, ARRAY[$2::bigint])", &[&partition, &id])
+            .await;
     assert_eq!(removed, 0);
     run(&client, "CREATE TABLE audit.event_mine (LIKE audit.event)").await;
     for other in ["pg_class", "audit.event", "audit.event_mine", "audit.workspace"] {
-        refused(&client, &format!("SELECT audit.remove_events('{other}', '{{1}}')"), "55000").await;
+        refused(&client, &format!("SELECT audit_internal.remove_events('{other}', '{{1}}')"), "55000").await;
     }
     // An error within leaves the guard closed.
     refused(
         &client,
-        &format!("SELECT audit.move_events('{partition}', ARRAY[{id}]::bigint[], '{{2020-01-01}}')"),
+        &format!("SELECT audit_internal.move_events('{partition}', ARRAY[{id}]::bigint[], '{{2020-01-01}}')"),
         "23514",
     )
     .await;
@@ -224,9 +232,9 @@ async fn a_long_reader_makes_nobody_wait() {
             .unwrap();
         (row.get(0), row.get(1))
     };
-    assert!(!status.0 && status.1.contains("audit.event_2024_03"), "{status:?}");
+    assert!(!status.0 && status.1.contains("audit_internal.event_2024_03"), "{status:?}");
     drop(reading);
-    assert_eq!(maintain(&client).await, ["partition dropped audit.event_2024_03 100"]);
+    assert_eq!(maintain(&client).await, ["partition dropped audit_internal.event_2024_03 100"]);
     assert!(one::<bool>(&client, "SELECT bool_and(ok) FROM audit.status()", &[]).await);
 }
 
@@ -259,7 +267,7 @@ async fn an_archive_may_be_required() {
         one(&client, "SELECT value FROM audit.status() WHERE NOT ok AND name = 'maintenance waits'", &[]).await;
     assert!(told.contains("not archived"), "{told}");
     run(&client, "SET audit.require_archive = off").await;
-    assert_eq!(maintain(&client).await, ["partition dropped audit.event_2024_03 100"]);
+    assert_eq!(maintain(&client).await, ["partition dropped audit_internal.event_2024_03 100"]);
 }
 
 #[tokio::test]
@@ -306,7 +314,7 @@ async fn the_worker_does_it_alone() {
     let client = db.connect().await;
     due_partition(&client, &["acme"]).await;
     let started = Instant::now();
-    while one::<bool>(&client, "SELECT to_regclass('audit.event_2024_03') IS NOT NULL", &[]).await {
+    while one::<bool>(&client, "SELECT to_regclass('audit_internal.event_2024_03') IS NOT NULL", &[]).await {
         assert!(started.elapsed() < Duration::from_secs(60), "{}", cluster.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -414,7 +422,7 @@ async fn a_base_backup_goes_on() {
         assert_eq!(all::<String>(client, shown, &[]).await, expected);
         let rows = "SELECT count(*) FROM audit.event WHERE action = 'x'";
         assert_eq!(one::<i64>(client, rows, &[]).await, 200);
-        assert!(one::<bool>(client, "SELECT to_regclass('audit.event_2024_03') IS NULL", &[]).await);
+        assert!(one::<bool>(client, "SELECT to_regclass('audit_internal.event_2024_03') IS NULL", &[]).await);
     }
 }
 
@@ -434,11 +442,11 @@ async fn an_older_snapshot_misses_nothing() {
     for _ in 0..4 {
         run(&client, "SELECT audit.maintain()").await;
     }
-    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.event_2024_03", &[]).await, 0);
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit_internal.event_2024_03", &[]).await, 0);
     assert_eq!(reading.query_one(shown, &[]).await.unwrap().get::<_, i64>(0), 100);
     reading.commit().await.unwrap();
     maintain(&client).await;
-    assert!(one::<bool>(&client, "SELECT to_regclass('audit.event_2024_03') IS NULL", &[]).await);
+    assert!(one::<bool>(&client, "SELECT to_regclass('audit_internal.event_2024_03') IS NULL", &[]).await);
     assert_eq!(one::<i64>(&reader, shown, &[]).await, 100);
 }
 
@@ -458,7 +466,7 @@ async fn nothing_is_judged_by_an_older_snapshot() {
     run(&client, "SELECT audit.place_legal_hold('acme', 'court')").await;
     refused(
         &owner,
-        "SELECT audit.remove_events('audit.event_2024_03', ARRAY(SELECT id FROM audit.event_2024_03))",
+        "SELECT audit_internal.remove_events('audit_internal.event_2024_03', ARRAY(SELECT id FROM audit_internal.event_2024_03))",
         "25000",
     )
     .await;
@@ -476,22 +484,28 @@ async fn one_obstacle_does_not_stop_the_rest() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["acme"]).await;
-    run(&client, "CREATE VIEW mine AS SELECT 1 FROM audit.event_2024_03; SELECT audit.create_partition('2024-04-01')")
+    run(&client, "CREATE VIEW mine AS SELECT 1 FROM audit_internal.event_2024_03; SELECT audit_internal.create_partition('2024-04-01')")
         .await;
     let writer = db.connect_as(&["audit_writer"]).await;
     run(
         &client,
         "SELECT audit.append('x', 'acme', idempotency_key => 'k'); \
-         UPDATE audit.idempotency_key SET recorded_at = now() - interval '3 days'",
+         UPDATE audit_internal.idempotency_key SET recorded_at = now() - interval '3 days'",
     )
     .await;
     run(&writer, "BEGIN; SELECT audit.append('x', 'acme', idempotency_key => 'k')").await;
-    assert_eq!(maintain(&client).await, ["partition dropped audit.event_2024_04 0"]);
+    assert_eq!(maintain(&client).await, ["partition dropped audit_internal.event_2024_04 0"]);
     let told: String =
         one(&client, "SELECT value FROM audit.status() WHERE NOT ok AND name = 'maintenance waits'", &[]).await;
     assert!(told.contains("event_2024_03") && told.contains("view public.mine"), "{told}");
     run(&writer, "ROLLBACK").await;
     run(&client, "DROP VIEW mine").await;
     let done = maintain(&client).await;
-    assert_eq!(done, ["idempotency keys removed audit.idempotency_key 1", "partition dropped audit.event_2024_03 100"]);
+    assert_eq!(
+        done,
+        [
+            "idempotency keys removed audit_internal.idempotency_key 1",
+            "partition dropped audit_internal.event_2024_03 100"
+        ]
+    );
 }

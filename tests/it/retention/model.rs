@@ -225,7 +225,7 @@ async fn accept_removals(client: &Client, model: &mut Model, history: &[String])
 async fn nothing_due_is_left(client: &Client, model: &Model, history: &[String]) {
     let waiting: BTreeSet<i64> = all(
         client,
-        "SELECT id FROM audit.event WHERE expires_on < audit.today() AND expires_on >= date_trunc('month', audit.today()::timestamp)",
+        "SELECT id FROM audit.event WHERE expires_on < audit_internal.today() AND expires_on >= date_trunc('month', audit_internal.today()::timestamp)",
         &[],
     )
     .await
@@ -283,9 +283,9 @@ async fn the_clock_moves() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded().with_clock()));
     let db = Database::with_extension(cluster.clone());
     let client = db.connect().await;
-    let before: i32 = one(&client, "SELECT audit.today() - date '2000-01-01'", &[]).await;
+    let before: i32 = one(&client, "SELECT audit_internal.today() - date '2000-01-01'", &[]).await;
     cluster.set_clock(400);
-    assert_eq!(one::<i32>(&client, "SELECT audit.today() - date '2000-01-01'", &[]).await - before, 400);
+    assert_eq!(one::<i32>(&client, "SELECT audit_internal.today() - date '2000-01-01'", &[]).await - before, 400);
     run(&client, "SELECT audit.append('x', 'acme')").await;
     let ahead: f64 =
         one(&client, "SELECT extract(epoch FROM occurred_at)::float8 FROM audit.events('acme')", &[]).await;

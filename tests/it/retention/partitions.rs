@@ -22,7 +22,7 @@ async fn an_append_makes_what_is_missing() {
     run(&client, "SELECT audit.append('x', 'long')").await;
     let placed: i64 = one(
         &admin,
-        "SELECT count(*) FROM audit.event WHERE tableoid = ('audit.event_' || to_char(expires_on, 'YYYY_MM'))::regclass",
+        "SELECT count(*) FROM audit.event WHERE tableoid = ('audit_internal.event_' || to_char(expires_on, 'YYYY_MM'))::regclass",
         &[],
     )
     .await;
@@ -37,7 +37,7 @@ async fn maintain_makes_the_coming_months_once() {
         all(&client, "SELECT object FROM audit.maintain(6) WHERE task = 'partition created'", &[]).await;
     let expected: Vec<String> = all(
         &client,
-        "SELECT 'audit.event_' || to_char((now() AT TIME ZONE 'UTC')::date + interval '13 months' + make_interval(months => n), 'YYYY_MM') \
+        "SELECT 'audit_internal.event_' || to_char((now() AT TIME ZONE 'UTC')::date + interval '13 months' + make_interval(months => n), 'YYYY_MM') \
          FROM generate_series(0, 6) n",
         &[],
     )
@@ -100,8 +100,8 @@ async fn a_savepoint_takes_the_new_partition_with_it() {
 async fn an_append_does_not_wait_for_a_partition_that_is_dropped() {
     let db = Database::new();
     let (client, other) = (db.connect().await, db.connect().await);
-    run(&client, "SELECT audit.append('x', 'acme'); SELECT audit.create_partition('2020-01-15')").await;
-    run(&client, "BEGIN; DROP TABLE audit.event_2020_01; ").await;
+    run(&client, "SELECT audit.append('x', 'acme'); SELECT audit_internal.create_partition('2020-01-15')").await;
+    run(&client, "BEGIN; DROP TABLE audit_internal.event_2020_01; ").await;
     run(&other, "SET lock_timeout = '2s'; SELECT audit.append('y', 'acme'); SELECT audit.append('new', 'acme')").await;
     run(&client, "COMMIT").await;
     assert_eq!(count(&client).await, 3);

@@ -90,7 +90,7 @@ async fn a_change_is_an_event_and_is_told_with_who_and_since_when() {
         let other = db.connect_as(&[role]).await;
         refused(&other, "SELECT audit.set_retention('acme', '1 year')", "42501").await;
         refused(&other, "SELECT audit.place_legal_hold('acme', 'r')", "42501").await;
-        refused(&other, "SELECT audit.remove_events('audit.event', '{1}')", "42501").await;
+        refused(&other, "SELECT audit_internal.remove_events('audit.event', '{1}')", "42501").await;
     }
 }
 
@@ -127,7 +127,7 @@ async fn months_are_calendar_months_in_utc() {
     let wrong: i64 = one(
         &client,
         "SELECT count(*) FROM day d, unnest(ARRAY[time '00:00', '01:30', '12:00', '23:59:59.999999']) t \
-         WHERE audit.expires_on((d.day + t) AT TIME ZONE 'UTC', make_interval(months => d.months, days => d.days)) <> d.expected",
+         WHERE audit_internal.expires_on((d.day + t) AT TIME ZONE 'UTC', make_interval(months => d.months, days => d.days)) <> d.expected",
         &[],
     )
     .await;
@@ -136,7 +136,7 @@ async fn months_are_calendar_months_in_utc() {
     let wrong: i64 = one(
         &client,
         "SELECT count(*) FROM day d, LATERAL (SELECT make_interval(months => d.months, days => d.days) AS r) r, \
-         LATERAL (SELECT audit.first_kept_day(r.r, d.day) AS first) f \
+         LATERAL (SELECT audit_internal.first_kept_day(r.r, d.day) AS first) f \
          WHERE (f.first + r.r)::date < d.day OR (f.first - 1 + r.r)::date >= d.day",
         &[],
     )
@@ -145,7 +145,7 @@ async fn months_are_calendar_months_in_utc() {
     let wrong: i64 = one(
         &client,
         "SELECT count(*) FROM day d, LATERAL (SELECT make_interval(months => d.months, days => d.days) AS r) r, \
-         LATERAL audit.length_in_days(r.r) l WHERE (d.day + r.r)::date - d.day NOT BETWEEN l.shortest AND l.longest",
+         LATERAL audit_internal.length_in_days(r.r) l WHERE (d.day + r.r)::date - d.day NOT BETWEEN l.shortest AND l.longest",
         &[],
     )
     .await;

@@ -31,7 +31,7 @@ pub(super) struct Order {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Redacted {
     /// The event that tells of it.
-    told_by: i64,
+    audit_event_id: i64,
 }
 
 /// Erase a field of an event for good
@@ -70,6 +70,7 @@ pub(super) async fn redact(
     let Order { field, reason } = body::object(request).await?;
     let mut client = state.client().await?;
     let workspace = principal.workspace.as_deref();
-    let told_by = redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
-    Ok(Json(Redacted { told_by }))
+    let audit_event_id =
+        redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
+    Ok(Json(Redacted { audit_event_id }))
 }
