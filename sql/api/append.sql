@@ -1,4 +1,4 @@
--- Writing. The functions are in the library; see extension/src/append.rs.
+-- Writing. The functions are in the library; see extension/src/append.
 
 CREATE FUNCTION audit.append(
     action text,

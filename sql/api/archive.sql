@@ -26,24 +26,6 @@ COMMENT ON COLUMN audit.archive.archived_by IS 'Who archived it';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.archive', '');
 
-CREATE FUNCTION audit_internal.find_partition(partition text) RETURNS regclass
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    found regclass := (SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                       WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit_internal'::regnamespace
-                         AND c.relname = find_partition.partition);
-BEGIN
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'audit.event has no partition "%"', coalesce(left(partition, 100), 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'Partitions are named by the month in which their events expire, such as event_2026_01.';
-    END IF;
-    RETURN found;
-END
-$$;
-COMMENT ON FUNCTION audit_internal.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';
-
 CREATE FUNCTION audit.partition_checksum(partition text, OUT events bigint, OUT id_checksum bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -74,26 +56,6 @@ END
 $$;
 COMMENT ON FUNCTION audit.partition_events(text, refcursor) IS
     'Opens a cursor over all events of a partition, expired ones included, by workspace, occurred_at and id: the columns of audit.event_result, xid, expires_on (SQLSTATE ZA003)';
-
-CREATE FUNCTION audit_internal.is_archived(partition regclass) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition AND c.relnamespace = 'audit_internal'::regnamespace);
-    recorded audit.archive;
-    actual record;
-BEGIN
-    SELECT * INTO recorded FROM audit.archive a WHERE a.partition = name;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    actual := audit.partition_checksum(name);
-    RETURN actual.events = recorded.events AND actual.id_checksum = recorded.id_checksum;
-END
-$$;
-COMMENT ON FUNCTION audit_internal.is_archived(regclass) IS
-    'Whether a partition has been archived and still holds just the events that were';
 
 CREATE FUNCTION audit.is_archived(partition text) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER

@@ -32,18 +32,6 @@ COMMENT ON INDEX audit.legal_hold_not_cleared IS 'For queries, which ask whether
 
 SELECT pg_catalog.pg_extension_config_dump('audit.legal_hold', '');
 
-CREATE FUNCTION audit_internal.held_condition(workspace text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE WHEN bool_or(h.target IS NULL AND h.actor IS NULL) THEN 'true'
-           ELSE '(' || string_agg(concat_ws(' AND ', 'e.actor = ' || quote_literal(h.actor), quote_literal(h.target) || ' = ANY (e.targets)'), ' OR ') || ')' END
-    FROM (SELECT h.target, h.actor FROM audit.legal_hold h
-          WHERE h.workspace = held_condition.workspace AND h.released_at IS NULL) h
-$$;
-COMMENT ON FUNCTION audit_internal.held_condition(text) IS
-    'What the active legal holds of a workspace cover, as a condition over audit.event AS e; NULL where there is none';
-
 CREATE FUNCTION audit.place_legal_hold(workspace text, reason text, target text DEFAULT NULL, actor text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -92,20 +80,3 @@ END
 $$;
 COMMENT ON FUNCTION audit.release_legal_hold(text, text, text, text) IS
     'Ends the legal hold that was placed with the same target and actor; what is past its retention is hidden at once and goes at the next maintenance; an event (SQLSTATE ZA003, ZA012)';
-
-CREATE FUNCTION audit_internal.check_legal_hold(workspace text, reason text, target text, actor text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM audit_internal.check_workspace(workspace);
-    IF reason IS NULL OR reason !~ '[^[:space:]]' OR length(reason) > 4000 THEN
-        RAISE EXCEPTION 'a legal hold needs a reason of 1 to 4000 characters' USING ERRCODE = 'ZA003';
-    END IF;
-    IF target = '' OR actor = '' OR octet_length(target) > 1000 OR octet_length(actor) > 1000 THEN
-        RAISE EXCEPTION 'target and actor must have 1 to 1000 bytes'
-            USING ERRCODE = 'ZA003', HINT = 'Leave out what the hold is not limited to.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';

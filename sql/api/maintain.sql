@@ -1,4 +1,4 @@
--- What is done as time goes by: partitions for the coming months, and what is past its retention (sql/due.sql, sql/remove.sql).
+-- What is done as time goes by: partitions for the coming months, and what is past its retention (sql/internal/maintenance.sql).
 -- Each call does a bounded amount of work in one transaction; who wants all of it done calls until no row comes back. Appends wait
 -- for none of it.
 
@@ -13,26 +13,6 @@ COMMENT ON COLUMN audit.maintenance.one IS 'There is one row';
 COMMENT ON COLUMN audit.maintenance.last_run_at IS 'When audit.maintain has last run to its end';
 COMMENT ON COLUMN audit.maintenance.waiting_for IS 'What the last run could not do, and why; NULL where nothing was in its way';
 COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Since when it cannot';
-
-CREATE FUNCTION audit_internal.maintenance_jobs() RETURNS TABLE (step integer, task text, space text, partition regclass)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN QUERY
-    SELECT s.step, s.task, h.workspace, NULL::regclass
-    FROM (SELECT DISTINCT h.workspace FROM audit.legal_hold h WHERE h.released_at IS NOT NULL AND h.cleared_at IS NULL) h,
-         (VALUES (1, 'events moved'), (2, 'events removed')) s (step, task);
-    RETURN QUERY SELECT 3, 'events moved', NULL::text, d.partition FROM audit_internal.due_partitions() d;
-    RETURN QUERY
-    SELECT 4, 'events removed', w.workspace, NULL::regclass
-    FROM audit.workspace w, audit_internal.length_in_days(w.retention) d
-    WHERE (w.removed_before IS NULL OR w.removed_before < audit_internal.first_kept_day(w.retention, audit_internal.today()))
-      AND (w.longest_days > d.longest + 1 OR w.settled_at > '-infinity');
-END
-$$;
-COMMENT ON FUNCTION audit_internal.maintenance_jobs() IS
-    'What may have events to move or remove, in the order of the steps: what released holds kept moves back (1) or goes (2), what must stay leaves due partitions (3), what a shorter retention made due goes (4)';
 
 CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
     RETURNS TABLE (task text, object text, amount bigint)

@@ -1,17 +1,5 @@
 -- What the tiles of a log prove. All of it works on a hot standby and in a READ ONLY transaction.
 
-CREATE FUNCTION audit_internal.subtree_root(hashes bytea) RETURNS bytea
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000
-    AS 'MODULE_PATHNAME', 'audit_subtree_root';
-COMMENT ON FUNCTION audit_internal.subtree_root(bytea) IS
-    'The root over hashes of 32 bytes each, whose number is a power of two; NULL for another number';
-
-CREATE FUNCTION audit_internal.frontier_root(size bigint, frontier bytea) RETURNS bytea
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'audit_frontier_root';
-COMMENT ON FUNCTION audit_internal.frontier_root(bigint, bytea) IS
-    'The root of a tree from its size and the hashes of its largest perfect subtrees, from the left; NULL where they are not as many as that size has';
-
 CREATE FUNCTION audit.root_at(workspace text, size bigint) RETURNS bytea
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_root_at';

@@ -25,31 +25,6 @@ COMMENT ON TRIGGER refuse_change ON audit.redaction IS 'Refuses to change what w
 
 SELECT pg_catalog.pg_extension_config_dump('audit.redaction', '');
 
-CREATE FUNCTION audit_internal.redacted_salt(
-    id bigint, workspace text, occurred_at timestamptz, recorded_at timestamptz, category text, action text, outcome text,
-    actor text, targets text[], ip inet, user_agent text, session_id text, request_id text, database_user text,
-    application_name text, client_addr inet, details jsonb, salt bytea, field text
-) RETURNS bytea
-    LANGUAGE c IMMUTABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'audit_redacted_salt';
-COMMENT ON FUNCTION audit_internal.redacted_salt(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea, text) IS
-    'What the salt of an event becomes when a field is erased: the salts of the other fields, and the digest of this one';
-
-CREATE FUNCTION audit_internal.redacted_salt(e audit.event, field text) RETURNS bytea
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT audit_internal.redacted_salt(e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets,
-                               e.ip, e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr,
-                               e.details, e.salt, field)
-$$;
-COMMENT ON FUNCTION audit_internal.redacted_salt(audit.event, text) IS 'The same for a row of the log';
-
-CREATE FUNCTION audit_internal.erase_field(partition regclass, id bigint, field text) RETURNS bigint
-    LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'audit_erase_field';
-COMMENT ON FUNCTION audit_internal.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition; how many events there were';
-
 CREATE FUNCTION audit.redact(event_id bigint, field text, reason text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -108,34 +83,3 @@ END
 $$;
 COMMENT ON FUNCTION audit.redact(bigint, text, text) IS
     'Erases a field (actor, targets, source or details) of an event for good; the leaf of the event stays valid. Returns the id of the event that tells of it. What backups, WAL and dead rows hold is not touched: VACUUM the partition (SQLSTATE ZA003, ZA016 where there is no such event, ZA017 where it is the log''s own, held, or redacted already)';
-
-CREATE FUNCTION audit_internal.redactions(event_id bigint) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    SET timezone = 'UTC'
-AS $$
-    SELECT jsonb_agg(jsonb_build_object('field', r.field, 'redacted_at', r.redacted_at, 'redacted_by', r.redacted_by,
-                                        'reason', r.reason, 'audit_event_id', r.audit_event_id) ORDER BY r.redacted_at, r.field)
-    FROM audit.redaction r WHERE r.event_id = redactions.event_id
-$$;
-COMMENT ON FUNCTION audit_internal.redactions(bigint) IS 'The fields of an event that were erased, when, by whom and why; NULL where none was';
-
-CREATE FUNCTION audit_internal.redaction_damage(space text) RETURNS SETOF audit.damage
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT 'redaction_forged', e.workspace, NULL::bigint, e.id, format('field "%s" was erased, and no event tells of it', f.field)
-    FROM audit.event e, unnest(ARRAY['actor', 'targets', 'source', 'details']) WITH ORDINALITY f (field, place)
-    WHERE (space IS NULL OR e.workspace = space) AND octet_length(e.salt) > 16 AND get_bit(e.salt, f.place::integer - 1) = 1
-      AND NOT EXISTS (
-          SELECT FROM audit.redaction r LEFT JOIN audit.event t ON t.id = r.audit_event_id
-          WHERE r.event_id = e.id AND r.field = f.field
-            AND coalesce(t.workspace = e.workspace AND t.action = 'event_redacted' AND t.details @> jsonb_build_object('event', e.id, 'field', f.field),
-                         audit_internal.is_removed(e.workspace, r.audit_event_id)))
-    UNION ALL
-    SELECT 'redaction_forged', e.workspace, NULL, e.id, format('field "%s" is said to be erased, and is there', r.field)
-    FROM audit.redaction r JOIN audit.event e ON e.id = r.event_id
-    WHERE (space IS NULL OR e.workspace = space)
-      AND (octet_length(e.salt) <= 16 OR get_bit(e.salt, array_position(ARRAY['actor', 'targets', 'source', 'details'], r.field) - 1) = 0)
-$$;
-COMMENT ON FUNCTION audit_internal.redaction_damage(text) IS 'Which events of a workspace, or of all for NULL, have lost a field without an event that tells of it';

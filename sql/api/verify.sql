@@ -1,6 +1,15 @@
 -- Verifying: everything that is hashed is hashed again, from the rows up to the checkpoints, and every damage is named. Works on a
 -- hot standby and in a READ ONLY transaction; all of it sees one snapshot.
 
+CREATE TYPE audit.damage AS (
+    kind text,
+    workspace text,
+    leaf bigint,
+    event_id bigint,
+    problem text
+);
+COMMENT ON TYPE audit.damage IS 'Something that is not as sealing left it';
+
 CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
     RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -34,7 +43,6 @@ BEGIN
             RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
         END;
     END LOOP;
-
     -- All at once costs a scan of the whole; a period is found by the workspace.
     IF since IS NULL AND until IS NULL OR workspace IS NOT NULL THEN
         spaces := ARRAY[workspace];

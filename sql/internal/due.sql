@@ -162,6 +162,26 @@ $$;
 COMMENT ON FUNCTION audit_internal.is_still_read(regclass) IS
     'Whether someone may still read by a snapshot from before events were moved out of a partition';
 
+CREATE FUNCTION audit_internal.is_archived(partition regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition AND c.relnamespace = 'audit_internal'::regnamespace);
+    recorded audit.archive;
+    actual record;
+BEGIN
+    SELECT * INTO recorded FROM audit.archive a WHERE a.partition = name;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    actual := audit.partition_checksum(name);
+    RETURN actual.events = recorded.events AND actual.id_checksum = recorded.id_checksum;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.is_archived(regclass) IS
+    'Whether a partition has been archived and still holds just the events that were';
+
 CREATE FUNCTION audit_internal.obstacle_to_drop(partition regclass) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

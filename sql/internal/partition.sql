@@ -129,3 +129,21 @@ END
 $$;
 COMMENT ON FUNCTION audit.merge_pending() IS
     'Merges what appends have left in the pending lists of the content indexes, so that no append has to; how many pages. The background worker calls it';
+
+CREATE FUNCTION audit_internal.find_partition(partition text) RETURNS regclass
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found regclass := (SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                       WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit_internal'::regnamespace
+                         AND c.relname = find_partition.partition);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'audit.event has no partition "%"', coalesce(left(partition, 100), 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'Partitions are named by the month in which their events expire, such as event_2026_01.';
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';

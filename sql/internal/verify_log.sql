@@ -1,14 +1,5 @@
 -- Verifying the logs in themselves: tiles, heads, and the checkpoints over them.
 
-CREATE TYPE audit.damage AS (
-    kind text,
-    workspace text,
-    leaf bigint,
-    event_id bigint,
-    problem text
-);
-COMMENT ON TYPE audit.damage IS 'Something that is not as sealing left it';
-
 CREATE FUNCTION audit_internal.tree_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

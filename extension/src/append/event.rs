@@ -19,7 +19,7 @@ use crate::settings::{self, UnknownActions};
 /// How many columns `audit.event` has.
 pub const COLUMNS: usize = 20;
 
-/// They, in the order of sql/event.sql.
+/// They, in the order of sql/api/event.sql.
 pub const COLUMN_NAMES: [&str; COLUMNS] = [
     "id",
     "occurred_at",

@@ -38,7 +38,7 @@ fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 
 type Row<'a> = Event<'a, &'a [&'a str]>;
 
-/// The columns of a row that a line shows, in the order in which sql/log.sql gives them to `audit.leaf_hash`.
+/// The columns of a row that a line shows, in the order in which sql/api/log.sql gives them to `audit.leaf_hash`.
 pub const COLUMNS: &str = "e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, \
      e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt";
 

@@ -1,5 +1,5 @@
 //! The hot part of sealing: committed events that no log holds yet go to their logs. Which they are, and what was sealed
-//! before, is the business of `audit.seal` in sql/seal.sql.
+//! before, is the business of `audit.seal` in sql/api/seal.sql.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};

@@ -23,3 +23,7 @@ COMMENT ON COLUMN audit.workspace.settled_at IS 'What occurred a day after that,
 COMMENT ON COLUMN audit.workspace.removed_before IS 'What occurred before this day, and is under no legal hold, is gone already or goes with its partition';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.workspace', '');
+CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OF retention OR DELETE OR TRUNCATE ON audit.workspace
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
+ALTER TABLE audit.workspace ENABLE ALWAYS TRIGGER forget_cached;
+COMMENT ON TRIGGER forget_cached ON audit.workspace IS 'Makes every backend read the workspaces anew';

@@ -2,11 +2,6 @@
 -- parent, which is a member of the extension, would make pg_restore fail. Collation "C" compares bytes: faster, and an
 -- upgrade of the operating system's locales leaves the indexes valid.
 
-CREATE SEQUENCE audit_internal.event_id_seq AS bigint CACHE 1;
-COMMENT ON SEQUENCE audit_internal.event_id_seq IS 'Ids of events; never reused, may have gaps, not in the order of commits';
-
-SELECT pg_catalog.pg_extension_config_dump('audit_internal.event_id_seq', '');
-
 CREATE TABLE audit.event (
     id bigint NOT NULL,
     occurred_at timestamptz NOT NULL,
@@ -50,3 +45,13 @@ COMMENT ON COLUMN audit.event.application_name IS 'application_name of the conne
 COMMENT ON COLUMN audit.event.client_addr IS 'Network address of the connection that appended; NULL for a Unix socket';
 COMMENT ON COLUMN audit.event.details IS 'Everything else, a JSON object; secrets are masked';
 COMMENT ON COLUMN audit.event.salt IS '16 random bytes: keep the hash of a withheld field from being guessed';
+
+CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON audit.event
+    FOR EACH ROW EXECUTE FUNCTION audit_internal.refuse_change();
+ALTER TABLE audit.event ENABLE ALWAYS TRIGGER refuse_row_change;
+COMMENT ON TRIGGER refuse_row_change ON audit.event IS 'Refuses to change a row, in every partition';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.event
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
+ALTER TABLE audit.event ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.event IS 'Refuses UPDATE, DELETE and TRUNCATE, whether or not they would find a row';

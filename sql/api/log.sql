@@ -53,24 +53,6 @@ COMMENT ON COLUMN audit.head.size IS 'Number of leaves that it had';
 COMMENT ON COLUMN audit.head.root IS 'Root that it had';
 COMMENT ON COLUMN audit.head.event_id IS 'Event heads_recorded whose details hold the digest of this head';
 COMMENT ON COLUMN audit.head.recorded_at IS 'When it was recorded';
-
-CREATE TABLE audit.removal (
-    workspace text COLLATE "C" NOT NULL,
-    first bigint NOT NULL,
-    beyond bigint NOT NULL,
-    event_id bigint NOT NULL,
-    PRIMARY KEY (workspace, first)
-);
-COMMENT ON TABLE audit.removal IS 'Leaves whose events retention has removed; their hashes stay';
-COMMENT ON COLUMN audit.removal.workspace IS 'Workspace of the log';
-COMMENT ON COLUMN audit.removal.first IS 'First leaf of a range';
-COMMENT ON COLUMN audit.removal.beyond IS 'Leaf after the last of the range';
-COMMENT ON COLUMN audit.removal.event_id IS 'Event partition_dropped or events_removed that tells of it; retention removes that, too, in the end';
-
-CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.removal
-    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
-ALTER TABLE audit.removal ENABLE ALWAYS TRIGGER refuse_change;
-COMMENT ON TRIGGER refuse_change ON audit.removal IS 'Refuses to change what was recorded';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.log
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.log ENABLE ALWAYS TRIGGER refuse_change;
@@ -87,7 +69,6 @@ COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change what was re
 SELECT pg_catalog.pg_extension_config_dump('audit.log', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.tile', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.head', '');
-SELECT pg_catalog.pg_extension_config_dump('audit.removal', '');
 
 CREATE FUNCTION audit.leaf_hash(
     id bigint, workspace text, occurred_at timestamptz, recorded_at timestamptz, category text, action text, outcome text,
@@ -108,30 +89,3 @@ AS $$
                            e.details, e.salt)
 $$;
 COMMENT ON FUNCTION audit.leaf_hash(audit.event) IS 'The leaf hash of a row of the log';
-
-CREATE FUNCTION audit_internal.head_digest(workspace text, log_id bytea, size bigint, root bytea) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT encode(sha256(convert_to(format(E'audit-head/v1\n%s\n%s\n%s\n%s\n', encode(log_id, 'base64'), to_json(workspace), size,
-                                           encode(root, 'base64')), 'UTF8')), 'base64')
-$$;
-COMMENT ON FUNCTION audit_internal.head_digest(text, bytea, bigint, bytea) IS
-    'What the system log says of a head: the SHA-256 of its text (FORMAT.md of audit_proof), in base64';
-
-CREATE FUNCTION audit_internal.leaf_ranges(space text, ids bigint[]) RETURNS TABLE (first bigint, beyond bigint)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT min(l.leaf), max(l.leaf) + 1
-    FROM (SELECT l.leaf, l.leaf - row_number() OVER (ORDER BY l.leaf) AS island
-          FROM (SELECT t.first + i.place - 1 AS leaf, i.id
-                FROM audit.tile t, unnest(t.ids) WITH ORDINALITY i (id, place)
-                WHERE t.workspace = space AND t.level = 0
-                  AND t.least_id <= (SELECT max(u) FROM unnest(leaf_ranges.ids) u)
-                  AND t.greatest_id >= (SELECT min(u) FROM unnest(leaf_ranges.ids) u)) l
-          JOIN unnest(leaf_ranges.ids) u (id) ON u.id = l.id) l
-    GROUP BY l.island
-    ORDER BY 1
-$$;
-COMMENT ON FUNCTION audit_internal.leaf_ranges(text, bigint[]) IS 'The leaves of events of a workspace, as ranges, each from first to before beyond';

@@ -1,0 +1,21 @@
+-- The leaves whose events retention has removed.
+
+CREATE TABLE audit.removal (
+    workspace text COLLATE "C" NOT NULL,
+    first bigint NOT NULL,
+    beyond bigint NOT NULL,
+    event_id bigint NOT NULL,
+    PRIMARY KEY (workspace, first)
+);
+COMMENT ON TABLE audit.removal IS 'Leaves whose events retention has removed; their hashes stay';
+COMMENT ON COLUMN audit.removal.workspace IS 'Workspace of the log';
+COMMENT ON COLUMN audit.removal.first IS 'First leaf of a range';
+COMMENT ON COLUMN audit.removal.beyond IS 'Leaf after the last of the range';
+COMMENT ON COLUMN audit.removal.event_id IS 'Event partition_dropped or events_removed that tells of it; retention removes that, too, in the end';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.removal
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
+ALTER TABLE audit.removal ENABLE ALWAYS TRIGGER refuse_change;
+COMMENT ON TRIGGER refuse_change ON audit.removal IS 'Refuses to change what was recorded';
+
+SELECT pg_catalog.pg_extension_config_dump('audit.removal', '');

@@ -1,0 +1,30 @@
+-- The extent of legal holds, and the checks of their arguments.
+
+CREATE FUNCTION audit_internal.held_condition(workspace text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN bool_or(h.target IS NULL AND h.actor IS NULL) THEN 'true'
+           ELSE '(' || string_agg(concat_ws(' AND ', 'e.actor = ' || quote_literal(h.actor), quote_literal(h.target) || ' = ANY (e.targets)'), ' OR ') || ')' END
+    FROM (SELECT h.target, h.actor FROM audit.legal_hold h
+          WHERE h.workspace = held_condition.workspace AND h.released_at IS NULL) h
+$$;
+COMMENT ON FUNCTION audit_internal.held_condition(text) IS
+    'What the active legal holds of a workspace cover, as a condition over audit.event AS e; NULL where there is none';
+
+CREATE FUNCTION audit_internal.check_legal_hold(workspace text, reason text, target text, actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM audit_internal.check_workspace(workspace);
+    IF reason IS NULL OR reason !~ '[^[:space:]]' OR length(reason) > 4000 THEN
+        RAISE EXCEPTION 'a legal hold needs a reason of 1 to 4000 characters' USING ERRCODE = 'ZA003';
+    END IF;
+    IF target = '' OR actor = '' OR octet_length(target) > 1000 OR octet_length(actor) > 1000 THEN
+        RAISE EXCEPTION 'target and actor must have 1 to 1000 bytes'
+            USING ERRCODE = 'ZA003', HINT = 'Leave out what the hold is not limited to.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';
