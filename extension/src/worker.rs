@@ -149,7 +149,7 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     while let Some(interval) = settings::seal_interval() {
         let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
         // The append that finds the list full would do this itself, and take some hundred milliseconds.
-        call(c"SELECT audit.merge_pending()", "audit.merge_pending()");
+        call(c"SELECT audit_internal.merge_pending()", "audit_internal.merge_pending()");
         if heads_recorded.elapsed() >= HEADS && call(RECORD_HEADS, "audit.record_heads()") != Some(-1) {
             heads_recorded = Instant::now();
         }

@@ -95,7 +95,7 @@ $$;
 COMMENT ON FUNCTION audit_internal.make_partition(text, date, text, text) IS
     'Makes a partition for a range of expires_on, with its indexes and its guard, if it is missing';
 
-CREATE FUNCTION audit.merge_pending() RETURNS bigint
+CREATE FUNCTION audit_internal.merge_pending() RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '100ms'
@@ -127,7 +127,7 @@ BEGIN
     RETURN pages;
 END
 $$;
-COMMENT ON FUNCTION audit.merge_pending() IS
+COMMENT ON FUNCTION audit_internal.merge_pending() IS
     'Merges what appends have left in the pending lists of the content indexes, so that no append has to; how many pages. The background worker calls it';
 
 CREATE FUNCTION audit_internal.find_partition(partition text) RETURNS regclass

@@ -17,7 +17,7 @@ pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Resul
         let client = server.connect(database).await?;
         let seal =
             client.prepare("SELECT CASE WHEN audit_internal.can_seal() THEN audit.seal(50000) ELSE 0 END").await?;
-        let merge = client.prepare("SELECT audit.merge_pending()").await?;
+        let merge = client.prepare("SELECT audit_internal.merge_pending()").await?;
         let mut passes = Vec::new();
         let mut before = Instant::now();
         while !is_over() {

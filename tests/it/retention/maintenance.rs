@@ -332,7 +332,7 @@ async fn what_is_pending_is_merged() {
     let db = Database::with_extension(cluster.clone());
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:' || n) FROM generate_series(1, 500) n").await;
-    let merge = "SELECT audit.merge_pending()";
+    let merge = "SELECT audit_internal.merge_pending()";
     assert!(one::<i64>(&client, merge, &[]).await > 0);
     assert_eq!(one::<i64>(&client, merge, &[]).await, 0);
     let found = "SELECT count(*) FROM audit.events('acme', target => 'ticket:7')";
