@@ -1,4 +1,4 @@
-//! audit.append against a plain INSERT into the twin.
+//! Compares `audit.append` with a plain INSERT into the twin table.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::server::Server;
 use crate::spread::Spread;
 use crate::twin::{self, COLUMNS, DATABASE, FIRST};
 
-/// By pgbench with 4 clients, with and without waiting for the disk, and in a loop inside one session.
+/// Measures with pgbench and 4 clients, with and without waiting for the disk, and in a loop inside one session.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     twin::make(server)?;
     for sync in ["on", "off"] {
@@ -42,7 +42,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// How the values of an event are written; the same for both sides.
+/// The values of an event as SQL expressions; both sides use the same ones.
 struct Values {
     workspace: &'static str,
     actor: &'static str,
@@ -53,7 +53,7 @@ struct Values {
     details: &'static str,
 }
 
-/// Variables of pgbench, which it sends as parameters of the prepared statement.
+/// Values from variables of pgbench, which sends them as parameters of the prepared statement.
 const CLIENT: Values = Values {
     workspace: ":workspace",
     actor: ":actor",
@@ -64,7 +64,7 @@ const CLIENT: Values = Values {
     details: ":details",
 };
 
-/// From `i`, the counter of the loop.
+/// Values derived from `i`, the counter of the loop.
 const LOOP: Values = Values {
     workspace: "(i % 50)::text",
     actor: "(i * 31 % 2000)::text",
@@ -100,7 +100,7 @@ fn insert(v: &Values) -> String {
     )
 }
 
-/// Transactions a second.
+/// Returns the transactions per second that pgbench reports.
 fn pgbench(server: &Server, statement: &str, sync: &str, seconds: u64) -> Result<f64> {
     server.sql(DATABASE, "CHECKPOINT")?;
     let script = server.scratch().join("script.sql");
@@ -125,10 +125,10 @@ fn pgbench(server: &Server, statement: &str, sync: &str, seconds: u64) -> Result
         bail!("pgbench failed: {said}\n{}", String::from_utf8_lossy(&output.stderr));
     }
     let tps = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    tps.with_context(|| format!("pgbench does not say tps:\n{said}"))
+    tps.with_context(|| format!("pgbench reports no tps:\n{said}"))
 }
 
-/// Rows a second of a PL/pgSQL loop around the statement.
+/// Returns the rows per second of a PL/pgSQL loop around the statement.
 fn in_loop(server: &Server, statement: &str) -> Result<f64> {
     let milliseconds = server.number(
         DATABASE,

@@ -1,4 +1,4 @@
-//! Clients that append as fast as they can, and what each append takes.
+//! Clients that append as fast as they can, with the duration of each append.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,30 +11,30 @@ use tokio::runtime;
 use crate::server::Server;
 use crate::threads::joined;
 
-/// How many clients.
+/// Number of clients.
 pub const CLIENTS: usize = 4;
 
-/// How many workspaces they append to.
+/// Number of workspaces that the clients append to.
 pub const WORKSPACES: u64 = 1000;
 
-/// The appends of some time.
+/// The appends of a period.
 pub struct Appends {
-    /// From when to when each was under way.
+    /// Start and end of each append.
     pub times: Vec<Range<Instant>>,
-    /// How many failed.
+    /// Number of appends that failed.
     pub failed: usize,
-    /// How long the clients appended.
+    /// Length of the period in seconds.
     pub seconds: f64,
 }
 
 impl Appends {
-    /// How many there were in a second.
+    /// Returns the number of appends per second.
     pub fn rate(&self) -> f64 {
         self.times.len() as f64 / self.seconds
     }
 }
 
-/// Appends to `database` with all clients, as fast as they can, until `until` says that it is over.
+/// Appends to `database` with all clients, as fast as they can, until `until` returns.
 pub fn appends(server: &Server, database: &str, until: impl FnOnce(&AtomicBool) -> Result<()>) -> Result<Appends> {
     let over = AtomicBool::new(false);
     let started = Instant::now();

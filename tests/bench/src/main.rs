@@ -1,7 +1,11 @@
-//! `make bench`: measures the audit log against what it replaces, side by side, and prints a table of ratios.
+//! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
-//! Environment: BENCH (which of append, many, pages, pack, seal, waiting; all), BENCH_EVENTS (rows of the large database, 10000000),
-//! BENCH_ROUNDS (5), BENCH_SECONDS (length of one turn of pgbench, 8), BENCH_STRICT=1 (a missed goal is an error).
+//! Environment:
+//! - `BENCH`: the parts to run, from append, many, pages, pack, seal and waiting (default: all)
+//! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
+//! - `BENCH_ROUNDS`: turns of each side (default: 5)
+//! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
+//! - `BENCH_STRICT=1`: a missed goal is an error
 
 mod append;
 mod clients;
@@ -32,14 +36,14 @@ use anyhow::{Context, Result, bail};
 use report::Report;
 use server::Server;
 
-/// What is measured, and how long.
+/// The parts to measure, and the size of each measurement.
 pub struct Plan {
     parts: Vec<String>,
-    /// Events of the large database; the small one has a tenth.
+    /// Number of events in the large database; the small one has a tenth of it.
     pub events: u64,
-    /// Turns that each side gets.
+    /// Number of turns of each side.
     pub rounds: usize,
-    /// Seconds of one turn of pgbench.
+    /// Seconds of one pgbench turn.
     pub seconds: u64,
 }
 
@@ -71,7 +75,7 @@ impl Plan {
         let parts = env::var("BENCH").unwrap_or_default();
         let parts: Vec<String> = parts.split(',').map(str::trim).filter(|p| !p.is_empty()).map(Into::into).collect();
         if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
-            bail!("BENCH names \"{unknown}\"; there are: {}", PARTS.join(", "));
+            bail!("BENCH names \"{unknown}\", which is not a part; the parts are:  {}", PARTS.join(", "));
         }
         let parts = if parts.is_empty() { PARTS.map(Into::into).to_vec() } else { parts };
         let plan = Self {
@@ -89,7 +93,7 @@ impl Plan {
 
 fn number<T: FromStr>(name: &str, otherwise: T) -> Result<T> {
     match env::var(name) {
-        Ok(text) => text.parse().ok().with_context(|| format!("{name} is \"{text}\", it must be a number")),
+        Ok(text) => text.parse().ok().with_context(|| format!("{name} is \"{text}\", but it must be a number")),
         Err(_) => Ok(otherwise),
     }
 }

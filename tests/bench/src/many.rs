@@ -1,4 +1,4 @@
-//! audit.append_many against INSERT … SELECT from jsonb_to_recordset into the twin.
+//! Compares `audit.append_many` with INSERT … SELECT from jsonb_to_recordset into the twin table.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::spread::Spread;
 use crate::twin::{self, COLUMNS, DATABASE, FIRST};
 
-/// Documents of 1,000 events.
+/// Measures with documents of 1,000 events.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     twin::make(server)?;
     server.sql(DATABASE, DOCUMENT)?;

@@ -1,5 +1,7 @@
-//! When the machine itself stood still: a virtual one can lose a processor to its neighbours for a second, and no append goes on
-//! meanwhile. A thread for each processor, before which no other thread comes, sleeps and looks how late it wakes.
+//! Detects the times at which the machine itself stands still.
+//!
+//! A virtual machine can lose a processor to its neighbours for a second, and no append proceeds meanwhile. A thread
+//! per processor, with the highest priority, sleeps and measures how late it wakes.
 
 use std::fs;
 use std::ops::Range;
@@ -14,10 +16,11 @@ use crate::threads::joined;
 
 const SLEEP: Duration = Duration::from_millis(2);
 
-/// Less than this is what waking takes.
+/// A shorter delay is the normal cost of waking.
 const LATE: Duration = Duration::from_millis(1);
 
-/// Times at which a processor stood still, ascending and apart; None where this account may not have such threads.
+/// Returns the times at which a processor stood still, ascending and disjoint. Returns None if this account may not
+/// run such threads.
 pub fn watch(is_over: impl Fn() -> bool + Sync) -> Result<Option<Vec<Range<Instant>>>> {
     let processors = thread::available_parallelism()?.get();
     let is_over = &is_over;
@@ -29,12 +32,12 @@ pub fn watch(is_over: impl Fn() -> bool + Sync) -> Result<Option<Vec<Range<Insta
     Ok(of_each?.map(|pauses| merged(pauses.concat())))
 }
 
-/// How long a time was, but for the pauses.
+/// Returns the length of `time` without the pauses.
 pub fn less(pauses: &[Range<Instant>], time: &Range<Instant>) -> Duration {
     time.end - time.start - within(pauses, time)
 }
 
-/// How much of a time it stood still.
+/// Returns how much of `time` the machine stood still.
 pub fn within(pauses: &[Range<Instant>], time: &Range<Instant>) -> Duration {
     let first = pauses.partition_point(|pause| pause.end <= time.start);
     pauses[first..]

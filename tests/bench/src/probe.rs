@@ -1,4 +1,4 @@
-//! Appends that do not wait for the disk: what is left of their time is what others in the server make them wait.
+//! Appends that do not wait for the disk. Their remaining waiting time is caused by other work in the server.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use tokio::runtime;
 
 use crate::server::Server;
 
-/// Between one and the next.
+/// Pause between two appends.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// Appends with synchronous_commit off, again and again until it is over; from when to when each was under way.
+/// Appends with synchronous_commit off until `is_over` returns true. Returns the start and end of each append.
 pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<Range<Instant>>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

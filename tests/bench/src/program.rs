@@ -1,4 +1,4 @@
-//! Programs that the benches run.
+//! Programs that the benchmarks run.
 
 use std::process::Command;
 

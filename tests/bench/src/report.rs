@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use crate::server::Server;
 use crate::spread::Spread;
 
-/// What a figure must be.
+/// The bound that a figure must meet.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
-    /// This or more.
+    /// A lower bound.
     AtLeast(f64),
-    /// This or less.
+    /// An upper bound.
     AtMost(f64),
 }
 
-/// All that was measured.
+/// All results of a run.
 pub struct Report {
     started: Timestamp,
     environment: String,
@@ -39,7 +39,7 @@ struct Figure {
 }
 
 impl Report {
-    /// An empty one, with what is to be known of the machine.
+    /// Returns an empty report with a description of the machine.
     pub fn new(server: &Server) -> Result<Self> {
         let version = server.sql("postgres", "SELECT current_setting('server_version')")?;
         let buffers = server.sql("postgres", "SELECT current_setting('shared_buffers')")?;
@@ -51,7 +51,7 @@ impl Report {
         Ok(Self { started: Timestamp::now(), environment, figures: Vec::new(), notes: String::new() })
     }
 
-    /// A figure with its unit, what it must be and what it was made of.
+    /// Adds a figure with its unit, its goal and the values behind it.
     pub fn add(
         &mut self,
         what: impl Into<String>,
@@ -65,12 +65,12 @@ impl Report {
         self.figures.push(figure);
     }
 
-    /// Further lines of Markdown below the table.
+    /// Adds lines of Markdown below the table.
     pub fn note(&mut self, text: &str) {
         self.notes.push_str(text);
     }
 
-    /// Prints the table and writes it into `dir`; says whether every goal is met.
+    /// Prints the table and writes it into `dir`. Returns whether every goal is met.
     pub fn finish(self, dir: &Path) -> Result<bool> {
         let name = self.started.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d_%H%M%S").to_string();
         let text = self.markdown()?;
@@ -120,7 +120,7 @@ impl Report {
 }
 
 impl Figure {
-    /// By which fraction of the goal it is missed.
+    /// Returns the fraction of the goal by which the figure misses it.
     fn missed(&self) -> Option<f64> {
         let value = self.value.median;
         match self.goal {

@@ -1,5 +1,7 @@
-//! What sealing costs: appends with and without it, how long an event waits for its leaf, how fast a backlog is taken, and
-//! what verifying costs against hashing the same rows alone.
+//! Measures the cost of sealing.
+//!
+//! It compares appends with and without sealing, and measures the wait of an event for its leaf. It compares sealing a
+//! backlog, and verification, with hashing the same rows alone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,10 +20,10 @@ use crate::worker;
 
 const DATABASE: &str = "bench_seal";
 
-/// Events a second at which the lag is measured.
+/// Events per second at which the lag is measured.
 const RATE: u64 = 10_000;
 
-/// Of rates, of seconds and of events a second.
+/// Runs all measurements of sealing.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     server.fresh(DATABASE)?;
     cost(server, plan, report)?;
@@ -29,7 +31,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     backlog(server, plan, report)
 }
 
-/// Appends with sealing on against off.
+/// Compares appends with sealing on and off.
 fn cost(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let turn = Duration::from_secs(plan.seconds * 2);
@@ -57,8 +59,10 @@ fn cost(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// How long events wait for their leaf while so many a second come. Each event of a pass is taken to have come right after the pass
-/// before it began, so the figures are upper bounds.
+/// Measures how long events wait for their leaf at a fixed rate of appends.
+///
+/// Each event of a pass counts as if it came right after the start of the pass before, so the figures are upper
+/// bounds.
 fn lag(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     server.sql(DATABASE, "SELECT audit.record_heads()")?;
     let (mut lags, mut rates) = (Vec::new(), Vec::new());
@@ -77,7 +81,7 @@ fn lag(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The p99 in seconds, and the events a second.
+/// Returns the 99th percentile in seconds, and the events per second.
 fn lag_once(server: &Server, plan: &Plan) -> Result<(f64, f64)> {
     let over = AtomicBool::new(false);
     let (appended, passes) = thread::scope(|scope| {
@@ -95,10 +99,10 @@ fn lag_once(server: &Server, plan: &Plan) -> Result<(f64, f64)> {
         below += events;
         (below as f64 >= 0.99 * total as f64).then_some(wait)
     });
-    Ok((p99.context("nothing was sealed")?, appended as f64 / seconds))
+    Ok((p99.context("no event was sealed")?, appended as f64 / seconds))
 }
 
-/// A backlog, against the same rows hashed and not sealed, and read and not hashed; then verifying against hashing.
+/// Compares sealing a backlog with hashing the same rows and with reading them; then verification with hashing.
 fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     eprintln!("  loading {events} events");
@@ -149,7 +153,7 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         ),
     );
 
-    // As autovacuum would have by the time that somebody verifies.
+    // Autovacuum would have done this by the time of a verification.
     server.sql(DATABASE, "VACUUM ANALYZE")?;
     let (mut verified, mut all) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds.min(3) {
@@ -158,7 +162,7 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             server.sql(DATABASE, "SET max_parallel_workers_per_gather = 0; SELECT d::text FROM audit.verify() d")?;
         verified.push(started.elapsed().as_secs_f64());
         if !damage.is_empty() {
-            bail!("audit.verify names damage:\n{damage}");
+            bail!("audit.verify reports damage:\n{damage}");
         }
         all.push(seconds("SELECT count(audit.leaf_hash(e)) FROM audit.event e")?);
     }
@@ -177,7 +181,7 @@ fn after(time: Duration) -> impl Fn() -> bool {
     move || started.elapsed() >= time
 }
 
-/// Appends at the rate until it is over; how many, in how many seconds.
+/// Appends at the fixed rate until `over` is set. Returns the number of events and the seconds.
 fn feed(server: &Server, over: &AtomicBool) -> Result<(u64, f64)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

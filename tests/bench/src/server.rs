@@ -1,5 +1,7 @@
-//! The cluster that is measured. Unlike those of the tests it stays, stopped, below target/bench, so that the next run
-//! finds its databases loaded; and it is durable.
+//! The cluster that is measured.
+//!
+//! Unlike the clusters of the tests, it is durable, and it stays below target/bench when it is stopped. The next run
+//! finds its databases loaded.
 
 use std::env;
 use std::fs;
@@ -13,7 +15,7 @@ use audit_harness::prefix::Prefix;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-/// A running cluster; it is stopped when its owner is dropped or its process ends.
+/// A running cluster. It stops when its owner is dropped or the process ends.
 pub struct Server {
     prefix: Prefix,
     account: Account,
@@ -24,7 +26,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it, after making it where it is missing.
+    /// Starts the cluster, and creates it first if it is missing.
     pub fn start() -> Result<Self> {
         let account = Account::for_servers()?;
         let prefix = Prefix::from_env()?;
@@ -45,22 +47,22 @@ impl Server {
         Ok(server)
     }
 
-    /// Where the results belong.
+    /// Returns the directory for the results.
     pub fn results(&self) -> &Path {
         &self.results
     }
 
-    /// A directory that the server's tools may write to; it goes with this run.
+    /// Returns a directory that the server's tools may write to. It is removed at the end of the run.
     pub fn scratch(&self) -> &Path {
         self.socket.path()
     }
 
-    /// A libpq connection string.
+    /// Returns a libpq connection string.
     pub fn dsn(&self, database: &str, user: &str) -> String {
         format!("host={} port={PORT} user={user} dbname={database}", self.socket.path().display())
     }
 
-    /// A connection as the superuser; to be called in a runtime, which drives it.
+    /// Connects as the superuser. The caller must be inside a runtime, which drives the connection.
     pub async fn connect(&self, database: &str) -> Result<Client> {
         let dsn = self.dsn(database, SUPERUSER);
         let (client, connection) = tokio_postgres::connect(&dsn, NoTls).await.context("cannot connect")?;
@@ -68,7 +70,7 @@ impl Server {
         Ok(client)
     }
 
-    /// A program of this PostgreSQL that connects to `database` as the superuser.
+    /// Returns a command for a program of this PostgreSQL that connects to `database` as the superuser.
     pub fn command(&self, program: &str, database: &str) -> Command {
         let mut command = Command::new(self.prefix.program(program));
         command
@@ -81,7 +83,7 @@ impl Server {
         command
     }
 
-    /// Runs SQL and returns what it prints: a line per row, `|` between the columns.
+    /// Runs SQL and returns its output: a line per row, `|` between the columns.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String> {
         let script = tempfile::NamedTempFile::new_in(self.socket.path())?;
         fs::write(script.path(), sql)?;
@@ -99,13 +101,13 @@ impl Server {
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 
-    /// As [`Server::sql`], where the answer is one number.
+    /// Runs SQL like [`Server::sql`] and returns its answer as a number.
     pub fn number(&self, database: &str, sql: &str) -> Result<f64> {
         let answer = self.sql(database, sql)?;
         answer.parse().with_context(|| format!("{sql} answered \"{answer}\", not a number"))
     }
 
-    /// A database with the extension and nothing else, in place of one of that name.
+    /// Creates a database with nothing but the extension, and replaces one of the same name.
     pub fn fresh(&self, database: &str) -> Result<()> {
         self.sql(
             "postgres",
@@ -114,7 +116,7 @@ impl Server {
         self.sql(database, "CREATE EXTENSION audit_log; SELECT count(*) FROM audit.maintain();").map(drop)
     }
 
-    /// Whether there is a database of that name.
+    /// Returns whether a database of that name exists.
     pub fn has(&self, database: &str) -> Result<bool> {
         Ok(self.number("postgres", &format!("SELECT count(*) FROM pg_database WHERE datname = '{database}'"))? > 0.0)
     }
@@ -148,12 +150,12 @@ impl Server {
             .status()?;
         if !status.success() {
             bail!(
-                "the server in {} does not start, see {}; removing the directory makes a new one",
+                "the server in {} does not start, see {}; remove the directory to create a new one",
                 self.dir.display(),
                 log.display()
             );
         }
-        // Stops the server however this process ends.
+        // The watchdog stops the server however this process ends.
         let mut watchdog = Command::new("/bin/sh");
         watchdog
             .args(["-c", r#"cat >/dev/null; "$0" stop -s -m fast -t 300 -D "$1" >/dev/null 2>&1"#])
@@ -180,7 +182,7 @@ impl Server {
             format!("effective_cache_size = {}MB", quarter * 2),
             "maintenance_work_mem = 512MB".into(),
             "max_locks_per_transaction = 256".into(),
-            // A checkpoint or a vacuum in the middle would fall on one of the two sides.
+            // A checkpoint or a vacuum during a run would slow down only one of the two sides.
             "max_wal_size = 16GB".into(),
             "checkpoint_timeout = 30min".into(),
             "autovacuum = off".into(),
@@ -201,10 +203,10 @@ impl Drop for Server {
     }
 }
 
-/// In a directory of its own, no other server is in the way.
+/// The socket has a directory of its own, so no other server can use this port.
 const PORT: u16 = 5432;
 
-/// A copy of the prefix that the account may enter.
+/// Returns a copy of the prefix that the account may enter.
 fn copied(prefix: &Prefix, dir: &Path) -> Result<Prefix> {
     let copy = dir.join("prefix");
     let _ = fs::remove_dir_all(&copy);

@@ -1,4 +1,4 @@
-//! The large database sealed and signed, as one in use is: its packs carry proofs then.
+//! Seals and signs the large database like one in production, so that its packs carry proofs.
 
 use std::fs;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use audit_harness::sidecar;
 use crate::program::ran;
 use crate::server::Server;
 
-/// Seals what is in the database and signs one checkpoint of it, unless that has been done; the connection string is of a role with
+/// Seals the database and signs one checkpoint, unless an earlier run has done so. `dsn` must connect as a role with
 /// audit_sidecar.
 pub fn sign(server: &Server, database: &str, dsn: &str) -> Result<()> {
     if server.number(database, "SELECT count(*) FROM audit.checkpoint")? > 0.0 {

@@ -1,9 +1,9 @@
-//! Medians, and how far the values lie apart.
+//! Medians and ranges of repeated measurements.
 
-/// The middle and the ends of repeated measurements.
+/// The median and the extremes of repeated measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
-    /// Middle value.
+    /// Median.
     pub median: f64,
     /// Smallest value.
     pub min: f64,
@@ -12,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one value.
+    /// Computes the spread of at least one value.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -21,7 +21,8 @@ impl Spread {
         Self { median: (at(last / 2) + at(sorted.len() / 2)) / 2.0, min: at(0), max: at(last) }
     }
 
-    /// Of the ratio ours to theirs: the medians' ratio, and the ends of the ratios of neighbouring turns.
+    /// Computes the spread of the ratio of ours to theirs: the ratio of the medians, and the extremes of the ratios
+    /// of neighbouring turns.
     pub fn ratio(ours: &[f64], theirs: &[f64]) -> Self {
         let each: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
         Self { median: Self::of(ours).median / Self::of(theirs).median, ..Self::of(&each) }

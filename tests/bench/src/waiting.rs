@@ -1,5 +1,7 @@
-//! Whether an append ever waits for maintenance: 4 clients append while a month of events falls due and is judged, moved and
-//! dropped. Maintenance takes turns with as much time without it, so that both have the same of what else the machine does.
+//! Measures whether an append ever waits for maintenance.
+//!
+//! Four clients append while a month of events falls due and maintenance judges, moves and drops it. Maintenance
+//! alternates with rests of the same length, so that other load on the machine affects both equally.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,10 +23,10 @@ use crate::{pauses, probe, waits, worker};
 const DATABASE: &str = "bench_due";
 const RETENTIONS: u64 = 30;
 
-/// How long a turn is at least.
+/// Minimum length of a turn.
 const TURN: Duration = Duration::from_secs(15);
 
-/// The longest an append took with maintenance against without, in milliseconds.
+/// Compares the longest append with maintenance and without it, in milliseconds.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let events = plan.events / 2;
     prepare(server, events)?;
@@ -44,7 +46,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     }
     for (of, [with, without]) in &all {
         report.add(
-            format!("longest append{of}: with maintenance, above without"),
+            format!("longest append{of}: with maintenance, minus without"),
             "ms",
             Spread::of(&[with.longest() - without.longest()]),
             Goal::AtMost(100.0),
@@ -67,8 +69,8 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
 
     let seconds: f64 = measured.turns.iter().map(|turn| (turn.end - turn.start).as_secs_f64()).sum();
     let mut note = format!(
-        "\n## Appends while a month falls due\n\n{events} events of {WORKSPACES} workspaces with {RETENTIONS} retentions; {moved} had to stay and were moved, \
-         in {} runs, in {} turns of {seconds:.0} s in all, and as much without.\n\n\
+        "\n## Appends while a month falls due\n\n{events} events of {WORKSPACES} workspaces with {RETENTIONS} retentions; {moved} of them had to stay and were moved. \
+         Maintenance ran {} times in {} turns of {seconds:.0} s in all, with rests of the same length.\n\n\
          | appends | ms | p50 | p90 | p99 | p99.9 | p99.99 | longest | a second |\n|---|---|---|---|---|---|---|---|---|\n",
         measured.runs,
         measured.turns.len(),
@@ -87,7 +89,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         let within: f64 = measured.turns.iter().map(|turn| pauses::within(pauses, turn).as_secs_f64()).sum();
         writeln!(
             note,
-            "\nA processor stood still {} times, for {:.0} ms at most; {:.1} s of the time with maintenance.",
+            "\nA processor stood still {} times, for {:.0} ms at most; {:.1} s of this fell into turns of maintenance.",
             pauses.len(),
             longest.fold(0.0, f64::max),
             within
@@ -96,10 +98,10 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let [with, without] = [true, false].map(|with| measured.waits_seen(|at| measured.is_with(&(at..at)) == with));
     writeln!(
         note,
-        "\nWhat appends waited for that had been under way for 100 ms, and how often one was seen so (every 50 ms); WALSync and WALWrite \
-         are the disk, a lock would be maintenance:\n\n- without maintenance: {without}\n- with: {with}"
+        "\nWait events of appends that had been running for 100 ms, with the number of samples (one every 50 ms). WALSync and \
+         WALWrite are waits for the disk; a lock is a wait for maintenance.\n\n- without maintenance: {without}\n- with maintenance: {with}"
     )?;
-    writeln!(note, "\nThe longest with maintenance, and what appends were seen to wait for meanwhile:\n")?;
+    writeln!(note, "\nThe longest appends with maintenance, each with its wait events:\n")?;
     let pauses = measured.pauses.as_deref().unwrap_or_default();
     let own = |time: &Range<Instant>| pauses::less(pauses, time);
     let mut longest: Vec<_> = measured.appended.times.iter().filter(|time| measured.is_with(time)).collect();
@@ -113,7 +115,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
             .map(|turn| time.start.saturating_duration_since(turn.start));
         writeln!(
             note,
-            "- {:.0} ms, less pauses {:.0}, {:.1} s into a turn: {seen}",
+            "- {:.0} ms, {:.0} ms without pauses, {:.1} s after the start of a turn: {seen}",
             (time.end - time.start).as_secs_f64() * 1000.0,
             own(time).as_secs_f64() * 1000.0,
             into.unwrap_or_default().as_secs_f64()
@@ -124,27 +126,27 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
 }
 
 struct Measured {
-    /// When maintenance had its turn; between them it rested for as long.
+    /// Turns of maintenance; each is followed by a rest of the same length.
     turns: Vec<Range<Instant>>,
-    /// How often it ran.
+    /// Number of calls of maintenance.
     runs: u32,
     appended: Appends,
-    /// Of the client that does not wait for the disk, see [`probe::run`].
+    /// Appends of the client that does not wait for the disk, see [`probe::run`].
     probed: Vec<Range<Instant>>,
-    /// What those waited for that took long, see [`waits::watch`].
+    /// Wait events of long appends, see [`waits::watch`].
     waits: Vec<(Instant, String)>,
-    /// When the machine stood still, where that can be known, see [`pauses::watch`].
+    /// Times at which the machine stood still, if they can be known, see [`pauses::watch`].
     pauses: Option<Vec<Range<Instant>>>,
 }
 
 impl Measured {
-    /// Whether maintenance had its turn at some of the time.
+    /// Returns whether `time` overlaps a turn of maintenance.
     fn is_with(&self, time: &Range<Instant>) -> bool {
         let next = self.turns.partition_point(|turn| turn.end < time.start);
         self.turns.get(next).is_some_and(|turn| turn.start <= time.end)
     }
 
-    /// What long appends were seen to wait for at some of the time, and how often.
+    /// Returns the wait events of long appends at the selected times, with their number of samples.
     fn waits_seen(&self, is_meant: impl Fn(Instant) -> bool) -> String {
         let mut waits = BTreeMap::<&str, u64>::new();
         for (_, wait) in self.waits.iter().filter(|(at, _)| is_meant(*at)) {
@@ -156,7 +158,7 @@ impl Measured {
         if waits.is_empty() { "none".to_owned() } else { waits.join(", ") }
     }
 
-    /// What appends took with maintenance and without, but for the pauses.
+    /// Returns the durations of the appends with maintenance and without it, both without the pauses.
     fn took(&self, times: &[Range<Instant>], pauses: &[Range<Instant>]) -> [Took; 2] {
         let (with, without): (Vec<_>, Vec<_>) = times.iter().partition(|time| self.is_with(time));
         [with, without].map(|times| {
@@ -168,7 +170,7 @@ impl Measured {
     }
 }
 
-/// What appends took, in milliseconds, sorted.
+/// Durations of appends in milliseconds, sorted.
 struct Took(Vec<f64>);
 
 impl Took {
@@ -176,14 +178,14 @@ impl Took {
         self.quantile(1.0)
     }
 
-    /// What this share of them took at most.
+    /// Returns the duration that this share of the appends does not exceed.
     fn quantile(&self, share: f64) -> f64 {
         let at = (share * (self.0.len() as f64 - 1.0)).ceil();
         self.0.get(at as usize).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// Appends until the month is gone, beside what the background worker does each second.
+/// Appends until the month is gone, with the work of the background worker beside it.
 fn measure(server: &Server) -> Result<Measured> {
     let over = AtomicBool::new(false);
     let is_over = || over.load(Ordering::Relaxed);
@@ -201,7 +203,7 @@ fn measure(server: &Server) -> Result<Measured> {
     })
 }
 
-/// Runs maintenance, by turns, until the month is gone.
+/// Runs maintenance in turns until the month is gone.
 fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) -> Result<()> {
     let mut is_gone = false;
     while !is_gone {
@@ -212,7 +214,7 @@ fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) ->
                 "SELECT count(*) FROM audit.maintain(); SELECT to_regclass('audit_internal.event_2024_03') IS NULL";
             is_gone = server.sql(DATABASE, gone)?.ends_with('t');
             *runs += 1;
-            // As the background worker does.
+            // The background worker rests for as long, too.
             thread::sleep(started.elapsed());
         }
         let ended = Instant::now();
@@ -222,7 +224,7 @@ fn maintain(server: &Server, turns: &mut Vec<Range<Instant>>, runs: &mut u32) ->
     Ok(())
 }
 
-/// A month that has passed, with its events; the retentions of a tenth of the workspaces keep theirs.
+/// Creates a past month with its events. The retentions of a tenth of the workspaces keep theirs.
 fn prepare(server: &Server, events: u64) -> Result<()> {
     eprintln!("  loading {events} events");
     server.fresh(DATABASE)?;
@@ -259,7 +261,7 @@ fn prepare(server: &Server, events: u64) -> Result<()> {
              VACUUM ANALYZE audit.event; CHECKPOINT;"
         ),
     )?;
-    // By the time that events fall due they have had their leaves for long.
+    // Events have long had their leaves when they fall due.
     while server.number(DATABASE, "SELECT audit.seal()")? > 0.0 {}
     server.sql(DATABASE, "VACUUM ANALYZE; CHECKPOINT").map(drop)
 }

@@ -1,4 +1,4 @@
-//! What appends wait for that take long: the disk, or someone else.
+//! Wait events of long appends: the disk or another session.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,11 @@ use tokio::runtime;
 
 use crate::server::Server;
 
-/// How often to look.
+/// Interval between two samples.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Looks until it is over which appends have been under way for 100 ms; when it saw one, and what it waited for.
+/// Samples the appends that have been running for 100 ms until `is_over` returns true. Returns the time and the wait
+/// event of each.
 pub fn watch(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<(Instant, String)>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,5 +1,7 @@
-//! What the background worker does once a second, for one database: the benches' server has it switched off, since other databases
-//! lie beside the one that is measured.
+//! The work that the background worker does once per second, for one database.
+//!
+//! The background worker of the server is switched off, because the cluster also holds databases that are not
+//! measured.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,8 @@ use crate::server::Server;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Seals and merges until it is over; for each pass, how long its oldest event can have waited, in seconds, and how many there were.
+/// Seals and merges until `is_over` returns true. Returns for each pass the longest possible wait of its oldest event
+/// in seconds, and its number of events.
 pub fn run(server: &Server, database: &str, is_over: impl Fn() -> bool) -> Result<Vec<(f64, u64)>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,14 +1,14 @@
-//! Who plays: workspaces, their people, their customers.
+//! The workspaces of the demo, their people and their customers.
 
 /// A workspace of the platform: a managed service provider.
 pub struct Workspace {
-    /// Its name, as in the log.
+    /// Its name, as in the audit log.
     pub name: &'static str,
-    /// Its part in all events, of 100.
+    /// Its share of all events, in percent.
     pub share: usize,
-    /// The part of e-mail addresses behind the @.
+    /// Domain of its e-mail addresses.
     pub domain: &'static str,
-    /// Those who work there; the first one is its administrator.
+    /// Its employees; the first one is its administrator.
     pub people: &'static [&'static str],
     /// Ids of its customers.
     pub customers: &'static [&'static str],
@@ -76,7 +76,7 @@ pub const WORKSPACES: &[Workspace] = &[
     },
 ];
 
-/// Browsers they use.
+/// User agents of the browsers in use.
 pub const BROWSERS: &[&str] = &[
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/128.0 Safari/537.36",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_5) AppleWebKit/605.1.15 Version/17.5 Safari/605.1.15",
@@ -84,7 +84,7 @@ pub const BROWSERS: &[&str] = &[
     "PlatformMobile/4.2 (iOS 17.6)",
 ];
 
-/// What goes wrong at customers: an alert and the device it is about.
+/// Problems of customers: an alert and the affected device.
 pub const TROUBLES: &[(&str, &str)] = &[
     ("Disk C: is 95 % full", "server"),
     ("Backup has not completed for 2 days", "server"),
@@ -101,5 +101,5 @@ pub const TROUBLES: &[(&str, &str)] = &[
 pub const RULES: &[&str] =
     &["ticket-for-critical-alerts", "escalate-vip", "night-shift-routing", "auto-close-printer", "backup-watch"];
 
-/// Systems that it writes to.
+/// External systems that the platform writes to.
 pub const INTEGRATIONS: &[&str] = &["psa", "rmm", "documentation", "identity"];

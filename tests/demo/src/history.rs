@@ -1,4 +1,4 @@
-//! 13 months of history, through the import path.
+//! A history of 13 months, loaded with `audit.import`.
 
 use anyhow::Result;
 use audit_harness::random::Random;
@@ -10,16 +10,16 @@ use crate::cast::{WORKSPACES, Workspace};
 use crate::scene::{Happening, scene};
 use crate::screen::Screen;
 
-/// How many events, about.
+/// Approximate number of events.
 const EVENTS: usize = 40_000;
-/// How many at a time.
+/// Number of events per call.
 const BATCH: usize = 2_000;
-/// How many days back: within 13 months of the shortest kind.
+/// Number of days to go back; the shortest retention of 13 months covers them.
 const DAYS: usize = 392;
 
 const DAY: i64 = 86_400;
 
-/// Imports the history of all workspaces and returns how many events it has.
+/// Imports the history of all workspaces and returns its number of events.
 pub async fn import(client: &Client, screen: &Screen) -> Result<usize> {
     let now = Timestamp::now().as_second();
     let mut random = Random::new(1_303);
@@ -45,13 +45,13 @@ pub async fn import(client: &Client, screen: &Screen) -> Result<usize> {
     Ok(events.len())
 }
 
-/// The date that many days before today, in UTC.
+/// Returns the date that many days before today, in UTC.
 pub fn days_ago(days: i64) -> String {
     let at = Timestamp::now().as_second() - days * DAY;
     rfc3339(at).chars().take(10).collect()
 }
 
-/// When something may happen: mostly on workdays between 8 and 18 hours, rarely at night.
+/// Returns a random time: mostly on workdays between 8:00 and 18:00, rarely at night.
 fn moment(random: &mut Random, now: i64) -> i64 {
     let today = now - now.rem_euclid(DAY);
     let mut day = today - random.below(DAYS) as i64 * DAY;

@@ -1,4 +1,4 @@
-//! What happens right now, as an application records it: in the transaction of the change itself.
+//! Current events, recorded like an application does: in the transaction of the change itself.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::scene::{Happening, scene};
 use crate::screen::{Bar, Screen};
 use crate::setup;
 
-/// How many scenes are played.
+/// Number of scenes.
 const SCENES: usize = 80;
-/// Every so many events one is shown.
+/// Every event with this ordinal is shown.
 const SHOWN: usize = 12;
 
-/// Plays them as the platform's own role, which may append and nothing else.
+/// Plays the scenes as the platform's own role, which may append and nothing else.
 pub async fn play(cluster: &Cluster, screen: &Screen) -> Result<()> {
     let (mut client, connection) = cluster.config(setup::DATABASE).user(setup::PLATFORM).connect(NoTls).await?;
     tokio::spawn(connection);
     let mut random = Random::new(7);
     let mut played = 0;
-    let bar = screen.bar("Playing what happens right now", SCENES as u64);
+    let bar = screen.bar("Recording current events", SCENES as u64);
     for _ in 0..SCENES {
         let workspace = choose(&mut random);
         for event in scene(&mut random, workspace) {
@@ -40,7 +40,7 @@ pub async fn play(cluster: &Cluster, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// The change of the platform's own data and the event of it, together or not at all.
+/// Records a change of the platform's own data together with its event, in one transaction.
 async fn record(client: &mut Client, workspace: &Workspace, event: &Happening) -> Result<()> {
     let transaction = client.transaction().await?;
     transaction

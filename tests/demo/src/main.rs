@@ -1,4 +1,5 @@
-//! `make demo`: a private PostgreSQL with the extension, the sidecar, and the life of an MSP platform to try them on.
+//! `make demo`: a private PostgreSQL with the extension, the sidecar, and the events of an MSP platform to try them
+//! on.
 
 use std::env;
 use std::fs;
@@ -31,7 +32,7 @@ async fn main() -> Result<()> {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     }
-    // What was started has been stopped by now: its owners are gone.
+    // The owners of the server and the sidecar are dropped by now, so both have stopped.
     .inspect(|()| println!("\nStopped; the packs are still there."))
 }
 
@@ -39,7 +40,7 @@ async fn play(once: bool) -> Result<()> {
     let screen = Screen::new();
     let output = output_directory()?;
     let cluster = screen.step("Starting a private PostgreSQL", || {
-        // The background workers at work, as with their defaults: tests have them rest.
+        // The background workers run with their defaults; the tests switch them off.
         let options = Options::preloaded()
             .with("timezone = 'UTC'")
             .with("audit.seal_interval = '1s'")
@@ -56,9 +57,9 @@ async fn play(once: bool) -> Result<()> {
     let files = packs::export(&sidecar, &output, &screen)?;
     let verdicts = packs::verify(&sidecar, &files, &signing.public_key, &screen)?;
     let tokens = setup::tokens(&sidecar)?;
-    screen.end(&format!("{imported} events of 13 months, and those of right now, are in database {database}"));
+    screen.end(&format!("{imported} events of 13 months and the current ones are in database {database}"));
 
-    println!("\nPacks: unzip one, begin with its README.txt");
+    println!("\nPacks (unzip one and begin with its README.txt):");
     for (file, verdict) in files.iter().zip(&verdicts) {
         println!("  {}\n    {verdict}", relative(file).display());
     }
@@ -94,14 +95,14 @@ fn print_next_steps(cluster: &Cluster, sidecar: &Sidecar, tokens: &setup::Tokens
         "  curl -H \"Authorization: Bearer $TOKEN\" -OJ '{}'",
         sidecar.url(&format!("/v1/packs/access-review?since={}", history::days_ago(90)))
     );
-    println!("\nIn a browser: {} (the token is the password; any user name)", sidecar.url("/docs"));
+    println!("\nIn a browser: {} (use the token as the password, with any user name)", sidecar.url("/docs"));
     Ok(())
 }
 
 fn print_tampering(cluster: &Cluster, files: &[PathBuf], signing: &setup::Signing) -> Result<()> {
     let psql = Prefix::from_env()?.program("psql");
     println!(
-        "\nTamper with it, as a superuser: {} '{}'",
+        "\nTamper with the audit log as a superuser: {} '{}'",
         relative(&psql).display(),
         cluster.dsn(setup::DATABASE, "postgres")
     );
@@ -114,22 +115,22 @@ fn print_tampering(cluster: &Cluster, files: &[PathBuf], signing: &setup::Signin
     );
     println!("  SELECT * FROM audit.verify();");
     if let Some(file) = files.first() {
-        println!("\nCheck a pack, offline:");
+        println!("\nVerify a pack offline:");
         println!("  target/release/audit-sidecar verify '{}' --key '{}'", relative(file).display(), signing.public_key);
     }
     Ok(())
 }
 
-/// Where packs and data go: `target/demo`, beside the build.
+/// Returns the directory for packs and data: `target/demo`, beside the build.
 fn output_directory() -> Result<PathBuf> {
     let own = env::current_exe()?;
-    let target = own.ancestors().nth(2).context("the demo is not where cargo builds it")?;
+    let target = own.ancestors().nth(2).context("the demo does not run from a directory of cargo")?;
     let output = target.join("demo");
     fs::create_dir_all(&output)?;
     Ok(output)
 }
 
-/// The path as one would type it here.
+/// Returns the path relative to the current directory.
 fn relative(path: &std::path::Path) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).to_owned()

@@ -1,4 +1,4 @@
-//! The three packs.
+//! The three evidence packs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::screen::Screen;
 
 const PACKS: [&str; 3] = ["access-review", "change-management", "incident-response"];
 
-/// Writes each into `directory`, for the largest workspace and the last 13 months, and returns the files.
+/// Exports each pack for the largest workspace and the last 13 months into `directory`, and returns the files.
 pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Vec<PathBuf>> {
     for old in files(directory)? {
         fs::remove_file(old)?;
@@ -39,7 +39,7 @@ pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Ve
     files(directory)
 }
 
-/// Has each verified, offline, and returns the line that each verdict is.
+/// Verifies each pack offline and returns its verdict as one line.
 pub fn verify(sidecar: &Sidecar, files: &[PathBuf], key: &str, screen: &Screen) -> Result<Vec<String>> {
     screen.step("Verifying the packs", || {
         files

@@ -1,4 +1,4 @@
-//! What happens on the platform: scenes of several events that belong together.
+//! Scenes on the platform: several events that belong together.
 
 use audit_harness::random::Random;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const HOUR: i64 = 60 * MINUTE;
 /// An event before it is recorded.
 #[derive(Clone, Debug)]
 pub struct Happening {
-    /// Seconds since the scene began.
+    /// Seconds since the start of the scene.
     pub after: i64,
     pub action: &'static str,
     pub outcome: &'static str,
@@ -24,7 +24,7 @@ pub struct Happening {
     pub request_id: String,
 }
 
-/// Something that happens in a workspace, as often as such things do.
+/// Returns a random scene of a workspace; likely scenes come more often.
 pub fn scene(random: &mut Random, workspace: &Workspace) -> Vec<Happening> {
     let mut stage = Stage::new(random, workspace);
     match stage.random.below(100) {
@@ -58,7 +58,7 @@ impl<'a> Stage<'a> {
         Self { random, workspace, events: Vec::new(), clock: 0, person, ip, user_agent, session_id }
     }
 
-    /// Someone logs in, works on tickets, and leaves.
+    /// Plays a technician who logs in, works on tickets, and logs out.
     fn workday(&mut self) {
         if self.random.one_in(8) {
             self.by_person("login_failed", "failure", &[], json!({"reason": "wrong password"}));
@@ -105,7 +105,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A device raises an alert, a rule fires, and what it does goes to the ticket system.
+    /// Plays a device that raises an alert. A rule fires and writes to the ticket system.
     fn alert(&mut self) {
         let (title, device) = TROUBLES[self.random.below(TROUBLES.len())];
         let rule = self.random.pick(RULES);
@@ -140,7 +140,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The administrator changes something.
+    /// Plays a change by the administrator.
     fn administration(&mut self) {
         self.person = self.workspace.people[0];
         self.by_person("login_succeeded", "success", &[], json!({"second_factor": "webauthn"}));
@@ -217,7 +217,7 @@ impl<'a> Stage<'a> {
         self.by_person("backup_restored", "success", &[&customer], json!({"system": "file server", "gigabytes": size}));
     }
 
-    /// Someone from elsewhere guesses passwords until they are stopped.
+    /// Plays an outsider who guesses passwords until the account is locked.
     fn attack(&mut self) {
         self.ip = Some(format!("198.18.{}.{}", self.random.below(250), self.random.below(250)));
         self.user_agent = Some("python-requests/2.32");
@@ -246,7 +246,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A write to a system outside, with all that was sent: secrets in it are masked by the log.
+    /// Plays a write to an external system. Its event holds the whole request, and the database masks the secrets in
+    /// it.
     fn write_back(&mut self, action: &'static str, targets: &[&str], body: Value) {
         let failed = self.random.one_in(30);
         let actor =

@@ -1,10 +1,10 @@
-//! What the person sees while the demo prepares.
+//! The output of the demo during its preparation.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The terminal, or a log where there is none.
+/// The terminal, or plain lines if the output is not a terminal.
 pub struct Screen {
     start: Instant,
 }
@@ -15,7 +15,7 @@ impl Screen {
         Self { start: Instant::now() }
     }
 
-    /// Says what is done, does it, and says how long it took.
+    /// Prints the name of a step, runs it, and prints its duration.
     pub fn step<T>(&self, what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         let bar = ProgressBar::new_spinner().with_message(format!("{what} …"));
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -28,7 +28,7 @@ impl Screen {
         result
     }
 
-    /// A bar for work of which `total` parts are to be done.
+    /// Opens a progress bar for work of `total` parts.
     pub fn bar(&self, what: &str, total: u64) -> Bar<'_> {
         let style = ProgressStyle::with_template("  {msg} {bar:30} {human_pos} of {human_len}");
         let bar = ProgressBar::new(total).with_message(what.to_owned());
@@ -36,7 +36,7 @@ impl Screen {
         Bar { screen: self, what: what.to_owned(), bar, start: Instant::now() }
     }
 
-    /// The last line of the preparation.
+    /// Prints the last line of the preparation.
     pub fn end(&self, what: &str) {
         println!("Ready after {:.1} s: {what}.", self.start.elapsed().as_secs_f64());
     }
@@ -55,12 +55,12 @@ pub struct Bar<'a> {
 }
 
 impl Bar<'_> {
-    /// `parts` more are done.
+    /// Advances the bar by `parts`.
     pub fn advance(&self, parts: usize) {
         self.bar.inc(parts as u64);
     }
 
-    /// A line above the bar.
+    /// Prints a line above the bar.
     pub fn say(&self, line: &str) {
         if self.bar.is_hidden() {
             println!("{line}");
@@ -69,7 +69,7 @@ impl Bar<'_> {
         }
     }
 
-    /// All is done.
+    /// Removes the bar.
     pub fn finish(self) {
         self.bar.finish_and_clear();
         self.screen.done(&self.what, self.start.elapsed());

@@ -11,11 +11,11 @@ use audit_harness::sidecar::{self, Sidecar};
 
 use crate::cast::WORKSPACES;
 
-/// The database.
+/// Name of the database.
 pub const DATABASE: &str = "demo";
-/// Role of the platform: it appends, and can do nothing else.
+/// Role of the platform, which may append and nothing else.
 pub const PLATFORM: &str = "platform";
-/// Role of those who look things up.
+/// Role of the support staff, which may read.
 pub const READER: &str = "support";
 
 const SIDECAR: &str = "sidecar";
@@ -37,28 +37,28 @@ const SETUP: &str = "
         PERFORM audit.maintain();
     END $$";
 
-/// What signs checkpoints.
+/// The key that signs checkpoints.
 pub struct Signing {
-    /// The file of the key, and the folder of what was signed.
+    /// Flags that name the key file and the folder of the signing state.
     flags: [String; 4],
-    /// The public key, as auditors get it.
+    /// The public key, in the form that auditors receive.
     pub public_key: String,
 }
 
-/// Tokens for those who try it.
+/// Tokens to try the API with.
 pub struct Tokens {
-    /// Queries and exports of the largest workspace.
+    /// Token for queries and exports of the largest workspace.
     pub auditor: String,
 }
 
-/// Makes the database with the extension, and returns its name.
+/// Creates the database with the extension and returns its name.
 pub fn install(cluster: &Cluster) -> Result<&'static str> {
     cluster.psql("postgres", &format!("CREATE DATABASE {DATABASE}"));
     cluster.psql(DATABASE, SETUP);
     Ok(DATABASE)
 }
 
-/// Makes a new key in `directory`, in place of that of an earlier run.
+/// Creates a new key in `directory` and replaces that of an earlier run.
 pub fn key(cluster: &Cluster, directory: &Path) -> Result<Signing> {
     let (key, state): (PathBuf, PathBuf) = (directory.join("log.key"), directory.join("signed"));
     let _ = fs::remove_file(&key);
@@ -77,17 +77,17 @@ pub fn key(cluster: &Cluster, directory: &Path) -> Result<Signing> {
     })
 }
 
-/// Starts the sidecar on its usual port, or on another one where that is taken.
+/// Starts the sidecar on its default port, or on a free one if that is taken.
 pub fn serve(cluster: &Cluster, signing: &Signing) -> Result<Sidecar> {
     let dsn = cluster.dsn(DATABASE, SIDECAR);
     let flags = signing.flags.each_ref().map(String::as_str);
     Sidecar::serve(&dsn, &flags).or_else(|_| Sidecar::serve(&dsn, &[&flags[..], &["--listen", "127.0.0.1:0"]].concat()))
 }
 
-/// Signs what is there by now.
+/// Signs a checkpoint of the present events.
 pub fn sign(sidecar: &Sidecar, signing: &Signing) -> Result<()> {
     let flags = signing.flags.each_ref().map(String::as_str);
-    // The sidecar itself may be signing just now.
+    // The sidecar itself may be signing at this moment.
     for _ in 0..20 {
         let output = sidecar.run(&[&["checkpoint", "sign"], &flags[..]].concat());
         let said = String::from_utf8_lossy(&output.stderr);
@@ -99,10 +99,10 @@ pub fn sign(sidecar: &Sidecar, signing: &Signing) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(500));
     }
-    bail!("another sidecar signs all the time")
+    bail!("another sidecar held the signing lock throughout all attempts")
 }
 
-/// Makes the tokens.
+/// Creates the tokens.
 pub fn tokens(sidecar: &Sidecar) -> Result<Tokens> {
     Ok(Tokens { auditor: sidecar.token("auditor", Some(WORKSPACES[0].name)) })
 }

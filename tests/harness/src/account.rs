@@ -1,4 +1,4 @@
-//! As which user of the system PostgreSQL runs: it refuses to run as root.
+//! The operating system user that runs PostgreSQL, which refuses to run as root.
 
 use std::fs;
 use std::io;
@@ -7,14 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// The user that servers and their tools run as.
+/// The operating system user that runs servers and their tools.
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
     ids: Option<(u32, u32)>,
 }
 
 impl Account {
-    /// The current user, or where that is root: `postgres` if there is one, else `nobody`.
+    /// Returns the current user. If that is root, returns `postgres` if it exists, else `nobody`.
     pub fn for_servers() -> io::Result<Self> {
         let root = fs::metadata("/proc/self")?.uid() == 0;
         if !root {
@@ -37,7 +37,7 @@ impl Account {
         }
     }
 
-    /// Gives a file or directory to this user.
+    /// Changes the owner of a file or directory to this user.
     pub fn own(&self, path: &Path) -> io::Result<()> {
         match self.ids {
             Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
@@ -45,7 +45,7 @@ impl Account {
         }
     }
 
-    /// Whether this user may enter every directory down to `path`.
+    /// Returns whether this user may enter every directory down to `path`.
     pub fn reaches(&self, path: &Path) -> bool {
         self.ids.is_none()
             || path.ancestors().all(|dir| fs::metadata(dir).is_ok_and(|m| m.permissions().mode() & 0o005 == 0o005))
@@ -65,7 +65,7 @@ mod tests {
     use super::ids_of;
 
     #[test]
-    fn ids_come_from_the_line_of_that_name() {
+    fn ids_are_read_from_the_line_of_the_user() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\npostgres:x:101:104::/var/lib/postgresql:/bin/bash\n";
         assert_eq!(ids_of(passwd, "postgres"), Some((101, 104)));
         assert_eq!(ids_of(passwd, "post"), None);

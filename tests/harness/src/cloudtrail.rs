@@ -1,4 +1,4 @@
-//! Records of AWS CloudTrail as events: real input for the tests. CLOUDTRAIL.md says in words what this does.
+//! Turns records of AWS CloudTrail into events: real input for the tests. CLOUDTRAIL.md describes the mapping.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -6,7 +6,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
-/// Actions that the catalog is to know, with their category and what has happened.
+/// Actions to register, each with its category and description.
 pub const ACTIONS: [(&str, &str, &str); 14] = [
     ("ConsoleLogin", "auth", "Someone has logged in to the console"),
     ("AssumeRole", "auth", "Someone has taken on a role"),
@@ -24,11 +24,11 @@ pub const ACTIONS: [(&str, &str, &str); 14] = [
     ("PutBucketPolicy", "admin", "The policy of a bucket was written"),
 ];
 
-/// The file of records: what AUDIT_CLOUDTRAIL names, or else ../shared/data/cloudtrail.ndjson as seen from the
-/// repository. None where the latter is not there.
+/// Returns the file of records: the one that AUDIT_CLOUDTRAIL names, or else ../shared/data/cloudtrail.ndjson,
+/// relative to the repository. Returns None if the latter does not exist.
 ///
 /// # Errors
-/// Where AUDIT_CLOUDTRAIL names what is not a file.
+/// Fails if AUDIT_CLOUDTRAIL names something other than a file.
 pub fn file() -> Result<Option<PathBuf>> {
     if let Some(named) = env::var_os("AUDIT_CLOUDTRAIL").filter(|named| !named.is_empty()) {
         let path = PathBuf::from(named);
@@ -41,10 +41,10 @@ pub fn file() -> Result<Option<PathBuf>> {
     Ok(path.is_file().then_some(path))
 }
 
-/// The records of a file, one a line.
+/// Reads the records of a file, one per line.
 ///
 /// # Errors
-/// Where it cannot be read or a line is not JSON.
+/// Fails if the file cannot be read or a line is not JSON.
 pub fn read(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// The event of a record, as an element of `audit.append_many` and of `POST /v1/events`.
+/// Returns the event of a record, as an element of `audit.append_many` and of `POST /v1/events`.
 pub fn event(record: &Value) -> Map<String, Value> {
     let mut event = Map::new();
     event.insert("action".into(), json!(text(record, "/eventName").unwrap_or("unknown")));
@@ -77,7 +77,7 @@ pub fn event(record: &Value) -> Map<String, Value> {
     event
 }
 
-/// The event of a record, as an element of `audit.import`.
+/// Returns the event of a record, as an element of `audit.import`.
 pub fn imported(record: &Value, occurred_at: &str) -> Map<String, Value> {
     let mut event = event(record);
     event.insert("occurred_at".into(), json!(occurred_at));
@@ -121,15 +121,15 @@ fn targets(record: &Value) -> Vec<String> {
     distinct
 }
 
-/// A text that is there and not empty.
+/// Returns the text at `pointer`, if there is one and it is not empty.
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// An errorCode with one of these says that it was not allowed.
+/// An errorCode that contains one of these means that access was denied.
 const DENIALS: [&str; 4] = ["AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden"];
 
-/// Request parameters that name what it was done to: of which service (or any), and what kind of thing they name.
+/// Request parameters that name targets: the service (or any), the parameter, and the kind of target.
 const PARAMETERS: [(&str, &str, &str); 22] = [
     ("", "bucketName", "bucket"),
     ("", "roleName", "role"),
@@ -162,7 +162,7 @@ mod tests {
     use super::event;
 
     #[test]
-    fn a_record_becomes_an_event() {
+    fn event_takes_its_values_from_the_record() {
         let record = json!({
             "eventName": "PutBucketPolicy", "eventSource": "s3.amazonaws.com", "eventID": "e-1", "requestID": "r-1",
             "recipientAccountId": "1", "errorCode": "Client.UnauthorizedOperation", "sourceIPAddress": "192.0.2.1",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_record_lacks_is_left_out() {
+    fn missing_values_of_a_record_are_left_out() {
         let record = json!({"eventName": "ConsoleLogin", "sourceIPAddress": "AWS Internal",
                             "userIdentity": {"type": "AWSService", "invokedBy": "rds.amazonaws.com"},
                             "responseElements": {"ConsoleLogin": "Failure"}, "resources": null, "requestParameters": null});

@@ -1,5 +1,7 @@
-//! A throwaway PostgreSQL cluster. It is gone when its owner is dropped, and also when the process that owns it ends in
-//! any other way: a watchdog in a process group of its own waits for its input to close, then stops and removes it.
+//! A throwaway PostgreSQL cluster.
+//!
+//! The cluster is removed when its owner is dropped, and also if the owning process ends in any other way. A watchdog
+//! in a process group of its own waits for its input to close, then stops and removes the cluster.
 
 use std::env;
 use std::fs;
@@ -19,42 +21,42 @@ use crate::prefix::Prefix;
 
 /// Superuser of every cluster.
 pub const SUPERUSER: &str = "postgres";
-/// Password of the superuser and of every role that a test makes, for connections by TCP.
+/// Password of the superuser and of every role that a test creates, for connections by TCP.
 pub const PASSWORD: &str = "audit";
 
-/// Debian's libfaketime.
+/// Path of Debian's libfaketime.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
-/// A socket's path has at most 107 bytes, with the names that come behind this.
+/// Longest path of a cluster's directory. A socket's path has at most 107 bytes, including the file name.
 const LONGEST_PATH: usize = 70;
 
-/// How a cluster is started.
+/// Options for the start of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Lines for postgresql.conf, after those that every cluster gets.
     pub settings: Vec<String>,
-    /// Whether a crash of the machine may lose nothing: for measurements.
+    /// Whether the data must survive a crash of the machine; measurements need this.
     pub durable: bool,
-    /// Whether the server goes by a clock that [`Cluster::set_clock`] moves.
+    /// Whether the server uses a clock that [`Cluster::set_clock`] moves.
     pub clock: bool,
-    /// Directory to make its own directory in, where PostgreSQL can use it; else, and by default, the one for
-    /// temporary files.
+    /// Parent of the cluster's directory, if PostgreSQL can use it. The default, and the fallback, is the directory
+    /// for temporary files.
     pub below: Option<PathBuf>,
 }
 
 impl Options {
-    /// With the library of the extension in shared_preload_libraries.
+    /// Returns options that put the library of the extension into shared_preload_libraries.
     pub fn preloaded() -> Self {
         Self::default().with("shared_preload_libraries = 'audit_log'")
     }
 
-    /// With a clock of its own, see [`Cluster::set_clock`].
+    /// Gives the server a clock of its own, see [`Cluster::set_clock`].
     pub fn with_clock(mut self) -> Self {
         self.clock = true;
         self
     }
 
-    /// With that line in postgresql.conf.
+    /// Adds a line to postgresql.conf.
     pub fn with(mut self, setting: &str) -> Self {
         self.settings.push(setting.to_owned());
         self
@@ -73,21 +75,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster that the tests of this process share, with the library preloaded.
+    /// Returns the cluster that the tests of this process share, with the library preloaded.
     pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
         SHARED.get_or_init(|| Arc::new(Self::start(&Options::preloaded()))).clone()
     }
 
-    /// A cluster of the test's own.
+    /// Starts a cluster for one test.
     ///
     /// # Panics
-    /// Where it cannot be started, with what the server's log says.
+    /// Panics with the server log if the cluster cannot be started.
     pub fn start(options: &Options) -> Self {
         Self::try_start(options).unwrap_or_else(|error| panic!("cannot start a PostgreSQL cluster: {error:#}"))
     }
 
-    /// As [`Cluster::start`], with the reason as an error.
+    /// Starts a cluster like [`Cluster::start`], but returns a failure as an error.
     pub fn try_start(options: &Options) -> Result<Self> {
         let mut cluster = Self::prepare(options)?;
         let password = cluster.dir.join("password");
@@ -107,7 +109,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A hot standby of `primary` that streams from it.
+    /// Starts a hot standby that streams from `primary`.
     pub fn standby_of(primary: &Self, options: &Options) -> Self {
         let start = || -> Result<Self> {
             let mut cluster = Self::prepare(options)?;
@@ -125,26 +127,27 @@ impl Cluster {
         start().unwrap_or_else(|error| panic!("cannot start a standby: {error:#}"))
     }
 
-    /// How to connect to `database` as the superuser, through the cluster's socket.
+    /// Returns the configuration to connect to `database` as the superuser, through the cluster's socket.
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host_path(&self.dir).port(self.port).user(SUPERUSER).dbname(database);
         config
     }
 
-    /// As [`Cluster::config`], by TCP.
+    /// Returns the configuration like [`Cluster::config`], but for TCP.
     pub fn tcp_config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(PASSWORD).dbname(database);
         config
     }
 
-    /// The same as a libpq connection string, for other programs.
+    /// Returns a libpq connection string, for other programs.
     pub fn dsn(&self, database: &str, user: &str) -> String {
         format!("host={} port={} user={user} dbname={database}", self.dir.display(), self.port)
     }
 
-    /// A program of this cluster's PostgreSQL, as the user that may run it, with this cluster as the one to connect to.
+    /// Returns a command for a program of this PostgreSQL. It runs as the account of the server and connects to this
+    /// cluster.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.prefix.program(program));
         command
@@ -153,7 +156,7 @@ impl Cluster {
             .env("PGHOST", &self.dir)
             .env("PGPORT", self.port.to_string())
             .current_dir(&self.dir)
-            // Ctrl-C is for the test process, which then ends what it started in good order.
+            // Ctrl-C must reach the test process only, which then stops its children in order.
             .process_group(0);
         if self.clock && program == "pg_ctl" {
             command
@@ -166,20 +169,20 @@ impl Cluster {
         command
     }
 
-    /// Sets the server's clock to so many days after the machine's. The cluster must have been started with one of its own.
+    /// Sets the server's clock to that many days after the machine's.
     ///
     /// # Panics
-    /// Where it has none, or the clock does not go by what is set.
+    /// Panics if the cluster was started without a clock of its own, or if the server ignores the new time.
     pub fn set_clock(&self, days: u32) {
-        assert!(self.clock, "the cluster goes by the machine's clock");
+        assert!(self.clock, "the cluster uses the machine's clock");
         self.write_clock(days).expect("the clock can be set");
         let ahead = self
             .psql("postgres", &format!("SELECT round(extract(epoch FROM clock_timestamp()) / 86400 - {})", today()));
-        assert_eq!(ahead, days.to_string(), "the server's clock does not go by {FAKETIME}");
+        assert_eq!(ahead, days.to_string(), "the server's clock does not follow {FAKETIME}");
     }
 
     fn write_clock(&self, days: u32) -> io::Result<()> {
-        // Renamed into place: the server may read it at any moment.
+        // A rename replaces the file atomically, because the server may read it at any moment.
         let new = self.dir.join("clock.new");
         fs::write(&new, format!("+{days}d\n"))?;
         self.account.own(&new)?;
@@ -190,10 +193,10 @@ impl Cluster {
         self.dir.join("clock")
     }
 
-    /// Runs SQL through psql and returns what it prints, unaligned.
+    /// Runs SQL through psql and returns its unaligned output.
     ///
     /// # Panics
-    /// Where a statement fails.
+    /// Panics if a statement fails.
     pub fn psql(&self, database: &str, sql: &str) -> String {
         let output = self
             .command("psql")
@@ -218,23 +221,26 @@ impl Cluster {
         assert!(status.success(), "the server did not come back:\n{}", self.log());
     }
 
-    /// A directory that the server and its tools may write to; it goes with the cluster.
+    /// Returns a directory that the server and its tools may write to. It is removed with the cluster.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What the server has logged.
+    /// Returns the server log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    /// An empty directory with its watchdog, nothing running in it yet.
+    /// Creates an empty directory and its watchdog, without a server.
     fn prepare(options: &Options) -> Result<Self> {
         let account = Account::for_servers()?;
         let below = options.below.clone().filter(|dir| dir.as_os_str().len() < LONGEST_PATH && account.reaches(dir));
         let dir = tempfile::Builder::new().prefix("audit-pg-").tempdir_in(below.unwrap_or_else(env::temp_dir))?;
         if !account.reaches(dir.path().parent().unwrap_or(Path::new("/"))) {
-            bail!("{} is closed to the user that runs PostgreSQL; set TMPDIR to another place", dir.path().display());
+            bail!(
+                "the user that runs PostgreSQL cannot enter {}; set TMPDIR to another directory",
+                dir.path().display()
+            );
         }
         account.own(dir.path())?;
         let prefix = readable(Prefix::from_env()?, account, dir.path())?;
@@ -253,7 +259,7 @@ impl Cluster {
         Ok(Self { prefix, account, dir: TempDir::keep(dir), port: 1, clock: options.clock, watchdog: Some(watchdog) })
     }
 
-    /// Configures and starts what lies in the data directory.
+    /// Configures and starts the server on the data directory.
     fn boot(&mut self, options: &Options) -> Result<()> {
         if self.clock {
             self.write_clock(0)?;
@@ -273,7 +279,7 @@ impl Cluster {
             if status.success() {
                 return Ok(());
             }
-            // Between the choice of the port and its use another process may have taken it.
+            // Another process may have taken the port between its choice and its use.
             if !self.log().contains("could not create any TCP/IP sockets") {
                 break;
             }
@@ -282,7 +288,7 @@ impl Cluster {
     }
 
     fn settings(&self, options: &Options) -> Result<String> {
-        // What pg_basebackup wrote there says whom to follow.
+        // pg_basebackup has written the address of the primary into this file.
         let mut settings: Vec<String> = fs::read_to_string(self.data().join("postgresql.auto.conf"))?
             .lines()
             .filter(|line| line.starts_with("primary_conninfo"))
@@ -297,10 +303,10 @@ impl Cluster {
             "shared_buffers = 128MB".into(),
             "max_wal_size = 4GB".into(),
             "log_line_prefix = '%m [%p] %d '".into(),
-            // What a test looks at must not change behind its back.
+            // The background worker must not change the data that a test examines.
             "audit.maintenance_interval = 0".into(),
             "audit.seal_interval = 0".into(),
-            // Far from UTC, so that what forgets to say UTC shows.
+            // A time zone far from UTC reveals code that forgets to convert to UTC.
             "timezone = 'Asia/Kathmandu'".into(),
         ]);
         if !options.durable {
@@ -320,13 +326,14 @@ impl Drop for Cluster {
         if let Some(mut watchdog) = self.watchdog.take() {
             drop(watchdog.stdin.take());
             let _ = watchdog.wait();
-            // The server's user may not remove the directory itself where another one owns the place that it is in.
+            // The server's user may not remove the directory itself if another user owns its parent.
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
 }
 
-/// The prefix itself, or a copy of it in `dir` where the account may not enter it (a checkout below /root, say).
+/// Returns the prefix itself, or a copy in `dir` if the account may not enter it (a checkout below /root, for
+/// example).
 fn readable(prefix: Prefix, account: Account, dir: &Path) -> Result<Prefix> {
     if account.reaches(prefix.root()) {
         return Ok(prefix);
@@ -340,7 +347,7 @@ fn readable(prefix: Prefix, account: Account, dir: &Path) -> Result<Prefix> {
     Prefix::at(&copy)
 }
 
-/// Directories must belong to whoever is to remove what is in them.
+/// Changes the owner of a directory tree, because only the owner of a directory may remove its entries.
 fn own_all(account: Account, dir: &Path) -> io::Result<()> {
     account.own(dir)?;
     for entry in fs::read_dir(dir)? {
@@ -352,7 +359,7 @@ fn own_all(account: Account, dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Days since 1970 by the machine's clock, with a fraction.
+/// Returns the days since 1970 by the machine's clock, with a fraction.
 fn today() -> f64 {
     jiff::Timestamp::now().as_second() as f64 / 86_400.0
 }

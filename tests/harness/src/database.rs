@@ -16,7 +16,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database with the extension, on the shared cluster.
+    /// Creates a database with the extension, on the shared cluster.
     pub fn new() -> Self {
         static TEMPLATE: OnceLock<()> = OnceLock::new();
         let cluster = Cluster::shared();
@@ -27,55 +27,55 @@ impl Database {
         Self::create(cluster, "template_audit")
     }
 
-    /// A database without the extension, on the shared cluster.
+    /// Creates a database without the extension, on the shared cluster.
     pub fn empty() -> Self {
         Self::create(Cluster::shared(), "template1")
     }
 
-    /// A database with the extension, on a cluster of its own that is started with `options`.
+    /// Creates a database with the extension, on a new cluster that is started with `options`.
     pub fn on_own_cluster(options: &Options) -> Self {
         Self::with_extension(Arc::new(Cluster::start(options)))
     }
 
-    /// A database with the extension on that cluster.
+    /// Creates a database with the extension on `cluster`.
     pub fn with_extension(cluster: Arc<Cluster>) -> Self {
         let database = Self::create(cluster, "template1");
         database.psql("CREATE EXTENSION audit_log");
         database
     }
 
-    /// The cluster that it is on.
+    /// Returns the cluster of the database.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }
 
-    /// Its name.
+    /// Returns the name of the database.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How to connect as the superuser.
+    /// Returns the configuration to connect as the superuser.
     pub fn config(&self) -> Config {
         self.cluster.config(&self.name)
     }
 
-    /// A libpq connection string for the superuser.
+    /// Returns a libpq connection string for the superuser.
     pub fn dsn(&self) -> String {
         self.cluster.dsn(&self.name, SUPERUSER)
     }
 
-    /// A connection of the superuser.
+    /// Connects as the superuser.
     pub async fn connect(&self) -> Client {
         connect(&self.config()).await
     }
 
-    /// A connection of a new login role that is a member of the roles in `member_of` and has no other right.
+    /// Connects as a new login role that is a member of the roles in `member_of` and has no other right.
     pub async fn connect_as(&self, member_of: &[&str]) -> Client {
         let role = self.role(member_of);
         connect(self.config().user(&role)).await
     }
 
-    /// Makes a login role that is a member of the roles in `member_of`, and returns its name.
+    /// Creates a login role that is a member of the roles in `member_of`, and returns its name.
     pub fn role(&self, member_of: &[&str]) -> String {
         let role = unique("role");
         let grants: String = member_of.iter().map(|group| format!("; GRANT {group} TO {role}")).collect();
@@ -83,7 +83,7 @@ impl Database {
         role
     }
 
-    /// Runs SQL through psql as the superuser and returns what it prints.
+    /// Runs SQL through psql as the superuser and returns its output.
     pub fn psql(&self, sql: &str) -> String {
         self.cluster.psql(&self.name, sql)
     }
@@ -103,7 +103,7 @@ impl Default for Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // Nobody waits for it, and where the process ends before, the whole cluster goes.
+        // No test waits for this. If the process ends first, the whole cluster is removed.
         let (cluster, name) = (self.cluster.clone(), self.name.clone());
         thread::spawn(move || {
             let sql = format!("DROP DATABASE {name} WITH (FORCE)");
@@ -112,10 +112,10 @@ impl Drop for Database {
     }
 }
 
-/// A connection whose messages are handled for as long as the test's runtime lives.
+/// Connects, and handles the messages of the connection for as long as the test's runtime lives.
 ///
 /// # Panics
-/// Where the server refuses it.
+/// Panics if the server refuses the connection.
 pub async fn connect(config: &Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.unwrap_or_else(|error| panic!("cannot connect: {error:?}"));
     tokio::spawn(connection);

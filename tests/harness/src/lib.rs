@@ -1,5 +1,5 @@
-//! Throwaway PostgreSQL clusters with the extension, databases in them, and the real sidecar: what the integration
-//! tests, the benchmarks and the demo run on.
+//! Throwaway PostgreSQL clusters with the extension, databases in them, and the real sidecar. The integration tests,
+//! the benchmarks and the demo run on them.
 
 pub mod account;
 pub mod cloudtrail;

@@ -1,4 +1,4 @@
-//! Where the private PostgreSQL is that the Makefile has made.
+//! The private PostgreSQL that the Makefile creates.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix that the environment names.
+    /// Returns the prefix that the environment names.
     pub fn from_env() -> Result<Self> {
         let Some(root) = env::var_os("AUDIT_TEST_PREFIX") else {
             bail!(
@@ -25,23 +25,23 @@ impl Prefix {
         Self::at(Path::new(&root))
     }
 
-    /// The prefix in that directory.
+    /// Returns the prefix in the directory `root`.
     pub fn at(root: &Path) -> Result<Self> {
         let pg_config = root.join("pg_config");
         let output = Command::new(&pg_config)
             .arg("--bindir")
             .output()
-            .with_context(|| format!("{} does not run; `make test` makes it", pg_config.display()))?;
+            .with_context(|| format!("{} does not run; `make test` creates it", pg_config.display()))?;
         let bin = PathBuf::from(String::from_utf8(output.stdout)?.trim());
         Ok(Self { root: root.to_owned(), bin })
     }
 
-    /// The directory that holds all of it.
+    /// Returns the directory that holds the whole installation.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A program of this PostgreSQL.
+    /// Returns the path of a program of this PostgreSQL.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }

@@ -1,22 +1,22 @@
-//! Short forms for what tests do with a connection all the time.
+//! Short forms of the statements that tests run most often.
 
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, Error};
 
-/// The first column of the only row.
+/// Returns the first column of the only row.
 ///
 /// # Panics
-/// Where the statement fails or there is not exactly one row.
+/// Panics if the statement fails or does not return exactly one row.
 pub async fn one<T: FromSqlOwned>(client: &Client, sql: &str, params: &[&(dyn ToSql + Sync)]) -> T {
     let row = client.query_one(sql, params).await.unwrap_or_else(|error| panic!("{sql}: {}", explain(&error)));
     row.get(0)
 }
 
-/// The first column of all rows.
+/// Returns the first column of all rows.
 ///
 /// # Panics
-/// Where the statement fails.
+/// Panics if the statement fails.
 pub async fn all<T: FromSqlOwned>(client: &Client, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Vec<T> {
     let rows = client.query(sql, params).await.unwrap_or_else(|error| panic!("{sql}: {}", explain(&error)));
     rows.iter().map(|row| row.get(0)).collect()
@@ -25,7 +25,7 @@ pub async fn all<T: FromSqlOwned>(client: &Client, sql: &str, params: &[&(dyn To
 /// Runs statements that must succeed.
 ///
 /// # Panics
-/// Where one fails.
+/// Panics if one fails.
 pub async fn run(client: &Client, sql: &str) {
     if let Err(error) = client.batch_execute(sql).await {
         panic!("{sql}: {}", explain(&error));
@@ -35,13 +35,13 @@ pub async fn run(client: &Client, sql: &str) {
 /// Runs statements that must fail with that SQLSTATE, and returns the error.
 ///
 /// # Panics
-/// Where they succeed or fail otherwise.
+/// Panics if they succeed or fail with another SQLSTATE.
 #[track_caller]
 pub fn refused(client: &Client, sql: &str, sqlstate: &str) -> impl Future<Output = DbError> {
     let caller = std::panic::Location::caller();
     async move {
         match client.batch_execute(sql).await {
-            Ok(()) => panic!("{caller}: {sql} should fail with {sqlstate}, it succeeded"),
+            Ok(()) => panic!("{caller}: {sql} must fail with {sqlstate}, but it succeeded"),
             Err(error) => {
                 let db = error.as_db_error().unwrap_or_else(|| panic!("{caller}: {sql}: {error}"));
                 assert_eq!(db.code().code(), sqlstate, "{caller}: {sql}: {}", explain(&error));
@@ -51,7 +51,7 @@ pub fn refused(client: &Client, sql: &str, sqlstate: &str) -> impl Future<Output
     }
 }
 
-/// An error in full, with SQLSTATE, detail and hint.
+/// Returns an error in full, with SQLSTATE, detail and hint.
 pub fn explain(error: &Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{} {} | {:?} | {:?}", db.code().code(), db.message(), db.detail(), db.hint()),

@@ -1,4 +1,4 @@
-//! The real sidecar, against a database of a test.
+//! The real sidecar, connected to the database of a test.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,8 +15,10 @@ use serde_json::Value;
 
 use crate::database::Database;
 
-/// A running `audit-sidecar serve`; it is asked to stop, and waited for, when its owner is dropped, and asked to stop
-/// when the process that owns it ends in any other way.
+/// A running `audit-sidecar serve`.
+///
+/// Dropping it stops the sidecar and waits for its end. If the owning process ends in any other way, the sidecar is
+/// told to stop.
 #[derive(Debug)]
 pub struct Sidecar {
     dsn: String,
@@ -27,15 +29,15 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// Serves that database as a new role of the group audit_sidecar, on a free port of 127.0.0.1.
+    /// Serves `database` as a new role of the group audit_sidecar, on a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// Where it does not start, with what it has logged.
+    /// Panics with the sidecar log if the sidecar does not start.
     pub fn start(database: &Database) -> Self {
         Self::start_with(database, &[])
     }
 
-    /// As [`Sidecar::start`], with further flags.
+    /// Starts a sidecar like [`Sidecar::start`], with further flags.
     pub fn start_with(database: &Database, flags: &[&str]) -> Self {
         let role = database.role(&["audit_sidecar"]);
         let dsn = database.cluster().dsn(database.name(), &role);
@@ -43,12 +45,12 @@ impl Sidecar {
             .unwrap_or_else(|error| panic!("cannot start the sidecar: {error:#}"))
     }
 
-    /// Serves the database of a connection string with flags that say where to listen.
+    /// Serves the database of a connection string. `flags` must give the address to listen on.
     pub fn serve(dsn: &str, flags: &[&str]) -> Result<Self> {
         Self::start_command(dsn, &["serve"], flags)
     }
 
-    /// The same for another command that listens.
+    /// Starts another subcommand that listens.
     pub fn start_command(dsn: &str, subcommand: &[&str], flags: &[&str]) -> Result<Self> {
         let mut child = command(dsn)?
             .args(subcommand)
@@ -57,7 +59,7 @@ impl Sidecar {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C is for the owner, who then ends it in good order.
+            // Ctrl-C must reach the owner only, which then stops the sidecar in order.
             .process_group(0)
             .spawn()
             .context("cannot start audit-sidecar")?;
@@ -75,35 +77,35 @@ impl Sidecar {
             Err(_) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                bail!("audit-sidecar does not listen; it said:\n{}", text(&log))
+                bail!("audit-sidecar does not listen; its output:\n{}", text(&log))
             }
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that the sidecar listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of a path that begins with a slash.
+    /// Returns the URL of a path that begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has logged so far.
+    /// Returns the sidecar log so far.
     pub fn log(&self) -> String {
         text(&self.log)
     }
 
-    /// Makes a token of `role`, for one workspace or for all, through the command line.
+    /// Creates a token of `role`, for one workspace or for all, through the command line.
     ///
     /// # Panics
-    /// Where the command fails.
+    /// Panics if the command fails.
     pub fn token(&self, role: &str, workspace: Option<&str>) -> String {
         let scope = workspace.map_or(vec!["--all-workspaces"], |name| vec!["--workspace", name]);
         let output = self.run(&[&["token", "create", "--name", "test", "--role", role], &scope[..]].concat());
@@ -114,32 +116,32 @@ impl Sidecar {
     /// Runs another subcommand of `audit-sidecar` on the same database.
     ///
     /// # Panics
-    /// Where it cannot be run at all.
+    /// Panics if the program cannot be run at all.
     pub fn run(&self, arguments: &[&str]) -> Output {
         command(&self.dsn).and_then(|mut command| Ok(command.args(arguments).output()?)).expect("audit-sidecar runs")
     }
 
-    /// The status and the body of a GET, for what needs no more than that.
+    /// Sends a simple GET request and returns the status and the body.
     pub fn get(&self, path: &str, token: Option<&str>) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let authorization = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-        // HTTP/1.0 knows no chunks: the body ends with the connection.
+        // HTTP/1.0 has no chunked encoding: the body ends with the connection.
         write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n{authorization}\r\n", self.address)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
-        let status = head.split(' ').nth(1).context("an answer without a status")?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
+        let status = head.split(' ').nth(1).context("the answer has no status")?;
         Ok((status.parse()?, body.to_owned()))
     }
 
-    /// Asks it to stop, as an init system does, and waits until it has.
+    /// Tells the sidecar to stop, as an init system does, and waits for its end.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate().expect("a child can be waited for")
     }
 
     fn terminate(&mut self) -> std::io::Result<ExitStatus> {
-        // The watchdog sends the signal; until the child is waited for, its id is not given to another process.
+        // The watchdog sends the signal. The process id stays reserved until the wait below.
         drop(self.watchdog.stdin.take());
         self.watchdog.wait()?;
         self.child.wait()
@@ -152,7 +154,7 @@ impl Drop for Sidecar {
     }
 }
 
-/// `audit-sidecar` for that database, and nothing else of the environment that could configure it.
+/// Returns a command for `audit-sidecar` and that database, without any other configuration from the environment.
 pub fn command(dsn: &str) -> Result<Command> {
     let mut command = Command::new(program()?);
     for (name, _) in env::vars_os() {
@@ -165,14 +167,14 @@ pub fn command(dsn: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// The binary that was built beside this one.
+/// Returns the path of the binary that was built beside this one.
 fn program() -> Result<PathBuf> {
     let own = env::current_exe()?;
     let built = own.ancestors().skip(1).take(2).map(|dir| dir.join("audit-sidecar")).find(|path| path.exists());
-    built.with_context(|| format!("there is no audit-sidecar beside {}; `make test` builds it", own.display()))
+    built.with_context(|| format!("no audit-sidecar beside {}; `make test` builds it", own.display()))
 }
 
-/// Keeps what is logged, and sends the address once it is listened on.
+/// Collects the sidecar log, and sends the address as soon as the sidecar listens on it.
 fn follow(stderr: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> mpsc::Receiver<SocketAddr> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
