@@ -1,7 +1,7 @@
-"""As much of S3 as an archive needs, over plain HTTP: `fake_s3.py DIR` keeps objects as files below DIR/bucket.
+"""The part of S3 that an archive needs, over plain HTTP: `fake_s3.py DIR` keeps objects as files below DIR/bucket.
 
-Prints its port, and ends with its input. Bucket `denied` takes nothing; what bucket `damaged` gives back is not what it
-was given; bucket `forgetful` forgets.
+The server prints its port, and stops at the end of its input. Bucket `denied` refuses every write. Bucket `damaged`
+returns changed content. Bucket `forgetful` loses every object.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def parts(self):
         url = urllib.parse.urlsplit(self.path)
-        # What is encoded in the key itself stays so.
+        # A percent-encoding in the key itself stays encoded.
         bucket, _, key = urllib.parse.unquote(url.path).lstrip("/").partition("/")
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -1,7 +1,7 @@
-"""Reads an archive with DuckDB and with pyarrow and compares every column of every row with the database.
+"""Reads an archive with DuckDB and with pyarrow, and compares every column of every row with the database.
 
-`read_archive.py FOLDER ROWS`: ROWS holds the rows of the database, one JSON object a line, ordered by id. Prints how
-many rows agree, or the first that does not.
+`read_archive.py FOLDER ROWS`: ROWS holds the rows of the database, one JSON object per line, ordered by id. The script
+prints the number of rows that agree, or the first difference.
 """
 
 import datetime
@@ -42,7 +42,7 @@ EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def by_duckdb(folder):
-    """The rows, and what the folders say of each."""
+    """Returns the rows, and the values of the folder names for each, read by DuckDB."""
     files = {"files": f"{folder}/*/*/*.parquet"}
     plain = "read_parquet($files, hive_partitioning = false)"
     types = [row[:2] for row in duckdb.execute(f"DESCRIBE SELECT * FROM {plain}", files).fetchall()]
@@ -54,14 +54,14 @@ def by_duckdb(folder):
     )
     rows = duckdb.execute(f"SELECT {columns} FROM {plain} ORDER BY id", files).fetchall()
     invalid = duckdb.execute(f"SELECT count(*) FROM {plain} WHERE NOT json_valid(details)", files).fetchone()
-    expect("details that are no JSON", invalid, (0,))
+    expect("details that are not JSON", invalid, (0,))
     hive = "read_parquet($files, hive_partitioning = true, hive_types = {'workspace': VARCHAR, 'month': VARCHAR})"
     folders = duckdb.execute(f"SELECT id, workspace, month FROM {hive} ORDER BY id", files).fetchall()
     return [dict(zip(NAMES, row)) for row in rows], folders
 
 
 def by_pyarrow(folder):
-    """The same."""
+    """Returns the same, read by pyarrow."""
     rows = []
     for file in sorted(pathlib.Path(folder).glob("*/*/*.parquet")):
         table = pa.parquet.ParquetFile(file).read()
@@ -80,7 +80,7 @@ def by_pyarrow(folder):
 
 
 def simple(kind):
-    """A list is a list, whatever its element is called and whether it may be null."""
+    """Returns the type without the name and the nullability of list elements."""
     return pa.list_(kind.value_type) if pa.types.is_list(kind) else kind
 
 

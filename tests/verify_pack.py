@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks evidence packs by proof/FORMAT.md alone: a second opinion on `audit-sidecar verify`.
+"""Verifies evidence packs by proof/FORMAT.md alone, independently of `audit-sidecar verify`.
 
 python3 tests/verify_pack.py FILE... [--key VKEY]
 
-One line for each file; witnesses are not asked for. Exit status 0: all hold; 1: one does not, or proves nothing;
-2: one is no pack, or cannot be read.
+The script prints one line per file. It does not check cosignatures of witnesses. Exit status 0: all packs are valid.
+Exit status 1: a pack is invalid or proves nothing. Exit status 2: a file is not a pack or cannot be read.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def number(text):
 
 
 def b64(text, least, most):
-    """The bytes of B64 without quotes."""
+    """Returns the bytes of a B64 text without quotes."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:
@@ -56,7 +56,7 @@ def b64(text, least, most):
     return data
 
 
-# Lines. Patterns are matched on the bytes as they stand, with `"` and all: what they do not allow is not in the format.
+# Lines. The patterns match the raw bytes, including quotes. Bytes that they do not match are not in the format.
 
 S = rb'"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7bef]|1[0-9a-f]))*+"'
 N = rb"(?:0|[1-9][0-9]{0,18})"
@@ -88,7 +88,7 @@ TOKEN = re.compile(rb" *+([{}\[\]:,]|%s|-?+(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-
 
 @functools.lru_cache(1 << 16)
 def time(text):
-    """A time as text, which sorts as the time does."""
+    """Checks a time and returns its text, which sorts like the time."""
     try:
         day = re.fullmatch(T, text) and datetime.date.fromisoformat(text[:10].decode())
     except ValueError:
@@ -97,7 +97,7 @@ def time(text):
 
 
 def details_end(line, at):
-    """Where the object of the details ends; with a stack of our own, as there is no limit on its depth."""
+    """Returns the end of the details object. An explicit stack allows any depth."""
     closers, want = [], b"{"
     while token := TOKEN.match(line, at):
         at, kind = token.end(), token[1][:1]
@@ -132,8 +132,8 @@ class Line:
         self.raw = {}
         self.stub = BODY.match(line, head.end())
         body, at = (b64(self.stub[1], 32, 32), self.stub.end()) if self.stub else self.fields(line, head.end())
-        end = need(LEAF.match(line, at), "what follows the fields of a line is malformed")
-        need(end.end() == len(line), "something follows a line")
+        end = need(LEAF.match(line, at), "the end of a line is malformed")
+        need(end.end() == len(line), "a line has trailing bytes")
         self.leaf = None if end[1] == b"null" else number(end[1])
         self.hash = sha256(b"\0", head[0], body)
 
@@ -165,10 +165,10 @@ def node(left, right):
 
 
 def subset_root(size, leaves, hashes):
-    """The root that `leaves`, hashes by leaf index, and their subset proof lead to."""
+    """Returns the root that follows from `leaves`, hashes by leaf index, and their subset proof."""
     at, rest = sorted(leaves), iter(hashes)
 
-    def walk(a, b, low, high):  # the leaves from a to before b that are in S are at[low:high]
+    def walk(a, b, low, high):  # at[low:high] are the leaves of S from a up to, but not including, b
         if low == high:
             return need(next(rest, None), "the subset proof is too short")
         if b == a + 1:
@@ -183,7 +183,7 @@ def subset_root(size, leaves, hashes):
 
 
 def inclusion_root(size, leaf, root, path):
-    """RFC 9162, section 2.1.3.2."""
+    """Returns the root that follows from an inclusion proof (RFC 9162, section 2.1.3.2)."""
     fn, sn = leaf, size - 1
     for sibling in path:
         need(sn > 0, "an inclusion proof is too long")
@@ -243,10 +243,10 @@ def signed(public, message, signature):
 
 
 def checkpoint(note, vkey):
-    """Size and root of a checkpoint that the key has signed."""
+    """Returns size and root of a checkpoint, after checking the signature of the key."""
     vkey = need(re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(.*)", vkey), "the key is malformed")
     name, hash, public = vkey[1].encode(), vkey[2], b64(vkey[3].encode(), 33, 33)
-    need(public[0] == 1 and hash == sha256(name, b"\n", public)[:4].hex(), "the key is not one of a log")
+    need(public[0] == 1 and hash == sha256(name, b"\n", public)[:4].hex(), "the key is not the key of a log")
     try:
         characters = note.decode()
     except UnicodeDecodeError:
@@ -256,14 +256,14 @@ def checkpoint(note, vkey):
     text = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
     parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\n]+\n)+)" % text, note)
     text, origin, size, root, lines = need(parts, "the checkpoint is malformed").groups()
-    need(origin == name, "the checkpoint is not of the log of the key")
+    need(origin == name, "the checkpoint belongs to another log than the key")
     signatures = {}
     for line in lines.decode().split("\n")[:-1]:
         signature = need(re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)", line), "a signature is malformed")
         data = b64(signature[2].encode(), 5, MOST)
-        signatures.setdefault((signature[1].encode(), data[:4].hex()), data[4:])  # the first of a key counts
+        signatures.setdefault((signature[1].encode(), data[:4].hex()), data[4:])  # the first signature of a key counts
     signature = need(signatures.get((name, hash)), "the checkpoint is not signed by the key")
-    need(len(signature) == 64 and signed(public[1:], text, signature), "the signature of the checkpoint does not hold")
+    need(len(signature) == 64 and signed(public[1:], text, signature), "the signature of the checkpoint is not valid")
     return number(size), b64(root, 32, 32)
 
 
@@ -271,15 +271,15 @@ def checkpoint(note, vkey):
 
 
 def parse(data):
-    """A JSON object, without what parsers differ in: keys that stand twice, NaN, lone surrogates."""
+    """Parses a JSON object. Refuses input that parsers treat differently: repeated keys, NaN, lone surrogates."""
 
     def once(pairs):
-        return need(len(dict(pairs)) == len(pairs), "a key stands twice in an object") and dict(pairs)
+        return need(len(dict(pairs)) == len(pairs), "an object repeats a key") and dict(pairs)
 
     def never(_):
         raise ValueError
 
-    def integer(text):  # the digits of a longer one stay text: Python refuses some thousands of them
+    def integer(text):  # a longer one stays text, because Python refuses thousands of digits
         return int(text) if text.isdigit() and len(text) < 20 else text
 
     try:
@@ -293,7 +293,7 @@ def parse(data):
 
 
 def get(value, key, *types):
-    need(type(value) is dict and type(value.get(key, ...)) in types, f"{key} is missing or not of its type")
+    need(type(value) is dict and type(value.get(key, ...)) in types, f"{key} is missing or has another type")
     need(type(value[key]) is not int or 0 <= value[key] <= MOST, f"{key} is out of range")
     return value[key]
 
@@ -314,7 +314,7 @@ def quoted(text):
 class Manifest:
     def __init__(self, text):
         manifest = parse(text)
-        need(get(manifest, "pack_version", int) == 1, "a pack of another version")
+        need(get(manifest, "pack_version", int) == 1, "the pack has another version")
         self.workspace, self.name = get(manifest, "workspace", str), get(get(manifest, "definition", dict), "name", str)
         period = get(manifest, "period", dict)
         self.since, self.until = (time(get(period, end, str).encode()) for end in ("since", "until"))
@@ -343,14 +343,14 @@ class Manifest:
 
 
 def files_of(archive):
-    """The manifest, and what it lists."""
+    """Returns the manifest and the files that it lists."""
     entries, files = {}, {}
     for info in archive.infolist():
         name, kind = info.orig_filename, info.external_attr >> 28
         need(re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name) and name not in entries, "a name is malformed or occurs twice")
-        need(all(part.strip(".") for part in name.split("/")), "a name is absolute, of a directory or leads elsewhere")
-        need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is no plain file")
-        need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry is packed otherwise")
+        need(all(part.strip(".") for part in name.split("/")), "a name is absolute, a directory or outside")
+        need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is not a plain file")
+        need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry uses another compression")
         entries[name] = info
 
     def read(name, most):
@@ -358,14 +358,14 @@ def files_of(archive):
             return file.read(most + 1)
 
     try:
-        need("manifest.json" in entries and len(entries) <= 64, "no manifest.json, or too many files")
+        need("manifest.json" in entries and len(entries) <= 64, "manifest.json is missing, or there are too many files")
         manifest = Manifest(read("manifest.json", 16 << 20))
     except Invalid as why:
         raise NotAPack(*why.args) from None
     for name, size, digest in manifest.files:
         need(name in entries and name not in files and name != "manifest.json", f"{name} is missing or listed twice")
         files[name] = read(name, size)
-        need(len(files[name]) == size and hashlib.sha256(files[name]).hexdigest() == digest, f"{name} is not as listed")
+        need(len(files[name]) == size and hashlib.sha256(files[name]).hexdigest() == digest, f"{name} was changed")
     need(len(files) + 1 == len(entries), "a file is not listed")
     return manifest, files
 
@@ -381,18 +381,18 @@ def array(files, name):
 
 
 def recorded(head, workspace, log_id, size, root):
-    """The heads event of a recorded head, which is in the tree of the checkpoint of that size and root."""
+    """Returns the heads event of a head, after checking that the checkpoint of that size and root includes it."""
     keys(head, "size root heads_event path")
     hash_of(head["root"])
     text = f"audit-head/v1\n{log_id}\n{workspace.decode()}\n{get(head, 'size', int)}\n{head['root']}\n"
     digest = base64.b64encode(sha256(text.encode())).decode()
     event = Line(get(head, "heads_event", str).encode())
-    need(event.workspace == event.category == b'"audit"' and event.action == b'"heads_recorded"', "no heads event")
-    need(event.raw.get(b"actor") == b'"system:sealer"' and b"details" in event.raw, "no heads event of the sealer")
-    need(digest in get(parse(event.raw[b"details"]), "heads", list), "a head is not recorded by its heads event")
-    need(event.leaf is not None, "a heads event without a leaf")
+    need(event.workspace == event.category == b'"audit"' and event.action == b'"heads_recorded"', "a heads event is of another kind")
+    need(event.raw.get(b"actor") == b'"system:sealer"' and b"details" in event.raw, "a heads event is not the sealer's")
+    need(digest in get(parse(event.raw[b"details"]), "heads", list), "the heads event does not hold the head")
+    need(event.leaf is not None, "the heads event has no leaf")
     path = [hash_of(text) for text in get(head, "path", list)]
-    need(inclusion_root(size, event.leaf, event.hash, path) == root, "a heads event is not in the checkpoint")
+    need(inclusion_root(size, event.leaf, event.hash, path) == root, "a heads event is not in the signed log")
     return event
 
 
@@ -402,36 +402,36 @@ def verify(archive, key):
     events = [Line(line) for line in array(files, "events.json")]
     need(manifest.events == len(events), "events.json has another number of events")
     for event in events:
-        need(event.workspace == workspace and not event.stub, "events.json has a stub or an event from elsewhere")
-        need(manifest.in_period(event) and manifest.names(event), "events.json has an event that is not of the pack")
-    need(any(name.startswith("proof/") for name in files), f"{len(events)} events, and nothing is proven")
+        need(event.workspace == workspace and not event.stub, "events.json has a stub or an event of another workspace")
+        need(manifest.in_period(event) and manifest.names(event), "events.json has an event that is not selected")
+    need(any(name.startswith("proof/") for name in files), f"{len(events)} events without a proof")
 
-    log = parse(need(files.get("proof/log.json"), "there is no proof/log.json"))
+    log = parse(need(files.get("proof/log.json"), "proof/log.json is missing"))
     keys(log, "v workspace log_id claim head from first hashes")
-    need(get(log, "v", int) == 1, "proof/log.json is of another version")
-    need(get(log, "workspace", str) == manifest.workspace, "proof/log.json is of another workspace")
+    need(get(log, "v", int) == 1, "proof/log.json has another version")
+    need(get(log, "workspace", str) == manifest.workspace, "proof/log.json belongs to another workspace")
     hash_of(log["log_id"], 16)
-    note = need(files.get("proof/checkpoint.txt"), "there is no proof/checkpoint.txt")
-    system = checkpoint(note, need(key or manifest.key, "there is no key to check the checkpoint with"))
+    note = need(files.get("proof/checkpoint.txt"), "proof/checkpoint.txt is missing")
+    system = checkpoint(note, need(key or manifest.key, "no key is given for the checkpoint"))
 
     head, base = get(log, "head", dict, type(None)), get(log, "from", dict, type(None))
-    need(head or (head is None and workspace == b'"audit"'), "there is no head")
+    need(head or (head is None and workspace == b'"audit"'), "the head is missing")
     (size, root), head_event = system, None
     if head is not None:
         head_event = recorded(head, workspace, log["log_id"], *system)
         size, root = head["size"], hash_of(head["root"])
 
     stubs = [Line(line) for line in array(files, "proof/stubs.json")]
-    need(all(s.stub and s.workspace == workspace for s in stubs), "stubs.json has what is no stub, or from elsewhere")
+    need(all(s.stub and s.workspace == workspace for s in stubs), "stubs.json has a full or foreign event")
     removed = [REMOVED.fullmatch(line) for line in array(files, "proof/removed.json")]
     need(all(removed), "a line of removed.json is malformed")
     proven = [(e.leaf, e.hash) for e in events if e.leaf is not None and e.leaf < size]
     others = [(s.leaf, s.hash) for s in stubs] + [(number(r[1]), b64(r[2], 32, 32)) for r in removed]
     need(all(leaf is not None and leaf < size for leaf, _ in others), "a stub or a removed leaf is not in the tree")
     leaves = dict(proven + others)
-    need(len(leaves) == len(proven) + len(others), "a leaf stands twice")
+    need(len(leaves) == len(proven) + len(others), "a leaf is repeated")
     hashes = [hash_of(text) for text in get(log, "hashes", list)]
-    need(subset_root(size, leaves, hashes) == root, "the leaves do not lead to the root of the head")
+    need(subset_root(size, leaves, hashes) == root, "the root of the leaves is not the root of the head")
 
     claim, first = get(log, "claim", str), get(log, "first", int)
     if claim == "complete":
@@ -443,24 +443,24 @@ def verify(archive, key):
             frontier = [root] if first == size else hashes or [sha256()]
             at_first = functools.reduce(lambda right, left: node(left, right), reversed(frontier))
             event = recorded(base, workspace, log["log_id"], *system)
-            need(at_first == hash_of(base["root"]), "the log at the beginning of the range is another")
+            need(at_first == hash_of(base["root"]), "the log has another root at the beginning of the range")
             need(event.occurred_at < manifest.since, "the range begins within the period")
         left_out = [s.id for s in stubs if manifest.in_period(s) and manifest.names(s)]
         need(not left_out, f"events of the pack are shown as stubs only: {left_out}")
     else:
-        need(claim == "inclusion" and base is None and first == 0, "a claim that is none")
+        need(claim == "inclusion" and base is None and first == 0, "the claim is unknown")
 
     recorded_at = [x.recorded_at for x in events + stubs if x.leaf in leaves]
     seen = head_event.occurred_at if head_event else max(recorded_at, default=b"")
     return (
         f"{manifest.workspace} {manifest.name}: {len(events)} events, {claim}: {len(proven)} shown, "
         f"{len(stubs)} stubs, {len(removed)} removed; {len(events) - len(proven)} not proven"
-        + (f"; only what was recorded until {seen.decode()}" if claim == "complete" and seen < manifest.until else "")
-        + ("" if key else f"; by the key that the pack names, {manifest.key}")
+        + (f"; complete only until {seen.decode()}" if claim == "complete" and seen < manifest.until else "")
+        + ("" if key else f"; checked with the key in the pack, {manifest.key}")
     )
 
 
-# What zipfile says of a zip that is none.
+# Exceptions of zipfile for a damaged zip.
 DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What verify_pack.py makes of proof/vectors: prints how many it agrees with; fails at the first that it does not."""
+"""Checks verify_pack.py with proof/vectors. Prints how many vectors agree, and fails at the first that does not."""
 
 import json
 import pathlib
@@ -35,13 +35,13 @@ def leaf(index):
 
 
 def tree(vector):
-    """Whether a proof holds; None for what no pack holds."""
+    """Returns whether a proof is valid, or None for a kind that no pack holds."""
     root, size = bytes.fromhex(vector["root"]), vector["size"]
     if vector["kind"] == "inclusion":
         return accepts(verify_pack.inclusion_root, size, vector["leaf"], leaf(vector["leaf"]), hashes(vector)) == root
     if vector["kind"] == "subset":
         leaves = {index: leaf(index) for index in vector["leaves"]}
-        # The caller has seen to these before.
+        # A caller of subset_root has checked these conditions before.
         fit = len(leaves) == len(vector["leaves"]) and all(index < size for index in leaves)
         return fit and accepts(verify_pack.subset_root, size, leaves, hashes(vector)) == root
     return None

@@ -1,4 +1,4 @@
-//! Checkpoints: what is accepted, whose signatures hold, and that nothing else does.
+//! Checkpoints: which ones are accepted, and which signatures are valid.
 
 use audit_proof::checkpoint::{Checkpoint, Error, Key, Kind, Signed, cosigned, key_id, text};
 use base64::Engine;
@@ -8,7 +8,7 @@ use signed_note::{Note, StandardSigner};
 
 const ORIGIN: &str = "audit.example.com";
 
-/// A log or witness with a key made from a number.
+/// A log or witness with a key derived from a number.
 struct Party {
     name: &'static str,
     key: SigningKey,
@@ -75,19 +75,19 @@ fn another_implementation_signs_the_same() {
 }
 
 #[test]
-fn a_key_that_did_not_sign() {
+fn other_keys_have_not_signed() {
     let checkpoint = Checkpoint::parse(note().as_bytes()).unwrap();
     let unsigned = |key: Key| assert_eq!(checkpoint.verify(&key), Err(Error::Unsigned { key: key.to_string() }));
     unsigned(Party::new(ORIGIN, 3).key(Kind::Log));
     unsigned(Party::new("witness.example.org", 3).key(Kind::Witness));
-    // The same public key as another kind of signer.
+    // The same public key with another key type.
     unsigned(log().key(Kind::Witness));
     let error = checkpoint.verify(&witness().key(Kind::Log)).unwrap_err();
     assert!(matches!(error, Error::Origin { .. }), "{error}");
 }
 
 #[test]
-fn signatures_hold_for_one_text_alone() {
+fn signatures_are_valid_for_one_text_only() {
     let (log, witness) = (log(), witness());
     let signed = text(ORIGIN, 123, &[7; 32]);
     for other in [text(ORIGIN, 124, &[7; 32]), text(ORIGIN, 123, &[8; 32]), format!("{signed}more\n")] {
@@ -123,7 +123,7 @@ fn every_changed_bit_of_a_signature_is_found() {
 }
 
 #[test]
-fn what_is_no_checkpoint_is_refused() {
+fn invalid_checkpoints_are_refused() {
     let signed = |text: &str| format!("{text}\n{}", log().sign(text));
     let root = STANDARD.encode([7; 32]);
     assert!(Checkpoint::parse(signed(&format!("{ORIGIN}\n0\n{root}\nextension\n")).as_bytes()).is_ok());
@@ -154,7 +154,7 @@ fn what_is_no_checkpoint_is_refused() {
 }
 
 #[test]
-fn keys_come_back_from_their_text() {
+fn keys_are_parsed_from_their_text() {
     for kind in [Kind::Log, Kind::Witness] {
         let key = log().key(kind);
         let text = key.encoded();
@@ -175,7 +175,7 @@ fn keys_come_back_from_their_text() {
             assert!(Key::parse(&changed).is_err(), "{changed}");
         }
     }
-    // What has no public key behind it, a type that is not known, names that cannot stand in a signature line.
+    // Refused keys: bytes that are no public key, an unknown type, and names that a signature line cannot hold.
     let typed = |kind: u8| STANDARD.encode([&[kind][..], &[1; 32]].concat());
     assert!(Key::parse(&format!("a+00000000+{}", typed(1))).is_err());
     assert!(

@@ -1,4 +1,4 @@
-//! Trees and their proofs, held equal to the definitions of RFC 6962 and to the crate `tlog_tiles`.
+//! Trees and proofs, compared with the definitions of RFC 6962 and with the crate `tlog_tiles`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -13,11 +13,11 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tlog_tiles::tlog;
 
-/// Every size up to here is tried.
+/// Largest tested size; every smaller one is tested, too.
 const SIZES: u64 = 300;
 
-/// The leaves that the vectors of Certificate Transparency use, and the roots of the trees of the first
-/// 1 to 8 of them.
+/// The leaves of the test vectors of Certificate Transparency. RFC_ROOTS has the roots of the trees of the first 0 to
+/// 8 of them.
 const RFC_LEAVES: [&[u8]; 8] = [
     b"",
     b"\x00",
@@ -59,13 +59,13 @@ fn a_frontier_has_the_root_of_the_definition_at_every_size() {
         assert_eq!((frontier.size(), frontier.root()), (size, naive.mth(0, size)));
         assert_eq!(Frontier::from_nodes(size, frontier.nodes().to_vec()).as_ref(), Ok(&frontier));
         frontier.push(leaf(size), |level, index, hash| {
-            assert_eq!(store.insert((level, index), *hash), None, "completed twice");
+            assert_eq!(store.insert((level, index), *hash), None, "a subtree was completed twice");
         });
     }
     for ((level, index), hash) in &store {
         assert_eq!(*hash, naive.mth(index << level, (index + 1) << level));
     }
-    // Each subtree that is complete, and no other.
+    // Exactly the complete subtrees are stored.
     let complete: u64 = (0..9).map(|level| (SIZES + 1) >> level).sum();
     assert_eq!(store.len() as u64, complete);
 }
@@ -115,8 +115,8 @@ fn consistency_of_every_two_sizes() {
 }
 
 #[test]
-fn every_range_to_the_end_leaves_the_frontier_before_it() {
-    // Costs the third power of the size.
+fn the_proof_of_a_range_to_the_end_is_the_frontier_before_it() {
+    // The time grows with the third power of the size.
     let sizes = 100;
     let mut tree = Tree::new(sizes);
     let mut naive = Naive::new(sizes);
@@ -165,7 +165,7 @@ fn every_mutated_consistency_proof_fails() {
             let (old_root, new_root) = (tree.root(old), tree.root(new));
             assert_eq!(check_consistency(old, &old_root, new, &new_root, &path), Ok(()));
             assert!(check_consistency(old, &leaf(99), new, &new_root, &path).is_err());
-            // Of an empty tree there is nothing that a newer root could contradict.
+            // No root of a newer tree can contradict an empty tree.
             assert_eq!(check_consistency(old, &old_root, new, &leaf(99), &path).is_err(), old > 0);
             for path in mutations(&path) {
                 assert!(check_consistency(old, &old_root, new, &new_root, &path).is_err(), "{old} to {new}");
@@ -184,7 +184,7 @@ fn sizes_beyond_the_format_are_refused() {
     assert_eq!(check_consistency(1, &[0; 32], size, &[0; 32], &[]), Err(Error::Size { size }));
     assert_eq!(root_from_subset(size, [], &[[0; 32]]), Err(Error::Size { size }));
     assert_eq!(root_from_inclusion(0, 0, &[0; 32], &[]), Err(Error::Leaf { leaf: 0, size: 0 }));
-    // The largest tree, walked from end to end: no overflow.
+    // Paths through the largest tree must not overflow.
     assert!(root_from_inclusion(MAX_SIZE - 1, MAX_SIZE, &[0; 32], &[[1; 32]; 62]).is_ok());
     assert!(check_consistency(MAX_SIZE - 1, &[0; 32], MAX_SIZE, &[0; 32], &[[1; 32]; 63]).is_err());
     assert!(root_from_subset(MAX_SIZE, [(MAX_SIZE - 1, [0; 32])], &[[1; 32]; 62]).is_ok());
@@ -192,14 +192,14 @@ fn sizes_beyond_the_format_are_refused() {
 
 proptest! {
     #[test]
-    fn any_set_of_leaves(size in 1_u64..=SIZES, chosen in vec(any::<bool>(), SIZES as usize)) {
+    fn every_set_of_leaves_has_a_valid_proof(size in 1_u64..=SIZES, chosen in vec(any::<bool>(), SIZES as usize)) {
         let mut tree = Tree::new(size);
         let leaves: Vec<u64> = (0..size).filter(|index| chosen[*index as usize]).collect();
         let hashes = subset_proof(size, &ranges(&leaves), &mut tree).unwrap();
         let mut expected = Vec::new();
         Naive::new(size).subset(&leaves, 0, size, &mut expected);
         prop_assert_eq!(&hashes, &expected);
-        // Ranges that touch mean the same as one range.
+        // Adjacent ranges mean the same as one range.
         let single: Vec<Range<u64>> = leaves.iter().map(|index| *index..*index + 1).collect();
         prop_assert_eq!(&subset_proof(size, &single, &mut tree).unwrap(), &hashes);
         prop_assert_eq!(root_from_subset(size, with_hashes(&leaves), &hashes), Ok(tree.root(size)));
@@ -224,25 +224,25 @@ proptest! {
         let at = at.index(leaves.len());
         let mut changed = right();
         changed[at].1[7] ^= 1;
-        prop_assert!(!holds(changed, &hashes), "another hash");
+        prop_assert!(!holds(changed, &hashes), "a leaf has another hash");
         let mut changed = right();
         changed.remove(at);
-        prop_assert!(!holds(changed, &hashes), "one left out");
+        prop_assert!(!holds(changed, &hashes), "a leaf is missing");
         let mut changed = right();
         changed.insert(at, changed[at]);
-        prop_assert!(!holds(changed, &hashes), "one twice");
+        prop_assert!(!holds(changed, &hashes), "a leaf is repeated");
         let mut changed = right();
         changed[at].0 = size;
-        prop_assert!(!holds(changed, &hashes), "one beyond the end");
+        prop_assert!(!holds(changed, &hashes), "a leaf lies beyond the end");
         if leaves.len() > 1 {
             let mut changed = right();
             changed.swap(at, (at + 1) % leaves.len());
-            prop_assert!(!holds(changed, &hashes), "two swapped");
+            prop_assert!(!holds(changed, &hashes), "two leaves are swapped");
         }
     }
 }
 
-/// Whatever can be done to a list of hashes in one step.
+/// Returns the hashes with each possible single change.
 fn mutations(hashes: &[Hash]) -> Vec<Vec<Hash>> {
     let mut all = vec![[hashes, &[[7; 32]]].concat(), [&[[7; 32]], hashes].concat()];
     for at in 0..hashes.len() {
@@ -264,7 +264,7 @@ fn mutations(hashes: &[Hash]) -> Vec<Vec<Hash>> {
     all
 }
 
-/// What a frontier has completed, as a store would keep it.
+/// The nodes that a frontier has completed, like in a store.
 struct Tree(HashMap<(u8, u64), Hash>);
 
 impl Tree {
@@ -292,7 +292,7 @@ impl Nodes for Tree {
     }
 }
 
-/// The definitions of RFC 6962, word by word, over leaves `start` to `end`.
+/// A literal implementation of the definitions of RFC 6962.
 struct Naive {
     leaves: Vec<Hash>,
     known: HashMap<(u64, u64), Hash>,
@@ -331,7 +331,7 @@ impl Naive {
         }
     }
 
-    /// `beyond` is the end of the older tree.
+    /// Returns SUBPROOF of RFC 6962. `beyond` is the end of the older tree.
     fn subproof(&mut self, beyond: u64, start: u64, end: u64, whole: bool) -> Vec<Hash> {
         if beyond == end {
             return if whole { Vec::new() } else { vec![self.mth(start, end)] };

@@ -1,4 +1,4 @@
-//! The vectors that a second implementation made from FORMAT.md.
+//! The test vectors that a second implementation generates from FORMAT.md.
 
 use audit_proof::checkpoint::{Checkpoint, Error as CheckpointError, Key, Signed};
 use audit_proof::head::Head;
@@ -75,7 +75,7 @@ fn withheld_fields_and_stubs_keep_the_leaf_hash() {
             let shown = (!withheld.contains(&field)).then(|| from.shown(field).unwrap());
             assert_eq!(line.shown(field), shown, "{about}");
             assert_eq!(line.field_digest(field), from.field_digest(field), "{about}");
-            // One step at a time leads to the same bytes as all at once.
+            // Withholding fields one at a time gives the same bytes as withholding all at once.
             let both: Vec<Field> = withheld.iter().copied().chain([field]).collect();
             assert_eq!(line.withhold(&[field]), from.withhold(&both), "{about}");
         }
@@ -115,7 +115,7 @@ fn trees_have_the_given_roots_and_proofs() {
             "inclusion" => {
                 kinds[1] += 1;
                 let leaf = vector["leaf"].as_u64().unwrap();
-                // The hash is that of the leaf that the proof was made for, also where another index is claimed.
+                // If a vector claims another index, the hash is still that of the original leaf.
                 let candidates = [tree_leaf(leaf), tree_leaf(leaf.saturating_sub(1))];
                 candidates.iter().any(|hash| root_from_inclusion(leaf, size, hash, &hashes) == Ok(root))
             }
@@ -164,7 +164,7 @@ fn checkpoints_are_signed_as_given() {
 }
 
 #[test]
-fn the_page_shows_the_first_vector() {
+fn format_md_shows_the_first_vector() {
     let page = include_str!("../FORMAT.md").replace("↵\n", "");
     let vector = &read(include_str!("../vectors/events.json"))[0];
     let line = Line::parse(text(&vector["line"]).as_bytes()).unwrap();
@@ -209,7 +209,7 @@ fn event<'a>(vector: &'a Value, targets: &'a [&'a str]) -> Event<'a> {
     }
 }
 
-/// The leaves of the trees: hashes of their index.
+/// Returns the leaf at an index: the hash of the index.
 fn tree_leaf(index: u64) -> Hash {
     Sha256::new().chain_update([0]).chain_update(index.to_be_bytes()).finalize().into()
 }
@@ -233,6 +233,6 @@ fn unhex(digits: &str) -> Vec<u8> {
 fn salt_of(event: &Event<'_, &[&str]>) -> [u8; 16] {
     match event.salt {
         Salt::Whole(salt) => salt,
-        Salt::Redacted(_) => panic!("the vectors are of whole events"),
+        Salt::Redacted(_) => panic!("the vectors have no redacted events"),
     }
 }

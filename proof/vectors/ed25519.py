@@ -1,4 +1,4 @@
-"""Ed25519 as in RFC 8032, section 5.1; slow, and not meant for keys that matter."""
+"""Ed25519 of RFC 8032, section 5.1. This code is slow and not safe for real keys."""
 
 import hashlib
 

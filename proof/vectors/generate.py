@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the test vectors of FORMAT.md, or compares them with --check.
 
-This and the modules beside it were written from FORMAT.md alone and are kept apart from the Rust code, so that
-each can prove the other wrong. They need nothing but the standard library.
+This module and those beside it were written from FORMAT.md alone, independently of the Rust code. A difference reveals
+a mistake in one of the two. The modules need nothing but the standard library.
 """
 
 import json
@@ -29,7 +29,7 @@ def main():
         elif (here / name).read_text() != text:
             stale.append(name)
     if stale:
-        sys.exit("not as generated: " + ", ".join(stale))
+        sys.exit("these files differ from the generated ones: " + ", ".join(stale))
 
 
 def vectors():

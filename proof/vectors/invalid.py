@@ -1,4 +1,4 @@
-"""Lines that break a rule, each with what it breaks."""
+"""Invalid lines, each with a description of its error."""
 
 from events import event
 from writer import FIELDS, b64, field_digests, field_salts, full_line, head_of, stub_line, withheld_line

@@ -1,4 +1,4 @@
-"""The event line format, read from FORMAT.md: a second way through it, which is that of a verifier."""
+"""A parser of event lines, written from FORMAT.md: the part of a verifier."""
 
 import base64
 import re
@@ -58,7 +58,7 @@ class Reader:
         return data
 
     def details(self):
-        """A JSON object, read token by token with a stack of its own: no depth is too deep."""
+        """Reads a JSON object token by token. An explicit stack allows any depth."""
         start, stack, state = self.at, [], "value"
         if not self.text.startswith("{", start):
             raise Invalid(start)
@@ -94,7 +94,7 @@ def check_time(parts):
 
 
 def verify(line):
-    """The leaf hash of a line, or Invalid."""
+    """Returns the leaf hash of a line. Raises Invalid if the line is invalid."""
     try:
         r = Reader(line.decode("utf-8", "strict"))
     except UnicodeDecodeError as error:

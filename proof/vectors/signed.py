@@ -1,4 +1,4 @@
-"""Heads and checkpoints."""
+"""The heads and checkpoints of the vectors."""
 
 import base64
 import hashlib

@@ -1,10 +1,10 @@
-"""Merkle trees, by the definitions of FORMAT.md word by word."""
+"""Merkle trees: a literal implementation of the definitions of FORMAT.md."""
 
 import hashlib
 
 
 def leaves(size):
-    """The leaves of the vectors: hashes of the entry that is their index, 8 bytes, the highest first."""
+    """Returns the leaves of the vectors. The entry of a leaf is its index, as 8 bytes in big-endian order."""
     return [sha256(b"\0" + index.to_bytes(8, "big")) for index in range(size)]
 
 
@@ -44,7 +44,7 @@ def consistency(m, d, whole=True):
 
 
 def subset(s, d, start=0):
-    """s: leaf indices; d: the leaves from start on."""
+    """Returns the subset proof of the leaf indices `s`. `d` holds the leaves from `start` on."""
     if not d:
         return []
     if not any(start <= index < start + len(d) for index in s):
@@ -56,7 +56,7 @@ def subset(s, d, start=0):
 
 
 def root_from_subset(s, size, hashes):
-    """s: leaf hashes by index. None where the proof does not fit."""
+    """Returns the root of the leaf hashes `s`, by index, or None if the proof does not fit."""
     rest, used = list(hashes), set()
 
     def walk(start, n):

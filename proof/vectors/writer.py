@@ -1,4 +1,4 @@
-"""The event line format, written from FORMAT.md: lines and hashes of an event."""
+"""A writer of event lines and their hashes, written from FORMAT.md."""
 
 import base64
 import hashlib

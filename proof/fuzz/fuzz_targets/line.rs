@@ -1,5 +1,5 @@
 #![no_main]
-//! Event lines: what is read has one form, and every form of it the same leaf hash.
+//! Fuzzes event lines: a valid line has exactly one text, and all its forms have the same leaf hash.
 
 use audit_proof::{Field, Line};
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
 #![no_main]
-//! The files of a pack, one after the other with a zero byte between them: log.json, checkpoint, events, stubs, removed leaves.
+//! Fuzzes the files of a pack. A zero byte separates them: log.json, checkpoint, events, stubs and removed leaves.
 
 use audit_proof::checkpoint::Checkpoint;
 use audit_proof::pack::{Array, Check, Log, Scope};
@@ -11,8 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let log = Log::parse(next()).ok();
     let checkpoint = Checkpoint::parse(next()).ok();
     if let Some(log) = &log {
-        let text = log.to_json().expect("what was read can be written");
-        assert_eq!(&Log::parse(&text).expect("what was written can be read"), log);
+        let text = log.to_json().expect("a parsed log can be written");
+        assert_eq!(&Log::parse(&text).expect("a written log can be parsed"), log);
     }
     let includes = |action: &str, _: &str, _: &str| action == "login";
     let scope = Scope { workspace: "acme", since: 0, until: i64::MAX, includes: &includes, filtered: false };

@@ -1,5 +1,5 @@
 #![no_main]
-//! Proofs with any sizes and any number of hashes.
+//! Fuzzes proofs with any sizes and any number of hashes.
 
 use audit_proof::tree::{Frontier, Hash, check_consistency, root_from_inclusion, root_from_subset};
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
 #![no_main]
-//! Paths of tiles: each tile has one.
+//! Fuzzes paths of tiles: each tile has exactly one path.
 
 use audit_proof::tile::Tile;
 use libfuzzer_sys::fuzz_target;

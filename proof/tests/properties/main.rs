@@ -1,4 +1,4 @@
-//! What must hold for any event and any bytes.
+//! Properties of all events and all byte sequences.
 
 mod row;
 
@@ -11,7 +11,7 @@ use crate::row::{field, plain_row, row};
 
 proptest! {
     #[test]
-    fn an_event_comes_back_from_its_line(row in row()) {
+    fn a_line_holds_the_values_of_its_event(row in row()) {
         let event = row.event();
         let text = line_of(&event);
         let line = Line::parse(&text).unwrap();
@@ -23,7 +23,7 @@ proptest! {
         prop_assert_eq!(line.leaf(), event.leaf);
         prop_assert!(text.starts_with(line.head().as_bytes()));
 
-        // An ordinary JSON reader must see the same values.
+        // An ordinary JSON parser must read the same values.
         let value: Value = serde_json::from_slice(&text).unwrap();
         prop_assert_eq!(value["workspace"].as_str(), Some(event.workspace));
         prop_assert_eq!(value["actor"].as_str(), event.actor);
@@ -57,7 +57,7 @@ proptest! {
     fn a_batch_gives_the_same_leaf_hashes(rows in vec((row(), vec(field(), 0..6), 0..4u8), 0..40)) {
         let lines: Vec<_> = rows.iter().map(|(row, _, _)| line_of(&row.event())).collect();
         let mut batch = Batch::default();
-        // The second time in what the first has left behind.
+        // The second round reuses the memory of the first.
         for _ in 0..2 {
             for ((row, fields, form), text) in rows.iter().zip(&lines) {
                 let line = Line::parse(text).unwrap();
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn a_change_anywhere_is_found(
+    fn every_change_is_detected(
         row in row(),
         fields in vec(field(), 0..3),
         at: prop::sample::Index,
@@ -94,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn an_erased_field_leaves_the_hash(row in row(), fields in vec(field(), 1..6)) {
+    fn a_redacted_field_keeps_the_leaf_hash(row in row(), fields in vec(field(), 1..6)) {
         let event = row.event();
         let mut erased = event;
         for &field in &fields {
@@ -115,12 +115,12 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..200)) {
+    fn parsing_arbitrary_bytes_does_not_panic(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(Line::parse(&bytes).is_err());
     }
 
     #[test]
-    fn no_tail_panics(
+    fn parsing_an_arbitrary_tail_does_not_panic(
         row in row(),
         at: prop::sample::Index,
         tail in r#"[]\[{}":,0-9eE.+\\ untrfalsebd-]{0,40}"#,
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_can_be_read(details in r#"\{[]\[{}":,0-9eE.+\\ untrfalsebd-]{0,12}\}"#) {
+    fn written_lines_can_be_parsed(details in r#"\{[]\[{}":,0-9eE.+\\ untrfalsebd-]{0,12}\}"#) {
         let row = plain_row();
         let event = Event { details: &details, ..row.event() };
         let mut text = b"kept".to_vec();
@@ -150,13 +150,13 @@ proptest! {
     }
 
     #[test]
-    fn a_time_comes_back_from_its_text(micros in time::MIN..=time::MAX) {
+    fn a_time_is_parsed_from_its_text(micros in time::MIN..=time::MAX) {
         prop_assert_eq!(time::from_text(&time::to_text(micros).unwrap()), Some(micros));
     }
 }
 
 #[test]
-fn every_bit_of_a_line_counts() {
+fn every_changed_bit_of_a_line_is_detected() {
     let row = plain_row();
     let full = line_of(&row.event());
     let line = Line::parse(&full).unwrap();
@@ -177,7 +177,7 @@ fn every_bit_of_a_line_counts() {
 }
 
 #[test]
-fn what_has_no_line_is_refused() {
+fn events_without_a_line_are_refused() {
     let row = plain_row();
     let refused = |event: Event<'_, _>| event.leaf_hash(&mut Vec::new()).unwrap_err();
     let event = row.event();
@@ -194,7 +194,7 @@ fn what_has_no_line_is_refused() {
 }
 
 #[test]
-fn targets_need_no_vector() {
+fn targets_can_be_any_iterator() {
     let row = plain_row();
     let targets = "user:17 team:3".split(' ');
     let event = row.event();
@@ -216,8 +216,8 @@ fn targets_need_no_vector() {
     assert_eq!(line_of(&same), line_of(&event));
 }
 
-/// A changed line must not parse, or hash differently, or claim another leaf, which is all that a
-/// hash leaves open.
+/// Asserts that a changed line is invalid, has another hash, or claims another leaf. The hash does not cover the leaf
+/// index.
 fn assert_found(text: &[u8], changed: &[u8]) {
     if text == changed {
         return;
@@ -235,7 +235,7 @@ fn assert_found(text: &[u8], changed: &[u8]) {
     }
 }
 
-/// The salt of the event with these fields erased.
+/// Returns the salt of the event with these fields redacted.
 fn erased(event: &Event<'_, &[String]>, fields: &[Field]) -> Salt {
     let digest = |field| event.field_digest(field, &mut Vec::new()).unwrap();
     fields.iter().fold(event.salt, |salt, &field| salt.redact(field, digest(field)))

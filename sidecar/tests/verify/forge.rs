@@ -1,4 +1,4 @@
-//! A pack made from nothing, as a deployment would write it, to be checked whole and damaged.
+//! Builds a pack without a database. Tests check it whole and damaged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -28,16 +28,16 @@ pub struct Pack {
     pub files: BTreeMap<String, Vec<u8>>,
     pub log: Log,
     pub manifest: Value,
-    /// Put into the zip as they are, besides what the manifest lists.
+    /// Additional entries of the zip that the manifest does not list.
     pub extra: Vec<(String, Vec<u8>)>,
 }
 
-/// How many leaves come before the range of the pack.
+/// Number of leaves before the range of the pack.
 pub const BEFORE: u64 = 5;
 
 impl Pack {
-    /// A pack of a log of so many leaves behind [`BEFORE`] others. Every third is a login, which the definition names; the
-    /// leaves `removed` have no event any more.
+    /// Creates a pack of a log with `leaves` leaves after [`BEFORE`] others. Every third one is a login, which the
+    /// definition selects. The events of the leaves `removed` are gone.
     pub fn new(leaves: u64, removed: &[u64]) -> Self {
         let size = BEFORE + leaves;
         let mut tree = Tree::default();
@@ -69,7 +69,7 @@ impl Pack {
         }
         let head = Head { log_id: [9; 16], workspace: "acme", size, root: tree.frontier.root() };
         let from = Head { size: BEFORE, root: from_root, ..head };
-        // A log of its own in the system log, whose heads this pack must not need.
+        // The system log also holds the head of another log, which this pack must not need.
         let other = Head { log_id: [8; 16], workspace: "globex", size: 77, root: [5; 32] };
         let mut system = Tree::default();
         let recorded = [heads_event(0, SINCE - 60_000_000, &[from]), heads_event(1, UNTIL + 1, &[other, head])];
@@ -114,7 +114,7 @@ impl Pack {
         Self { files, log, manifest, extra: Vec::new() }
     }
 
-    /// The lines of an array.
+    /// Returns the lines of an array file.
     pub fn lines(&self, name: &str) -> Vec<String> {
         let text = str::from_utf8(&self.files[name]).unwrap();
         let lines = text.lines().filter(|line| !matches!(*line, "[" | "]"));
@@ -125,12 +125,12 @@ impl Pack {
         self.files.insert(name.to_owned(), array(lines.join(",\n").into_bytes()));
     }
 
-    /// The zip, with a manifest that fits the files.
+    /// Returns the zip, with a manifest that fits the files.
     pub fn zip(&self) -> Vec<u8> {
         self.zip_with(|_| ())
     }
 
-    /// The zip, with a manifest that has been changed.
+    /// Returns the zip, with a changed manifest.
     pub fn zip_with(&self, change: impl FnOnce(&mut Value)) -> Vec<u8> {
         let mut files = self.files.clone();
         if files.keys().any(|name| name.starts_with("proof/")) {
@@ -153,7 +153,7 @@ impl Pack {
     }
 }
 
-/// A file that goes away with its directory.
+/// Writes the zip to a file, which is removed with its directory.
 pub fn in_file(zip: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pack.zip");
@@ -169,7 +169,7 @@ pub fn witness_key(seed: u8) -> Key {
     Key::new("witness.example.org", Kind::Witness, &key(seed).verifying_key().to_bytes()).unwrap()
 }
 
-/// A checkpoint, signed by the log and one witness.
+/// Returns a checkpoint, signed by the log and one witness.
 pub fn note(body: &str) -> String {
     let signed = key(1).sign(body.as_bytes()).to_bytes();
     let at = 1_780_000_000_u64;
@@ -189,7 +189,7 @@ fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
-/// The full line of the event of a leaf.
+/// Writes the full line of the event of a leaf.
 pub fn event_line(leaf: u64, out: &mut Vec<u8>) {
     let at = if leaf < BEFORE { SINCE - 3_600_000_000 } else { SINCE + leaf as i64 };
     let login = leaf.is_multiple_of(3);

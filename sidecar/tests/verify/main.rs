@@ -1,4 +1,4 @@
-//! `audit-sidecar verify`: good packs hold, and whatever is done to one is found.
+//! `audit-sidecar verify`: good packs are valid, and every damage is detected.
 
 mod forge;
 
@@ -23,17 +23,17 @@ fn check(zip: &[u8]) -> Report {
     verify(&path, &trust(), |_| ()).unwrap()
 }
 
-/// That it is invalid, and that what is told says why.
+/// Asserts that the pack is invalid and that the report contains `expected`.
 fn assert_invalid(zip: &[u8], expected: &str) {
     let report = check(zip);
     assert!(!report.is_valid(), "{report}");
     let text = report.to_string();
     assert!(text.starts_with("INVALID  acme access-review "), "{text}");
-    assert!(text.contains(expected), "{text}\nshould say: {expected}");
+    assert!(text.contains(expected), "{text}\nthe report must contain: {expected}");
 }
 
 #[test]
-fn a_good_pack_holds() {
+fn a_good_pack_is_valid() {
     let pack = Pack::new(100, &[40, 41]);
     let report = check(&pack.zip());
     assert!(report.is_proven(), "{report}");
@@ -61,7 +61,7 @@ fn keys_and_witnesses() {
     let stranger = witness_key(3);
     assert!(!report(vec![log_key()], vec![stranger.clone()]).is_valid());
     assert!(!report(vec![log_key()], vec![witness_key(2), stranger]).is_valid());
-    // The key of a witness does not stand for that of the log.
+    // The key of a witness does not replace that of the log.
     assert!(!report(vec![witness_key(2)], vec![]).is_valid());
     if let Ok(other) = other {
         assert!(!report(vec![other.clone()], vec![]).is_valid());
@@ -70,7 +70,7 @@ fn keys_and_witnesses() {
 }
 
 #[test]
-fn a_changed_event_is_named() {
+fn a_changed_event_is_reported() {
     let good = Pack::new(100, &[]);
     for (from, to) in [
         ("dana@example.com", "dora@example.com"),
@@ -85,26 +85,26 @@ fn a_changed_event_is_named() {
         lines[at] = lines[at].replacen(from, to, 1);
         pack.set_lines("events.json", &lines);
         assert_invalid(&pack.zip(), "(leaf 12): its hash is not the one in the log");
-        // Without the help of the prefixes it is found all the same.
+        // The change is detected even without the prefixes, but not located.
         pack.files.get_mut("proof/prefixes.bin").unwrap().clear();
         assert_invalid(&pack.zip(), "at least one of them is not what the log holds");
     }
 }
 
 #[test]
-fn an_event_that_was_left_out_is_found() {
+fn an_omitted_event_is_detected() {
     let good = Pack::new(100, &[]);
     let mut lines = good.lines("events.json");
     let gone = lines.remove(3);
     let mut pack = good.clone();
     pack.set_lines("events.json", &lines);
     assert_invalid(&pack.zip(), "leaf 15: it is missing");
-    // As a stub it does not get through either,
+    // The event must not be reduced to a stub.
     let mut stubs = good.lines("proof/stubs.json");
     stubs.push(String::from_utf8(Line::parse(gone.as_bytes()).unwrap().stub()).unwrap());
     pack.set_lines("proof/stubs.json", &stubs);
     assert_invalid(&pack.zip(), "event 1015 (leaf 15): it was left out of events.json");
-    // nor as a full line where stubs stand, nor twice.
+    // A stub must not be a full line, and an event must not be repeated.
     *stubs.last_mut().unwrap() = gone;
     pack.set_lines("proof/stubs.json", &stubs);
     assert_invalid(&pack.zip(), "event 1015 (leaf 15): stubs.json holds more of it than a stub");
@@ -116,7 +116,7 @@ fn an_event_that_was_left_out_is_found() {
 }
 
 #[test]
-fn leaves_that_are_swapped_or_moved_are_found() {
+fn swapped_and_moved_leaves_are_detected() {
     let good = Pack::new(100, &[]);
     let lines = good.lines("events.json");
     let swap = |a: &str, b: &str| {
@@ -145,9 +145,9 @@ fn leaves_that_are_swapped_or_moved_are_found() {
 }
 
 #[test]
-fn what_does_not_belong_into_the_pack_is_found() {
+fn foreign_events_are_detected() {
     let good = Pack::new(100, &[]);
-    // A full event that the definition does not name.
+    // A full event that the definition does not select.
     let mut pack = good.clone();
     let stubs = good.lines("proof/stubs.json");
     let mut line = Vec::new();
@@ -158,7 +158,7 @@ fn what_does_not_belong_into_the_pack_is_found() {
     let without: Vec<String> = stubs.iter().filter(|line| !line.contains(r#""leaf":7}"#)).cloned().collect();
     pack.set_lines("proof/stubs.json", &without);
     assert_invalid(&pack.zip(), "event 1007 (leaf 7): the definition of the pack does not name such events");
-    // A period that begins later, a wider definition, another workspace: the manifest is no way around.
+    // The manifest cannot hide an event by a later start, a wider definition or filters.
     let change = |key: &str, value: serde_json::Value| {
         let mut pack = good.clone();
         *pack.manifest.pointer_mut(key).unwrap() = value;
@@ -174,7 +174,7 @@ fn what_does_not_belong_into_the_pack_is_found() {
 }
 
 #[test]
-fn heads_and_checkpoints_that_are_forged_are_found() {
+fn forged_heads_and_checkpoints_are_detected() {
     let good = Pack::new(100, &[]);
     let with = |change: &dyn Fn(&mut Pack)| {
         let mut pack = good.clone();
@@ -195,12 +195,12 @@ fn heads_and_checkpoints_that_are_forged_are_found() {
     assert_invalid(&with(&|pack| pack.log.hashes.push([0; 32])), "the proof has too many hashes");
     assert_invalid(&with(&|pack| pack.log.first += 1), "its range does not begin with the head at the beginning");
     assert_invalid(&with(&|pack| pack.log.from = None), "its range begins within the log, without a head there");
-    // A later head at the beginning, which is a true one: what lies before it would be left out.
+    // A genuine but later head at the beginning would hide the events before it.
     assert_invalid(
         &with(&|pack| pack.log.from = pack.log.head.clone()),
         "was recorded only after the period had begun",
     );
-    // An event that anyone may append.
+    // Events that anyone can append.
     for (from, to) in [
         ("system:sealer", "mallory"),
         ("heads_recorded", "heads_invented"),
@@ -212,7 +212,7 @@ fn heads_and_checkpoints_that_are_forged_are_found() {
         });
         assert_invalid(&forged, "its event is not a heads_recorded of the sealer");
     }
-    // A head of one's own making, named by an event that is not in the signed log.
+    // A forged head, named by an event that is not in the signed log.
     let forged = with(&|pack| {
         let root = pack.log.head.as_ref().unwrap().root;
         let named = Head { log_id: [9; 16], workspace: "acme", size: 104, root };
@@ -220,13 +220,13 @@ fn heads_and_checkpoints_that_are_forged_are_found() {
         pack.log.head.as_mut().unwrap().heads_event = heads_event(1, UNTIL, &[named]);
     });
     assert_invalid(&forged, "its event is not in the log of the checkpoint");
-    // Another checkpoint, signed by nobody.
+    // A checkpoint without a valid signature.
     let forged = with(&|pack| {
         let note = str::from_utf8(&pack.files["proof/checkpoint.txt"]).unwrap().replacen("\n2\n", "\n3\n", 1);
         pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
     });
     assert_invalid(&forged, "does not hold");
-    // One that is signed, and of another tree.
+    // A signed checkpoint of another tree.
     let forged = with(&|pack| {
         let note = note(&text(forge::ORIGIN, 2, &[1; 32]));
         pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
@@ -235,7 +235,7 @@ fn heads_and_checkpoints_that_are_forged_are_found() {
 }
 
 #[test]
-fn files_that_do_not_fit_the_manifest_are_found() {
+fn files_that_differ_from_the_manifest_are_detected() {
     let good = Pack::new(30, &[]);
     let with = |change: &dyn Fn(&mut serde_json::Value)| good.zip_with(change);
     let file = |manifest: &mut serde_json::Value, name: &str| {
@@ -283,7 +283,7 @@ fn files_that_do_not_fit_the_manifest_are_found() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_found() {
+fn a_repeated_name_is_detected() {
     let mut pack = Pack::new(30, &[]);
     pack.extra.push(("events.jsom".to_owned(), b"x".to_vec()));
     let mut zip = pack.zip();
@@ -294,7 +294,7 @@ fn a_name_that_stands_twice_is_found() {
 }
 
 #[test]
-fn without_a_proof_nothing_is_proven() {
+fn a_pack_without_a_proof_is_not_proven() {
     let mut pack = Pack::new(30, &[]);
     pack.files.retain(|name, _| !name.starts_with("proof/"));
     let report = check(&pack.zip());
@@ -303,7 +303,7 @@ fn without_a_proof_nothing_is_proven() {
         report.to_string().starts_with("NOT PROVEN  acme access-review 2026-01-01..2026-04-01: 10 events, no proof"),
         "{report}"
     );
-    // A part of a proof is no pack without one.
+    // A pack with only a part of a proof is invalid.
     let mut pack = Pack::new(30, &[]);
     pack.files.remove("proof/checkpoint.txt");
     assert_invalid(&pack.zip(), "proof/checkpoint.txt is missing");
@@ -313,7 +313,7 @@ fn without_a_proof_nothing_is_proven() {
 }
 
 #[test]
-fn inclusion_and_what_is_newer() {
+fn an_inclusion_pack_may_hold_newer_events() {
     let mut pack = Pack::new(100, &[]);
     let mut tree = Tree::default();
     let mut line = Vec::new();
@@ -342,14 +342,14 @@ fn inclusion_and_what_is_newer() {
     assert!(report.is_proven(), "{report}");
     assert!(report.to_string().contains("2 events, each in the log; not shown: that no other matches"), "{report}");
     assert!(report.to_string().contains("1 events newer than the last checkpoint, not proven"), "{report}");
-    // Of what is not shown it says nothing, so that an event may stand as a stub.
+    // The pack claims nothing about events that it does not show, so an event may be a stub.
     let mut stubbed = pack.clone();
     stubbed.set_lines("events.json", &lines[1..]);
     let stub = String::from_utf8(Line::parse(lines[0].as_bytes()).unwrap().stub()).unwrap();
     stubbed.set_lines("proof/stubs.json", &[stub]);
     stubbed.manifest["counts"]["events"] = 2.into();
     assert!(check(&stubbed.zip()).is_proven(), "{}", check(&stubbed.zip()));
-    // Its proof is for these leaves alone.
+    // The proof is valid for exactly these leaves.
     pack.set_lines("events.json", &lines[1..]);
     pack.manifest["counts"]["events"] = 2.into();
     assert_invalid(&pack.zip(), "do not lead to the root");
@@ -358,7 +358,7 @@ fn inclusion_and_what_is_newer() {
 }
 
 #[test]
-fn outcomes_that_are_not_known_are_outcomes() {
+fn unknown_outcomes_are_accepted() {
     let rule = |outcomes: &[&str]| json!([{ "actions": ["login_succeeded"], "outcomes": outcomes }]);
     let zip = |outcomes| Pack::new(10, &[]).zip_with(|manifest| manifest["definition"]["include"] = rule(outcomes));
     assert!(check(&zip(&["success", "postponed"])).is_proven());
@@ -381,7 +381,7 @@ fn log_json_is_made_of_objects() {
 }
 
 #[test]
-fn what_is_no_pack_is_unreadable() {
+fn other_files_are_unreadable() {
     let unreadable = |bytes: &[u8]| {
         let (_directory, path) = in_file(bytes);
         verify(&path, &trust(), |_| ()).unwrap_err()
@@ -407,11 +407,11 @@ fn what_is_no_pack_is_unreadable() {
 }
 
 #[test]
-fn no_changed_byte_gets_through() {
+fn every_changed_byte_is_detected() {
     let pack = Pack::new(12, &[8]);
     let good = pack.zip();
     let expected = check(&good).to_string();
-    // Bytes that say nothing of the content: times, attributes, versions of zip.
+    // Some bytes do not affect the content: times, attributes and versions of the zip.
     for at in (0..good.len()).step_by(7) {
         let mut changed = good.clone();
         changed[at] ^= 0x55;
@@ -422,9 +422,10 @@ fn no_changed_byte_gets_through() {
     }
 }
 
-/// `cargo test --release -p audit_sidecar --test verify -- --ignored --nocapture`
+/// Measures the verification of a large pack. Run it with `cargo test --release -p audit_sidecar --test verify --
+/// --ignored --nocapture`.
 #[test]
-#[ignore = "takes a minute; prints figures"]
+#[ignore = "takes a minute and only prints figures"]
 fn a_million_events() {
     let pack = Pack::new(1_000_000, &[]);
     let (_directory, path) = in_file(&pack.zip());
