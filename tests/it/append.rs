@@ -1,4 +1,4 @@
-//! Appending: one event, many, imports, and what is refused.
+//! Tests of appending: single events, batches, imports, and refused input.
 
 pub mod bad_input;
 mod batch;

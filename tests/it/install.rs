@@ -1,4 +1,4 @@
-//! The extension as a database object: install, rights, guard, dump.
+//! The extension as a database object: installation, rights, guard and dump.
 
 mod access;
 mod dump;

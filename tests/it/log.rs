@@ -1,4 +1,4 @@
-//! Sealing, proofs, signing, redaction, tampering.
+//! Tests of sealing, proofs, signing, redaction and tampering.
 
 mod attacks;
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! All integration tests, in one program: one cluster, one link.
+//! All integration tests in one program, so that they share a cluster and are linked once.
 
 mod append;
 mod install;

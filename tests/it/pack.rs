@@ -1,3 +1,3 @@
-//! Evidence packs.
+//! Tests of evidence packs.
 
 mod proof;

@@ -1,4 +1,4 @@
-//! Reading events.
+//! Tests of reading events.
 
 mod events;
 pub mod model;

@@ -1,5 +1,7 @@
-//! Real input: records of AWS CloudTrail (CLOUDTRAIL.md) go in every way there is, and what comes out in every form is
-//! compared with what the file says when read independently.
+//! Tests with real input: records of AWS CloudTrail (see CLOUDTRAIL.md).
+//!
+//! The tests store the records in every way there is. They compare every form of output with the file, which they
+//! read independently.
 
 mod form;
 mod import;

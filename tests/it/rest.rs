@@ -1,4 +1,4 @@
-//! The sidecar over HTTP.
+//! Tests of the sidecar over HTTP.
 
 pub mod bad_input;
 pub mod http;

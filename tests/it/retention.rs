@@ -1,4 +1,4 @@
-//! Retention, legal holds, maintenance, archive.
+//! Tests of retention, legal holds, maintenance and the archive.
 
 mod archive;
 mod maintenance;

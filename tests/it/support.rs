@@ -1,4 +1,4 @@
-//! What several test files need.
+//! Helpers of several test files.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -14,19 +14,19 @@ use audit_harness::query::{all, explain, one, run};
 
 pub use audit_harness::random::Random;
 
-/// Takes every trigger of the log away.
+/// SQL that disables every trigger of the extension.
 pub const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
     FOR t IN SELECT DISTINCT g.tgrelid::regclass FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid \
              WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) LOOP \
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
     END LOOP; END $$";
 
-/// The row of an event, column by column.
+/// Returns the row of an event, as an object of its columns.
 pub async fn event(client: &Client, id: i64) -> Value {
     one(client, "SELECT to_jsonb(e) FROM audit.event e WHERE id = $1", &[&id]).await
 }
 
-/// How many events are stored, whoever may see them.
+/// Returns the number of stored events, including hidden ones.
 pub async fn count(client: &Client) -> i64 {
     one(client, "SELECT count(*) FROM audit.event", &[]).await
 }
@@ -42,7 +42,7 @@ pub fn fails(
     let caller = std::panic::Location::caller();
     async move {
         match client.query(sql, params).await {
-            Ok(rows) => panic!("{caller}: {sql} should fail with {sqlstate}, it returned {} rows", rows.len()),
+            Ok(rows) => panic!("{caller}: {sql} must fail with {sqlstate}, but it returned {} rows", rows.len()),
             Err(error) => {
                 let db = error.as_db_error().unwrap_or_else(|| panic!("{caller}: {sql}: {error:?}"));
                 assert_eq!(db.code().code(), sqlstate, "{caller}: {sql}: {}", explain(&error));
@@ -52,7 +52,7 @@ pub fn fails(
     }
 }
 
-/// A partition whose month has passed, with events of these workspaces, 100 each.
+/// Creates a partition of a past month, with 100 events of each workspace.
 pub async fn due_partition(client: &Client, workspaces: &[&str]) {
     run(client, "SELECT audit_internal.create_partition('2024-03-01')").await;
     for workspace in workspaces {
@@ -69,14 +69,14 @@ pub async fn due_partition(client: &Client, workspaces: &[&str]) {
     }
 }
 
-/// Imports events of a workspace: one for each of so many days ago.
+/// Imports one event of a workspace for each day of a range of days ago.
 pub async fn import_days(client: &Client, workspace: &str, days: RangeInclusive<i32>) {
     let import = "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'x', 'workspace', $1::text, 'occurred_at', \
          to_char((now() - n * interval '1 day') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series($2::int, $3) n";
     client.execute(import, &[&workspace, days.start(), days.end()]).await.unwrap();
 }
 
-/// Maintains until a run has moved events, at most `rows`: runs before it make the partitions that these need.
+/// Runs maintenance until one run has moved events, at most `rows`. Earlier runs create the partitions for them.
 pub async fn move_some(client: &Client, rows: i32) {
     for _ in 0..10 {
         let tasks: Vec<String> = all(client, "SELECT task FROM audit.maintain(3, $1)", &[&rows]).await;
@@ -84,10 +84,10 @@ pub async fn move_some(client: &Client, rows: i32) {
             return;
         }
     }
-    panic!("nothing was moved");
+    panic!("ten runs of maintenance moved no event");
 }
 
-/// The files of a zip, by name.
+/// Returns the files of a zip, by name.
 pub fn unzip(zip: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
     let mut files = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Input that is wrong, odd or huge: each gets a clear error with its own code, or is stored to the letter.
+//! Wrong, unusual and huge input: each is refused with an error code of its own or stored unchanged.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::support::{count, fails};
 
-/// A parameter whose bytes are sent as they are.
+/// A parameter whose bytes are sent unchanged.
 #[derive(Debug)]
 struct Raw(&'static [u8]);
 
@@ -29,7 +29,7 @@ impl ToSql for Raw {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_refused() {
+async fn invalid_encodings_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     for bytes in [&b"a\0b"[..], b"\0", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"] {
@@ -48,7 +48,7 @@ async fn bytes_that_are_no_text_are_refused() {
 }
 
 #[tokio::test]
-async fn json_that_is_none_is_refused() {
+async fn invalid_json_is_refused() {
     let db = Database::new();
     let client = db.connect().await;
     for (details, sqlstate) in [
@@ -125,7 +125,7 @@ async fn large_details_are_kept_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn names_have_lengths() {
+async fn names_have_a_maximum_length() {
     let db = Database::new();
     let client = db.connect().await;
     let long = "n".repeat(10_000);
@@ -171,7 +171,7 @@ async fn control_characters_in_names_are_refused() {
             fails(&client, sql, &[&format!("a{control}b")], "ZA003").await;
         }
     }
-    // What people write in other scripts is welcome.
+    // Names in other scripts are accepted.
     for name in ["チケット作成", "créé", "🎫", "a b", "\u{200f}שלום"] {
         one::<i64>(
             &client,
@@ -203,7 +203,7 @@ async fn two_dimensional_and_shifted_targets_are_read_as_lists() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_crash() {
+async fn acknowledged_events_survive_a_crash() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let cluster = db.cluster().clone();
     let client = db.connect().await;

@@ -1,4 +1,4 @@
-//! audit.append_many: all or nothing, and errors that name the element.
+//! `audit.append_many`: a batch is stored whole or not at all, and an error names the element.
 
 use serde_json::json;
 
@@ -75,8 +75,8 @@ async fn one_bad_element_refuses_all_and_is_named() {
     for (bad, sqlstate) in cases {
         let batch = json!([good, good, bad, good]);
         let error = match client.query(MANY, &[&batch]).await {
-            Ok(_) => panic!("{bad} should be refused with {sqlstate}"),
-            Err(error) => error.as_db_error().expect("an error of the server").clone(),
+            Ok(_) => panic!("{bad} must be refused with {sqlstate}"),
+            Err(error) => error.as_db_error().expect("the error comes from the server").clone(),
         };
         assert_eq!(error.code().code(), sqlstate, "{bad}: {}", error.message());
         assert!(error.message().starts_with("events[2]: "), "{bad}: {}", error.message());
@@ -86,7 +86,7 @@ async fn one_bad_element_refuses_all_and_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_array_is_refused() {
+async fn only_an_array_is_accepted() {
     let db = Database::new();
     let client = db.connect().await;
     for batch in [json!({}), json!("text"), json!(1), json!(null), json!({"action": "x"})] {

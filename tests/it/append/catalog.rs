@@ -1,4 +1,4 @@
-//! The catalog of actions, and what it demands of details.
+//! The catalog of actions, and the details that it requires.
 
 use serde_json::json;
 
@@ -88,7 +88,7 @@ async fn a_registered_action_has_its_category_and_its_schema() {
     let db = Database::new();
     let client = db.connect().await;
     let other = db.connect().await;
-    // What other sessions have cached must not survive the change.
+    // A change must invalidate the caches of other sessions.
     let before: i64 =
         one(&other, "SELECT audit.append('backup_restored', 'acme', details => '{\"size\": -1}')", &[]).await;
     assert_eq!(event(&client, before).await["category"], json!("other"));
@@ -106,7 +106,7 @@ async fn a_registered_action_has_its_category_and_its_schema() {
             assert!(error.message().contains("backup_restored"), "{}", error.message());
         }
     }
-    // Registering it again changes it.
+    // A second registration of the same action changes it.
     run(&client, "SELECT audit.register_action('backup_restored', 'other', 'A backup was restored')").await;
     let id: i64 = one(&other, "SELECT audit.append('backup_restored', 'acme', details => '{\"size\": -1}')", &[]).await;
     assert_eq!(event(&other, id).await["category"], json!("other"));
@@ -129,7 +129,7 @@ async fn a_registration_that_is_rolled_back_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_is_no_registration_is_refused() {
+async fn invalid_registrations_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     for (call, sqlstate) in [
@@ -176,7 +176,7 @@ async fn unknown_actions_can_be_refused() {
 }
 
 #[tokio::test]
-async fn only_the_log_itself_appends_in_category_audit() {
+async fn only_the_extension_appends_in_category_audit() {
     let db = Database::new();
     let writer = db.connect_as(&["audit_writer"]).await;
     refused(&writer, "SELECT audit.append('export_started', 'acme')", "42501").await;

@@ -1,4 +1,4 @@
-//! The session context fills what a call leaves out.
+//! Session settings provide the arguments that a call omits.
 
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ const SET_ALL: &str = "SET LOCAL audit.workspace = 'acme'; SET LOCAL audit.actor
     SET LOCAL audit.user_agent = 'curl'; SET LOCAL audit.session_id = 's'; SET LOCAL audit.request_id = 'r'";
 
 #[tokio::test]
-async fn it_fills_what_is_left_out_and_arguments_win() {
+async fn settings_fill_omitted_arguments_and_arguments_win() {
     let db = Database::new();
     let client = db.connect().await;
-    // The library is not loaded in this session yet: the settings are placeholders when they are set.
+    // This session has not loaded the library yet, so the settings are placeholders when they are set.
     run(&client, &format!("BEGIN; {SET_ALL}")).await;
     let filled = event(&client, one(&client, "SELECT audit.append('x')", &[]).await).await;
     assert_eq!(COLUMNS.map(|c| &filled[c]), ["acme", "user:1", "2001:db8::1", "curl", "s", "r"]);
@@ -40,7 +40,7 @@ async fn set_local_ends_with_the_transaction() {
 }
 
 #[tokio::test]
-async fn it_fills_batches_too() {
+async fn settings_fill_batches() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, &format!("BEGIN; {SET_ALL}")).await;
@@ -50,7 +50,7 @@ async fn it_fills_batches_too() {
 }
 
 #[tokio::test]
-async fn an_ip_in_it_that_is_none_is_refused() {
+async fn an_invalid_ip_setting_is_refused() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SET audit.ip = 'nonsense'").await;
@@ -71,7 +71,7 @@ async fn provenance_cannot_be_forged() {
     assert_eq!(stored["database_user"], json!(user));
     assert_eq!(stored["application_name"], json!("crm"));
 
-    // Whatever role is set or function owner is at work, it is the session's user that is recorded.
+    // The event records the session user, whatever role is set and whatever function owner is active.
     let admin = db.connect().await;
     run(&admin, &format!("SET ROLE {user}")).await;
     let id: i64 = one(&admin, "SELECT audit.append('x', 'acme')", &[]).await;

@@ -7,7 +7,7 @@ use audit_harness::query::{all, one, run};
 
 use crate::support::Random;
 
-/// All that does not differ between two appends of the same event.
+/// The columns that must be equal in two appends of the same event.
 const COMPARABLE: &str = "SELECT (to_jsonb(e) - '{id,occurred_at,recorded_at,xid,salt}'::text[])::text || tableoid::regclass::text \
     || octet_length(salt) || (xid = $1::text::xid8)::text FROM audit.event e ORDER BY id";
 
@@ -40,7 +40,7 @@ async fn an_insert_trigger_of_the_users_own_still_fires() {
 }
 
 #[tokio::test]
-async fn a_constraint_or_index_of_the_dbas_own_is_kept() {
+async fn constraints_and_indexes_of_the_user_are_enforced() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme', actor => 'a')").await;

@@ -1,4 +1,4 @@
-//! The same idempotency key in a workspace within 48 hours gives the first id and stores nothing.
+//! The same idempotency key in a workspace within 48 hours returns the first id and stores nothing.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn a_key_stores_once() {
 }
 
 #[tokio::test]
-async fn within_one_transaction_too() {
+async fn a_key_stores_once_within_one_transaction() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "BEGIN").await;
@@ -56,7 +56,7 @@ async fn twenty_connections_with_one_key_store_one_event() {
 }
 
 #[tokio::test]
-async fn the_second_waits_for_the_first_and_gets_its_id() {
+async fn the_second_append_waits_and_returns_the_first_id() {
     let (first, second, _db) = racing_for_the_key().await;
     run(&first.client, "COMMIT").await;
     assert_eq!(second.await.unwrap(), first.id);
@@ -64,7 +64,7 @@ async fn the_second_waits_for_the_first_and_gets_its_id() {
 }
 
 #[tokio::test]
-async fn the_second_stores_where_the_first_rolls_back() {
+async fn the_second_append_stores_if_the_first_rolls_back() {
     let (first, second, _db) = racing_for_the_key().await;
     run(&first.client, "ROLLBACK").await;
     let id = second.await.unwrap();
@@ -73,7 +73,7 @@ async fn the_second_stores_where_the_first_rolls_back() {
 }
 
 #[tokio::test]
-async fn a_snapshot_from_before_the_first_gets_its_id_or_may_retry() {
+async fn an_older_snapshot_returns_the_first_id_or_fails_to_serialize() {
     let db = Database::new();
     let (early, late) = (db.connect().await, db.connect().await);
     run(&early, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await;
@@ -96,12 +96,12 @@ async fn after_48_hours_a_key_is_free() {
     age(&client, "48 hours 1 minute").await;
     let second: i64 = one(&client, APPEND, &[]).await;
     assert_ne!(first, second);
-    assert_eq!(second, one::<i64>(&client, APPEND, &[]).await, "the new event has the key for another 48 hours");
+    assert_eq!(second, one::<i64>(&client, APPEND, &[]).await, "the new event holds the key for another 48 hours");
     assert_eq!(count(&client).await, 2);
 }
 
 #[tokio::test]
-async fn many_that_find_an_old_key_store_one_event() {
+async fn concurrent_appends_with_an_expired_key_store_one_event() {
     let db = Database::new();
     let client = db.connect().await;
     let first: i64 = one(&client, APPEND, &[]).await;
@@ -116,7 +116,7 @@ async fn many_that_find_an_old_key_store_one_event() {
 }
 
 #[tokio::test]
-async fn maintain_removes_old_keys_alone() {
+async fn maintain_removes_only_expired_keys() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, APPEND).await;
@@ -129,7 +129,7 @@ async fn maintain_removes_old_keys_alone() {
 }
 
 #[tokio::test]
-async fn a_batch_knows_its_own_keys() {
+async fn a_key_repeated_in_a_batch_stores_once() {
     let db = Database::new();
     let client = db.connect().await;
     let first: i64 = one(&client, APPEND, &[]).await;
@@ -150,7 +150,7 @@ struct First {
     id: i64,
 }
 
-/// One connection has appended with the key and not ended its transaction; another one waits for it.
+/// Starts two appends with the same key: the first is in an open transaction, and the second waits for it.
 async fn racing_for_the_key() -> (First, tokio::task::JoinHandle<i64>, Database) {
     let db = Database::new();
     let client = db.connect().await;
@@ -167,7 +167,7 @@ async fn racing_for_the_key() -> (First, tokio::task::JoinHandle<i64>, Database)
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(!second.is_finished(), "the second did not wait for the first");
+    assert!(!second.is_finished(), "the second append did not wait for the first");
     (First { client, id }, second, db)
 }
 

@@ -1,4 +1,4 @@
-//! audit.import: events of an existing log, with their own times.
+//! `audit.import`: events of another log, with their own times.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::support::{count, fails};
 const IMPORT: &str = "SELECT audit.import($1)";
 
 #[tokio::test]
-async fn the_time_is_the_events_own_and_retention_counts_from_it() {
+async fn an_import_keeps_the_time_and_retention_counts_from_it() {
     let db = Database::new();
     let client = db.connect().await;
     let times: Vec<String> = all(
@@ -29,7 +29,7 @@ async fn the_time_is_the_events_own_and_retention_counts_from_it() {
 }
 
 #[tokio::test]
-async fn what_occurred_before_1970_is_paged_through() {
+async fn pages_continue_before_1970() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.set_retention('acme', '100 years')").await;
@@ -46,7 +46,7 @@ async fn what_occurred_before_1970_is_paged_through() {
 }
 
 #[tokio::test]
-async fn the_import_is_itself_an_event() {
+async fn an_import_records_an_event() {
     let db = Database::new();
     let client = db.connect().await;
     let batch = json!([{"action": "x", "workspace": "acme", "occurred_at": yesterday(&client).await}]);
@@ -73,7 +73,7 @@ async fn offsets_and_fractions_are_understood() {
 }
 
 #[tokio::test]
-async fn times_out_of_range_and_no_times_are_refused() {
+async fn invalid_and_out_of_range_times_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SET datestyle = 'SQL, DMY'").await;
@@ -101,7 +101,7 @@ async fn times_out_of_range_and_no_times_are_refused() {
         let batch = json!([{"action": "x", "workspace": "acme", "occurred_at": day},
                            {"action": "x", "workspace": "acme", "occurred_at": at}]);
         let error = client.query(IMPORT, &[&batch]).await.expect_err(&at.to_string());
-        let error = error.as_db_error().expect("an error of the server");
+        let error = error.as_db_error().expect("the error comes from the server");
         assert!(accepted.contains(&error.code().code()), "{at}: {} {}", error.code().code(), error.message());
         assert!(error.message().starts_with("events[1]: "), "{at}: {}", error.message());
     }
@@ -110,7 +110,7 @@ async fn times_out_of_range_and_no_times_are_refused() {
 }
 
 #[tokio::test]
-async fn only_audit_admin_may() {
+async fn only_audit_admin_imports() {
     let db = Database::new();
     let admin = db.connect_as(&["audit_admin"]).await;
     let batch = json!([{"action": "x", "workspace": "acme", "occurred_at": yesterday(&admin).await}]);

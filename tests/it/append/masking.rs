@@ -1,4 +1,4 @@
-//! Values under secret-looking keys never reach the table.
+//! Values under secret-looking keys are masked before they reach the table.
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -58,7 +58,7 @@ async fn spelling_of_keys_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn true_false_and_null_are_no_secrets() {
+async fn booleans_and_null_are_not_masked() {
     let db = Database::new();
     let client = db.connect().await;
     let given = json!({"password": true, "secret": false, "api_key": null, "token": "x"});
@@ -69,7 +69,7 @@ async fn true_false_and_null_are_no_secrets() {
 }
 
 #[tokio::test]
-async fn what_is_not_secret_stays_to_the_letter() {
+async fn other_values_are_stored_unchanged() {
     let db = Database::new();
     let client = db.connect().await;
     let details = r#"{"a": 1.50, "b": 1e30, "c": 123456789012345678901234567890.00010, "d": [], "e": {}, "f": "\"é\n", "password": "***"}"#;
@@ -80,7 +80,7 @@ async fn what_is_not_secret_stays_to_the_letter() {
 }
 
 #[tokio::test]
-async fn the_list_is_the_database_owners() {
+async fn a_superuser_changes_the_list() {
     let db = Database::new();
     let client = db.connect().await;
     let given = json!({"password": "p", "favourite_colour": "red"});
@@ -93,10 +93,10 @@ async fn the_list_is_the_database_owners() {
 }
 
 #[tokio::test]
-async fn an_application_cannot_turn_it_off() {
+async fn an_application_cannot_turn_masking_off() {
     let db = Database::new();
     let writer = db.connect_as(&["audit_writer"]).await;
-    // Before the library is loaded the setting is a placeholder, which anyone may set.
+    // Before the library is loaded, the setting is a placeholder that any role may set.
     let _ = writer.batch_execute("SET audit.masked_keys = ''").await;
     run(&writer, "SELECT audit.append('x', 'acme', details => '{\"password\": \"p\"}')").await;
     refused(&writer, "SET audit.masked_keys = ''", "42501").await;
@@ -105,7 +105,7 @@ async fn an_application_cannot_turn_it_off() {
 }
 
 #[tokio::test]
-async fn schemas_see_what_is_stored_and_errors_show_no_secret() {
+async fn schemas_check_masked_details_and_errors_show_no_secret() {
     let db = Database::new();
     let client = db.connect().await;
     run(

@@ -1,4 +1,4 @@
-//! What a caller or an owner has set elsewhere changes nothing here.
+//! Settings of a caller or an owner do not change results.
 
 use audit_harness::cluster::Options;
 use audit_harness::database::Database;
@@ -34,9 +34,9 @@ async fn time_zone_and_date_style_do_not_move_partitions_or_answers() {
     }
 }
 
-/// To compile a query takes longer than to run it, whatever the server estimates.
+/// Compiling one of these queries takes longer than running it, whatever cost the server estimates.
 #[tokio::test]
-async fn no_query_of_the_log_is_compiled() {
+async fn queries_of_the_extension_are_not_compiled() {
     let settings = "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; \
          SET jit = on; SET jit_above_cost = 6";
     let db = Database::on_own_cluster(&Options::preloaded());
@@ -65,11 +65,11 @@ async fn no_query_of_the_log_is_compiled() {
         assert!(!db.cluster().log().contains("JIT:"), "{call}: {}", db.cluster().log());
     }
     run(&client, "SELECT count(*) FROM audit.event").await;
-    assert!(db.cluster().log().contains("JIT:"), "it would be seen");
+    assert!(db.cluster().log().contains("JIT:"), "the server log must show a compiled query");
 }
 
 #[tokio::test]
-async fn partitions_are_made_where_the_log_is() {
+async fn partitions_ignore_default_tablespace() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SET default_tablespace = 'pg_global'").await;
@@ -79,7 +79,7 @@ async fn partitions_are_made_where_the_log_is() {
 }
 
 #[tokio::test]
-async fn default_privileges_open_nothing() {
+async fn default_privileges_grant_nothing() {
     let db = Database::empty();
     let owner = db.connect().await;
     let role = db.role(&[]);

@@ -1,4 +1,4 @@
-//! audit.append: what it stores, and that it belongs to the caller's transaction.
+//! `audit.append`: the stored values, and the append as part of the caller's transaction.
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ async fn every_column_is_filled() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_gets_its_default() {
+async fn omitted_arguments_get_their_defaults() {
     let db = Database::new();
     let client = db.connect().await;
     let id: i64 = one(&client, "SELECT audit.append('something_new', 'acme')", &[]).await;
@@ -79,7 +79,7 @@ async fn salts_differ_and_ids_are_unique() {
 }
 
 #[tokio::test]
-async fn it_commits_and_rolls_back_with_the_transaction() {
+async fn an_append_commits_and_rolls_back_with_the_transaction() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "CREATE TABLE ticket (id int)").await;
@@ -106,7 +106,7 @@ async fn a_failed_append_aborts_like_any_statement() {
 }
 
 #[tokio::test]
-async fn it_works_inside_functions_triggers_and_procedures() {
+async fn append_works_inside_functions_triggers_and_procedures() {
     let db = Database::new();
     let client = db.connect().await;
     run(
@@ -164,10 +164,10 @@ async fn the_indexes_agree_with_the_table() {
 }
 
 #[tokio::test]
-async fn details_whose_text_has_no_end_are_refused() {
+async fn details_with_an_enormous_text_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
-    // A few bytes each as jsonb, 131,072 digits each as text, which is what is sealed.
+    // Each number takes a few bytes as jsonb, but 131,072 digits as text, and the text is sealed.
     let numbers = "SELECT audit.append('x', workspace => 'acme', details => jsonb_build_object('n', \
                    (SELECT jsonb_agg(1e131071::numeric) FROM generate_series(1, 400))))";
     refused(&client, numbers, "ZA006").await;
@@ -177,7 +177,7 @@ async fn details_whose_text_has_no_end_are_refused() {
 }
 
 #[tokio::test]
-async fn what_verifying_believes_is_appended_by_the_log_alone() {
+async fn only_the_extension_appends_events_that_verify_trusts() {
     let db = Database::new();
     let client = db.connect().await;
     for role in ["audit_admin", "audit_sidecar"] {

@@ -13,7 +13,7 @@ use crate::log::naive;
 use crate::query::model;
 use crate::support::{Random, due_partition, import_days, move_some};
 
-/// Everything that must be the same afterwards, a line each.
+/// Everything that must be the same after a restore, one line per row.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
     UNION ALL SELECT k::text FROM audit_internal.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
     UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h \
@@ -21,7 +21,7 @@ const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::tex
     UNION ALL SELECT c::text FROM audit.checkpoint c UNION ALL SELECT l::text FROM audit.log l UNION ALL SELECT t::text FROM audit.tile t \
     UNION ALL SELECT h::text FROM audit.head h UNION ALL SELECT s::text FROM audit_internal.sealer s ORDER BY 1";
 
-/// What the schema is made of, without what differs between any two databases.
+/// The structure of the schema, without properties that differ between any two databases.
 const STRUCTURE: &str = "SELECT format('%s %s %s', c.oid::regclass, c.relkind, pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c \
         WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND c.relkind <> 't' \
     UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal \
@@ -100,7 +100,8 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
     assert_eq!(restored_content, content);
     assert_eq!(all::<String>(&restored, STRUCTURE, &[]).await, structure);
 
-    // It is a working log: ids go on, what was registered holds, keys are known, the guard stands.
+    // The restored audit log works: ids continue, registered actions and idempotency keys are known, and the guard is
+    // active.
     let last: i64 = one(&client, "SELECT max(id) FROM audit.event", &[]).await;
     let next: i64 = one(&restored, "SELECT audit.append('x', 'acme')", &[]).await;
     assert!(next > last, "{next} after {last}");
@@ -119,7 +120,7 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
     refused(&restored, "DROP EXTENSION audit_log", "2BP01").await;
     naive::seal(&restored).await;
     naive::check(&restored, "restored").await;
-    // Retention works on, to the same end.
+    // Retention continues with the same result in both databases.
     let mut ends = Vec::new();
     for client in [&client, &restored] {
         for workspace in STATES {
@@ -142,10 +143,10 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
     assert!(ends[0] == ends[1]);
 }
 
-/// Workspaces whose events are at every point on their way.
+/// Workspaces whose events are in every state of retention.
 const STATES: [&str; 4] = ["held", "longer", "shorter", "released"];
 
-/// Held, moved, hidden and not removed yet, in a partition that is due and only in part judged.
+/// Creates events that are held, moved, or hidden and not removed yet, in a due partition that is only partly judged.
 async fn half_maintained(client: &Client) {
     due_partition(client, &["gone", "held", "longer", "released"]).await;
     run(
@@ -160,7 +161,7 @@ async fn half_maintained(client: &Client) {
     move_some(client, 250).await;
     run(client, "SELECT audit.release_legal_hold('released', 'settled')").await;
     let moved: i64 = one(client, "SELECT count(*) FROM audit_internal.event_held", &[]).await;
-    assert!((1..200).contains(&moved), "half of it: {moved}");
+    assert!((1..200).contains(&moved), "only a part is moved: {moved}");
 }
 
 fn succeeded(output: Output) {

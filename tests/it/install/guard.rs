@@ -1,4 +1,4 @@
-//! Nobody edits or deletes events.
+//! The guard: events cannot be changed or deleted.
 
 use tokio_postgres::Client;
 
@@ -7,7 +7,7 @@ use audit_harness::query::{all, one, refused, run};
 
 use crate::support::count;
 
-/// Statements that would change `{table}`, each of which must be refused.
+/// Statements that would change `{table}`. Each must be refused.
 const CHANGES: &[&str] = &[
     "UPDATE {table} SET actor = 'nobody'",
     "UPDATE {table} SET actor = 'nobody' WHERE false",
@@ -24,7 +24,7 @@ const CHANGES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_superuser_changes_the_log_or_a_partition() {
+async fn a_superuser_cannot_change_events_or_partitions() {
     let db = filled().await;
     let client = db.connect().await;
     for mode in ["origin", "replica", "local"] {
@@ -49,7 +49,7 @@ async fn an_upsert_is_refused() {
 }
 
 #[tokio::test]
-async fn the_error_names_the_table_and_says_what_to_do() {
+async fn the_error_names_the_table_and_has_a_hint() {
     let db = filled().await;
     let error = refused(&db.connect().await, "DELETE FROM audit.event", "ZA001").await;
     assert!(error.message().contains("DELETE") && error.message().contains("audit.event"), "{}", error.message());
@@ -57,7 +57,7 @@ async fn the_error_names_the_table_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn no_owner_who_is_no_superuser_changes_it() {
+async fn an_owner_without_superuser_cannot_change_events() {
     let db = filled().await;
     let role = db.role(&["audit_admin"]);
     let client = db.connect().await;
@@ -80,7 +80,7 @@ async fn no_owner_who_is_no_superuser_changes_it() {
 }
 
 #[tokio::test]
-async fn no_other_role_has_the_right_to() {
+async fn other_roles_have_no_right_to_change_events() {
     let db = filled().await;
     for groups in [&[][..], &["audit_writer"], &["audit_reader"], &["audit_admin"], &["audit_sidecar"]] {
         let client = db.connect_as(groups).await;
@@ -91,7 +91,7 @@ async fn no_other_role_has_the_right_to() {
 }
 
 #[tokio::test]
-async fn partitions_of_the_future_are_guarded() {
+async fn new_partitions_are_guarded() {
     let db = filled().await;
     let client = db.connect().await;
     let before = partitions(&client).await;
@@ -107,7 +107,7 @@ async fn partitions_of_the_future_are_guarded() {
 }
 
 #[tokio::test]
-async fn a_row_trigger_stops_what_statement_triggers_do_not_see() {
+async fn a_row_trigger_stops_referential_actions() {
     let db = filled().await;
     let client = db.connect().await;
     let unguarded: Vec<String> = all(

@@ -1,4 +1,4 @@
-//! The harness itself.
+//! Tests of the harness itself.
 
 use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::{Database, connect};
@@ -6,7 +6,7 @@ use audit_harness::query::{one, refused, run};
 use audit_harness::sidecar::Sidecar;
 
 #[tokio::test]
-async fn a_cluster_answers_and_is_gone_after_it() {
+async fn a_cluster_answers_and_is_removed_with_its_owner() {
     let cluster = Cluster::start(&Options::default());
     let dir = cluster.dir().to_owned();
     let client = connect(&cluster.config("postgres")).await;
@@ -22,11 +22,11 @@ async fn a_cluster_answers_and_is_gone_after_it() {
     run(&connect(&cluster.config("postgres")).await, "CREATE TABLE t ()").await;
 
     drop((cluster, standby));
-    assert!(!dir.exists(), "{} is still there", dir.display());
+    assert!(!dir.exists(), "{} still exists", dir.display());
 }
 
 #[tokio::test]
-async fn the_sidecar_serves_its_database_and_stops_when_asked() {
+async fn the_sidecar_serves_its_database_and_stops_on_request() {
     let db = Database::new();
     run(&db.connect().await, "SELECT audit.append('x', 'acme'); SELECT audit.append('y', 'umbrella')").await;
     let sidecar = Sidecar::start(&db);

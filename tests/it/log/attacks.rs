@@ -1,4 +1,4 @@
-//! What someone does who has every right in the database, and who finds it: `audit.verify`, or whoever keeps an older checkpoint.
+//! Attacks by a superuser, and the check that detects each: `audit.verify` or a comparison with an older checkpoint.
 
 use std::fs;
 
@@ -12,7 +12,8 @@ use audit_harness::query::{all, explain, one, refused, run};
 use crate::log::naive::{check, damages, hash, heads, path, record_heads, seal};
 use crate::support::{DISARM, fails, import_days};
 
-/// Events 1 to 300 of acme, 301 to 600 of umbrella, 601 with their heads; and after these 602 to 610 of acme, 611 with its head.
+/// Creates events 1 to 300 of acme, 301 to 600 of umbrella, and 601 with their heads. Events 602 to 610 of acme
+/// follow, and 611 with its head.
 async fn log() -> (Database, Client) {
     let db = Database::new();
     let client = db.connect().await;
@@ -38,7 +39,7 @@ async fn fill(client: &Client) {
     assert_eq!(one::<i64>(client, "SELECT max(id) FROM audit.event", &[]).await, 611);
 }
 
-/// What is found after an attack, which is then undone.
+/// Runs an attack and returns the damage that `audit.verify` reports. The attack is rolled back.
 async fn after(client: &Client, attack: &str) -> Vec<String> {
     run(client, &format!("BEGIN; {DISARM}; {attack}")).await;
     let found = client.query("SELECT DISTINCT concat_ws(' ', d.kind, d.workspace, d.event_id) AS damage FROM audit.verify() d ORDER BY damage", &[]).await;
@@ -47,7 +48,7 @@ async fn after(client: &Client, attack: &str) -> Vec<String> {
     found.iter().map(|row| row.get(0)).collect()
 }
 
-/// A row beside another's, with what `columns` says instead.
+/// Returns SQL that inserts a copy of an event with the values in `changed`.
 fn copy_of(id: i64, changed: &str) -> String {
     format!(
         "INSERT INTO audit.event SELECT (jsonb_populate_record(e, jsonb_build_object({changed}))).* FROM audit.event e WHERE e.id = {id}"
@@ -55,7 +56,7 @@ fn copy_of(id: i64, changed: &str) -> String {
 }
 
 #[tokio::test]
-async fn changes_of_rows_are_named() {
+async fn changed_rows_are_reported() {
     let (_db, client) = log().await;
     let attacks = [
         ("UPDATE audit.event SET details = '{\"n\": 0}' WHERE id = 7", &["event_changed acme 7"][..]),
@@ -98,7 +99,7 @@ async fn changes_of_rows_are_named() {
     ];
     for (attack, expected) in attacks {
         let attack = if attack.contains("SET id = 21") {
-            // One after the other, for the sake of the primary key.
+            // One update at a time, because of the primary key.
             "UPDATE audit.event SET id = -10 WHERE id = 10; UPDATE audit.event SET id = 10 WHERE id = 11; UPDATE audit.event SET id = 11 WHERE id = -10"
         } else {
             attack
@@ -109,9 +110,9 @@ async fn changes_of_rows_are_named() {
 }
 
 #[tokio::test]
-async fn rows_that_append_did_not_write_are_named() {
+async fn rows_that_append_did_not_write_are_reported() {
     let (_db, client) = log().await;
-    // The transaction id says that it was sealed long ago.
+    // The transaction id is one that was sealed long ago.
     assert_eq!(after(&client, &copy_of(7, "'id', 5000")).await, ["event_added acme 5000"]);
     assert_eq!(after(&client, &copy_of(7, "'id', 5000, 'workspace', 'nobody'")).await, ["event_added nobody 5000"]);
     assert_eq!(after(&client, &copy_of(7, "'id', 5000, 'xid', '999999999'")).await, ["event_added acme 5000"]);
@@ -127,7 +128,7 @@ async fn rows_that_append_did_not_write_are_named() {
         .await,
         ["event_doubled acme 7", "event_hidden acme 7"]
     );
-    // What no append can have written has no leaf, ever.
+    // A row that `audit.append` cannot have written never gets a leaf.
     run(&client, &copy_of(7, "'id', 5001, 'salt', '\\x00', 'xid', pg_current_xact_id()::text")).await;
     seal(&client).await;
     assert_eq!(damages(&client).await, ["event_added acme 5001"]);
@@ -135,17 +136,17 @@ async fn rows_that_append_did_not_write_are_named() {
 
 /// Queries find an event by the day on which it expires, which is no part of its leaf.
 #[tokio::test]
-async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
+async fn events_that_are_hidden_or_removed_too_early_are_reported() {
     let (_db, client) = log().await;
     let past = "SELECT audit_internal.create_partition('2024-03-01'); UPDATE audit.event SET expires_on = '2024-03-10' WHERE id = 7";
     assert_eq!(after(&client, past).await, ["event_hidden acme 7"]);
-    // Maintenance goes by when it occurred, and brings it back.
+    // Maintenance uses the time of the event, and moves the event back.
     run(&client, &format!("BEGIN; {DISARM}; {past}; COMMIT")).await;
     while one::<i64>(&client, "SELECT count(*) FROM audit.maintain()", &[]).await > 0 {}
     seal(&client).await;
     check(&client, "after maintenance").await;
 
-    // Off by a day, as a longer retention would have given it, or as a legal hold would keep it.
+    // A day too late, as a longer retention would have it, or as a legal hold would keep it.
     let later = "SELECT audit_internal.create_partition(expires_on + 1) FROM audit.event WHERE id = 7; UPDATE audit.event SET expires_on = expires_on + 1 WHERE id = 7";
     assert_eq!(after(&client, later).await, ["event_hidden acme 7"]);
     let wide = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days, settled_at) VALUES ('acme', '13 months', 0, 40000, '-infinity'); \
@@ -156,7 +157,7 @@ async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
     assert_eq!(after(&client, held).await, ["event_hidden acme 7"]);
     run(&client, "SELECT audit.place_legal_hold('acme', 'case 7')").await;
     seal(&client).await;
-    assert_eq!(after(&client, held).await, [""; 0], "queries look there while there is a hold");
+    assert_eq!(after(&client, held).await, [""; 0], "queries search this partition while the hold is active");
 
     let partition: String = one(&client, "SELECT tableoid::regclass::text FROM audit.event WHERE id = 7", &[]).await;
     let events: i64 = one(&client, &format!("SELECT count(*) FROM {partition}"), &[]).await;
@@ -175,7 +176,7 @@ async fn events_that_are_hidden_or_removed_before_their_time_are_named() {
 }
 
 #[tokio::test]
-async fn forged_removals_are_named() {
+async fn forged_removals_are_reported() {
     let (_db, client) = log().await;
     let delete = "DELETE FROM audit.event WHERE id BETWEEN 11 AND 20";
     let remove = |first: i64, beyond: i64, event: &str| {
@@ -199,9 +200,9 @@ async fn forged_removals_are_named() {
     assert_eq!(
         after(&client, &format!("{told}; {delete}; {}", remove(10, 25, last))).await.len(),
         1,
-        "more leaves than are told of"
+        "the removal covers more leaves than its event"
     );
-    // Everything as maintenance would have left it, but months too early.
+    // Everything is as maintenance would have left it, but months too early.
     let next: i64 = one(&client, "SELECT nextval('audit_internal.event_id_seq') + 1", &[]).await;
     assert_eq!(
         after(&client, &format!("{told}; {delete}; {}", remove(10, 20, last))).await,
@@ -210,13 +211,13 @@ async fn forged_removals_are_named() {
     let removed =
         "SELECT audit.append('events_removed', 'acme', details => '{\"leaves\": [[10, 20]], \"events\": 10}')";
     assert_eq!(after(&client, &format!("{removed}; {delete}; {}", remove(10, 20, last))).await.len(), 1);
-    // Not even what came after the last head that was recorded.
+    // The same holds for events after the last recorded head.
     run(&client, "SELECT audit.append('z', 'acme') FROM generate_series(1, 5)").await;
     seal(&client).await;
     let fresh = "jsonb_build_array(jsonb_build_object('workspace', 'acme', 'leaves', jsonb_build_array(jsonb_build_array(310, 314))))";
     let fresh = format!("{}; DELETE FROM audit.event WHERE action = 'z'; {}", tell(fresh), remove(309, 314, last));
     assert!(after(&client, &fresh).await.iter().any(|damage| damage.starts_with("removal_forged acme")));
-    // Shapes that the log does not write.
+    // Details of a form that the extension does not write.
     for details in ["{\"workspaces\": 5}", "{\"workspaces\": {\"workspace\": \"acme\", \"leaves\": 1}}", "{}"] {
         let odd = format!(
             "SELECT audit.append('partition_dropped', 'audit', details => '{details}'); {delete}; {}",
@@ -226,9 +227,9 @@ async fn forged_removals_are_named() {
     }
 }
 
-/// Maintenance removes by what audit.workspace says.
+/// Maintenance removes events by the retention in audit.workspace.
 #[tokio::test]
-async fn a_retention_that_no_event_tells_of_is_named() {
+async fn a_retention_without_an_event_is_reported() {
     let (_db, client) = log().await;
     let insert = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('umbrella', '60 days', 59, 400)";
     assert_eq!(after(&client, insert).await, ["retention_forged umbrella"]);
@@ -241,9 +242,9 @@ async fn a_retention_that_no_event_tells_of_is_named() {
     }
 }
 
-/// What a hold keeps, maintenance removes without it.
+/// Without the hold, maintenance removes the events.
 #[tokio::test]
-async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
+async fn a_legal_hold_that_is_lifted_by_hand_is_reported() {
     let (_db, client) = log().await;
     import_days(&client, "acme", 100..=109).await;
     run(&client, "SELECT audit.set_retention('acme', '60 days')").await;
@@ -275,7 +276,7 @@ async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
     );
     let insert = "INSERT INTO audit.legal_hold (workspace, reason, placed_by) VALUES ('nobody', 'none', 'someone')";
     assert_eq!(after(&client, insert).await, ["hold_forged nobody"]);
-    // Lifted for a while only.
+    // The hold is lifted for a short time.
     let briefly = "CREATE TEMP TABLE hold AS SELECT * FROM audit.legal_hold; DELETE FROM audit.legal_hold; \
                    UPDATE audit.workspace SET removed_before = NULL; \
                    SELECT count(*) FROM audit.maintain(); INSERT INTO audit.legal_hold SELECT * FROM hold";
@@ -293,7 +294,7 @@ async fn a_legal_hold_that_is_lifted_by_hand_is_named() {
 }
 
 #[tokio::test]
-async fn changes_of_the_tree_are_named() {
+async fn changes_of_the_tree_are_reported() {
     let (_db, client) = log().await;
     let flip = |first: i64, leaf: i64| {
         let at = 32 * (leaf - first);
@@ -330,7 +331,7 @@ async fn changes_of_the_tree_are_named() {
         after(&client, "UPDATE audit.head SET root = sha256('') WHERE event_id = 611").await,
         ["head_damaged acme 611", "head_damaged audit 611"]
     );
-    // Nothing is sealed onto it.
+    // Sealing refuses to extend a damaged tree.
     run(&client, "SELECT audit.append('y', 'acme')").await;
     run(&client, &format!("BEGIN; {DISARM}; UPDATE audit.log SET frontier = sha256('') WHERE workspace = 'acme'"))
         .await;
@@ -338,7 +339,7 @@ async fn changes_of_the_tree_are_named() {
     run(&client, "ROLLBACK").await;
     seal(&client).await;
     check(&client, "the frontier is right again").await;
-    // The event, its leaf, what is above it, and the heads.
+    // The attack rewrites the event, its leaf, the hashes above it, and the heads.
     let rewritten = "UPDATE audit.event SET details = '{}' WHERE id = 7; \
         CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT * FROM audit.log WHERE workspace = 'acme'; \
         DELETE FROM audit.log WHERE workspace = 'acme'; DELETE FROM audit.tile WHERE workspace = 'acme'; SELECT audit_internal.seal_unknown(); \
@@ -350,9 +351,9 @@ async fn changes_of_the_tree_are_named() {
     );
 }
 
-/// Events that are not sealed though they should be are not overlooked.
+/// Events that the sealer skips are reported.
 #[tokio::test]
-async fn a_sealer_that_was_told_to_look_away_is_found() {
+async fn a_manipulated_sealer_is_detected() {
     for attack in [
         "UPDATE audit_internal.sealer SET sealed = '99999999:99999999:'",
         "UPDATE audit_internal.sealer SET ids_after = 99999",
@@ -364,7 +365,8 @@ async fn a_sealer_that_was_told_to_look_away_is_found() {
         if attack.contains("ids_after") {
             assert_eq!(damages(&client).await, ["event_added acme 612"], "{attack}");
         } else {
-            // A snapshot from the future is that of another cluster: it is sealed by id, which is an event.
+            // A snapshot from the future must come from another cluster, so events are sealed by id. This is recorded
+            // as an event.
             check(&client, attack).await;
             assert_eq!(
                 one::<i64>(&client, "SELECT count(*) FROM audit.event WHERE action = 'incarnation_begun'", &[]).await,
@@ -374,12 +376,12 @@ async fn a_sealer_that_was_told_to_look_away_is_found() {
     }
 }
 
-/// Size and root of the system log, kept elsewhere: what a checkpoint says.
+/// Returns size and root of the system log, as a checkpoint holds them.
 async fn checkpoint(client: &Client) -> (u64, Hash) {
     heads(client).await["audit"]
 }
 
-/// What the signer, a witness or an auditor does with an older checkpoint: asks for the proof that the log has but grown.
+/// Checks an older checkpoint like the signer, a witness or an auditor: returns whether the log has only grown since.
 async fn has_grown_from(client: &Client, (size, root): (u64, Hash)) -> bool {
     let (now, now_root) = checkpoint(client).await;
     if now < size {
@@ -391,19 +393,19 @@ async fn has_grown_from(client: &Client, (size, root): (u64, Hash)) -> bool {
     check_consistency(size, &root, now, &now_root, &path(proof)).is_ok()
 }
 
-/// Brings a checkpoint back into the database, as the sidecar does with those that it has signed.
+/// Records a checkpoint in the database, as the sidecar does after signing, and returns the reported damage.
 async fn recorded(client: &Client, (size, root): (u64, Hash)) -> Vec<String> {
     run(client, &format!("{DISARM}; DELETE FROM audit.checkpoint")).await;
     client.execute("SELECT audit.record_checkpoint($1, $2, 'note')", &[&(size as i64), &root.to_vec()]).await.unwrap();
     damages(client).await
 }
 
-/// Forgets all that was sealed, and seals again what is there now.
+/// Removes all seals, and seals the present events again.
 const RESEAL: &str = "TRUNCATE audit.tile, audit.log, audit.head, audit.checkpoint; DELETE FROM audit.event WHERE action = 'heads_recorded'; \
     SELECT audit_internal.seal_unknown()";
 
 #[tokio::test]
-async fn a_log_that_was_rewritten_contradicts_older_checkpoints() {
+async fn a_rewritten_log_contradicts_older_checkpoints() {
     let (_db, client) = log().await;
     let kept = checkpoint(&client).await;
     record_heads(&client).await;
@@ -411,11 +413,11 @@ async fn a_log_that_was_rewritten_contradicts_older_checkpoints() {
     run(&client, &format!("BEGIN; {DISARM}; UPDATE audit.event SET details = '{{}}' WHERE id = 7; {RESEAL}; COMMIT"))
         .await;
     record_heads(&client).await;
-    // In itself it is flawless: who controls the database and nothing that has left it can be deceived.
+    // The database is consistent in itself, so only a checkpoint outside of it reveals the attack.
     check(&client, "rewritten").await;
     assert!(!has_grown_from(&client, kept).await);
     assert_eq!(recorded(&client, kept).await, ["checkpoint_contradicted audit"]);
-    // Nor does it help to grow beyond it.
+    // Growing beyond the size of the checkpoint does not help the attacker.
     run(&client, "SELECT audit.append('x', 'w' || n) FROM generate_series(1, 9) n").await;
     record_heads(&client).await;
     record_heads(&client).await;
@@ -428,9 +430,9 @@ async fn a_log_that_was_rewritten_contradicts_older_checkpoints() {
 }
 
 #[tokio::test]
-async fn a_tail_that_was_cut_off_contradicts_younger_checkpoints() {
+async fn a_truncated_log_contradicts_newer_checkpoints() {
     let (_db, client) = log().await;
-    // What the log was like after the first heads.
+    // The state of the log after the first heads.
     run(
         &client,
         "CREATE TABLE old_head AS SELECT w.workspace, w.size, audit.root_at(w.workspace, w.size) AS root \
@@ -455,9 +457,9 @@ async fn a_tail_that_was_cut_off_contradicts_younger_checkpoints() {
     assert_eq!(recorded(&client, kept).await, ["checkpoint_contradicted audit"]);
 }
 
-/// The whole cluster as it was: an older copy of the data directory in place of the present one.
+/// The attack replaces the data directory by an older copy.
 #[tokio::test]
-async fn a_cluster_that_was_rolled_back_contradicts_younger_checkpoints() {
+async fn a_cluster_that_was_rolled_back_contradicts_newer_checkpoints() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let client = db.connect().await;
     fill(&client).await;
@@ -469,7 +471,7 @@ async fn a_cluster_that_was_rolled_back_contradicts_younger_checkpoints() {
     assert!(has_grown_from(&client, kept).await);
     let copy = connect(&old.config(db.name())).await;
     assert!(!has_grown_from(&copy, kept).await);
-    // It grows on: the numbers of leaves meet again, the roots do not.
+    // The log grows to the size of the checkpoint again, but with another root.
     for _ in 0..3 {
         run(&copy, "SELECT audit.append('x', 'acme')").await;
         record_heads(&copy).await;
@@ -480,9 +482,9 @@ async fn a_cluster_that_was_rolled_back_contradicts_younger_checkpoints() {
     assert_eq!(recorded(&copy, kept).await, ["checkpoint_contradicted audit"]);
 }
 
-/// On the disk, without the server.
+/// The attack changes files on disk, without the server.
 #[tokio::test]
-async fn a_page_that_was_edited_on_disk_is_named() {
+async fn a_page_that_was_edited_on_disk_is_reported() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let client = db.connect().await;
     fill(&client).await;
@@ -494,8 +496,10 @@ async fn a_page_that_was_edited_on_disk_is_named() {
     stop_and(db.cluster(), || {
         let mut page = fs::read(&file).unwrap();
         for (marker, other) in [("marker-1000", "marker-9999"), ("user:zz-marker", "user:aa-marker")] {
-            let at =
-                page.windows(marker.len()).position(|bytes| bytes == marker.as_bytes()).expect("it is stored as it is");
+            let at = page
+                .windows(marker.len())
+                .position(|bytes| bytes == marker.as_bytes())
+                .expect("the marker is stored unchanged");
             page[at..at + marker.len()].copy_from_slice(other.as_bytes());
         }
         fs::write(&file, page).unwrap();
@@ -503,7 +507,7 @@ async fn a_page_that_was_edited_on_disk_is_named() {
     let client = db.connect().await;
     assert_eq!(damages(&client).await, ["event_changed acme 612", "event_changed acme 613"]);
     drop(client);
-    // What the server cannot read at all is damage, too, and the rest is still looked at.
+    // A page that the server cannot read is reported as damage, and the other pages are still checked.
     stop_and(db.cluster(), || {
         let mut pages = fs::read(&file).unwrap();
         pages[12..18].copy_from_slice(&[0xff; 6]);
@@ -523,9 +527,9 @@ fn stop_and(cluster: &Cluster, work: impl FnOnce()) {
     assert!(started.success(), "{}", cluster.log());
 }
 
-/// Of a period, too: by when it was sealed, and by when it occurred.
+/// A period selects events by the time of sealing and by the time of the event.
 #[tokio::test]
-async fn a_period_is_verified_alone() {
+async fn verify_is_limited_to_a_period() {
     let (_db, client) = log().await;
     run(
         &client,
@@ -548,7 +552,7 @@ async fn a_period_is_verified_alone() {
             let client = &client;
             async move { all::<i64>(client, &verify, &[]).await }
         };
-        // No head tells how much of the first leaves was there before it: 7 is among them.
+        // No earlier head tells how many of the first leaves existed before the period, so event 7 is checked, too.
         assert_eq!(period("now() - interval '100 days'", "now() - interval '80 days'").await, [7, imported]);
         assert_eq!(period("now() - interval '80 days'", "now() - interval '79 days'").await, [7]);
         assert_eq!(period("now() - interval '1 day'", "NULL").await, [7, imported]);
@@ -557,9 +561,9 @@ async fn a_period_is_verified_alone() {
     }
 }
 
-/// Whatever stands in the tables, it is reported, and does not end the verification.
+/// `audit.verify` reports any content of the tables as damage instead of failing.
 #[tokio::test]
-async fn verify_survives_what_it_finds() {
+async fn verify_does_not_fail_on_damaged_tables() {
     let (db, client) = log().await;
     run(&client, "SELECT audit.record_checkpoint(1, audit.root_at('audit', 1), 'note')").await;
     let attacks = [
@@ -610,7 +614,7 @@ async fn verify_survives_what_it_finds() {
     for attack in attacks {
         assert!(!after(&client, attack).await.is_empty(), "{attack}");
     }
-    // Nor do events that look like the log's own, which an application may not append.
+    // Events that imitate those of the extension do not stop it, either. An application may not append them.
     let odd = "SELECT audit.append('heads_recorded', 'audit', details => '{\"heads\": {\"a\": 1}}'), \
          audit.append('retention_changed', 'acme', details => '{\"from\": \"a while\", \"to\": 5}'), \
          audit.append('partition_dropped', 'audit', details => '{\"workspaces\": \"acme\"}'), \

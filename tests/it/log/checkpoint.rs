@@ -1,4 +1,4 @@
-//! Signing of checkpoints: what is signed, what is refused, and what gets to those who check it.
+//! Signing of checkpoints: signing, refusals, and delivery to witnesses and auditors.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use audit_harness::sidecar::{Sidecar, command};
 use crate::rest::bad_input::support::refused;
 use crate::rest::http::Request;
 
-/// A database with a log, and a machine that signs it from the command line.
+/// A database with a log, and the machine that signs it from the command line.
 struct Machine {
     db: Arc<Database>,
     dsn: String,
@@ -60,7 +60,7 @@ impl Machine {
         command.output().unwrap()
     }
 
-    /// The checkpoint that is signed now.
+    /// Signs a checkpoint and returns it.
     #[track_caller]
     fn signed(&self) -> Checkpoint {
         let output = self.sign_with(&self.dsn, &[]);
@@ -71,7 +71,7 @@ impl Machine {
         checkpoint
     }
 
-    /// What is said where nothing is signed.
+    /// Returns the message of a refusal to sign.
     #[track_caller]
     fn refused(&self) -> String {
         let output = self.sign_with(&self.dsn, &[]);
@@ -108,13 +108,13 @@ async fn append(client: &Client, workspace: &str, count: i32) {
     let _: i64 = one(client, sql, &[&workspace, &count]).await;
 }
 
-/// The details of the events of that action in workspace `audit`, the oldest first.
+/// Returns the details of all events of an action in workspace `audit`, the oldest first.
 async fn told(client: &Client, action: &str) -> Vec<Value> {
     all(client, "SELECT details FROM audit.event WHERE workspace = 'audit' AND action = $1 ORDER BY id", &[&action])
         .await
 }
 
-/// What only a superuser can do.
+/// Runs a change that only a superuser can make.
 async fn without_guard(client: &Client, sql: &str) {
     let tables = ["audit.log", "audit.tile", "audit.head", "audit.event"];
     let switch = |how: &str| tables.map(|table| format!("ALTER TABLE {table} {how} TRIGGER ALL;")).concat();
@@ -124,7 +124,7 @@ async fn without_guard(client: &Client, sql: &str) {
 }
 
 #[tokio::test]
-async fn what_has_been_sealed_is_signed_and_stored() {
+async fn a_sealed_log_is_signed_and_stored() {
     let (machine, client) = Machine::new().await;
     let first = machine.signed();
     let size: i64 = one(&client, "SELECT size FROM audit.log WHERE workspace = 'audit'", &[]).await;
@@ -139,7 +139,7 @@ async fn what_has_been_sealed_is_signed_and_stored() {
         one(&client, "SELECT note FROM audit.checkpoint WHERE size = $1", &[&(second.size() as i64)]).await;
     Checkpoint::parse(note.as_bytes()).unwrap().verify(&machine.key).unwrap();
 
-    // Nothing has happened since: the same once more, and no event for that.
+    // Without new events, the same checkpoint is signed again, and no event is recorded.
     let events: i64 = one(&client, "SELECT count(*) FROM audit.event", &[]).await;
     assert_eq!((machine.signed().size(), machine.signed().root()), (second.size(), second.root()));
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.event", &[]).await, events);
@@ -149,7 +149,7 @@ async fn what_has_been_sealed_is_signed_and_stored() {
 }
 
 #[tokio::test]
-async fn what_was_changed_is_refused_until_a_reset() {
+async fn a_changed_log_is_refused_until_a_reset() {
     let last_event = "(SELECT max(event_id) FROM audit.head)";
     let record = "SELECT audit.record_heads(); SELECT audit.seal();";
     let rewrite = "CREATE TEMP TABLE old AS SELECT log_id FROM audit.log WHERE workspace = 'acme'; \
@@ -208,7 +208,7 @@ async fn what_was_changed_is_refused_until_a_reset() {
         let events = told(&client, "checkpoint_refused").await;
         let causes: Vec<(&str, Option<&str>)> =
             events.iter().map(|event| (event["cause"].as_str().unwrap(), event["workspace"].as_str())).collect();
-        assert_eq!(causes, [(cause, workspace)], "once, though it was refused twice: {attack}: {said}");
+        assert_eq!(causes, [(cause, workspace)], "two refusals must record one event: {attack}: {said}");
         assert_eq!(events[0]["signed"]["size"], signed.size());
 
         machine.reset();
@@ -219,7 +219,7 @@ async fn what_was_changed_is_refused_until_a_reset() {
     }
 }
 
-/// Statement by statement, each in a transaction of its own.
+/// Runs each statement in a transaction of its own.
 async fn run_each(client: &Client, sql: &str) {
     for statement in sql.split_inclusive(';') {
         run(client, statement).await;
@@ -241,7 +241,7 @@ async fn a_log_that_was_rolled_back_is_refused() {
     let old = cluster.dsn(&copy, &role);
     let output = machine.sign_with(&old, &[]);
     assert!(!output.status.success() && said(&output).contains("REFUSED"), "{}", said(&output));
-    // It stays refused, also where the right database is back, until somebody has looked.
+    // The refusal remains after the right database is back, until an operator resets it.
     let output = machine.sign_with(&machine.dsn, &[]);
     assert!(said(&output).contains("REFUSED"), "{}", said(&output));
     machine.reset();
@@ -249,9 +249,9 @@ async fn a_log_that_was_rolled_back_is_refused() {
     drop_database(&machine.db, &copy);
 }
 
-/// A copy, as a restore of an old backup would give it.
+/// Copies a database, like a restore of an old backup.
 async fn copy_database(db: &Database, copy: &str) {
-    // A connection that was closed a moment ago may still be seen.
+    // The server may still count a connection that has just been closed.
     let sql = format!("CREATE DATABASE {copy} TEMPLATE {}", db.name());
     for _ in 0..100 {
         let output = db.cluster().command("psql").args(["-Xqc", &sql, "postgres"]).output().unwrap();
@@ -293,7 +293,7 @@ async fn two_keys_sign_for_a_while() {
         ]
     );
 
-    // What is no key of this log.
+    // Keys that do not belong to this log.
     make_key(machine.folder.path(), "other", &["--name", "example.com/other"]);
     make_key(machine.folder.path(), "witness", &["--name", "audit.example.com/log", "--witness"]);
     for (file, why) in [("other", "two names"), ("witness", "key of a witness"), ("missing", "cannot be read")] {
@@ -325,12 +325,12 @@ async fn the_key_may_come_from_the_environment() {
     let wrong = sign(&text.replace("PRIVATE", "SECRET"));
     let secret = text.trim().splitn(5, '+').last().unwrap();
     assert!(!wrong.status.success() && said(&wrong).contains("AUDIT_SIGNING_KEY"), "{}", said(&wrong));
-    assert!(!said(&wrong).contains(secret), "the key is shown");
+    assert!(!said(&wrong).contains(secret), "the error shows the key");
     assert!(said(&sign("")).contains("no key is given"));
 }
 
 #[tokio::test]
-async fn a_state_that_is_lost_is_made_good_by_what_was_signed() {
+async fn a_lost_state_is_replaced_by_the_stored_checkpoints() {
     let (machine, client) = Machine::new().await;
     machine.signed();
     fs::remove_dir_all(machine.path("state")).unwrap();
@@ -344,7 +344,7 @@ async fn a_state_that_is_lost_is_made_good_by_what_was_signed() {
 }
 
 #[tokio::test]
-async fn a_state_that_is_damaged_is_no_new_beginning() {
+async fn a_damaged_state_is_refused() {
     let (machine, _client) = Machine::new().await;
     machine.signed();
     let state = machine.path("state").join("state.json");
@@ -356,7 +356,7 @@ async fn a_state_that_is_damaged_is_no_new_beginning() {
     machine.signed();
 }
 
-/// A machine whose sidecar serves and signs.
+/// Starts the sidecar of a machine, which serves and signs.
 fn serve(machine: &Machine, flags: &[&str]) -> Sidecar {
     let (key, state) = (machine.path("key"), machine.path("state"));
     let signing = ["--signing-key", key.to_str().unwrap(), "--signing-state", state.to_str().unwrap()];
@@ -364,7 +364,7 @@ fn serve(machine: &Machine, flags: &[&str]) -> Sidecar {
     Sidecar::serve(&machine.dsn, &[&signing[..], &listen, flags].concat()).unwrap()
 }
 
-/// Waits for what must come within half a minute.
+/// Waits up to 30 seconds for a result.
 #[track_caller]
 fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     for _ in 0..300 {
@@ -373,7 +373,7 @@ fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("{what} did not come about");
+    panic!("{what} did not happen within 30 seconds");
 }
 
 fn checkpoint(sidecar: &Sidecar, token: Option<&str>) -> Option<Checkpoint> {
@@ -383,12 +383,12 @@ fn checkpoint(sidecar: &Sidecar, token: Option<&str>) -> Option<Checkpoint> {
 
 fn signing_check(sidecar: &Sidecar) -> Value {
     let (status, body) = sidecar.get("/readyz", None).unwrap();
-    assert_eq!(status, 200, "requests are answered all the same: {body}");
+    assert_eq!(status, 200, "the sidecar must still answer requests: {body}");
     serde_json::from_str::<Value>(&body).unwrap()["checks"]["signing"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_serving_sidecar_signs_again_and_again_and_raises_the_alarm() {
+async fn a_serving_sidecar_signs_periodically_and_raises_the_alarm() {
     let (machine, client) = Machine::new().await;
     let sidecar = serve(&machine, &[]);
     let token = sidecar.token("viewer", None);
@@ -406,7 +406,7 @@ async fn a_serving_sidecar_signs_again_and_again_and_raises_the_alarm() {
     });
     let metrics = || sidecar.get("/metrics", Some(&token)).unwrap().1;
     until("no alarm in the metrics", || metrics().contains("audit_checkpoint_refusals 0").then_some(()));
-    // Where it changes something between two rounds, the next one is the first to see it.
+    // If the change falls between two rounds, the next round is the first to see it.
     without_guard(
         &client,
         "DELETE FROM audit.tile WHERE workspace = 'globex'; DELETE FROM audit.log WHERE workspace = 'globex'",
@@ -414,13 +414,16 @@ async fn a_serving_sidecar_signs_again_and_again_and_raises_the_alarm() {
     .await;
     let check = until("the alarm", || Some(signing_check(&sidecar)).filter(|check| check["ok"] == false));
     assert!(check["detail"].as_str().unwrap().starts_with("REFUSED"), "{check}");
-    assert!(!check.to_string().contains("globex"), "whoever asks needs no token: {check}");
+    assert!(
+        !check.to_string().contains("globex"),
+        "a request without a token must not see names of workspaces: {check}"
+    );
     assert!(metrics().contains("audit_checkpoint_refusals 1"), "{}", metrics());
     assert!(sidecar.log().contains("ALARM"), "{}", sidecar.log());
     let before = checkpoint(&sidecar, Some(&token)).unwrap().size();
     append(&client, "acme", 5).await;
     std::thread::sleep(Duration::from_millis(600));
-    assert_eq!(checkpoint(&sidecar, Some(&token)).unwrap().size(), before, "nothing is signed any more");
+    assert_eq!(checkpoint(&sidecar, Some(&token)).unwrap().size(), before, "no checkpoint is signed after the alarm");
     assert_eq!(told(&client, "checkpoint_refused").await.len(), 1);
 
     machine.reset();
@@ -481,7 +484,7 @@ async fn tiles_lead_to_the_checkpoint() {
     refused(Request::get("/v1/logs/acme/tile/0/000.p/5").send(&public), 401, "unauthorized");
 }
 
-/// A witness of the machine's log: where it is and what it is called.
+/// Starts a witness of the machine's log, and returns it with its key and its `--witness` argument.
 fn witness(machine: &Machine, name: &str) -> (Sidecar, Key, String) {
     let key = make_key(machine.folder.path(), name, &["--witness", "--name", &format!("witness.example.com/{name}")]);
     let witness = start_witness(machine, name);
@@ -530,7 +533,7 @@ async fn witnesses_cosign_and_do_not_forget() {
     let copy = format!("{}_old", machine.db.name());
     copy_database(&machine.db, &copy).await;
 
-    // One is away: the checkpoint is signed and lacks its cosignature, until it is back.
+    // One witness is down: the checkpoint is signed and lacks its cosignature until the witness is back.
     one_of_them.stop();
     append(&machine.db.connect().await, "acme", 300).await;
     let output = machine.sign_with(&machine.dsn, &flags);
@@ -549,7 +552,8 @@ async fn witnesses_cosign_and_do_not_forget() {
     assert_eq!(made_good.size(), lacking.size());
     assert!(made_good.verify(&first).is_ok() && made_good.verify(&second).is_ok(), "{}", said(&output));
 
-    // The database is rolled back, and this machine with it: the witnesses know, and they know how far it was.
+    // The database and the state of the signer are rolled back. The witnesses refuse, and report the size that they
+    // know.
     for _ in 0..5 {
         append(&machine.db.connect().await, "acme", 1).await;
         assert!(machine.sign_with(&machine.dsn, &flags).stderr.is_empty());
@@ -564,7 +568,7 @@ async fn witnesses_cosign_and_do_not_forget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_quorum_shows() {
+async fn a_missing_quorum_is_reported() {
     let (machine, _client) = Machine::new().await;
     let (_there, first, address) = witness(&machine, "w1");
     let away = make_key(machine.folder.path(), "w2", &["--witness", "--name", "witness.example.com/w2"]);
@@ -582,7 +586,7 @@ async fn a_missing_quorum_shows() {
     let sidecar = serve(&machine, &flags("2"));
     let check = until("the lack", || Some(signing_check(&sidecar)).filter(|check| check["ok"] == false));
     assert!(check["detail"].as_str().unwrap().contains("1 of 2"), "{check}");
-    assert!(cosigned(&sidecar).is_some(), "it is stored and published all the same");
+    assert!(cosigned(&sidecar).is_some(), "the checkpoint must still be stored and published");
     let metrics = sidecar.get("/metrics", Some(&token)).unwrap().1;
     assert!(
         metrics.contains("audit_checkpoint_quorum 0") && metrics.contains("audit_checkpoint_cosignatures 1"),
@@ -590,9 +594,10 @@ async fn a_missing_quorum_shows() {
     );
 }
 
-/// Two sidecars take turns while others write, the worker seals, and the server crashes: none of that is an alarm.
+/// Two sidecars take turns while clients append, the worker seals, and the server crashes. None of this raises an
+/// alarm.
 #[tokio::test(flavor = "multi_thread")]
-async fn crashes_and_load_are_no_alarm() {
+async fn crashes_and_load_raise_no_alarm() {
     let options = Options::preloaded().with("audit.seal_interval = '100ms'");
     let db = Arc::new(Database::on_own_cluster(&options));
     let machines = [Machine::on(db.clone()), Machine::on(db.clone())];

@@ -1,4 +1,4 @@
-//! What tests of the logs have in common: sealing to the end, what the tiles hold, and a naive tree.
+//! Helpers for tests of logs: sealing everything, reading the tiles, and a naive tree.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use audit_harness::query::{all, one};
 
-/// Seals until nothing is left; how many events.
+/// Seals until no event is left, and returns the number of sealed events.
 pub async fn seal(client: &Client) -> i64 {
     let mut sealed = 0;
     loop {
@@ -18,20 +18,20 @@ pub async fn seal(client: &Client) -> i64 {
     }
 }
 
-/// Seals, records the heads, and seals what that has appended.
+/// Seals, records the heads, and seals the events of the heads.
 pub async fn record_heads(client: &Client) {
     one::<i64>(client, "SELECT audit.record_heads()", &[]).await;
     seal(client).await;
 }
 
-/// What `audit.verify` names, as "kind workspace event", in order.
+/// Returns the damage that `audit.verify` reports, as "kind workspace event", in order.
 pub async fn damages(client: &Client) -> Vec<String> {
     let verify = "SELECT concat_ws(' ', d.kind, d.workspace, d.event_id) FROM audit.verify() d ORDER BY d.kind, d.workspace, d.event_id";
     all(client, verify, &[]).await
 }
 
-/// Verifies, and that each event has one leaf, which is of its workspace, and each leaf its event, unless retention has removed
-/// that.
+/// Verifies the audit log and compares events with leaves. Each event must have one leaf in its workspace log, and
+/// each leaf must have its event unless retention has removed it.
 pub async fn check(client: &Client, when: &str) {
     let verify = "SELECT d::text FROM audit.verify() d";
     assert_eq!(all::<String>(client, verify, &[]).await, Vec::<String>::new(), "{when}");
@@ -46,12 +46,12 @@ pub async fn check(client: &Client, when: &str) {
     assert_eq!(all::<String>(client, odd, &[]).await, Vec::<String>::new(), "{when}");
 }
 
-/// Ids of all events of all workspaces, without the log's own.
+/// Returns the ids of all events, without those of category audit.
 pub async fn ids(client: &Client) -> Vec<i64> {
     all(client, "SELECT id FROM audit.event WHERE workspace <> 'audit' ORDER BY id", &[]).await
 }
 
-/// The leaf hashes of a log, in order.
+/// Returns the leaf hashes of a log, in order.
 pub async fn hashes(client: &Client, workspace: &str) -> Vec<Hash> {
     let leaves = client.query("SELECT leaf, hash FROM audit.leaves($1) ORDER BY leaf", &[&workspace]).await.unwrap();
     let hashes = leaves.iter().enumerate().map(|(index, row)| {
@@ -61,13 +61,13 @@ pub async fn hashes(client: &Client, workspace: &str) -> Vec<Hash> {
     hashes.collect()
 }
 
-/// Size and root of each log, as it says of itself.
+/// Returns the stored size and root of each log.
 pub async fn heads(client: &Client) -> BTreeMap<String, (u64, Hash)> {
     let rows = client.query("SELECT workspace, size, root FROM audit.log", &[]).await.unwrap();
     rows.iter().map(|row| (row.get(0), (row.get::<_, i64>(1) as u64, hash(row.get(2))))).collect()
 }
 
-/// The hashes of a proof.
+/// Converts a proof to its hashes.
 pub fn path(proof: Vec<Vec<u8>>) -> Vec<Hash> {
     proof.iter().map(|bytes| hash(bytes)).collect()
 }
@@ -76,7 +76,7 @@ pub fn hash(bytes: &[u8]) -> Hash {
     bytes.try_into().expect("a hash has 32 bytes")
 }
 
-/// The root by the words of RFC 6962, section 2.1.
+/// Computes the root by the definition of RFC 6962, section 2.1.
 pub fn naive_root(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => empty_root(),

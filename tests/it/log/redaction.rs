@@ -1,4 +1,4 @@
-//! Erasing a field of an event for good.
+//! Redaction: the permanent removal of a field of an event.
 
 use audit_harness::database::Database;
 use audit_harness::query::{self, all, one, run};
@@ -30,7 +30,7 @@ async fn damage(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_erased_is_gone_and_the_leaf_stays() {
+async fn a_redacted_field_is_gone_and_the_leaf_stays() {
     let db = Database::new();
     let client = db.connect().await;
     for field in FIELDS {
@@ -39,7 +39,7 @@ async fn what_is_erased_is_gone_and_the_leaf_stays() {
         let hash: Vec<u8> =
             one(&client, "SELECT audit.leaf_hash(e) FROM audit.event e WHERE id = $1", &[&before]).await;
         let after = ticket(&client).await;
-        // One has its leaf already, the other gets it afterwards.
+        // One event already has its leaf, and the other is sealed after the redaction.
         redact(&client, before, field).await;
         redact(&client, after, field).await;
         let kept: bool =
@@ -57,7 +57,7 @@ async fn what_is_erased_is_gone_and_the_leaf_stays() {
 }
 
 #[tokio::test]
-async fn every_field_of_one_event_may_go() {
+async fn every_field_of_one_event_may_be_redacted() {
     let db = Database::new();
     let client = db.connect().await;
     let id = ticket(&client).await;
@@ -78,7 +78,7 @@ async fn every_field_of_one_event_may_go() {
 }
 
 #[tokio::test]
-async fn some_events_keep_what_they_have() {
+async fn some_redactions_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     let id = ticket(&client).await;
@@ -119,11 +119,11 @@ async fn a_forged_redaction_is_found() {
     let mut expected =
         [format!("redaction_forged {untold}"), format!("redaction_forged {wrong}"), format!("event_changed {wrong}")];
     expected.sort();
-    assert_eq!(found, expected, "{whole} is whole");
+    assert_eq!(found, expected, "event {whole} is not redacted");
 }
 
 #[tokio::test]
-async fn admins_redact_over_rest_and_everyone_sees_it() {
+async fn admins_redact_over_rest_and_every_form_shows_it() {
     let rest = Rest::start();
     let id = rest.post(r#"[{"action":"ticket_created","actor":"eve","details":{"note":"call 555-0199"}}]"#).ids()[0];
     let path = format!("/v1/events/{id}/redact");
@@ -155,7 +155,7 @@ async fn admins_redact_over_rest_and_everyone_sees_it() {
     assert!(csv.text().lines().next().unwrap().ends_with(",redactions"), "{}", csv.text());
     assert!(csv.text().contains("erasure request 7") && !csv.text().contains("555-0199"), "{}", csv.text());
 
-    // From the command line, the same.
+    // The command line gives the same result.
     let output = rest.sidecar.run(&["redact", &id.to_string(), "--field", "actor", "--reason", "erasure request 7"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(rest.get(format!("/v1/events/{id}")).ok().json()["actor"], Value::Null);

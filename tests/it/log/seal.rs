@@ -1,4 +1,4 @@
-//! Sealing on a real server: one leaf for every committed event, in the tree that RFC 6962 describes.
+//! Sealing on a real server: every committed event gets one leaf in the tree of RFC 6962.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -20,15 +20,16 @@ use crate::support::{Random, due_partition, fails};
 
 const WORKSPACES: [&str; 3] = ["acme", "umbrella", "ac'me \"ü\" \\"];
 
-/// Ids of events that have been committed.
+/// Ids of committed events.
 type Committed = Arc<Mutex<BTreeSet<i64>>>;
 
-/// Writers in transactions of every kind beside sealers of every batch size, and a transaction that is open all the time.
+/// Writers with all kinds of transactions run beside sealers with all batch sizes. One transaction stays open
+/// throughout.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_committed_event_gets_one_leaf() {
     let db = Database::on_own_cluster(&Options::preloaded().with("max_prepared_transactions = 50"));
     let committed = Committed::default();
-    // Whoever makes a partition that is missing is waited for.
+    // Creates the partitions first, because a session that creates a missing one blocks the others.
     db.psql("SELECT audit.maintain()");
     let long = db.connect().await;
     run(&long, "BEGIN").await;
@@ -54,7 +55,7 @@ async fn every_committed_event_gets_one_leaf() {
     assert!(seal(&client).await >= 5);
     check(&client, "all have ended").await;
     assert_eq!(BTreeSet::from_iter(ids(&client).await), *committed.lock().unwrap());
-    // Of what has been rolled back nothing is left but gaps.
+    // Transactions that rolled back leave only gaps in the ids.
     let gaps: i64 = one(&client, "SELECT max(id) - count(*) FROM audit.event", &[]).await;
     assert!(gaps > 50, "{gaps}");
     record_heads(&client).await;
@@ -88,7 +89,7 @@ async fn write(db: &Database, n: u64, committed: Committed) {
                 prepared.push((name, appended));
             }
             3 => {
-                // Seals what others have committed, and its own only later.
+                // This seals the events of other transactions. Its own events are sealed later.
                 run(&client, "SELECT audit.seal(); SELECT audit.append('after', 'acme')").await;
                 appended.push(one(&client, "SELECT currval('audit_internal.event_id_seq')", &[]).await);
                 run(&client, "SELECT audit.seal(); COMMIT").await;
@@ -148,25 +149,25 @@ async fn a_backlog_goes_in_batches_of_whole_transactions() {
 }
 
 #[tokio::test]
-async fn an_idle_log_is_left_alone() {
+async fn sealing_an_idle_log_writes_nothing() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let client = db.connect().await;
     seal(&client).await;
     assert_eq!(
         one::<i64>(&client, "SELECT count(*) FROM audit_internal.sealer", &[]).await,
         0,
-        "nothing has been appended"
+        "no event has been appended"
     );
     run(&client, "SELECT audit.append('x', 'acme')").await;
     seal(&client).await;
     let next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
     let before: String = one(&client, next, &[]).await;
     assert_eq!(one::<i64>(&client, "SELECT audit.seal()", &[]).await, 0);
-    assert_eq!(one::<String>(&client, next, &[]).await, before, "it took a transaction id");
+    assert_eq!(one::<String>(&client, next, &[]).await, before, "the pass must not take a transaction id");
 }
 
 #[tokio::test]
-async fn sealing_is_refused_where_it_cannot_be_done() {
+async fn invalid_calls_of_seal_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
@@ -195,7 +196,7 @@ async fn sealing_is_refused_where_it_cannot_be_done() {
     }
 }
 
-/// Whoever reads may verify.
+/// A role with the right to read may verify.
 #[tokio::test]
 async fn a_reader_verifies() {
     let db = Database::new();
@@ -210,7 +211,7 @@ async fn a_reader_verifies() {
     run(&reader, "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ").await;
     check(&reader, "repeatable read").await;
     run(&reader, "COMMIT").await;
-    // What the transaction has appended itself is not sealed yet, which is no damage.
+    // The transaction's own events are not sealed yet, which is not damage.
     run(
         &client,
         "BEGIN; SELECT audit.append('x', 'acme'), audit.append('x', 'new'), audit.set_retention('newer', '2 years'), \
@@ -221,9 +222,9 @@ async fn a_reader_verifies() {
     run(&client, "ROLLBACK").await;
 }
 
-/// The leaf of an event is the hash of its line, as whoever has but the line makes it.
+/// The leaf of an event is the hash of its line, which anyone with the line can compute.
 #[tokio::test]
-async fn leaf_hashes_are_of_the_lines() {
+async fn leaf_hashes_are_the_hashes_of_the_lines() {
     let db = Database::new();
     let client = db.connect().await;
     model::import(&client, &mut Random::new(3), 300).await;
@@ -277,9 +278,9 @@ async fn leaf_hashes_are_of_the_lines() {
     }
 }
 
-/// In passes of many sizes, across the edges of tiles of two levels.
+/// Seals in passes of many sizes, across the borders of tiles on two levels.
 #[tokio::test]
-async fn roots_and_proofs_are_those_of_the_tree() {
+async fn roots_and_proofs_match_the_naive_tree() {
     let db = Database::new();
     let client = db.connect().await;
     let mut random = Random::new(8);
@@ -292,7 +293,7 @@ async fn roots_and_proofs_are_those_of_the_tree() {
         assert_eq!(heads(&client).await["acme"], (size, naive_root(&hashes(&client, "acme").await)));
     }
     let leaves = hashes(&client, "acme").await;
-    // What a function returns must not lie where memory has been freed.
+    // The result of a function must not be in memory that has been freed.
     let told =
         "SELECT audit.root_at('acme', n::bigint) || convert_to(repeat('x', n), 'UTF8') FROM generate_series(1, 400) n";
     for (size, told) in (1..).zip(all::<Vec<u8>>(&client, told, &[]).await) {
@@ -354,7 +355,7 @@ async fn heads_enter_the_system_log_by_their_digests() {
         one::<i64>(&client, "SELECT audit.append('x', $1)", &[&workspace]).await;
     }
     assert_eq!(one::<i64>(&client, "SELECT audit.record_heads()", &[]).await, 3);
-    assert_eq!(one::<i64>(&client, "SELECT audit.record_heads()", &[]).await, 0, "none has changed");
+    assert_eq!(one::<i64>(&client, "SELECT audit.record_heads()", &[]).await, 0, "no head has changed");
     run(&client, "SELECT audit.append('y', 'acme')").await;
     assert_eq!(one::<i64>(&client, "SELECT audit.record_heads()", &[]).await, 1);
     seal(&client).await;
@@ -376,7 +377,7 @@ async fn heads_enter_the_system_log_by_their_digests() {
     check(&client, "with heads").await;
 }
 
-/// More heads than an event takes.
+/// Records more heads than fit into one event.
 #[tokio::test]
 async fn many_heads_take_several_events() {
     let db = Database::new();
@@ -391,7 +392,7 @@ async fn many_heads_take_several_events() {
 }
 
 #[tokio::test]
-async fn the_worker_seals_while_maintenance_is_under_way() {
+async fn the_worker_seals_during_maintenance() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded().with("audit.seal_interval = 200")));
     let db = Database::with_extension(cluster.clone());
     let client = db.connect().await;
@@ -407,7 +408,7 @@ async fn the_worker_seals_while_maintenance_is_under_way() {
 }
 
 #[tokio::test]
-async fn the_worker_seals_by_itself() {
+async fn the_worker_seals() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded().with("audit.seal_interval = 200")));
     let db = Database::with_extension(cluster.clone());
     let other = Database::with_extension(cluster.clone());
@@ -417,7 +418,7 @@ async fn the_worker_seals_by_itself() {
         sealed(&cluster, &client, 1).await;
         check(&client, "by the worker").await;
     }
-    // Whatever sessions of that database begin with.
+    // The worker must not depend on the default settings of a database.
     for setting in [
         "default_transaction_read_only = on",
         "default_transaction_isolation = serializable",
@@ -436,11 +437,11 @@ async fn the_worker_seals_by_itself() {
     sealed(&cluster, &odd, 2).await;
     run(&client, "ALTER SYSTEM SET audit.seal_interval = 0").await;
     run(&client, "SELECT pg_reload_conf()").await;
-    // It reads its settings between two passes.
+    // The worker reads its settings between two passes.
     tokio::time::sleep(Duration::from_secs(2)).await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(heads(&client).await["acme"].0, 2, "it was told to rest");
+    assert_eq!(heads(&client).await["acme"].0, 2, "the worker must not seal while it is switched off");
     let told = cluster.log();
     assert!(!told.contains("PANIC") && !told.contains("terminated by signal"), "{told}");
 }
@@ -453,8 +454,8 @@ async fn sealed(cluster: &Cluster, client: &Client, size: u64) {
     }
 }
 
-/// Into another cluster, whose transaction ids are smaller or larger, and into another database of the same one; with events that were not
-/// sealed at the dump.
+/// Restores dumps into a cluster with smaller transaction ids, into one with larger ones, and into another database
+/// of the same cluster. Some of the dumps hold unsealed events.
 #[tokio::test]
 async fn sealing_goes_on_after_a_restore() {
     let source = Database::on_own_cluster(&Options::preloaded());
@@ -479,7 +480,7 @@ async fn sealing_goes_on_after_a_restore() {
             let restored = format!("restored_{name}");
             restore(&cluster, dump, &restored);
             let client = connect(&cluster.config(&restored)).await;
-            // Before the first pass nobody can say what has been added.
+            // Before the first pass, it is unknown which events were added here.
             run(&client, "SELECT audit.append('x', 'acme')").await;
             assert_eq!(
                 all::<String>(&client, "SELECT d::text FROM audit.verify() d", &[]).await,
@@ -488,7 +489,7 @@ async fn sealing_goes_on_after_a_restore() {
             );
             let in_progress = connect(&cluster.config(&restored)).await;
             run(&in_progress, "BEGIN; SELECT audit.append('in progress at the first pass', 'acme')").await;
-            // One pass alone: another would see the transaction among those in progress.
+            // Only one pass, because a second one would see the transaction in its list of those in progress.
             assert!(one::<i64>(&client, "SELECT audit.seal()", &[]).await > 0);
             run(&in_progress, "COMMIT").await;
             seal(&client).await;
@@ -503,7 +504,7 @@ async fn sealing_goes_on_after_a_restore() {
             assert_eq!(one::<i64>(&client, "SELECT audit.seal()", &[]).await, 0);
             assert!(
                 one::<bool>(&client, "SELECT pg_current_xact_id_if_assigned() IS NULL", &[]).await,
-                "{name}: who only looks takes no transaction id"
+                "{name}: a pass without new events must not take a transaction id"
             );
             run(&client, "ROLLBACK").await;
             assert_eq!(
@@ -520,15 +521,15 @@ async fn sealing_goes_on_after_a_restore() {
     }
 }
 
-/// Whether the log holds events with transaction ids that are still to come here.
+/// Returns whether the log holds events with transaction ids that this cluster has not reached yet.
 async fn cluster_is_behind(client: &Client) -> bool {
     one(client, "SELECT EXISTS (SELECT FROM audit.event WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))", &[])
         .await
 }
 
-/// What has been restored can bear the numbers of transactions that are in progress, or come later.
+/// Restored events can have the ids of transactions that are in progress here, or that start later.
 #[tokio::test]
-async fn restored_events_are_not_taken_for_those_of_transactions_here() {
+async fn restored_events_are_not_confused_with_local_transactions() {
     let source = Database::on_own_cluster(&Options::preloaded());
     let client = source.connect().await;
     burn(&client, 2000).await;
@@ -545,7 +546,7 @@ async fn restored_events_are_not_taken_for_those_of_transactions_here() {
     let client = connect(&cluster.config("restored")).await;
     let mut twins = Vec::new();
     for xid in [sealed, unsealed] {
-        // One number for the look, and the next is for the transaction.
+        // The query takes one transaction id, and the transaction below takes the next.
         let at: i64 = one(&client, "SELECT pg_current_xact_id()::text::bigint", &[]).await;
         burn(&client, xid - at - 1).await;
         let twin = connect(&cluster.config("restored")).await;
@@ -590,7 +591,7 @@ async fn a_standby_proves_and_seals_once_it_is_promoted() {
     assert_eq!(all::<i32>(&copy, told, &[]).await, [2]);
 }
 
-/// Whether the log still begins as it was.
+/// Asserts that the log is an extension of a known head.
 pub async fn extends(client: &Client, workspace: &str, size: u64, root: &audit_proof::tree::Hash) {
     let (now, now_root) = heads(client).await[workspace];
     let proof = "SELECT audit.consistency_proof($1, $2, $3)";
@@ -607,7 +608,7 @@ pub async fn burn(client: &Client, amount: i64) {
     .await;
 }
 
-/// The file of a dump.
+/// Dumps a database and returns the path of the dump.
 fn dump(db: &Database, name: &str, format: &str) -> String {
     let file = db.cluster().dir().join(name).to_str().unwrap().to_owned();
     let output = db.cluster().command("pg_dump").args(["-F", format, "-f", &file, db.name()]).output().unwrap();

@@ -1,4 +1,4 @@
-//! No false alarm: whatever a log goes through, it ends sealed, verified, and with one leaf for each event.
+//! No false alarm: after any sequence of events, the log is sealed and verified, and each event has one leaf.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::support::Random;
 
 const WORKSPACES: [&str; 4] = ["acme", "umbrella", "short", "ac'me \"ü\""];
 
-/// As many sequences as AUDIT_TEST_SEQUENCES says, 24 for a thorough run.
+/// Runs AUDIT_TEST_SEQUENCES random sequences (default: 3; a thorough run has 24).
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_the_log_verifies() {
+async fn random_sequences_end_with_a_verified_log() {
     let amount: u64 = std::env::var("AUDIT_TEST_SEQUENCES").map_or(3, |text| text.parse().expect("a number"));
     let options = Options::preloaded().with_clock();
     let clusters = [Arc::new(Cluster::start(&options)), Arc::new(Cluster::start(&options))];
@@ -37,7 +37,7 @@ async fn whatever_happens_the_log_verifies() {
     for what in ["load", "crash", "restart", "restored", "promoted", "dropping maintenance", "seal", "heads"] {
         let times = happened.iter().filter(|told| told.starts_with(what)).count();
         println!("{what}: {times}");
-        assert!(times > 0 || amount < 3, "no {what} in {amount} sequences");
+        assert!(times > 0 || amount < 3, "{amount} sequences had no {what}");
     }
 }
 
@@ -59,7 +59,7 @@ impl<'a> Sequence<'a> {
         let database = format!("sequence_{seed}");
         cluster.psql("postgres", &format!("CREATE DATABASE {database}"));
         cluster.psql(&database, "CREATE EXTENSION audit_log; SELECT audit.set_retention('short', '60 days')");
-        // Whoever makes a partition that is missing is waited for.
+        // Creates the partitions first, because a session that creates a missing one blocks the others.
         cluster.psql(&database, "SELECT audit.maintain()");
         Self { clusters, cluster, database, random: Random::new(seed), seed, days, restores: 0, history: Vec::new() }
     }
@@ -104,7 +104,7 @@ impl<'a> Sequence<'a> {
         connect(&self.cluster.config(&self.database)).await
     }
 
-    /// Writers and a sealer side by side; and perhaps the end of the server in the middle of it.
+    /// Runs writers beside a sealer, and stops the server in the middle if `crash_after` is given.
     async fn load(&mut self, crash_after: Option<Duration>) -> String {
         let may_fail = crash_after.is_some();
         let mut writers = Vec::new();
@@ -164,7 +164,7 @@ impl<'a> Sequence<'a> {
     }
 }
 
-/// Transactions of every kind, until they are done or the server is gone.
+/// Appends in all kinds of transactions, until the work is done or the server is gone.
 async fn write(client: Client, mut random: Random, may_fail: bool) {
     for _ in 0..12 {
         let most = if random.one_in(4) { 300 } else { 10 };
@@ -182,7 +182,7 @@ async fn write(client: Client, mut random: Random, may_fail: bool) {
     }
 }
 
-/// Seals in small batches, until it is done or the server is gone.
+/// Seals in small batches, until the work is done or the server is gone.
 async fn seal_beside(client: Client, may_fail: bool) {
     for _ in 0..10 {
         match client.query("SELECT audit.seal(100)", &[]).await {

@@ -1,4 +1,4 @@
-//! Packs as two verifiers see them: `audit-sidecar verify`, and `verify_pack.py`, which was written from FORMAT.md alone.
+//! Packs and two verifiers: `audit-sidecar verify`, and `verify_pack.py`, which was written from FORMAT.md alone.
 
 mod damage;
 mod pack;
@@ -21,10 +21,10 @@ use crate::support::{DISARM, Random, due_partition};
 use damage::{DAMAGES, Expected};
 use pack::{EVENTS, Pack, REMOVED, STUBS};
 
-/// How many damaged packs both see.
+/// Number of damaged packs that both verifiers check.
 const ROUNDS: usize = 200;
 
-/// A database with a signed log, and the packs that were made of it.
+/// A database with a signed log, and packs of it.
 struct Made {
     dsn: String,
     folder: tempfile::TempDir,
@@ -33,7 +33,7 @@ struct Made {
 }
 
 impl Made {
-    /// A key, and nothing signed yet.
+    /// Creates a key. Nothing is signed yet.
     fn begin(db: &Database) -> Self {
         let role = db.role(&["audit_sidecar"]);
         let dsn = db.cluster().dsn(db.name(), &role);
@@ -52,7 +52,7 @@ impl Made {
         let client = db.connect().await;
         let mut made = Self::begin(&db);
 
-        // Events that retention removes once they are in the log, and some that it keeps.
+        // Events that retention removes after they are sealed, and some that it keeps.
         due_partition(&client, &["acme"]).await;
         append(&client, "acme", 40).await;
         append(&client, "globex", 30).await;
@@ -67,7 +67,7 @@ impl Made {
         }
         let until = now(&client).await;
         made.sign();
-        // Newer than the checkpoint.
+        // Events that are newer than the checkpoint.
         append(&client, "acme", 6).await;
 
         let (from_then, all) = (["--since", &since, "--until", &until], ["--since", "2023-01-01"]);
@@ -99,7 +99,7 @@ impl Made {
         self.packs.push((name, path));
     }
 
-    /// What `audit-sidecar verify` says: its exit status and its words.
+    /// Returns the exit status and the output of `audit-sidecar verify`.
     fn rust(&self, file: &Path, with_key: bool) -> (i32, String) {
         let mut command = command("").unwrap();
         command.arg("verify").arg(file).args(self.flags(with_key));
@@ -108,7 +108,7 @@ impl Made {
         (output.status.code().unwrap(), String::from_utf8_lossy(&words).into_owned())
     }
 
-    /// What verify_pack.py says of each.
+    /// Returns the exit status and the output of verify_pack.py for each file.
     fn python(&self, files: &[&Path], with_key: bool) -> Vec<(i32, String)> {
         if files.is_empty() {
             return Vec::new();
@@ -133,13 +133,13 @@ impl Made {
     }
 }
 
-/// A script of this package. It takes no more than Python itself.
+/// Returns a command for a script of tests/, which needs nothing but Python itself.
 fn python(script: &str) -> Command {
     let mut command = Command::new(env::var_os("AUDIT_TEST_PYTHON").unwrap_or_else(|| OsString::from("python3")));
     command.env("PYTHONDONTWRITEBYTECODE", "1").arg(
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .canonicalize()
-            .expect("the folder of tests exists")
+            .expect("the directory tests exists")
             .join(script),
     );
     command
@@ -171,7 +171,7 @@ fn said(command: &mut Command) -> String {
 }
 
 #[test]
-fn python_reads_the_vectors_alike() {
+fn python_agrees_with_the_vectors() {
     assert!(said(&mut python("verify_vectors.py")).ends_with(" vectors agree\n"));
 }
 
@@ -186,7 +186,7 @@ async fn two_verifiers_agree() {
         }
     }
 
-    // What is to be damaged is there.
+    // The packs must contain everything that is damaged below.
     let packs: Vec<Pack> = good.iter().map(|path| Pack::open(path)).collect();
     let any = |holds: &dyn Fn(&Pack) -> bool| packs.iter().any(holds);
     assert!(any(&|pack| !pack.log()["from"].is_null()) && any(&|pack| !pack.is_complete()));
@@ -233,9 +233,9 @@ async fn two_verifiers_agree() {
     assert!(wrong.is_empty(), "{} of {ROUNDS}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What was deleted by hand is not called removed.
+/// An event that was deleted by hand must not appear as removed.
 #[tokio::test]
-async fn an_event_that_is_missing_makes_no_pack() {
+async fn a_missing_event_prevents_the_pack() {
     let db = Database::new();
     let client = db.connect().await;
     let made = Made::begin(&db);
@@ -255,14 +255,14 @@ async fn an_event_that_is_missing_makes_no_pack() {
     let (made_one, said) = pack(&[]);
     assert!(!made_one && said.contains("leaf 17 in the log of workspace acme is missing"), "{said}");
     assert!(!made.folder.path().join("pack.zip").exists());
-    // It says nothing of what it does not hold.
+    // A filtered pack claims nothing about events that it does not hold.
     let (made_one, said) = pack(&["--actor", "user:1"]);
     assert!(made_one, "{said}");
 }
 
-/// What queries do not find, though retention keeps it, is not called removed.
+/// An event that queries do not find, although retention keeps it, must not appear as removed.
 #[tokio::test]
-async fn an_event_that_is_hidden_makes_no_pack() {
+async fn a_hidden_event_prevents_the_pack() {
     for hide in [
         "SELECT audit_internal.create_held_partition(); UPDATE audit.event SET expires_on = 'infinity'",
         "UPDATE audit.event SET occurred_at = occurred_at - interval '3 years'",

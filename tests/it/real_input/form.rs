@@ -1,31 +1,31 @@
-//! The forms in which events come out, brought to one.
+//! Converts the output forms of events to one form.
 
 use serde_json::Value;
 
 use crate::real_input::naive::Expected;
 
-/// An event as it came out: its number, and what can be compared with the file.
+/// An event from an output: its id, and the values to compare with the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub id: i64,
     pub event: Expected,
 }
 
-/// A row of `audit.events`, as `to_jsonb` gives it.
+/// Reads a row of `audit.events`, converted by `to_jsonb`.
 pub fn from_sql(row: &Value) -> Seen {
     read(row, row)
 }
 
-/// An event of REST, or of a pack: what says where it came from stands apart.
+/// Reads an event of the REST API or of a pack, whose source fields are in an object of their own.
 pub fn from_json(event: &Value) -> Seen {
     read(event, &event["source"])
 }
 
-/// A row of CSV below its header.
+/// Reads a row of CSV below its header.
 pub fn from_csv(header: &[String], row: &[String]) -> Seen {
     assert_eq!(header.len(), row.len(), "{row:?}");
     let pairs = header.iter().zip(row).map(|(name, cell)| {
-        // A cell that a spreadsheet would run has an apostrophe before it.
+        // An apostrophe precedes a cell that a spreadsheet would run as a formula.
         let mut rest = cell.chars();
         let defused =
             rest.next() == Some('\'') && matches!(rest.next(), Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n'));

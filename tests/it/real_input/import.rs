@@ -1,4 +1,4 @@
-//! In through audit.import, with the times of the records.
+//! Input through `audit.import`, with the times of the records.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn event_time(record: &Value) -> Timestamp {
     record["eventTime"].as_str().unwrap().parse().unwrap()
 }
 
-/// The time of each record, stretched so that the file covers the last 300 days, the order kept.
+/// Returns the times of the records, stretched to the last 300 days in the same order.
 fn stretched(records: &[Value]) -> Vec<Timestamp> {
     let times: Vec<Timestamp> = records.iter().map(event_time).collect();
     let (first, last) = (*times.iter().min().unwrap(), *times.iter().max().unwrap());
@@ -46,8 +46,8 @@ async fn records_past_their_retention_are_refused_whole() {
     let own: Vec<Timestamp> = records.iter().map(event_time).collect();
     let error = fails(&admin, IMPORT, &[&batch(&records, &own)], "ZA009").await;
     assert!(error.message().starts_with("events[0]: "), "{}", error.message());
-    assert!(error.message().contains("2023"), "the message does not say which time: {}", error.message());
-    // One late-comer among good ones is found, wherever it is.
+    assert!(error.message().contains("2023"), "the message does not name the time: {}", error.message());
+    // One expired record among good ones is found at any position.
     for at in [1, 600, records.len() - 1] {
         let mut times = stretched(&records);
         times[at] = own[at];
@@ -58,7 +58,7 @@ async fn records_past_their_retention_are_refused_whole() {
 }
 
 #[tokio::test]
-async fn date_ranges_find_what_the_file_says() {
+async fn date_ranges_find_the_records_of_the_file() {
     let Some(records) = records() else { return };
     let db = Database::new();
     register(&db).await;
@@ -68,9 +68,9 @@ async fn date_ranges_find_what_the_file_says() {
     assert_eq!(ids.len(), records.len());
     let workspace = records[0]["recipientAccountId"].as_str().unwrap();
     let months: i64 = one(&admin, "SELECT count(DISTINCT expires_on / 100) FROM (SELECT to_char(expires_on, 'YYYYMM')::int * 100 AS expires_on FROM audit.event WHERE workspace = $1) e", &[&workspace]).await;
-    assert!(months >= 10, "the file covers {months} partitions");
+    assert!(months >= 10, "the file covers only {months} partitions");
 
-    // Newest first, and among those of one second the later number first.
+    // The newest events come first, and among those of one second the greater id.
     let mut order: Vec<(Timestamp, i64)> = times.iter().copied().zip(ids.iter().copied()).collect();
     order.sort_unstable_by(|a, b| b.cmp(a));
     let within = |since: Timestamp, until: Timestamp| -> Vec<i64> {
@@ -82,7 +82,7 @@ async fn date_ranges_find_what_the_file_says() {
     let mut ranges = vec![everything];
     ranges.extend((0..150).map(|_| {
         let (a, b) = (pick(), pick());
-        // Both ends are times of records: the first is included, the last is not.
+        // Both ends are times of records. The range includes the first and excludes the last.
         if a < b { (a, b) } else { (b, a + SignedDuration::from_secs(i64::from(a == b))) }
     }));
     let sql = "SELECT id FROM audit.events($1, since => $2::text::timestamptz, until => $3::text::timestamptz, max_rows => 10000)";
@@ -90,12 +90,12 @@ async fn date_ranges_find_what_the_file_says() {
         let found: Vec<i64> = all(&admin, sql, &[&workspace, &since.to_string(), &until.to_string()]).await;
         assert_eq!(found, within(since, until), "{since} {until}");
     }
-    // Without since, the last seven days.
+    // Without `since`, the range is the last seven days.
     let week = Timestamp::now() - SignedDuration::from_hours(168);
     let found: Vec<i64> = all(&admin, "SELECT id FROM audit.events($1, max_rows => 10000)", &[&workspace]).await;
     assert_eq!(found, within(week, Timestamp::now()));
 
-    // A day at a time, in UTC.
+    // The default bucket is one day, in UTC.
     let sql = "SELECT to_char(bucket_start AT TIME ZONE 'UTC', 'YYYY-MM-DD'), event_count FROM audit.activity($1, since => now() - interval '12 months')";
     let counted: Vec<(String, i64)> =
         admin.query(sql, &[&workspace]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();

@@ -1,5 +1,5 @@
-//! What the file says, found out without the mapping and the filters that are tested: from the records themselves, with
-//! the tables of CLOUDTRAIL.md as people read them.
+//! The expected events, derived without the mapping and the filters under test. They come from the records themselves
+//! and the tables of CLOUDTRAIL.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use audit_harness::cloudtrail;
 
-/// An event as it must come out.
+/// An event as the output must show it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
-    /// `eventID` of its record.
+    /// `eventID` of the record.
     pub key: String,
     pub workspace: String,
     pub category: String,
@@ -26,15 +26,15 @@ pub struct Expected {
     pub details: Value,
 }
 
-/// The records of the file, or none where it is not there, which is said once.
+/// Returns the records of the file. Returns None if the file is missing, and prints that once.
 pub fn records() -> Option<Vec<Value>> {
     static SAID: Once = Once::new();
     let Some(path) = cloudtrail::file().unwrap() else {
-        // Past what libtest captures, so that it shows although the test passes.
+        // This bypasses the capture of libtest, so that the line is visible although the test passes.
         SAID.call_once(|| {
             let _ = writeln!(
                 std::io::stderr(),
-                "real_input: not run: file absent (../shared/data/cloudtrail.ndjson or $AUDIT_CLOUDTRAIL, see CLOUDTRAIL.md)"
+                "real_input is skipped: no file ../shared/data/cloudtrail.ndjson or $AUDIT_CLOUDTRAIL, see CLOUDTRAIL.md"
             );
         });
         return None;
@@ -44,13 +44,13 @@ pub fn records() -> Option<Vec<Value>> {
     Some(records)
 }
 
-/// What the records must become where `audit.masked_keys` is this.
+/// Returns the expected events of the records for a value of `audit.masked_keys`.
 pub fn expect(records: &[Value], masked_keys: &str) -> Vec<Expected> {
     let document = include_str!("../../CLOUDTRAIL.md");
     let parameters: Vec<Vec<String>> = table(document, "## Targets");
     let categories: BTreeMap<String, String> =
         table(document, "## Categories").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    assert!(parameters.len() > 10 && categories.len() > 5, "CLOUDTRAIL.md has lost its tables");
+    assert!(parameters.len() > 10 && categories.len() > 5, "the tables of CLOUDTRAIL.md are not found");
     records.iter().map(|record| one(record, &parameters, &categories, masked_keys)).collect()
 }
 
@@ -104,7 +104,7 @@ fn one(
     }
 }
 
-/// The rows of the first table below a heading, without marks of code.
+/// Returns the rows of the first table below a heading, without code marks.
 fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
     let (_, section) = document.split_once(heading).unwrap();
     let rows =
@@ -118,7 +118,7 @@ fn is_address(text: &str) -> bool {
         || text.contains(':') && text.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
 }
 
-/// `***` in place of what stands under a masked key; true, false and null are no secrets.
+/// Replaces the values of masked keys by `***`. true, false and null are not masked.
 pub fn mask(value: &Value, masked_keys: &str) -> Value {
     match value {
         Value::Object(object) => {
@@ -147,7 +147,7 @@ fn is_masked(key: &str, masked_keys: &str) -> bool {
     })
 }
 
-/// Filters, as a person would think of them.
+/// The filters of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub action: Option<String>,
@@ -159,7 +159,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether an event is one of those.
+    /// Returns whether the filter selects an event.
     pub fn keeps(&self, event: &Expected) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         same(&self.action, &event.action)
@@ -170,7 +170,7 @@ impl Filter {
             && self.details.as_ref().is_none_or(|details| contains(&event.details, details))
     }
 
-    /// The filters by name, as SQL and REST both call them.
+    /// Returns the filters by name; SQL and REST use the same names.
     pub fn named(&self) -> Vec<(&'static str, String)> {
         let details = self.details.as_ref().map(Value::to_string);
         [
@@ -199,8 +199,8 @@ fn contains(whole: &Value, part: &Value) -> bool {
     }
 }
 
-/// Every filter that the events suggest: each action, actor, target, category and outcome there is, some contents of the
-/// details, combinations, and what finds nothing.
+/// Returns every filter that the events suggest: each action, actor, target, category and outcome, some parts of
+/// details, combinations, and filters that match nothing.
 pub fn filters(events: &[Expected]) -> Vec<Filter> {
     let mut filters = Vec::new();
     let distinct = |values: Vec<&String>| values.into_iter().cloned().collect::<BTreeSet<String>>();

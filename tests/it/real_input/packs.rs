@@ -1,4 +1,4 @@
-//! Out through the packs: by REST and by the command line.
+//! Output through packs, by REST and by the command line.
 
 use std::collections::BTreeMap;
 
@@ -25,12 +25,12 @@ impl Pack {
         Self { files, manifest }
     }
 
-    /// The events, the same in both files, but for those of the log itself.
+    /// Returns the events without those of category audit. Asserts that events.json and events.csv hold the same.
     fn events(&self) -> Vec<Seen> {
         let text = str::from_utf8(&self.files["events.json"]).unwrap();
         let whole: Vec<Value> = serde_json::from_str(text).unwrap();
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('{')).collect();
-        assert_eq!(lines.len(), whole.len(), "one event a line");
+        assert_eq!(lines.len(), whole.len(), "events.json must have one event per line");
         for (line, event) in lines.iter().zip(&whole) {
             let line = line.trim_end_matches(',');
             assert!(line.starts_with(&format!("{{\"v\":1,\"id\":{},\"workspace\":", event["id"])), "{line}");
@@ -38,13 +38,15 @@ impl Pack {
         }
         assert_eq!(self.manifest["counts"]["events"], whole.len());
         let mut seen: Vec<Seen> = whole.iter().map(from_json).collect();
-        let table = self.files["events.csv"].strip_prefix("\u{feff}".as_bytes()).expect("a byte order mark");
-        assert_eq!(read_csv(table), seen, "events.csv and events.json");
+        let table = self.files["events.csv"]
+            .strip_prefix("\u{feff}".as_bytes())
+            .expect("events.csv begins with a byte order mark");
+        assert_eq!(read_csv(table), seen, "events.csv and events.json differ");
         seen.retain(|seen| seen.event.category != "audit");
         seen
     }
 
-    /// What summary.csv says: per actor how many events, successes, failures and denials.
+    /// Returns the rows of summary.csv: for each actor the number of events, successes, failures and denials.
     fn summary(&self) -> BTreeMap<String, [u64; 4]> {
         let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&*self.files["summary.csv"]);
         let mut rows = rows.records().map(Result::unwrap);
@@ -55,7 +57,7 @@ impl Pack {
         rows.map(|row| (row[0].to_owned(), [1, 2, 3, 4].map(|at| row[at].parse().unwrap()))).collect()
     }
 
-    /// What the manifest says about each file is so.
+    /// Asserts that the manifest describes each file correctly.
     fn check_manifest(&self) {
         let names: Vec<&str> = self.files.keys().map(String::as_str).collect();
         assert_eq!(names, ["README.txt", "events.csv", "events.json", "manifest.json", "summary.csv"]);
@@ -70,7 +72,7 @@ impl Pack {
 }
 
 #[tokio::test]
-async fn packs_hold_what_the_file_says() {
+async fn packs_hold_the_events_of_the_file() {
     let Some(served) = serve().await else { return };
     let busiest = most(&served.events, |event| event.actor.iter().collect());
     let target = most(&served.events, |event| event.targets.iter().collect());
@@ -83,7 +85,7 @@ async fn packs_hold_what_the_file_says() {
         ("export", actor.named(), filter(actor)),
         ("change-management", vec![], Box::new(|event| event.category == "admin")),
         ("incident-response", vec![], Box::new(|event| event.category == "auth" && event.outcome != "success")),
-        // Logins of the platform, which have names of their own.
+        // This pack selects logins of the platform, whose actions have other names.
         ("access-review", vec![], Box::new(|_| false)),
     ];
     for (name, mut parameters, keeps) in cases {
@@ -99,7 +101,7 @@ async fn packs_hold_what_the_file_says() {
 }
 
 #[tokio::test]
-async fn the_command_line_gives_the_same() {
+async fn the_command_line_exports_the_same_events() {
     let Some(served) = serve().await else { return };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pack.zip");
@@ -127,7 +129,7 @@ async fn the_command_line_gives_the_same() {
 }
 
 #[tokio::test]
-async fn a_pack_until_now_holds_all_that_was_there_when_it_was_asked_for() {
+async fn a_pack_until_now_holds_all_events_before_the_request() {
     let Some(served) = serve().await else { return };
     let last = *served.ids.last().unwrap();
     for round in 0..3 {
@@ -161,17 +163,17 @@ fn compare(pack: &Pack, served: &Served, keeps: &dyn Fn(&Expected) -> bool, what
             _ => 3,
         }] += 1;
     }
-    // The log's own events are the tokens' and the command line's.
+    // The events of category audit come from tokens and the command line.
     let mut given = pack.summary();
     given.retain(|actor, _| !actor.starts_with("token:") && !actor.starts_with("cli:"));
-    // A token that is made without a session's actor has none.
+    // The event of a token that the command line creates has no actor.
     let without = |summary: &mut BTreeMap<String, [u64; 4]>| summary.remove("(no actor)").is_some();
     assert!(without(&mut given) || !without(&mut summary), "{what}");
     assert_eq!(given, summary, "{what}");
     expected.len()
 }
 
-/// The value that occurs most often.
+/// Returns the most frequent value.
 fn most(events: &[Expected], values: impl Fn(&Expected) -> Vec<&String>) -> String {
     let mut counts = BTreeMap::<String, usize>::new();
     for value in events.iter().flat_map(|event| values(event).into_iter().cloned().collect::<Vec<_>>()) {

@@ -1,4 +1,5 @@
-//! In through POST /v1/events, out through GET /v1/events in its three forms, GET /v1/events/{id} and GET /v1/activity.
+//! Input through POST /v1/events. Output through GET /v1/events in its three forms, GET /v1/events/{id} and GET
+//! /v1/activity.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +21,13 @@ pub struct Served {
     pub sidecar: Sidecar,
     pub auditor: String,
     pub events: Vec<Expected>,
-    /// The numbers that the events got, in the order of the file.
+    /// Ids of the events, in the order of the file.
     pub ids: Vec<i64>,
     records: Vec<Value>,
     writer: String,
 }
 
-/// Sends the file up: as arrays, as lines, and as single objects.
+/// Sends the records of the file as arrays, as lines, and as single objects.
 pub async fn serve() -> Option<Served> {
     let records = records()?;
     let db = Database::new();
@@ -64,14 +65,14 @@ impl Served {
         Request::post("/v1/events", media_type, body).token(&self.writer).send(&self.sidecar).ids()
     }
 
-    /// Sends the last record as if it were another, and returns its number.
+    /// Appends the last record again under a new key, and returns the id.
     pub fn append_once_more(&self, round: usize) -> i64 {
         let mut record = self.records.last().unwrap().clone();
         record["eventID"] = json!(format!("once more {round}"));
         self.post(Form::Object, &[record])[0]
     }
 
-    /// What comes back for those filters in that form; the log's own events are left out where they are not asked for.
+    /// Returns the events that match `parameters`, in the form `media_type`, without those of category audit.
     fn get(&self, media_type: &str, parameters: &[(&str, String)]) -> Vec<Seen> {
         let request = Request::find("/v1/events", parameters).token(&self.auditor).accept(media_type);
         let answer = request.send(&self.sidecar).ok();
@@ -89,7 +90,7 @@ impl Served {
         seen
     }
 
-    /// What a filter must find, newest first.
+    /// Returns the events that a filter must find, newest first.
     pub fn found(&self, filter: &Filter) -> Vec<Seen> {
         let pairs = self.ids.iter().zip(&self.events).filter(|(_, event)| filter.keeps(event));
         let mut found: Vec<Seen> = pairs.map(|(id, event)| Seen { id: *id, event: event.clone() }).collect();
@@ -98,23 +99,23 @@ impl Served {
     }
 }
 
-/// The rows of a CSV file with a header.
+/// Returns the rows of a CSV file with a header.
 pub fn read_csv(body: &[u8]) -> Vec<Seen> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
     let mut rows = reader.records().map(|row| row.unwrap().iter().map(ToOwned::to_owned).collect::<Vec<String>>());
-    let header = rows.next().expect("a header");
+    let header = rows.next().expect("the file has a header");
     rows.map(|row| from_csv(&header, &row)).collect()
 }
 
 #[tokio::test]
-async fn every_record_comes_back_in_every_form() {
+async fn every_form_returns_every_record() {
     let Some(served) = serve().await else { return };
     assert_eq!(served.ids.len(), served.records.len());
     let all = served.found(&Filter::default());
     for media_type in ["application/x-ndjson", "text/csv"] {
         assert_same(&served.get(media_type, &[]), &all, media_type);
     }
-    // Pages of odd sizes, followed to the end.
+    // Reads pages of an odd size to the end.
     let mut read = Vec::new();
     let mut parameters = vec![("max_rows", "89".to_owned()), ("until", far_ahead())];
     loop {
@@ -137,9 +138,9 @@ async fn every_record_comes_back_in_every_form() {
 }
 
 #[tokio::test]
-async fn every_filter_finds_what_the_file_says() {
+async fn every_filter_finds_the_records_of_the_file() {
     let Some(served) = serve().await else { return };
-    // All of them go through SQL in the tests beside this one.
+    // The tests of SQL try all filters.
     for (at, filter) in filters(&served.events).iter().step_by(4).enumerate() {
         let media_type = ["application/json", "application/x-ndjson", "text/csv"][at % 3];
         let mut parameters = filter.named();
@@ -152,7 +153,7 @@ async fn every_filter_finds_what_the_file_says() {
 }
 
 #[tokio::test]
-async fn counts_are_those_of_the_file() {
+async fn counts_match_the_file() {
     let Some(served) = serve().await else { return };
     for group in ["action", "actor", "outcome"] {
         let mut expected: BTreeMap<String, i64> = BTreeMap::new();
@@ -180,7 +181,7 @@ async fn counts_are_those_of_the_file() {
 }
 
 #[tokio::test]
-async fn what_is_sent_twice_is_stored_once() {
+async fn a_repeated_upload_is_stored_once() {
     let Some(served) = serve().await else { return };
     let again = served.records.chunks(500).flat_map(|batch| served.post(Form::Lines, batch));
     assert_eq!(again.collect::<Vec<_>>(), served.ids);

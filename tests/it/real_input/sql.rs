@@ -1,4 +1,5 @@
-//! In through audit.append and audit.append_many, out through audit.events, audit.event, audit.activity and audit.export.
+//! Input through `audit.append` and `audit.append_many`. Output through `audit.events`, `audit.event`,
+//! `audit.activity` and `audit.export`.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,14 @@ const APPEND: &str = "SELECT audit.append($1, workspace => $2, actor => $3, targ
     ip => $7::text::inet, user_agent => $8, request_id => $9, idempotency_key => $10)";
 const APPEND_MANY: &str = "SELECT audit.append_many($1)";
 
-/// A database with the whole file in it.
+/// A database that holds the whole file.
 struct Loaded {
     db: Database,
     writer: Client,
     reader: Client,
     records: Vec<Value>,
     events: Vec<Expected>,
-    /// The numbers that the events got, in the order of the file.
+    /// Ids of the events, in the order of the file.
     ids: Vec<i64>,
 }
 
@@ -38,7 +39,7 @@ async fn load() -> Option<Loaded> {
     for record in single {
         ids.push(append(&writer, record).await);
     }
-    // Batches of one, of a few, of very many; one takes its workspace from the session.
+    // The batches have one, a few and very many elements. One batch takes its workspace from the session.
     let mut rest = many;
     for size in [1, 7, 200] {
         let (batch, after) = rest.split_at(size);
@@ -63,11 +64,11 @@ impl Loaded {
         &self.events[0].workspace
     }
 
-    /// What a filter must find, newest first.
+    /// Returns the ids that a filter must find, newest first.
     fn found(&self, filter: &Filter) -> Vec<i64> {
         let mut ids: Vec<i64> =
             self.events.iter().zip(&self.ids).filter(|(event, _)| filter.keeps(event)).map(|(_, id)| *id).collect();
-        // All that was appended later has a later time or the same, and a greater number.
+        // A later append has a greater id, and a time that is the same or later.
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids
     }
@@ -77,7 +78,7 @@ impl Loaded {
     }
 }
 
-/// Puts the actions into the catalog, as one who may.
+/// Registers the actions as a member of audit_admin.
 pub async fn register(db: &Database) {
     let admin = db.connect_as(&["audit_admin"]).await;
     for (action, category, description) in cloudtrail::ACTIONS {
@@ -118,7 +119,7 @@ fn arguments(filter: &Filter) -> String {
 }
 
 #[tokio::test]
-async fn every_record_comes_out_as_it_went_in() {
+async fn every_record_is_returned_unchanged() {
     let Some(loaded) = load().await else { return };
     assert_eq!(loaded.ids.len(), loaded.records.len());
     let expected = loaded.seen();
@@ -132,21 +133,21 @@ async fn every_record_comes_out_as_it_went_in() {
         read.extend(page.iter().map(|row| from_sql(&row.get(0))));
     }
     assert_eq!(read.len(), loaded.records.len());
-    assert!(read.is_sorted_by(|a, b| a.id > b.id), "newest first");
+    assert!(read.is_sorted_by(|a, b| a.id > b.id), "the newest events must come first");
     for seen in &read {
         assert_eq!(Some(&&seen.event), expected.get(&seen.id), "{}", seen.id);
     }
-    // Alone, too.
+    // `audit.event` returns the same event.
     for seen in read.iter().step_by(50) {
         let alone: Value = one(&loaded.reader, "SELECT to_jsonb(e) FROM audit.event($1) e", &[&seen.id]).await;
         assert_eq!(&from_sql(&alone), seen);
     }
     let masked = loaded.events.iter().filter(|event| event.details.to_string().contains("***")).count();
-    assert!(masked > 0, "the file has lost its secrets");
+    assert!(masked > 0, "no value of the file is masked");
 }
 
 #[tokio::test]
-async fn every_filter_finds_what_the_file_says() {
+async fn every_filter_finds_the_records_of_the_file() {
     let Some(loaded) = load().await else { return };
     let filters = filters(&loaded.events);
     assert!(filters.len() > 300, "{}", filters.len());
@@ -166,13 +167,13 @@ async fn every_filter_finds_what_the_file_says() {
         run(&loaded.reader, "COMMIT").await;
         assert_eq!(rows.iter().map(|row| row.get::<_, i64>("id")).collect::<Vec<_>>(), ids, "export {filter:?}");
     }
-    assert!(found_some > 290, "{found_some} of {} filters find something", filters.len());
+    assert!(found_some > 290, "only {found_some} of {} filters match an event", filters.len());
     let elsewhere: i64 = one(&loaded.reader, "SELECT count(*) FROM audit.events('000000000000')", &[]).await;
     assert_eq!(elsewhere, 0);
 }
 
 #[tokio::test]
-async fn counts_are_those_of_the_file() {
+async fn counts_match_the_file() {
     let Some(loaded) = load().await else { return };
     for group in ["action", "actor", "category", "outcome"] {
         let mut expected: BTreeMap<Option<String>, i64> = BTreeMap::new();
@@ -190,7 +191,7 @@ async fn counts_are_those_of_the_file() {
         let counted: BTreeMap<Option<String>, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         assert_eq!(counted, expected, "{group}");
     }
-    // And once more without reading JSON at all: a line names its action once.
+    // The same count without reading JSON: each line names its action once.
     let text = std::fs::read_to_string(cloudtrail::file().unwrap().unwrap()).unwrap();
     for action in ["ConsoleLogin", "AssumeRole", "Decrypt", "DeleteTrail", "GetSecretValue"] {
         let lines =
@@ -201,7 +202,7 @@ async fn counts_are_those_of_the_file() {
 }
 
 #[tokio::test]
-async fn records_that_come_twice_are_stored_once() {
+async fn repeated_records_are_stored_once() {
     let Some(loaded) = load().await else { return };
     let again = append_many(&loaded.writer, &loaded.records).await;
     assert_eq!(again, loaded.ids);
@@ -219,10 +220,10 @@ async fn no_secret_of_the_file_is_in_the_table() {
     for (record, event) in loaded.records.iter().zip(&loaded.events) {
         differing(record, &event.details, &mut secrets);
     }
-    // Some stand elsewhere too, under keys that are not masked: the name of a secret among the targets, for example.
+    // Some secrets also appear under keys that are not masked, such as the name of a secret among the targets.
     let shown = format!("{:?}", loaded.events);
     secrets.retain(|secret| !shown.contains(secret.as_str()));
-    assert!(!secrets.is_empty(), "nothing in the file falls under {masked}");
+    assert!(!secrets.is_empty(), "no key of the file matches {masked}");
     let super_user = loaded.db.connect().await;
     for secret in &secrets {
         let sql = "SELECT count(*) FROM audit.event e WHERE position($1 IN to_jsonb(e)::text) > 0";
@@ -230,7 +231,7 @@ async fn no_secret_of_the_file_is_in_the_table() {
     }
 }
 
-/// The texts of `given` that are masked in `stored`.
+/// Collects the texts of `given` that `stored` masks.
 fn differing(given: &Value, stored: &Value, out: &mut Vec<String>) {
     match (given, stored) {
         (Value::Object(given), Value::Object(stored)) => {

@@ -1,5 +1,5 @@
-//! Through REST: what is wrong, odd or huge gets an error of its own code or is stored to the letter, and nothing is
-//! half-written.
+//! Wrong, unusual and huge input through REST. Each is refused with an error code of its own or stored unchanged, and
+//! nothing is stored in part.
 
 mod queries;
 mod restart;

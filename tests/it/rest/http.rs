@@ -1,4 +1,4 @@
-//! A client for HTTP/1.1 that can do what clients should not: send what is malformed, stop half-way, read slowly.
+//! An HTTP/1.1 client that can misbehave: it sends malformed requests, stops half-way, and reads slowly.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,24 +8,24 @@ use serde_json::Value;
 
 use audit_harness::sidecar::Sidecar;
 
-/// A request that is yet to be sent.
+/// A request to be sent.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: &'static str,
     path: String,
     headers: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
-    /// Whether the body is written in chunks already, with its length nowhere else.
+    /// Whether the body is already in chunks, without a Content-Length.
     chunked: bool,
 }
 
-/// What came back.
+/// An answer of the sidecar.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Whether the body came to the end that HTTP gave it.
+    /// Whether the body reached the end that HTTP announced.
     pub complete: bool,
 }
 
@@ -34,7 +34,7 @@ impl Request {
         Self { method: "GET", path: path.into(), headers: Vec::new(), body: None, chunked: false }
     }
 
-    /// With what is to be added to `path` as query parameters.
+    /// Creates a GET request with query parameters.
     pub fn find(path: &str, parameters: &[(&str, String)]) -> Self {
         let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         Self::get(if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) })
@@ -45,13 +45,13 @@ impl Request {
         Self { method: "POST", path: path.into(), headers, body: Some(body.into()), chunked: false }
     }
 
-    /// Sends the body, which is written in chunks, as it is.
+    /// Marks the body as already written in chunks.
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
         self.header("Transfer-Encoding", "chunked")
     }
 
-    /// With one more query parameter, encoded already.
+    /// Adds a query parameter that is already encoded.
     pub fn with(mut self, parameter: &str) -> Self {
         self.path.push(if self.path.contains('?') { '&' } else { '?' });
         self.path.push_str(parameter);
@@ -76,29 +76,29 @@ impl Request {
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole answer.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// Panics if there is no answer.
     pub fn send(&self, sidecar: &Sidecar) -> Answer {
         self.try_send(sidecar).unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path))
     }
 
-    /// As [`Request::send`], with what went wrong.
+    /// Sends the request like [`Request::send`], but returns a failure as an error.
     pub fn try_send(&self, sidecar: &Sidecar) -> io::Result<Answer> {
         Answer::read(&mut self.begin(sidecar)?)
     }
 
-    /// Sends it, and leaves the answer to be read.
+    /// Sends the request and returns the connection, with the answer unread.
     pub fn begin(&self, sidecar: &Sidecar) -> io::Result<BufReader<TcpStream>> {
         let mut stream = connect(sidecar)?;
         stream.write_all(self.head(sidecar, self.body.as_ref().map(Vec::len).filter(|_| !self.chunked)).as_bytes())?;
-        // A server may answer and close before it has read all: that answer is wanted.
+        // A server may answer and close the connection before it has read everything. The test needs that answer.
         let _ = stream.write_all(self.body.as_deref().unwrap_or_default());
         Ok(BufReader::new(stream))
     }
 
-    /// The head of the request, for a body of that length.
+    /// Returns the head of the request, for a body of that length.
     pub fn head(&self, sidecar: &Sidecar, length: Option<usize>) -> String {
         let mut head =
             format!("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.method, self.path, sidecar.address());
@@ -142,27 +142,27 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// The body of a success.
+    /// Asserts success and returns the answer.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert!(self.status / 100 == 2 && self.complete, "{} {:?}: {}", self.status, self.complete, self.text());
         self
     }
 
-    /// The ids that POST answered.
+    /// Returns the ids in the answer of POST.
     #[track_caller]
     pub fn ids(self) -> Vec<i64> {
         serde_json::from_value(self.ok().json()["ids"].clone()).unwrap()
     }
 }
 
-/// The status line and the headers, with their names in lower case.
+/// Reads the status line and the headers, with their names in lower case.
 pub fn read_head(stream: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status =
-        status.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("no status in {line:?}")))?;
+    let status = status
+        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("the line {line:?} has no status")))?;
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -187,7 +187,7 @@ fn read_chunks(stream: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> 
     }
 }
 
-/// A connection to the sidecar.
+/// Connects to the sidecar.
 pub fn connect(sidecar: &Sidecar) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(sidecar.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
@@ -195,7 +195,7 @@ pub fn connect(sidecar: &Sidecar) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A text as it may stand in a URL.
+/// Encodes a text for a URL.
 pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

@@ -37,7 +37,7 @@ impl Rest {
         self.send(post(RELEASE, body).token(&self.admin))
     }
 
-    /// The newest event of that action in `acme`, column by column.
+    /// Returns the newest event of an action in `acme`, as an object of its columns.
     async fn told(&self, action: &str) -> Value {
         let newest = "SELECT to_jsonb(e) FROM audit.events('acme', action => $1, max_rows => 1) e";
         one(&self.db.connect().await, newest, &[&action]).await
@@ -53,12 +53,12 @@ fn actor(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn retention_is_shown_and_set() {
+async fn retention_can_be_read_and_set() {
     let rest = Rest::start();
     rest.post(r#"[{"action":"a"},{"action":"b"}]"#).ok();
     let state = rest.get(RETENTION).ok().json();
-    // Retention is a setting: who looks at it leaves no event.
-    assert_eq!(state["events"], 4, "two tokens were made for acme: {state}");
+    // Retention is a setting, so reading it records no event.
+    assert_eq!(state["events"], 4, "the test appends two events and creates two tokens: {state}");
     assert!(state["bytes"].as_i64().unwrap() > 0 && state["oldest"].is_string(), "{state}");
     for (name, value) in [
         ("workspace", json!("acme")),
@@ -86,10 +86,10 @@ async fn retention_is_shown_and_set() {
         assert_eq!((&answered["retention"], &answered["presets"]), (&json!(retention), &presets), "{choice}");
         assert_eq!(answered["set_by"], actor(&rest.admin));
         assert_eq!(rest.get(RETENTION).ok().json(), answered);
-        // What is told can be set as it is.
+        // The returned form of a retention can be set unchanged.
         rest.set(json!({"workspace": "acme", "retention": retention})).ok();
     }
-    assert_eq!(rest.how_often_told("retention_changed").await, 5, "the same once more is no change");
+    assert_eq!(rest.how_often_told("retention_changed").await, 5, "setting the same retention must record no event");
 
     let presets = rest.get("/v1/retention/presets").ok().json();
     let presets = presets["presets"].as_array().unwrap();
@@ -99,7 +99,7 @@ async fn retention_is_shown_and_set() {
 }
 
 #[tokio::test]
-async fn what_is_in_force_is_told_even_where_counting_takes_too_long() {
+async fn retention_is_shown_even_if_counting_times_out() {
     let rest = Rest::on(Database::new(), &["--statement-timeout", "2s"]);
     rest.set(json!({"workspace": "acme", "preset": "sox"})).ok();
     let counted = rest.get(RETENTION).ok().json();
@@ -141,7 +141,7 @@ async fn a_legal_hold_is_placed_and_released() {
     assert_eq!(list(HOLDS).last(), Some(&placed));
     assert_eq!(rest.get(RETENTION).ok().json()["legal_holds"], 3);
 
-    // Another extent is another hold.
+    // A hold with another extent is another hold.
     for none in [json!({"actor": "user:eve"}), json!({"target": "customer:1"})] {
         let mut order = none.clone();
         order["workspace"] = "acme".into();
@@ -162,13 +162,13 @@ async fn a_legal_hold_is_placed_and_released() {
     assert_eq!(list(&format!("{HOLDS}?active=false")), [released]);
     assert_eq!(list(&format!("{HOLDS}?active=true")).len(), 2);
     assert_eq!(list(HOLDS).len(), 3);
-    // A hold that ended can be placed again, and the answer is the new one.
+    // A released hold can be placed again, and the answer shows the new one.
     let again = rest.place(order).ok().json();
     assert!(again["released_at"].is_null() && again["placed_at"] != placed["placed_at"], "{again}");
 }
 
 #[tokio::test]
-async fn events_of_changes_name_who_asked() {
+async fn events_of_changes_name_the_caller() {
     let rest = Rest::start();
     let from = |request: Request, id: &str| {
         let request = request.token(&rest.admin).header("X-Request-Id", id).header("User-Agent", "browser/1");
@@ -204,13 +204,13 @@ async fn events_of_changes_name_who_asked() {
             assert_eq!(event[column], value, "{action} {column}");
         }
     }
-    // What was set for one request is not there in the next, on the same connection.
+    // The settings of one request do not carry over to the next request on the same connection.
     rest.post(r#"{"action":"a"}"#).ok();
     let event = rest.told("a").await;
     assert_eq!((&event["actor"], &event["request_id"]), (&json!(null), &json!(null)), "{event}");
 }
 
-/// Everything that wants a token, with the roles that may.
+/// Returns every request that needs a token, with the roles that may send it.
 fn requests(workspace: &str) -> Vec<(&'static str, Request, &'static [&'static str])> {
     let order = json!({"workspace": workspace, "reason": "Case 7"});
     vec![
@@ -226,7 +226,7 @@ fn requests(workspace: &str) -> Vec<(&'static str, Request, &'static [&'static s
 }
 
 #[tokio::test]
-async fn each_role_may_do_its_own() {
+async fn each_role_has_exactly_its_rights() {
     let rest = Rest::start();
     for role in ["viewer", "auditor", "writer", "admin"] {
         for workspace in [Some("acme"), None] {
@@ -252,7 +252,7 @@ async fn each_role_may_do_its_own() {
 }
 
 #[tokio::test]
-async fn a_token_for_one_workspace_stays_there() {
+async fn a_token_of_one_workspace_is_confined_to_it() {
     let rest = Rest::start();
     let token = rest.sidecar.token("admin", Some("acme"));
     for (what, request, _) in requests("globex") {
@@ -260,7 +260,7 @@ async fn a_token_for_one_workspace_stays_there() {
             refused(rest.send(request.token(&token)), 403, "wrong_workspace");
         }
     }
-    // Without a workspace it means its own; a token for all must name one.
+    // Without a workspace, the request concerns the token's own. A token for all workspaces must name one.
     for request in [
         Request::get(RETENTION),
         Request::get(HOLDS),
@@ -277,7 +277,7 @@ async fn a_token_for_one_workspace_stays_there() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_changes_nothing() {
+async fn invalid_requests_change_nothing() {
     let rest = Rest::start();
     let with = |fields: Value| {
         let mut body = json!({"workspace": "acme"});
@@ -378,7 +378,7 @@ async fn what_cannot_be_meant_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_does_not_wait_for_ever() {
+async fn a_change_does_not_wait_forever() {
     let rest = Rest::start();
     let mut other = rest.db.connect().await;
     let other = other.transaction().await.unwrap();
@@ -386,7 +386,7 @@ async fn a_change_does_not_wait_for_ever() {
     let answer = rest.set(json!({"workspace": "acme", "retention": "1 year"}));
     assert!(answer.header("retry-after").is_some());
     refused(answer, 503, "database_unavailable");
-    // Those who only look do not wait at all.
+    // Readers do not wait at all.
     rest.get(RETENTION).ok();
     rest.get(HOLDS).ok();
     other.rollback().await.unwrap();
@@ -394,7 +394,7 @@ async fn a_change_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn maintenance_runs_and_tells_what_is_in_its_way() {
+async fn maintenance_reports_its_tasks_and_obstacles() {
     let rest = Rest::start();
     let maintain = || rest.send(Request::get("/v1/maintenance").method("POST").token(&rest.admin)).ok().json();
     let first = maintain();
@@ -415,7 +415,7 @@ async fn maintenance_runs_and_tells_what_is_in_its_way() {
 }
 
 #[tokio::test]
-async fn status_is_in_the_metrics_and_does_not_make_it_unready() {
+async fn a_failed_check_is_in_the_metrics_and_keeps_the_sidecar_ready() {
     let rest = Rest::start();
     let status = || rest.send(Request::get("/v1/status").token(&rest.admin)).ok().json();
     let gauge = |name: &str| -> Option<f64> {
@@ -435,7 +435,7 @@ async fn status_is_in_the_metrics_and_does_not_make_it_unready() {
     let ready = rest.send(Request::get("/readyz")).ok().json();
     assert_eq!((&ready["ready"], &ready["checks"]["status"]["ok"]), (&json!(true), &json!(false)), "{ready}");
     assert!(ready["checks"]["status"]["detail"].as_str().unwrap().contains("maintenance"), "{ready}");
-    // However often it was looked at. The log comes through a pipe, in order.
+    // One message, however often the check ran. The sidecar log comes through a pipe, in order.
     let started = Instant::now();
     while !rest.sidecar.log().contains("\"path\":\"/readyz\"") {
         assert!(started.elapsed() < Duration::from_secs(30), "{}", rest.sidecar.log());
@@ -467,7 +467,7 @@ async fn status_is_in_the_metrics_and_does_not_make_it_unready() {
 }
 
 #[tokio::test]
-async fn the_description_has_it_all() {
+async fn openapi_describes_every_path_and_status() {
     let rest = Rest::start();
     let openapi = rest.get("/v1/openapi.json").ok().json();
     for (path, method, statuses) in [
@@ -495,7 +495,7 @@ async fn the_description_has_it_all() {
 }
 
 #[tokio::test]
-async fn the_command_line_does_the_same() {
+async fn the_command_line_has_the_same_functions() {
     let rest = Rest::start();
     let ok = |arguments: &[&str]| printed(rest.sidecar.run(arguments));
     let fails = |arguments: &[&str]| {

@@ -1,4 +1,5 @@
-//! `audit-sidecar archive`: what is due to be dropped goes to Parquet, and others can read it.
+//! `audit-sidecar archive`: it writes partitions that are due to be dropped as Parquet, which other programs can
+//! read.
 
 use std::env;
 use std::fs;
@@ -15,8 +16,8 @@ use audit_harness::sidecar::command;
 
 use crate::support::fails;
 
-/// Events of a partition that is due: names that a path cannot hold as they are, months that begin at other times in other
-/// time zones, and values of every kind that a column takes.
+/// SQL that inserts events of a due partition. Some names cannot be in a path unchanged, and some times are in another
+/// month in another time zone. Each column gets all kinds of values.
 const EVENTS: &str = r#"
     SELECT audit_internal.create_partition('2025-01-01');
     INSERT INTO audit.event (id, occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, actor, targets,
@@ -43,7 +44,7 @@ const EVENTS: &str = r#"
     FROM audit.event ORDER BY id LIMIT 4
 "#;
 
-/// The rows as `read_archive.py` takes them.
+/// The rows in the form that `read_archive.py` reads.
 const ROWS: &str = "
     SELECT json_build_object('id', id, 'workspace', workspace, 'occurred_at', (extract(epoch FROM occurred_at) * 1000000)::bigint,
         'recorded_at', (extract(epoch FROM recorded_at) * 1000000)::bigint, 'category', category, 'action', action,
@@ -55,7 +56,7 @@ const ROWS: &str = "
 
 const IS_ARCHIVED: &str = "SELECT audit.is_archived('event_2025_01')";
 
-/// A database with events that are due, and a folder to archive to.
+/// A database with due events, and a folder for the archive.
 struct Due {
     db: Database,
     client: Client,
@@ -70,7 +71,7 @@ impl Due {
         due
     }
 
-    /// With a handful of events.
+    /// Creates a database with three due events.
     async fn small() -> Self {
         let due = Self::empty().await;
         run(&due.client, "SELECT audit_internal.create_partition('2025-01-01')").await;
@@ -106,7 +107,7 @@ impl Due {
         command(&self.dsn).unwrap().args(["archive", "--to", &to]).envs(s3.environment()).output().unwrap()
     }
 
-    /// Reads what is in that folder with DuckDB and pyarrow, and compares it with the database.
+    /// Compares the archive in a folder with the database, through DuckDB and pyarrow.
     async fn compare(&self, folder: &Path) {
         let rows: Vec<String> = all(&self.client, ROWS, &[]).await;
         let beside = TempDir::new().unwrap();
@@ -121,7 +122,7 @@ impl Due {
         one(&self.client, IS_ARCHIVED, &[]).await
     }
 
-    /// The log's own events, without those that only say that something was read.
+    /// Returns the events of workspace `audit`.
     async fn traces(&self) -> Vec<String> {
         let sql = "SELECT concat_ws(' ', action, outcome) FROM audit.event WHERE workspace = 'audit' ORDER BY id";
         all(&self.client, sql, &[]).await
@@ -155,10 +156,10 @@ async fn duckdb_and_pyarrow_read_what_the_database_holds() {
 }
 
 #[tokio::test]
-async fn it_goes_to_object_storage_as_it_goes_to_a_folder() {
+async fn object_storage_gets_the_same_archive_as_a_folder() {
     let due = Due::small().await;
     due.add("a/b %2F ü", 2).await;
-    // What hardly compresses: an upload in parts.
+    // These details hardly compress, so the upload needs several parts.
     let large = "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), occurred_at, recorded_at, xid, expires_on, workspace, \
                      category, action, outcome, actor, targets, ip, user_agent, session_id, request_id, database_user, \
                      application_name, client_addr, jsonb_build_object('body', ( \
@@ -176,7 +177,7 @@ async fn it_goes_to_object_storage_as_it_goes_to_a_folder() {
 }
 
 #[tokio::test]
-async fn what_the_store_does_not_give_back_is_not_archived() {
+async fn files_that_cannot_be_read_back_are_not_archived() {
     let due = Due::small().await;
     let s3 = FakeS3::start();
     for (bucket, why) in [
@@ -193,7 +194,7 @@ async fn what_the_store_does_not_give_back_is_not_archived() {
 }
 
 #[tokio::test]
-async fn what_is_archived_is_not_archived_again() {
+async fn a_partition_is_archived_once() {
     let due = Due::small().await;
     let output = due.archive(&["--dry-run"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "event_2025_01: 3 events\n", "{}", error_of(&output));
@@ -211,14 +212,14 @@ async fn what_is_archived_is_not_archived_again() {
 }
 
 #[tokio::test]
-async fn a_partition_that_has_changed_is_not_archived_any_more() {
+async fn a_changed_partition_must_be_archived_again() {
     let due = Due::small().await;
     assert!(due.archive(&[]).status.success());
     assert!(due.is_archived().await);
     due.add("acme", 1).await;
     assert!(!due.is_archived().await);
     run(&due.client, "ALTER TABLE audit_internal.event_2025_01 DISABLE TRIGGER ALL; DELETE FROM audit_internal.event_2025_01 WHERE id = (SELECT min(id) FROM audit_internal.event_2025_01)").await;
-    assert!(!due.is_archived().await, "as many events, but not the same");
+    assert!(!due.is_archived().await, "the partition has as many events, but not the same");
 
     let output = due.archive(&[]);
     assert!(output.status.success(), "{}", error_of(&output));
@@ -227,7 +228,7 @@ async fn a_partition_that_has_changed_is_not_archived_any_more() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_has_left_is_pointed_out() {
+async fn leftover_files_of_an_earlier_run_are_reported() {
     let due = Due::small().await;
     due.add("a/b", 1).await;
     let s3 = FakeS3::start();
@@ -253,7 +254,7 @@ async fn what_an_earlier_run_has_left_is_pointed_out() {
 }
 
 #[tokio::test]
-async fn only_what_is_due_is_archived() {
+async fn only_due_partitions_are_archived() {
     let due = Due::small().await;
     run(&due.client, "SELECT audit.append('x', 'acme')").await;
     let young: String =
@@ -271,7 +272,7 @@ async fn only_what_is_due_is_archived() {
 }
 
 #[tokio::test]
-async fn where_the_store_cannot_be_written_nothing_is_recorded() {
+async fn nothing_is_recorded_if_the_store_cannot_be_written() {
     let due = Due::small().await;
     due.add("umbrella", 2).await;
     fs::write(due.folder.path().join("workspace=umbrella"), "in the way").unwrap();
@@ -298,7 +299,7 @@ async fn where_the_store_cannot_be_written_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn an_event_that_no_file_can_hold_stops_its_partition_alone() {
+async fn an_event_that_parquet_cannot_hold_stops_only_its_partition() {
     let due = Due::small().await;
     run(&due.client, "SELECT audit_internal.create_partition('2025-02-01')").await;
     let odd = "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), '0044-03-15 00:00+00 BC', recorded_at, xid, '2025-02-01', workspace, \
@@ -313,7 +314,7 @@ async fn an_event_that_no_file_can_hold_stops_its_partition_alone() {
 }
 
 #[tokio::test]
-async fn what_must_be_archived_is_dropped_only_after_that() {
+async fn a_required_archive_comes_before_the_drop() {
     let due = Due::small().await;
     run(&due.client, "SET audit.require_archive = on").await;
     let there = "SELECT to_regclass('audit_internal.event_2025_01') IS NOT NULL";
@@ -330,7 +331,7 @@ async fn what_must_be_archived_is_dropped_only_after_that() {
 }
 
 #[tokio::test]
-async fn a_record_must_be_true() {
+async fn a_false_archive_record_is_refused() {
     let due = Due::small().await;
     let sidecar = due.db.connect_as(&["audit_sidecar"]).await;
     let (events, checksum): (i64, i64) = {
@@ -378,7 +379,7 @@ async fn readers_and_writers_may_not_archive() {
     assert!(error_of(&output).contains("GRANT audit_sidecar"), "{}", error_of(&output));
 }
 
-/// A store that speaks S3; it ends with its owner.
+/// A server that speaks S3. It stops when its owner is dropped.
 struct FakeS3 {
     folder: TempDir,
     port: String,
@@ -419,11 +420,12 @@ impl Drop for FakeS3 {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the folder of tests exists").join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("the directory tests exists").join(name)
 }
 
 fn python() -> PathBuf {
-    let python = env::var_os("AUDIT_TEST_PYTHON").expect("AUDIT_TEST_PYTHON is set; `make test` makes what it names");
+    let python =
+        env::var_os("AUDIT_TEST_PYTHON").expect("AUDIT_TEST_PYTHON is set; `make test` creates the environment");
     PathBuf::from(python)
 }
 
@@ -431,7 +433,7 @@ fn error_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The Parquet files below a folder, as paths in it.
+/// Returns the paths of the Parquet files below a folder, relative to it.
 fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

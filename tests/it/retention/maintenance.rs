@@ -1,4 +1,4 @@
-//! What maintenance does as time goes by, and what it never does: make anyone wait.
+//! Maintenance over time. It never makes other sessions wait.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use audit_harness::query::{all, one, refused, run};
 use crate::log::naive;
 use crate::support::{due_partition, import_days, move_some};
 
-/// Tasks and objects of runs until nothing is left to do. Tests beside this one have transactions open, which a drop after a
-/// move waits for.
+/// Runs maintenance until no work is left, and returns its tasks and objects. A drop after a move waits for open
+/// transactions, which concurrent tests have.
 async fn maintain(client: &Client) -> Vec<String> {
     let mut done = Vec::new();
     let started = Instant::now();
@@ -57,7 +57,7 @@ async fn a_drop_leaves_a_tombstone() {
 }
 
 #[tokio::test]
-async fn what_is_held_moves_and_comes_back() {
+async fn held_events_are_moved_and_removed_after_the_release() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["acme", "umbrella"]).await;
@@ -79,7 +79,7 @@ async fn what_is_held_moves_and_comes_back() {
     let kept: i64 =
         one(&client, "SELECT count(*) FROM audit_internal.event_held WHERE expires_on = 'infinity'", &[]).await;
     assert_eq!(kept, 10);
-    // Under hold and past retention: the guard holds for it, too.
+    // The guard also protects events that are held past their retention.
     refused(&client, "DELETE FROM audit_internal.event_held", "ZA001").await;
     run(&client, "SELECT audit.release_legal_hold('acme', 'settled', target => 't:3')").await;
     assert_eq!(shown("acme").await, 0);
@@ -103,7 +103,7 @@ async fn a_partition_for_moved_events_is_committed_before_they_move() {
             assert!(!done.iter().any(|row| row.starts_with("partition created")), "{done:?}");
             break;
         }
-        assert!(!done.is_empty(), "made {made:?} and moved nothing");
+        assert!(!done.is_empty(), "maintenance created {made:?} and moved nothing");
         made.extend(done);
     }
     for partition in ["audit_internal.event_held", "audit_internal.event_2123_02"] {
@@ -111,9 +111,9 @@ async fn a_partition_for_moved_events_is_committed_before_they_move() {
     }
 }
 
-/// Who seals may be behind: what it has not come to is removed later, and whoever holds it up is told of.
+/// Sealing may be delayed. Maintenance removes unsealed events later, and reports the session that delays sealing.
 #[tokio::test]
-async fn what_has_no_leaf_yet_is_removed_once_it_has() {
+async fn unsealed_events_are_removed_after_sealing() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["umbrella"]).await;
@@ -151,7 +151,7 @@ async fn a_shorter_retention_hides_at_once_and_removes_in_steps() {
     import_days(&client, "acme", 0..=199).await;
     run(&client, "SELECT audit.set_retention('acme', '60 days'); SELECT audit.maintain(3, 1)").await;
     let row = client.query_one("SELECT * FROM audit.retention('acme')", &[]).await.unwrap();
-    // With the change itself.
+    // The numbers include the event of the change itself.
     assert_eq!((row.get::<_, i64>("events"), row.get::<_, i64>("to_remove")), (62, 139));
     let mut left = 139;
     for _ in 0..3 {
@@ -165,7 +165,7 @@ async fn a_shorter_retention_hides_at_once_and_removes_in_steps() {
             &[&i32::try_from(left).unwrap()],
         )
         .await;
-        assert!(oldest, "the oldest go first");
+        assert!(oldest, "the oldest events must be removed first");
         let to_remove: i64 = one(&client, "SELECT to_remove FROM audit.retention('acme')", &[]).await;
         assert_eq!(to_remove, left);
     }
@@ -173,7 +173,7 @@ async fn a_shorter_retention_hides_at_once_and_removes_in_steps() {
 }
 
 #[tokio::test]
-async fn the_guard_opens_for_what_is_due_alone() {
+async fn the_guard_opens_only_for_due_events() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
@@ -188,7 +188,7 @@ async fn the_guard_opens_for_what_is_due_alone() {
     for other in ["pg_class", "audit.event", "audit.event_mine", "audit.workspace"] {
         refused(&client, &format!("SELECT audit_internal.remove_events('{other}', '{{1}}')"), "55000").await;
     }
-    // An error within leaves the guard closed.
+    // An error during the move leaves the guard closed.
     refused(
         &client,
         &format!("SELECT audit_internal.move_events('{partition}', ARRAY[{id}]::bigint[], '{{2020-01-01}}')"),
@@ -200,7 +200,7 @@ async fn the_guard_opens_for_what_is_due_alone() {
 }
 
 #[tokio::test]
-async fn a_long_reader_makes_nobody_wait() {
+async fn a_long_reader_does_not_block_appends() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["acme"]).await;
@@ -239,7 +239,7 @@ async fn a_long_reader_makes_nobody_wait() {
 }
 
 #[tokio::test]
-async fn two_runs_at_once_are_one() {
+async fn two_runs_do_not_overlap() {
     let db = Database::new();
     let mut first = db.connect().await;
     due_partition(&first, &["acme"]).await;
@@ -249,7 +249,7 @@ async fn two_runs_at_once_are_one() {
     running.query("SELECT audit.maintain()", &[]).await.unwrap();
     let second = db.connect_as(&["audit_admin"]).await;
     assert_eq!(one::<i64>(&second, "SELECT count(*) FROM audit.maintain()", &[]).await, 0);
-    // Until it ends, nobody changes what it judges by.
+    // Until the run ends, no session can change retention or holds.
     run(&second, "SET lock_timeout = '100ms'").await;
     refused(&second, "SELECT audit.place_legal_hold('acme', 'late')", "55P03").await;
     running.commit().await.unwrap();
@@ -279,13 +279,13 @@ async fn five_hundred_retentions_share_the_partitions() {
     run(&client, "SELECT audit.append('x', 'w' || n) FROM generate_series(0, 499) n; SELECT audit.maintain()").await;
     let partitions: i64 =
         one(&client, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit.event'::regclass", &[]).await;
-    // From two months to 559 days ahead, and three months more.
+    // The events expire from two months to 559 days ahead, and three more months are prepared.
     assert!((17..=23).contains(&partitions), "{partitions}");
 }
 
-/// After a change, queries look into few partitions again as soon as it is sure where the events are.
+/// After a change of retention, queries search few partitions again as soon as the places of all events are certain.
 #[tokio::test]
-async fn a_change_settles() {
+async fn a_change_of_retention_settles() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.maintain(); SELECT audit.set_retention('acme', '6 years')").await;
@@ -296,7 +296,7 @@ async fn a_change_settles() {
         maintain(&client).await;
         one(&client, "SELECT settled_at IS NOT NULL FROM audit.workspace WHERE workspace = 'acme'", &[]).await
     };
-    // A transaction from before the change may still append with what it knows.
+    // A transaction from before the change may still append with the old retention.
     assert!(!settled().await && !settled().await);
     open.commit().await.unwrap();
     let started = Instant::now();
@@ -307,7 +307,7 @@ async fn a_change_settles() {
 }
 
 #[tokio::test]
-async fn the_worker_does_it_alone() {
+async fn the_worker_runs_maintenance() {
     let options = Options::preloaded().with("audit.maintenance_interval = 1");
     let cluster = Arc::new(Cluster::start(&options));
     let db = Database::with_extension(cluster.clone());
@@ -319,15 +319,15 @@ async fn the_worker_does_it_alone() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(one::<bool>(&client, "SELECT ok FROM audit.status() WHERE name = 'maintenance'", &[]).await);
-    // A stop does not wait for it.
+    // A shutdown does not wait for the worker.
     cluster.restart("fast");
     let told = cluster.log();
     assert!(!told.contains("PANIC") && !told.contains("terminated by signal"), "{told}");
 }
 
-/// Nobody waits for the pending lists of the content indexes.
+/// The worker merges the pending lists of the content indexes, so that no append has to.
 #[tokio::test]
-async fn what_is_pending_is_merged() {
+async fn pending_lists_are_merged() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded()));
     let db = Database::with_extension(cluster.clone());
     let client = db.connect().await;
@@ -338,7 +338,7 @@ async fn what_is_pending_is_merged() {
     let found = "SELECT count(*) FROM audit.events('acme', target => 'ticket:7')";
     assert_eq!(one::<i64>(&client, found, &[]).await, 1);
 
-    // An index that somebody rebuilds is for another time.
+    // An index that is being rebuilt is skipped.
     run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:7')").await;
     let content = "SELECT indexrelid::regclass::text FROM pg_index \
                    WHERE indrelid = (SELECT tableoid FROM audit.event LIMIT 1) AND indexrelid::regclass::text LIKE '%_content'";
@@ -349,7 +349,7 @@ async fn what_is_pending_is_merged() {
     run(&builder, "ROLLBACK").await;
     assert_eq!(one::<i64>(&client, merge, &[]).await, 1);
 
-    // Nor is one that goes while it is waited for.
+    // An index that is dropped during the wait is skipped.
     run(&client, "SELECT audit.append('x', 'acme', target => 'ticket:7')").await;
     let definition: String = one(&client, &format!("SELECT pg_get_indexdef('{content}'::regclass)"), &[]).await;
     run(&builder, &format!("BEGIN; DROP INDEX {content}")).await;
@@ -360,7 +360,7 @@ async fn what_is_pending_is_merged() {
     let client = db.connect().await;
     run(&client, &definition).await;
 
-    // Neither does the worker wait for who seals, as maintenance does to its end.
+    // Merging does not wait for a session that seals or maintains.
     run(&builder, "BEGIN; SELECT audit.seal()").await;
     run(&client, "ALTER SYSTEM SET audit.seal_interval = '100ms'").await;
     run(&client, "SELECT pg_reload_conf()").await;
@@ -376,7 +376,7 @@ async fn what_is_pending_is_merged() {
 }
 
 #[tokio::test]
-async fn pg_cron_can_run_it_instead() {
+async fn pg_cron_can_run_maintenance() {
     let options =
         Options::default().with("shared_preload_libraries = 'pg_cron'").with("cron.use_background_workers = on");
     let cluster = Arc::new(Cluster::start(&options.with("cron.database_name = 'postgres'")));
@@ -390,9 +390,10 @@ async fn pg_cron_can_run_it_instead() {
     }
 }
 
-/// A physical copy in the middle of it all: it hides what the original hides, and once promoted it goes on where that stood.
+/// A physical copy during maintenance hides the same events as the original. After its promotion, maintenance
+/// continues.
 #[tokio::test]
-async fn a_base_backup_goes_on() {
+async fn a_promoted_base_backup_continues_maintenance() {
     let db = Database::on_own_cluster(&Options::preloaded());
     let client = db.connect().await;
     due_partition(&client, &["acme", "umbrella", "released"]).await;
@@ -426,7 +427,7 @@ async fn a_base_backup_goes_on() {
     }
 }
 
-/// Whoever reads by an older snapshot finds every event that is kept, wherever it has been moved meanwhile.
+/// A query with an older snapshot finds every kept event, even if it has been moved since.
 #[tokio::test]
 async fn an_older_snapshot_misses_nothing() {
     let db = Database::new();
@@ -437,7 +438,7 @@ async fn an_older_snapshot_misses_nothing() {
     let shown = "SELECT count(*) FROM audit.events('acme', action => 'x', since => NULL, max_rows => 1000)";
     let reading = reader.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
     let reading = reading.start().await.unwrap();
-    // A snapshot, and no lock on any partition.
+    // This takes a snapshot, but no lock on a partition.
     reading.query("SELECT count(*) FROM pg_class", &[]).await.unwrap();
     for _ in 0..4 {
         run(&client, "SELECT audit.maintain()").await;
@@ -450,9 +451,9 @@ async fn an_older_snapshot_misses_nothing() {
     assert_eq!(one::<i64>(&reader, shown, &[]).await, 100);
 }
 
-/// A hold that was placed after the snapshot was taken counts.
+/// A hold counts even if it is placed after the snapshot was taken.
 #[tokio::test]
-async fn nothing_is_judged_by_an_older_snapshot() {
+async fn removal_refuses_an_older_snapshot() {
     let db = Database::new();
     let client = db.connect_as(&["audit_admin"]).await;
     due_partition(&db.connect().await, &["acme"]).await;
@@ -478,9 +479,9 @@ async fn nothing_is_judged_by_an_older_snapshot() {
     );
 }
 
-/// What one application does must not keep the rest from being maintained, and is to be seen.
+/// An obstacle of one application does not stop the rest of maintenance, and the status reports it.
 #[tokio::test]
-async fn one_obstacle_does_not_stop_the_rest() {
+async fn one_obstacle_does_not_stop_other_tasks() {
     let db = Database::new();
     let client = db.connect().await;
     due_partition(&client, &["acme"]).await;

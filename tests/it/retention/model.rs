@@ -1,4 +1,4 @@
-//! Retention, legal holds and maintenance against a naive model, through random sequences with a clock that moves.
+//! Compares retention, legal holds and maintenance with a naive model, in random sequences with a moving clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::Random;
 const WORKSPACES: [&str; 4] = ["acme", "umbrella", "o'neill \"ü\"", "default"];
 const ACTORS: [Option<&str>; 3] = [None, Some("user:1"), Some("user:2")];
 const TARGETS: [&str; 3] = ["customer:1", "customer:2", "it's"];
-/// Months and days.
+/// Retentions as months and days.
 const RETENTIONS: [(i64, i64); 7] = [(0, 60), (0, 61), (3, 0), (0, 100), (6, 0), (13, 0), (24, 15)];
 
 struct Event {
@@ -44,10 +44,10 @@ impl Hold {
     }
 }
 
-/// What the database should hold, from the words of the documentation.
+/// The content that the documentation promises.
 struct Model {
     days_ahead: u32,
-    /// Those alone that the test appended; the log's own are in other words.
+    /// The events that the test appended, without those of the extension.
     stored: Vec<Event>,
     retention: BTreeMap<&'static str, (i64, i64)>,
     holds: Vec<Hold>,
@@ -67,9 +67,9 @@ impl Model {
     }
 }
 
-/// The sequences of both seeds side by side, each on a cluster of its own.
+/// Runs the sequences of both seeds at the same time, each on a cluster of its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_goes_too_early_stays_too_long_doubles_or_gets_lost() {
+async fn events_are_neither_removed_early_nor_kept_late_nor_lost_nor_doubled() {
     let runs = [sequence(11, 60), sequence(12, 60)];
     futures_util::future::join_all(runs).await;
 }
@@ -111,12 +111,12 @@ async fn sequence(seed: u64, steps: usize) {
         history.push(what);
         check(&client, &model, &history).await;
         if step % 20 == 19 {
-            assert!(model.stored.len() > 10, "the sequence of seed {seed} is about nothing");
+            assert!(model.stored.len() > 10, "the sequence of seed {seed} has too few events");
         }
     }
 }
 
-/// A step must not see midnight between the model's look at the clock and the server's.
+/// Waits if midnight is near, because the model and the server must use the same day within a step.
 async fn wait_while_midnight_is_near() {
     let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let left = now.date().tomorrow().unwrap().to_zoned(jiff::tz::TimeZone::UTC).unwrap().duration_since(&now);
@@ -144,7 +144,7 @@ async fn append(client: &Client, model: &mut Model, random: &mut Random) -> Stri
 }
 
 async fn set_retention(client: &Client, model: &mut Model, random: &mut Random) -> String {
-    // One keeps its default.
+    // The last workspace keeps its default.
     let workspace = WORKSPACES[random.below(WORKSPACES.len() - 1)];
     let (months, days) = RETENTIONS[random.below(RETENTIONS.len())];
     let retention = format!("{months} months {days} days");
@@ -182,7 +182,7 @@ async fn release(client: &Client, model: &mut Model, random: &mut Random) -> Str
     format!("{}: release of {:?} {:?}", hold.workspace, hold.target, hold.actor)
 }
 
-/// In small steps, until nothing is left to do. A change of retention settles in the second run after it.
+/// Runs maintenance in small steps until no work is left. A change of retention settles in the second run after it.
 async fn maintain(client: &Client, max_rows: usize) {
     for _ in 0..2 {
         while one::<i64>(client, &format!("SELECT count(*) FROM audit.maintain(3, {max_rows})"), &[]).await > 0 {}
@@ -206,13 +206,13 @@ async fn crash_in_maintenance(db: &Database, random: &mut Random) {
     running.await.unwrap();
 }
 
-/// What maintenance has removed must have been due.
+/// Asserts that every removed event was due, and removes it from the model.
 async fn accept_removals(client: &Client, model: &mut Model, history: &[String]) {
     let stored: BTreeSet<i64> = all(client, "SELECT id FROM audit.event", &[]).await.into_iter().collect();
     for event in &model.stored {
         assert!(
             stored.contains(&event.id) || !model.keeps(event),
-            "event {} of {} in {} was removed too early; {history:#?}",
+            "event {} of {} in {} was removed too early: {history:#?}",
             event.id,
             event.day,
             event.workspace,
@@ -221,7 +221,7 @@ async fn accept_removals(client: &Client, model: &mut Model, history: &[String])
     model.stored.retain(|event| stored.contains(&event.id));
 }
 
-/// What is past its retention waits for the end of its month at most, and nowhere but in the partition of this month.
+/// Asserts that every due event is removed. Only events in the partition of this month may wait until its end.
 async fn nothing_due_is_left(client: &Client, model: &Model, history: &[String]) {
     let waiting: BTreeSet<i64> = all(
         client,
@@ -234,7 +234,7 @@ async fn nothing_due_is_left(client: &Client, model: &Model, history: &[String])
     for event in model.stored.iter().filter(|event| !model.keeps(event)) {
         assert!(
             waiting.contains(&event.id),
-            "event {} of {} in {} is due and still there; {history:#?}",
+            "event {} of {} in {} is due but still stored: {history:#?}",
             event.id,
             event.day,
             event.workspace
@@ -277,9 +277,9 @@ async fn check(client: &Client, model: &Model, history: &[String]) {
     }
 }
 
-/// The clock of a sequence really moves what the database calls today.
+/// The clock of a sequence moves the current day of the database.
 #[tokio::test]
-async fn the_clock_moves() {
+async fn set_clock_moves_the_current_day() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded().with_clock()));
     let db = Database::with_extension(cluster.clone());
     let client = db.connect().await;

@@ -1,4 +1,4 @@
-//! One partition per month of expiry, made ahead by audit.maintain and otherwise by the append itself.
+//! One partition per month of expiry. audit.maintain creates it in advance, or else the append itself.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use audit_harness::query::{all, one, refused, run};
 
 use crate::support::count;
 
-/// A workspace whose events expire in a month for which there is no partition.
+/// SQL for a workspace whose events expire in a month without a partition.
 const LONG: &str = "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('long', '50 months', 0, 4000)";
 
 #[tokio::test]
-async fn an_append_makes_what_is_missing() {
+async fn an_append_creates_a_missing_partition() {
     let db = Database::new();
     let client = db.connect_as(&["audit_writer"]).await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
@@ -30,7 +30,7 @@ async fn an_append_makes_what_is_missing() {
 }
 
 #[tokio::test]
-async fn maintain_makes_the_coming_months_once() {
+async fn maintain_creates_the_coming_months_once() {
     let db = Database::new();
     let client = db.connect_as(&["audit_admin"]).await;
     let made: Vec<String> =
@@ -51,7 +51,7 @@ async fn maintain_makes_the_coming_months_once() {
 }
 
 #[tokio::test]
-async fn many_sessions_that_miss_the_same_month_make_it_once() {
+async fn concurrent_sessions_create_a_missing_partition_once() {
     let db = Database::new();
     let admin = db.connect().await;
     run(&admin, LONG).await;
@@ -66,7 +66,7 @@ async fn many_sessions_that_miss_the_same_month_make_it_once() {
 }
 
 #[tokio::test]
-async fn where_the_first_maker_rolls_back_the_second_makes_it() {
+async fn the_second_session_creates_the_partition_if_the_first_rolls_back() {
     let db = Database::new();
     let (first, second) = (db.connect().await, db.connect().await);
     run(&first, LONG).await;
@@ -83,7 +83,7 @@ async fn where_the_first_maker_rolls_back_the_second_makes_it() {
 }
 
 #[tokio::test]
-async fn a_savepoint_takes_the_new_partition_with_it() {
+async fn a_rollback_to_a_savepoint_removes_the_new_partition() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, LONG).await;
@@ -97,7 +97,7 @@ async fn a_savepoint_takes_the_new_partition_with_it() {
 }
 
 #[tokio::test]
-async fn an_append_does_not_wait_for_a_partition_that_is_dropped() {
+async fn an_append_does_not_wait_for_a_drop() {
     let db = Database::new();
     let (client, other) = (db.connect().await, db.connect().await);
     run(&client, "SELECT audit.append('x', 'acme'); SELECT audit_internal.create_partition('2020-01-15')").await;
@@ -108,7 +108,7 @@ async fn an_append_does_not_wait_for_a_partition_that_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_partition_that_is_dropped_is_made_again() {
+async fn a_dropped_partition_is_created_again() {
     let db = Database::new();
     let (client, other) = (db.connect().await, db.connect().await);
     run(&client, "SELECT audit.append('x', 'acme')").await;
@@ -121,7 +121,7 @@ async fn a_partition_that_is_dropped_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_table_of_that_name_that_is_no_partition_is_not_written_to() {
+async fn a_detached_partition_is_not_written_to() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme')").await;

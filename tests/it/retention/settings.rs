@@ -1,4 +1,4 @@
-//! Retention per workspace: what may be set, when an event expires, who may ask.
+//! Retention per workspace: valid values, the expiry of an event, and rights.
 
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::Random;
 
 #[tokio::test]
-async fn the_floor_is_sixty_days_whenever_it_begins() {
+async fn the_minimum_is_sixty_days_in_every_month() {
     let db = Database::new();
     let client = db.connect_as(&["audit_admin"]).await;
     for good in
@@ -22,7 +22,7 @@ async fn the_floor_is_sixty_days_whenever_it_begins() {
         .await;
         assert!(stored, "{good}");
     }
-    // Two months are 59 days where February is the second.
+    // Two months have 59 days if the second one is February.
     for bad in [
         "59 days",
         "2 months",
@@ -60,7 +60,7 @@ async fn presets_have_names_and_sources() {
 }
 
 #[tokio::test]
-async fn a_change_is_an_event_and_is_told_with_who_and_since_when() {
+async fn a_change_records_an_event_and_shows_its_author_and_time() {
     let db = Database::new();
     let client = db.connect_as(&["audit_admin"]).await;
     let untouched: (bool, bool) = {
@@ -70,7 +70,7 @@ async fn a_change_is_an_event_and_is_told_with_who_and_since_when() {
     };
     assert_eq!(untouched, (true, true));
     run(&client, "SET audit.actor = 'user:ada'; SELECT audit.set_retention('acme', '90 days')").await;
-    // The same again is no change.
+    // Setting the same retention again is not a change.
     run(&client, "SELECT audit.set_retention('acme', '90 days'); SELECT audit.set_retention('acme', '6 months')").await;
     let told: Vec<Value> = all(
         &client,
@@ -94,12 +94,12 @@ async fn a_change_is_an_event_and_is_told_with_who_and_since_when() {
     }
 }
 
-/// Calendar arithmetic against one written down from its definition.
+/// Compares the calendar arithmetic with one that follows its definition.
 #[tokio::test]
 async fn months_are_calendar_months_in_utc() {
     let db = Database::new();
     let client = db.connect().await;
-    // A zone that skips an hour on 28 March 2027 and repeats one on 31 October.
+    // This time zone skips an hour on 28 March 2027 and repeats one on 31 October.
     run(&client, "SET timezone = 'Europe/Berlin'; CREATE TABLE day (day date, months int, days int, expected date)")
         .await;
     let mut random = Random::new(3);
@@ -132,7 +132,7 @@ async fn months_are_calendar_months_in_utc() {
     )
     .await;
     assert_eq!(wrong, 0);
-    // The first day kept is the first that expires today or later: asked day by day.
+    // Searches, day by day, for the first day whose events expire today or later.
     let wrong: i64 = one(
         &client,
         "SELECT count(*) FROM day d, LATERAL (SELECT make_interval(months => d.months, days => d.days) AS r) r, \
@@ -153,7 +153,7 @@ async fn months_are_calendar_months_in_utc() {
 }
 
 #[tokio::test]
-async fn a_hold_is_placed_once_and_released_as_it_was_placed() {
+async fn a_hold_is_placed_once_and_released_with_the_same_extent() {
     let db = Database::new();
     let client = db.connect_as(&["audit_admin"]).await;
     run(&client, "SELECT audit.place_legal_hold('acme', 'case 7', target => 'customer:1')").await;

@@ -1,4 +1,4 @@
-//! What can be done to a pack, and whether it still holds then by FORMAT.md.
+//! Changes to a pack, and the verdict that FORMAT.md demands for each.
 
 use audit_proof::{Field, Line};
 use base64::Engine;
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::pack::proof::pack::{Beside, CHECKPOINT, EVENTS, LOG, PREFIXES, Pack, REMOVED, STUBS, leaf};
 use crate::support::Random;
 
-/// What is to be said of a pack.
+/// The verdict that a changed pack must get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     Valid,
     Invalid,
-    /// As it happens to be; both must say the same.
+    /// Either verdict, but both verifiers must give the same.
     Either,
 }
 
 use Expected::{Either, Invalid, Valid};
 
-/// Changes a pack, where it has what is to be changed; the other packs may lend something.
+/// A change to a pack. It returns None if the pack lacks what it changes. The other packs may provide material.
 pub type Damage = fn(&mut Pack, &[Pack], &mut Random) -> Option<Expected>;
 
 pub const DAMAGES: [(&str, Damage); 40] = [
@@ -47,7 +47,7 @@ pub const DAMAGES: [(&str, Damage); 40] = [
     ("another claim", claim),
     ("another log id", log_id),
     ("events that are shown as stubs", withheld_events),
-    ("an event of an inclusion as a stub", unneeded_event),
+    ("an event of an inclusion pack as a stub", unneeded_event),
     ("a field withheld", withheld_field),
     ("an event that is said to be removed", event_as_removed),
     ("a stub where an event stands", stub_as_event),
@@ -65,7 +65,7 @@ pub const DAMAGES: [(&str, Damage); 40] = [
     ("files and the manifest", listing),
 ];
 
-/// A file of lines, its lines, and a line in it.
+/// Returns a file of lines, its lines, and the number of one line.
 fn any_line(pack: &Pack, random: &mut Random, files: &[&'static str]) -> Option<(&'static str, Vec<String>, usize)> {
     let file = files[random.below(files.len())];
     let lines = pack.lines(file);
@@ -97,7 +97,7 @@ fn byte_in(pack: &mut Pack, random: &mut Random, file: &str) -> Option<Expected>
             let line = before.files[EVENTS][..at].iter().filter(|byte| **byte == b'\n').count().checked_sub(1);
             line.and_then(|at| before.lines(EVENTS).get(at).map(|line| before.proves(line))) != Some(false)
         }
-        // White space after the object; and the log id, which nothing depends on where no head is recorded.
+        // Two changes have no effect: white space after the object, and the log id if no head is recorded.
         LOG => serde_json::from_slice(&pack.files[LOG]).map_or(true, |mut log: Value| {
             let old = before.log();
             if any_head(&old, random).is_none() {
@@ -123,7 +123,7 @@ fn byte_of_log(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expec
     byte_in(pack, random, LOG)
 }
 
-/// Other bytes that some JSON parsers would read as the same.
+/// Writes a line in another form that some JSON parsers read as the same value.
 fn form(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let (file, mut lines, at) = any_line(pack, random, &OF_LINES)?;
     let (old, new) = [
@@ -182,7 +182,7 @@ fn dropped(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected>
     invalid_if(proven)
 }
 
-/// The order of lines says nothing.
+/// Swaps two lines. The order of lines has no meaning.
 fn swapped(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let (file, mut lines, at) = any_line(pack, random, &OF_LINES)?;
     let other = random.below(lines.len());
@@ -196,7 +196,7 @@ fn twice(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     lines.insert(random.below(lines.len() + 1), lines[at].clone());
     let proven = pack.proves(&lines[at]);
     pack.set_lines(file, &lines);
-    // Events that are not proven may stand as often as they like: nothing is said of them.
+    // Events without a proof may be repeated, because the pack claims nothing about them.
     Some(if proven { Invalid } else { Either })
 }
 
@@ -235,7 +235,7 @@ fn other_leaf(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expect
     Some(Invalid)
 }
 
-/// Base64 with one bit changed.
+/// Returns the Base64 text with one bit changed.
 fn flipped(text: &str, random: &mut Random) -> String {
     let mut bytes = STANDARD.decode(text).unwrap();
     let at = random.below(bytes.len());
@@ -253,7 +253,7 @@ fn hash_flipped(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expe
     Some(Invalid)
 }
 
-/// Changes an array of hashes; none where it is as before.
+/// Changes an array of hashes. Returns None if the array is the same as before.
 fn change_hashes(hashes: &mut Value, random: &mut Random) -> Option<()> {
     let hashes = hashes.as_array_mut()?;
     let before = hashes.clone();
@@ -306,7 +306,7 @@ fn signatures(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expect
         1 => (wrong, Invalid),
         2 => (unknown, Invalid),
         3 => (format!("{wrong}{signature}"), Invalid),
-        // The first of a key counts, and those of unknown keys do not.
+        // The first signature of a key counts, and signatures of unknown keys are ignored.
         4 => (format!("{signature}{wrong}"), Valid),
         5 => (format!("{unknown}{signature}{unknown}"), Valid),
         6 => (format!("{signature}\n"), Invalid),
@@ -322,7 +322,7 @@ fn invalid_of(invalid: bool) -> Expected {
     if invalid { Invalid } else { Valid }
 }
 
-/// The key of one of the recorded heads that there are.
+/// Returns the key of one of the recorded heads, if there are any.
 fn any_head(log: &Value, random: &mut Random) -> Option<&'static str> {
     let heads: Vec<&str> = ["head", "from"].into_iter().filter(|key| !log[*key].is_null()).collect();
     (!heads.is_empty()).then(|| heads[random.below(heads.len())])
@@ -428,7 +428,7 @@ fn claim(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
             Invalid
         }
         (way, true) => {
-            // It claims less than it could. A range is of no use to it.
+            // The pack claims less than it could. An inclusion pack must not have a range.
             let has_range = !log["from"].is_null();
             log["claim"] = json!("inclusion");
             if way == 1 {
@@ -454,7 +454,7 @@ fn log_id(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> 
     log["log_id"] = json!(flipped(log["log_id"].as_str()?, random));
     let has_heads = any_head(&log, random).is_some();
     pack.set_log(&log);
-    // The head of the system log is in the checkpoint itself, without it.
+    // For a pack of the system log, the head comes from the checkpoint, which does not depend on the log id.
     invalid_if(has_heads)
 }
 
@@ -471,7 +471,7 @@ fn withheld_events(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<E
     }
     pack.set_lines(EVENTS, &shown);
     pack.set_lines(STUBS, &stubs);
-    // For inclusion, nothing is said of events that are not shown.
+    // An inclusion pack claims nothing about events that are not shown.
     invalid_if(pack.is_complete())
 }
 
@@ -488,7 +488,7 @@ fn withheld_field(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Ex
     Some(Valid)
 }
 
-/// Nothing is known of what is removed, which is why a reader is told how many there are.
+/// Turns an event into a removed leaf. A verifier cannot detect this, so it reports the number of removed leaves.
 fn event_as_removed(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let (file, mut lines, at) = any_line(pack, random, &[EVENTS, STUBS])?;
     pack.proves(&lines[at]).then_some(())?;
@@ -538,7 +538,7 @@ fn definition(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expect
             Some(Invalid)
         }
         4 => {
-            // Whether the stubs are of the period is not asked here.
+            // The result depends on whether the stubs are in the period, which this test does not determine.
             *include = json!([{ "actions": [] }]);
             Some(if stubs > 0 { Either } else { Valid })
         }
@@ -567,12 +567,12 @@ fn period(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> 
     Some(expected)
 }
 
-/// What else is of that period may have been recorded before the range begins.
+/// Moves the start of the period to the event of `from`. Other events of the period may lie before the range then.
 fn earlier(pack: &mut Pack, _: &[Pack], _: &mut Random) -> Option<Expected> {
     let log = pack.log();
     let event = log["from"]["heads_event"].as_str()?;
     let start = event.find(r#""occurred_at":""#)? + 15;
-    // Not before the event of `from`, but with it.
+    // The period starts at the event of `from`, not before it.
     pack.manifest["period"]["since"] = json!(event[start..start + 27]);
     Some(Invalid)
 }
@@ -610,7 +610,7 @@ fn filters(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected>
             Some(Invalid)
         }
         _ => {
-            // It claims no more than before.
+            // The pack claims no more than before.
             pack.manifest["filters"] = json!({});
             Some(Valid)
         }
@@ -623,7 +623,7 @@ fn mixed(pack: &mut Pack, others: &[Pack], random: &mut Random) -> Option<Expect
     if pack.files[file] == other.files[file] {
         return None;
     }
-    // From a pack of the same range and definition events could be taken that are not proven.
+    // A pack of the same range and definition can differ in events without a proof only.
     let proven = |pack: &Pack| pack.lines(EVENTS).into_iter().filter(|line| pack.proves(line)).collect::<Vec<_>>();
     let expected = if file == EVENTS && proven(pack) == proven(other) { Either } else { Invalid };
     if OF_LINES.contains(&file) {
@@ -642,7 +642,7 @@ fn left_out(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected
     invalid_if(![PREFIXES, "README.txt"].contains(&file))
 }
 
-/// Files that prove nothing, and that nothing is proven by.
+/// Changes a file that neither proves anything nor is proven.
 fn unproven(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let file = random.pick(&[PREFIXES, "README.txt", "events.csv", "summary.csv"]);
     let content = pack.files.get_mut(file).filter(|content| !content.is_empty())?;
@@ -653,7 +653,7 @@ fn unproven(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected
     Some(Valid)
 }
 
-/// JSON that some parsers read as the same.
+/// Writes JSON in another form that some parsers read as the same value.
 fn json(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let mut log = pack.log();
     let values = |object: &Value, keys: &[&str]| keys.iter().map(|key| object[*key].clone()).collect::<Value>();
@@ -688,7 +688,7 @@ fn json(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     Some(if to == "\n {" { Valid } else { Invalid })
 }
 
-/// What is damaged in the zip, or does not fit the manifest.
+/// Damages the zip, or makes it differ from the manifest.
 fn listing(pack: &mut Pack, _: &[Pack], random: &mut Random) -> Option<Expected> {
     let mut listed = pack.listed();
     let at = random.below(listed.as_array()?.len());

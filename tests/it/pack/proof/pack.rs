@@ -1,4 +1,4 @@
-//! A pack taken apart, to be changed and zipped again with a manifest that fits.
+//! An unpacked pack, which can be changed and zipped again with a manifest that fits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,18 +21,18 @@ pub const STUBS: &str = "proof/stubs.json";
 pub const REMOVED: &str = "proof/removed.json";
 pub const PREFIXES: &str = "proof/prefixes.bin";
 
-/// The files but the manifest, and that.
+/// The manifest and the other files of a pack.
 #[derive(Clone, PartialEq)]
 pub struct Pack {
     pub files: BTreeMap<String, Vec<u8>>,
     pub manifest: Value,
-    /// What is done to the list of files once it fits them.
+    /// List of files for the manifest, if it must differ from the real one.
     pub files_changed: Option<Value>,
-    /// Put into the zip besides.
+    /// Additional entries of the zip.
     pub beside: Vec<Beside>,
 }
 
-/// What no pack holds.
+/// Entries that a pack never holds.
 #[derive(Clone, PartialEq)]
 pub enum Beside {
     File(&'static str),
@@ -69,21 +69,21 @@ impl Pack {
         zip.finish().unwrap().into_inner()
     }
 
-    /// What the manifest says of the files as they are.
+    /// Returns the list of files for the manifest.
     pub fn listed(&self) -> Value {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let listed = |(name, content): (&String, &Vec<u8>)| json!({ "name": name, "bytes": content.len(), "sha256": hex(&Sha256::digest(content)) });
         self.files.iter().map(listed).collect()
     }
 
-    /// The elements of an array file.
+    /// Returns the elements of an array file.
     pub fn lines(&self, name: &str) -> Vec<String> {
         let text = str::from_utf8(&self.files[name]).unwrap();
         let lines = text.lines().filter(|line| !matches!(*line, "[" | "]"));
         lines.map(|line| line.strip_suffix(',').unwrap_or(line).to_owned()).collect()
     }
 
-    /// Replaces them, and the number of events in the manifest.
+    /// Replaces the elements of an array file, and updates the number of events in the manifest.
     pub fn set_lines(&mut self, name: &str, lines: &[String]) {
         let end = if lines.is_empty() { "" } else { "\n" };
         self.files.insert(name.to_owned(), format!("[\n{}{end}]\n", lines.join(",\n")).into_bytes());
@@ -104,19 +104,19 @@ impl Pack {
         self.log()["claim"] == "complete"
     }
 
-    /// The size of the head.
+    /// Returns the size of the head.
     pub fn size(&self) -> u64 {
         let checkpoint = || Checkpoint::parse(&self.files[CHECKPOINT]).unwrap().size();
         self.log()["head"]["size"].as_u64().unwrap_or_else(checkpoint)
     }
 
-    /// Whether a line is about a leaf that is proven.
+    /// Returns whether the leaf of a line is proven.
     pub fn proves(&self, line: &str) -> bool {
         leaf(line).is_some_and(|leaf| leaf < self.size())
     }
 }
 
-/// The leaf index of a good line of any of the three files.
+/// Returns the leaf index of a valid line of any of the three files.
 pub fn leaf(line: &str) -> Option<u64> {
     match Line::parse(line.as_bytes()) {
         Ok(line) => line.leaf(),

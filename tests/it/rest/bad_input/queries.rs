@@ -1,4 +1,4 @@
-//! Queries that cannot be meant.
+//! Queries with invalid parameters.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::rest::http::{Request, encode};
 const PACK: &str = "/v1/packs/export";
 
 #[tokio::test]
-async fn dates_out_of_this_world_are_refused() {
+async fn invalid_dates_are_refused() {
     let rest = Rest::start();
     rest.post(r#"{"action":"a"}"#).ids();
     for bad in [
@@ -56,7 +56,7 @@ async fn dates_out_of_this_world_are_refused() {
             refused(rest.send(stream), 400, "invalid_range");
         }
     }
-    // The ends of the calendar are times like any other.
+    // The first and the last day of the calendar are valid.
     let all = rest.get("/v1/events?since=0001-01-01&until=9999-12-30&action=a").ok().json();
     assert_eq!(all["events"].as_array().unwrap().len(), 1);
     rest.get("/v1/activity?since=0001-01-01&until=9999-12-30").ok();
@@ -64,7 +64,7 @@ async fn dates_out_of_this_world_are_refused() {
 }
 
 #[tokio::test]
-async fn the_last_day_of_the_year_9999_is_a_day() {
+async fn the_last_day_of_the_year_9999_is_valid() {
     let rest = Rest::start();
     for until in ["9999-12-31", "9999-12-31T00:00:00Z", "9999-12-31T23:59:59.999999Z"] {
         rest.get(format!("/v1/events?until={until}")).ok();
@@ -72,7 +72,7 @@ async fn the_last_day_of_the_year_9999_is_a_day() {
 }
 
 #[tokio::test]
-async fn hints_suit_those_who_have_no_sql() {
+async fn hints_do_not_mention_sql() {
     let rest = Rest::start();
     for answer in [
         rest.get("/v1/events?category=nonsense"),
@@ -92,7 +92,7 @@ async fn hints_suit_those_who_have_no_sql() {
 }
 
 #[tokio::test]
-async fn parameters_are_taken_strictly() {
+async fn invalid_parameters_are_refused() {
     let rest = Rest::start();
     for (query, code) in [
         ("colour=red", "unknown_parameter"),
@@ -187,7 +187,7 @@ async fn forged_cursors_are_refused() {
     refused(rest.get(format!("/v1/events?cursor={}", "9".repeat(10_000))), 400, "invalid_cursor");
     refused_as(rest.get("/v1/events?cursor="), &[(400, "invalid_value"), (400, "invalid_cursor")]);
     refused(rest.get("/v1/events?cursor=1%002"), 400, "invalid_value");
-    // One that could be genuine leads to what is older, in the token's own workspace.
+    // A plausible cursor leads to older events of the token's own workspace.
     let page = rest.get("/v1/events?cursor=9999999999999999.1").ok().json();
     assert!(page["events"].as_array().unwrap().iter().all(|event| event["workspace"] == "acme"));
     assert_eq!(rest.get("/v1/events?cursor=1.1").ok().json()["events"], json!([]));
@@ -195,7 +195,7 @@ async fn forged_cursors_are_refused() {
 }
 
 #[tokio::test]
-async fn unknown_workspaces_events_and_packs() {
+async fn unknown_workspaces_events_and_packs_are_not_found() {
     let rest = Rest::start();
     rest.post(r#"{"action":"a"}"#).ids();
     let elsewhere =
@@ -215,7 +215,7 @@ async fn unknown_workspaces_events_and_packs() {
     let unscoped = Request::post("/v1/events", "application/json", r#"{"action":"a"}"#).token(&rest.admin);
     refused(rest.send(unscoped), 400, "missing_workspace");
 
-    // What is not one's own is not told apart from what there is not.
+    // The error for an event of another workspace is the same as for an event that does not exist.
     let error = refused(rest.get(format!("/v1/events/{elsewhere}")), 404, "event_not_found");
     let none = refused(rest.get("/v1/events/999999999"), 404, "event_not_found");
     let words = |error: &serde_json::Value| error["message"].as_str().unwrap().replace(char::is_numeric, "");
@@ -233,7 +233,7 @@ async fn unknown_workspaces_events_and_packs() {
 }
 
 #[tokio::test]
-async fn there_is_no_pack_of_a_workspace_that_there_is_not() {
+async fn a_pack_of_an_unknown_workspace_is_refused() {
     let rest = Rest::start();
     for name in ["access-review", "export"] {
         let path = format!("/v1/packs/{name}?workspace=nowhere&since=2026-01-01");
@@ -242,7 +242,7 @@ async fn there_is_no_pack_of_a_workspace_that_there_is_not() {
 }
 
 #[tokio::test]
-async fn paths_and_methods_that_there_are_not() {
+async fn unknown_paths_and_methods_are_refused() {
     let rest = Rest::start();
     for path in [
         "/",

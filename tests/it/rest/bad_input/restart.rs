@@ -1,4 +1,4 @@
-//! The database restarts under load: what was acknowledged is there, whole, and once.
+//! The database restarts under load. Acknowledged events are stored, complete, and stored once.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,10 +15,10 @@ use audit_harness::query::one;
 use crate::rest::bad_input::support::{Rest, refused_as};
 use crate::rest::http::Request;
 
-/// Events in a request.
+/// Number of events per request.
 const BATCH: usize = 5;
 
-/// The only refusals that a client may see meanwhile: it can send again, with the same keys.
+/// The only refusals that a client may get meanwhile. It can send the same request again, with the same keys.
 const PASSING: [(u16, &str); 1] = [(503, "database_unavailable")];
 
 fn batch(thread: usize, round: usize) -> Request {
@@ -29,7 +29,7 @@ fn batch(thread: usize, round: usize) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
+async fn acknowledged_events_are_stored_exactly_once() {
     let rest = Rest::on(Database::on_own_cluster(&Options::preloaded()), &[]);
     let acknowledged: Mutex<BTreeMap<String, Vec<i64>>> = Mutex::default();
     let refusals: Mutex<usize> = Mutex::default();
@@ -42,7 +42,7 @@ async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    // As a client should: the same again until there is an answer.
+                    // A client should repeat the request until it is answered.
                     let begun = Instant::now();
                     let ids = loop {
                         let answer = rest.send(batch(worker, round).token(&rest.writer));
@@ -51,7 +51,10 @@ async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
                         }
                         refused_as(answer, &PASSING);
                         *refusals.lock().unwrap() += 1;
-                        assert!(begun.elapsed() < Duration::from_secs(60), "no answer but refusals for a minute");
+                        assert!(
+                            begun.elapsed() < Duration::from_secs(60),
+                            "the sidecar refused every attempt for a minute"
+                        );
                         thread::sleep(Duration::from_millis(50));
                     };
                     acknowledged.lock().unwrap().insert(format!("batch:{worker}-{round}"), ids);
@@ -60,7 +63,7 @@ async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
         }
         let (rest, stop) = (&rest, &stop);
         scope.spawn(move || {
-            // Readers, too, get an answer or a refusal that passes.
+            // Readers must also get an answer or a temporary refusal.
             while !stop.load(Ordering::Relaxed) {
                 let answer = rest.get("/v1/events?action=a&max_rows=10");
                 if answer.status != 200 {
@@ -79,7 +82,7 @@ async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
 
     let client = rest.db.connect().await;
     let acknowledged = acknowledged.into_inner().unwrap();
-    assert!(acknowledged.len() > 20, "only {} batches", acknowledged.len());
+    assert!(acknowledged.len() > 20, "only {} batches were acknowledged", acknowledged.len());
     println!("{} batches acknowledged, {} refusals", acknowledged.len(), refusals.into_inner().unwrap());
     for (actor, ids) in &acknowledged {
         let stored: Vec<i64> = one(
@@ -94,19 +97,15 @@ async fn nothing_acknowledged_is_lost_half_written_or_doubled() {
         assert_eq!(stored.len(), BATCH, "{actor}");
     }
     let batches: i64 = one(&client, "SELECT count(DISTINCT actor) FROM audit.event WHERE action = 'a'", &[]).await;
-    assert_eq!(
-        batches,
-        acknowledged.len() as i64,
-        "a batch that was never acknowledged, and never sent again, is stored"
-    );
+    assert_eq!(batches, acknowledged.len() as i64, "a batch is stored that was neither acknowledged nor sent again");
     let events: i64 = one(&client, "SELECT count(*) FROM audit.event WHERE action = 'a'", &[]).await;
     assert_eq!(events, batches * BATCH as i64);
-    // Its own pool has recovered.
+    // The sidecar's connection pool has recovered.
     rest.send(Request::get("/readyz")).ok();
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_said_to_be_so() {
+async fn an_unreachable_database_is_reported() {
     let rest = Rest::on(Database::on_own_cluster(&Options::preloaded()), &["--connect-timeout", "1s"]);
     rest.post(r#"{"action":"a"}"#).ids();
     let cluster = rest.db.cluster();

@@ -1,4 +1,4 @@
-//! Clients that go away while an export runs, or take nothing of it.
+//! Clients that close the connection during an export, or do not read it.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use audit_harness::query::{one, run};
 use crate::rest::bad_input::support::{Rest, refused};
 use crate::rest::http::Request;
 
-/// Enough that it does not fit into any buffer on the way: 38 MB, which do not compress well.
+/// Starts a sidecar with 38 MB of events, which do not compress well. This is more than all buffers on the way hold.
 async fn large(flags: &[&str]) -> (Rest, Client) {
     let rest = Rest::on(Database::new(), flags);
     let client = rest.db.connect().await;
@@ -30,7 +30,7 @@ const EXPORTS: [(&str, &str); 3] = [
     ("/v1/packs/export?since=2026-01-01", "application/zip"),
 ];
 
-/// Waits until no export runs any more, and returns what the log says about the last one.
+/// Waits until no export is running, and returns outcome and details of the event that ends the last one.
 async fn end_of(client: &Client, before: i64, within: Duration, what: &str) -> (String, serde_json::Value) {
     let begun = Instant::now();
     let finished = "SELECT outcome, details FROM audit.event WHERE action = 'export_finished' AND id > $1";
@@ -54,7 +54,7 @@ async fn end_of(client: &Client, before: i64, within: Duration, what: &str) -> (
 }
 
 #[tokio::test]
-async fn who_goes_away_frees_the_connection_and_is_recorded() {
+async fn a_closed_export_frees_the_connection_and_is_recorded() {
     let (rest, client) = large(&["--max-exports", "1"]).await;
     for (path, accept) in EXPORTS {
         let before: i64 = one(&client, "SELECT max(id) FROM audit.event", &[]).await;
@@ -62,7 +62,7 @@ async fn who_goes_away_frees_the_connection_and_is_recorded() {
         let mut some = vec![0; 200_000];
         answer.read_exact(&mut some).unwrap();
         assert!(some.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&some[..200]));
-        // As long as it runs nobody else may export.
+        // Until this export ends, no other export may start.
         refused(rest.send(Request::get(path).token(&rest.auditor).accept(accept)), 429, "too_many_exports");
         drop(answer);
         let (outcome, details) = end_of(&client, before, Duration::from_secs(60), accept).await;
@@ -73,7 +73,7 @@ async fn who_goes_away_frees_the_connection_and_is_recorded() {
                 .await;
         assert_eq!(started, 1, "{accept}");
     }
-    // The place is free again: the next one runs to its end.
+    // The slot is free again, and the next export completes.
     let before: i64 = one(&client, "SELECT max(id) FROM audit.event", &[]).await;
     let lines =
         rest.send(Request::get("/v1/events?action=large").token(&rest.auditor).accept("application/x-ndjson")).ok();
@@ -89,15 +89,15 @@ async fn who_goes_away_frees_the_connection_and_is_recorded() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_is_cut_off() {
+async fn a_stalled_export_is_cut_off() {
     let (rest, client) = large(&["--stall-timeout", "1s"]).await;
     for (path, accept) in EXPORTS {
         let before: i64 = one(&client, "SELECT max(id) FROM audit.event", &[]).await;
         let answer = Request::get(path).token(&rest.auditor).accept(accept).begin(&rest.sidecar).unwrap();
-        // What fits into the buffers of the system must first be made, which takes its time without optimisation.
+        // The sidecar must first fill the buffers of the system, which is slow without optimisation.
         let (outcome, details) = end_of(&client, before, Duration::from_secs(180), accept).await;
         assert_eq!(outcome, "failure", "{accept}: {details}");
-        // What the client reads afterwards does not look complete.
+        // The client cannot mistake the truncated answer for a complete one.
         let mut answer = answer;
         let cut = crate::rest::http::Answer::read(&mut answer);
         assert!(cut.is_err() || cut.is_ok_and(|answer| !answer.complete), "{accept}");
@@ -105,7 +105,7 @@ async fn who_takes_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_database_that_goes_away_breaks_the_stream_off() {
+async fn a_lost_database_connection_ends_the_stream() {
     let (rest, client) = large(&[]).await;
     for (path, accept) in EXPORTS {
         let before: i64 = one(&client, "SELECT max(id) FROM audit.event", &[]).await;
@@ -117,7 +117,7 @@ async fn a_database_that_goes_away_breaks_the_stream_off() {
         assert!(one::<i64>(&client, killed, &[]).await > 0);
         let mut answer = some.chain(answer);
         let cut = crate::rest::http::Answer::read(&mut answer).unwrap();
-        assert!(!cut.complete, "{accept}: a cut stream looks whole");
+        assert!(!cut.complete, "{accept}: the truncated stream looks complete");
         assert!(!String::from_utf8_lossy(&cut.body).contains("administrator command"), "{accept}");
         let (outcome, details) = end_of(&client, before, Duration::from_secs(60), accept).await;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What these tests share: a sidecar with tokens, and what every refusal must look like.
+//! Helpers of these tests: a sidecar with tokens, and the form of every refusal.
 
 use serde_json::Value;
 
@@ -8,15 +8,15 @@ use audit_harness::sidecar::Sidecar;
 
 use crate::rest::http::{Answer, Request};
 
-/// A sidecar on a database of the test's own, with tokens for workspace `acme` and for all.
+/// A sidecar on a database of its own, with tokens for workspace `acme` and for all.
 pub struct Rest {
     pub sidecar: Sidecar,
     pub db: Database,
-    /// Appends to `acme`.
+    /// Token that appends to `acme`.
     pub writer: String,
-    /// Queries and exports `acme`.
+    /// Token that queries and exports `acme`.
     pub auditor: String,
-    /// Does all, everywhere.
+    /// Token with every right in all workspaces.
     pub admin: String,
 }
 
@@ -33,17 +33,17 @@ impl Rest {
         Self { sidecar, db, writer, auditor, admin }
     }
 
-    /// Sends one event or an array of them to `acme`.
+    /// Sends one event or an array of events to `acme`.
     pub fn post(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.send(Request::post("/v1/events", "application/json", body).token(&self.writer))
     }
 
-    /// Sends one event a line to `acme`.
+    /// Sends events to `acme`, one per line.
     pub fn post_lines(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.send(Request::post("/v1/events", "application/x-ndjson", body).token(&self.writer))
     }
 
-    /// Asks about `acme`.
+    /// Sends a GET request about `acme`.
     pub fn get(&self, path: impl Into<String>) -> Answer {
         self.send(Request::get(path).token(&self.auditor))
     }
@@ -52,13 +52,13 @@ impl Rest {
         request.send(&self.sidecar)
     }
 
-    /// How many events there are besides the log's own.
+    /// Returns the number of events without those of category audit.
     pub async fn stored(&self) -> i64 {
         one(&self.db.connect().await, "SELECT count(*) FROM audit.event WHERE category <> 'audit'", &[]).await
     }
 }
 
-/// Words that only the database, the driver or a backtrace would use.
+/// Words that occur only in messages of the database, the driver or a backtrace.
 const INTERNALS: [&str; 15] = [
     "SQLSTATE",
     "ERROR:",
@@ -77,8 +77,8 @@ const INTERNALS: [&str; 15] = [
     "backtrace",
 ];
 
-/// An answer must be a refusal with that status and code, in the envelope, clear, and without internals. Returns the
-/// error within the envelope.
+/// Asserts that an answer is a refusal with that status and code, clear and without internals. Returns the error
+/// object.
 #[track_caller]
 pub fn refused(answer: Answer, status: u16, code: &str) -> Value {
     let error = envelope(&answer);
@@ -86,18 +86,23 @@ pub fn refused(answer: Answer, status: u16, code: &str) -> Value {
     error
 }
 
-/// The same for one of several codes.
+/// Asserts the same for one of several statuses and codes.
 #[track_caller]
 pub fn refused_as(answer: Answer, expected: &[(u16, &str)]) -> Value {
     let error = envelope(&answer);
     let code = error["code"].as_str().unwrap();
-    assert!(expected.contains(&(answer.status, code)), "{} is none of {expected:?}: {}", answer.status, answer.text());
+    assert!(
+        expected.contains(&(answer.status, code)),
+        "{} is not one of {expected:?}: {}",
+        answer.status,
+        answer.text()
+    );
     error
 }
 
 #[track_caller]
 fn envelope(answer: &Answer) -> Value {
-    assert!(answer.status >= 400, "{} is no refusal: {:.500}", answer.status, answer.text());
+    assert!(answer.status >= 400, "{} is not a refusal: {:.500}", answer.status, answer.text());
     assert_ne!(answer.status, 500, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/json"), "{}", answer.text());
     assert!(answer.complete, "{}", answer.text());
@@ -110,7 +115,7 @@ fn envelope(answer: &Answer) -> Value {
     assert_eq!(error["request_id"].as_str(), answer.header("x-request-id"), "{error}");
     let said = format!("{} {} {}", error["message"], error["hint"], error["detail"]);
     for internal in INTERNALS {
-        assert!(!said.contains(internal), "\"{internal}\" is for the sidecar's log, not for a client: {said}");
+        assert!(!said.contains(internal), "\"{internal}\" belongs in the sidecar log, not into an answer: {said}");
     }
     error
 }

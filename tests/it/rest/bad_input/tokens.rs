@@ -1,4 +1,4 @@
-//! Who may do what, and tokens that are none, or no longer.
+//! Rights of each role, and invalid, expired and revoked tokens.
 
 use std::process::Output;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use audit_harness::query::one;
 use crate::rest::bad_input::support::{Rest, refused};
 use crate::rest::http::{Answer, Request};
 
-/// Everything that wants a token.
+/// Returns every kind of request that needs a token.
 fn requests() -> Vec<(&'static str, Request)> {
     let event = r#"{"action":"a"}"#;
     vec![
@@ -27,7 +27,7 @@ fn requests() -> Vec<(&'static str, Request)> {
 }
 
 #[tokio::test]
-async fn without_a_good_token_there_is_nothing() {
+async fn requests_without_a_valid_token_are_refused() {
     let rest = Rest::start();
     let (id, secret) = parts(&rest.writer);
     let (other, _) = parts(&rest.auditor);
@@ -59,7 +59,7 @@ async fn without_a_good_token_there_is_nothing() {
             refused(rest.send(request.token(token)), 401, "unauthorized");
         }
     }
-    // In other clothes it is no token either.
+    // A valid token in a malformed header is refused.
     for header in [
         rest.admin.clone(),
         format!("Token {}", rest.admin),
@@ -79,7 +79,7 @@ async fn without_a_good_token_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn expired_and_revoked_tokens_are_good_for_nothing() {
+async fn expired_and_revoked_tokens_are_refused() {
     let rest = Rest::start();
     let create = ["token", "create", "--name", "short", "--role", "admin", "--workspace", "acme", "--expires", "2s"];
     let short = printed(rest.sidecar.run(&create));
@@ -94,7 +94,7 @@ async fn expired_and_revoked_tokens_are_good_for_nothing() {
     let unknown = refused(unknown, 401, "unauthorized")["message"].clone();
     for token in [&short, &revoked] {
         for (_, request) in requests() {
-            // One answer for all: it does not tell which tokens there have been.
+            // The answer does not reveal which tokens have existed.
             assert_eq!(refused(rest.send(request.token(token)), 401, "unauthorized")["message"], unknown);
         }
     }
@@ -104,7 +104,7 @@ async fn expired_and_revoked_tokens_are_good_for_nothing() {
 }
 
 #[tokio::test]
-async fn each_role_may_do_its_own() {
+async fn each_role_has_exactly_its_rights() {
     let rest = Rest::start();
     let client = rest.db.connect().await;
     let id: i64 = one(&client, "SELECT audit.append('a', 'acme')", &[]).await;
@@ -118,7 +118,7 @@ async fn each_role_may_do_its_own() {
         for workspace in [Some("acme"), None] {
             let token = rest.sidecar.token(role, workspace);
             for (what, mut request) in requests() {
-                // A token for all workspaces must name one.
+                // A request with a token for all workspaces must name one.
                 if what == "post" && workspace.is_none() {
                     request = Request::post("/v1/events", "application/json", r#"{"action":"a","workspace":"acme"}"#);
                 } else if what == "event" {
@@ -148,7 +148,7 @@ async fn each_role_may_do_its_own() {
 }
 
 #[tokio::test]
-async fn a_token_for_one_workspace_stays_there() {
+async fn a_token_of_one_workspace_is_confined_to_it() {
     let rest = Rest::start();
     let client = rest.db.connect().await;
     one::<i64>(&client, "SELECT audit.append('a', 'globex', actor => 'hidden')", &[]).await;
@@ -174,9 +174,9 @@ async fn a_token_for_one_workspace_stays_there() {
 }
 
 #[tokio::test]
-async fn a_browser_may_read_with_a_password_and_not_write() {
+async fn a_browser_may_read_with_a_password_but_not_write() {
     let rest = Rest::start();
-    // base64 of "x:<token>", in the few lines that it takes.
+    // Encodes "x:<token>" as Base64.
     let basic = |token: &str| format!("Basic {}", base64(format!("x:{token}").as_bytes()));
     let read = Request::get("/v1/events?workspace=acme").header("Authorization", basic(&rest.admin));
     rest.send(read.clone()).ok();
@@ -186,7 +186,7 @@ async fn a_browser_may_read_with_a_password_and_not_write() {
     assert_eq!(rest.stored().await, 0);
 }
 
-/// Public id and secret of a token.
+/// Returns the public id and the secret of a token.
 fn parts(token: &str) -> (String, String) {
     let rest = token.strip_prefix("audit_").unwrap();
     let (id, secret) = rest.split_once('_').unwrap_or_else(|| rest.split_at(12));

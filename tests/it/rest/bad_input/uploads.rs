@@ -1,4 +1,4 @@
-//! POST /v1/events with bodies that are no events, and with uploads that do not end.
+//! POST /v1/events with invalid bodies, and uploads that do not end.
 
 use std::io::{BufReader, Write};
 use std::net::Shutdown;
@@ -9,7 +9,7 @@ use crate::rest::bad_input::support::{Rest, refused, refused_as};
 use crate::rest::http::{Answer, Request, connect};
 
 #[tokio::test]
-async fn text_that_is_none_is_refused() {
+async fn invalid_utf8_is_refused() {
     let rest = Rest::start();
     for bytes in [&b"\xff"[..], b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"] {
         for (before, after) in [
@@ -29,9 +29,9 @@ async fn text_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn nul_is_refused_wherever_it_stands() {
+async fn nul_is_refused_everywhere() {
     let rest = Rest::start();
-    // As a byte it is not JSON, as an escape it is no text that a database can hold.
+    // As a byte, NUL is not valid JSON. As an escape, it is text that the database cannot store.
     refused(rest.post(*b"{\"action\":\"a\0b\"}"), 400, "invalid_json");
     refused(rest.post(*b"{\"action\":\"a\",\"details\":{\"k\":\"\0\"}}"), 400, "invalid_json");
     refused(rest.post(*b"\0"), 400, "invalid_json");
@@ -66,7 +66,7 @@ async fn nul_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn json_that_is_none_is_refused() {
+async fn invalid_json_is_refused() {
     let rest = Rest::start();
     for body in [
         "",
@@ -87,19 +87,19 @@ async fn json_that_is_none_is_refused() {
         if body.trim().is_empty() {
             continue;
         }
-        // A line that begins as an array is no event, whatever follows.
+        // A line that begins like an array is not an event, whatever follows.
         let lines = format!("{{\"action\":\"good\"}}\n{body}\n");
         let error = refused_as(rest.post_lines(lines), &[(400, "invalid_json"), (400, "invalid_event")]);
         assert_eq!(error["detail"]["line"], 2, "{body}: {error}");
     }
-    // The half of a surrogate pair is found by the database, since details are handed on as they are.
+    // The database detects a lone surrogate, because the sidecar passes details on unchanged.
     let error = refused(rest.post(r#"[{"action":"a"},{"action":"a","details":{"k":"\ud800"}}]"#), 400, "invalid_value");
     assert_eq!(error["detail"]["element"], 1, "{error}");
     assert_eq!(rest.stored().await, 0);
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_refused() {
+async fn only_events_are_accepted() {
     let rest = Rest::start();
     run(&rest.db.connect().await, "SELECT audit.register_action('checked', 'other', 'd', '{\"required\": [\"n\"]}')")
         .await;
@@ -161,7 +161,7 @@ async fn what_is_no_event_is_refused() {
 }
 
 #[tokio::test]
-async fn an_error_does_not_repeat_what_was_sent() {
+async fn an_error_does_not_repeat_the_input() {
     let rest = Rest::start();
     let long = "k".repeat(10_000);
     for event in [
@@ -181,7 +181,7 @@ async fn an_error_does_not_repeat_what_was_sent() {
 }
 
 #[tokio::test]
-async fn the_media_type_must_be_one_of_ours() {
+async fn unknown_media_types_are_refused() {
     let rest = Rest::start();
     for media_type in
         ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"]
@@ -200,11 +200,11 @@ async fn the_media_type_must_be_one_of_ours() {
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_aborted_upload_stores_nothing() {
     let rest = Rest::start();
     let whole = "{\"action\":\"a\"}\n".repeat(50);
     let request = Request::post("/v1/events", "application/x-ndjson", "").token(&rest.writer);
-    // Fewer bytes than announced, then nothing more; and gone altogether.
+    // The client sends fewer bytes than announced, then stops sending or closes the connection.
     for cut in [0, 1, 10, 13, 14, 15, 500, whole.len() - 1] {
         let mut stream = connect(&rest.sidecar).unwrap();
         let head = request.head(&rest.sidecar, Some(whole.len()));
@@ -215,12 +215,12 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
             continue;
         }
         stream.shutdown(Shutdown::Write).unwrap();
-        // The server may also just close; what it must not do is say that all is well.
+        // The server may also close the connection, but it must not report success.
         if let Ok(answer) = Answer::read(&mut BufReader::new(stream)) {
             refused(answer, 400, "incomplete_body");
         }
     }
-    // Chunks without an end.
+    // A chunked body without an end.
     let mut stream = connect(&rest.sidecar).unwrap();
     let head = request.head(&rest.sidecar, None).trim_end().to_owned() + "\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(format!("{head}{:x}\r\n{whole}\r\n", whole.len()).as_bytes()).unwrap();
@@ -228,19 +228,19 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     if let Ok(answer) = Answer::read(&mut BufReader::new(stream)) {
         refused(answer, 400, "incomplete_body");
     }
-    // A file that was cut before it was sent.
+    // A file that was truncated before it was sent.
     let error = refused(rest.post_lines(&whole.as_bytes()[..whole.len() - 3]), 400, "invalid_json");
     assert_eq!(error["detail"]["line"], 50);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(rest.stored().await, 0);
     assert_eq!(rest.post_lines(whole).ids().len(), 50);
-    // What has ended without an answer holds no connection of the pool.
+    // An aborted upload does not keep a connection of the pool.
     let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'audit-sidecar' AND state <> 'idle' AND datname = current_database()";
     assert_eq!(audit_harness::query::one::<i64>(&rest.db.connect().await, busy, &[]).await, 0);
 }
 
 #[tokio::test]
-async fn nothing_to_append_appends_nothing() {
+async fn an_empty_body_appends_nothing() {
     let rest = Rest::start();
     assert_eq!(rest.post("[]").ids(), Vec::<i64>::new());
     assert_eq!(rest.post_lines("\n\r\n \n").ids(), Vec::<i64>::new());

@@ -1,4 +1,4 @@
-//! Values at and beyond their limits: stored to the letter, or refused with a code of their own.
+//! Values at and beyond their limits: stored unchanged, or refused with an error code of their own.
 
 use audit_harness::query::one;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn numbers_beyond_double_survive() {
         for id in [rest.post(event.clone()).ids()[0], rest.post_lines(format!("{event}\n")).ids()[0]] {
             let text: String =
                 one(&rest.db.connect().await, "SELECT details::text FROM audit.event WHERE id = $1", &[&id]).await;
-            // PostgreSQL writes numbers out without exponent, and then they stay as they are.
+            // PostgreSQL stores a number without an exponent unchanged.
             if same {
                 assert_eq!(text, details);
             }
@@ -34,7 +34,7 @@ async fn numbers_beyond_double_survive() {
         }
     }
     let found = rest.send(Request::find("/v1/events", &[("details", r#"{"a":1e400}"#.into())]).token(&rest.auditor));
-    // Counted as text: not every reader of JSON can take such numbers.
+    // Counted in the text, because not every JSON reader accepts such numbers.
     assert_eq!(found.ok().text().matches("{\"id\":").count(), 2);
     let stored = rest.stored().await;
     let error =
@@ -44,7 +44,7 @@ async fn numbers_beyond_double_survive() {
 }
 
 #[tokio::test]
-async fn deep_nesting_survives_and_bottomless_is_refused() {
+async fn deep_nesting_survives_and_excessive_nesting_is_refused() {
     let rest = Rest::start();
     for levels in [100, 1000] {
         let details = format!("{}1{}", "{\"a\": [".repeat(levels), "]}".repeat(levels));
@@ -79,7 +79,7 @@ async fn large_details_are_kept_up_to_the_limit() {
         let answer = rest.get(format!("/v1/events/{id}")).ok().json();
         assert!(answer["details"]["text"] == text.as_str(), "{id}");
     }
-    // Two such do not fit into a page, so it ends early and the next goes on.
+    // Two such events do not fit into a page, so the first page ends early and the next one continues.
     let first = rest.get("/v1/events?action=large").ok().json();
     assert_eq!(first["events"].as_array().unwrap().len(), 1);
     let cursor = first["next_cursor"].as_str().unwrap();
@@ -94,7 +94,7 @@ async fn large_details_are_kept_up_to_the_limit() {
     let error = refused(rest.post(larger), 413, "details_too_large");
     assert_eq!(error["detail"]["element"], 1, "{error}");
     refused(rest.post(vec![b' '; (64 << 20) + 1]), 413, "body_too_large");
-    // Without a length in advance it is noticed on the way.
+    // Without an announced length, the sidecar detects the limit while it reads.
     let request = Request::post("/v1/events", "application/json", chunked((64 << 20) + 1)).token(&rest.writer);
     refused(rest.send(request.chunked()), 413, "body_too_large");
     assert_eq!(rest.stored().await, 2);
@@ -105,7 +105,7 @@ fn chunked(size: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn names_have_lengths() {
+async fn names_have_a_maximum_length() {
     let rest = Rest::start();
     let long = "n".repeat(10_000);
     let umlauts = "ü".repeat(101);
@@ -116,7 +116,7 @@ async fn names_have_lengths() {
             event[field] = json!(value);
             let request = Request::post("/v1/events", "application/json", event.to_string()).token(&rest.admin);
             let answer = rest.send(request);
-            // Empty stands for left out where an event can do without.
+            // An empty value counts as omitted if the argument is optional.
             if answer.status == 201 && value.is_empty() && !["action", "workspace"].contains(&field) {
                 continue;
             }
@@ -133,7 +133,7 @@ async fn names_have_lengths() {
     }
     let list = json!({"action": "a", "targets": ["t", long]}).to_string();
     refused(rest.post(list), 400, "invalid_value");
-    // As filters they find nothing, or are refused; never an error of the sidecar.
+    // As filters, such names match nothing or are refused. They never cause an internal error.
     for name in ["action", "actor", "target"] {
         let answer = rest.send(Request::find("/v1/events", &[(name, long.clone())]).token(&rest.auditor)).ok();
         assert_eq!(answer.json()["events"], json!([]));
@@ -143,7 +143,7 @@ async fn names_have_lengths() {
 }
 
 #[tokio::test]
-async fn odd_characters_come_back_as_they_were() {
+async fn unusual_characters_are_returned_unchanged() {
     let rest = Rest::start();
     let odd = "=1+1 \"quoted\", comma; 'tick' \\ back/slash \u{202e}right-to-left 🇩🇪 e\u{301} \u{10ffff}";
     let event =
