@@ -1,5 +1,5 @@
-# `make` lists what there is. Everything is built and run below target/; no directory of the system is written,
-# except by `make deps` and `make install-extension`.
+# `make` lists the targets. Everything is built and run below target/. Only `make deps` and `make install-extension` write
+# to directories of the system.
 
 PG_MAJOR  ?= 15
 PG_CONFIG ?= /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config
@@ -17,7 +17,7 @@ FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 
-# cargo-pgrx passes flags of its own, so it has a target directory of its own; nothing of it goes to the home directory.
+# cargo-pgrx passes flags of its own, so it has a separate target directory. It writes nothing to the home directory.
 PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
@@ -25,10 +25,10 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
 	test test-thorough bench demo docs clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install the Debian packages that are missing (says which, asks before sudo)
+deps: ## install missing Debian packages (lists them and asks before it uses sudo)
 	@PG_MAJOR=$(PG_MAJOR) tests/scripts/deps.sh
 
 prefix: deps $(PGRX_CONFIG)
@@ -40,7 +40,7 @@ python: deps
 checks: deps
 	@tests/scripts/python.sh "$(CHECKS)" tests/checks.txt
 
-# Which PostgreSQL is meant is said by a variable each time; without this file the bindings would be made anew each time.
+# A variable names the PostgreSQL of each call. Without this file, cargo-pgrx would generate the bindings in each call.
 $(PGRX_CONFIG):
 	@mkdir -p "$(@D)"
 	@echo "[configs]" > "$@"
@@ -57,14 +57,14 @@ cargo-pgrx:
 extension: prefix cargo-pgrx
 	$(PRIVATE_PGRX) $(CARGO) pgrx install --release --package audit_log --pg-config "$(PRIVATE_PG_CONFIG)" $(FEATURES)
 
-build: extension ## build everything; the extension goes into a private PostgreSQL in target/pg
+build: extension ## build everything, and install the extension into a private PostgreSQL in target/pg
 	$(CARGO) build --release --package audit_sidecar
 
 install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into the PostgreSQL of PG_CONFIG=/path/to/pg_config
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy lint-doc ## what CI checks besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy lint-doc ## run the checks of CI besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
@@ -90,29 +90,29 @@ lint-doc: prefix
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude audit_log
 	RUSTDOCFLAGS="-D warnings" $(PRIVATE_PGRX) $(CARGO) doc --no-deps --release --package audit_log $(FEATURES)
 
-advisories: checks ## look the dependencies up in the RustSec database (clones it: needs the network, so CI does not run it)
+advisories: checks ## check the dependencies with the RustSec database (not in CI, because it needs the network)
 	"$(CHECKS)/bin/cargo-deny" --locked check advisories
 
-test: extension python ## all tests, on throwaway clusters of the private PostgreSQL (T=name runs those of that name)
+test: extension python ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
 	$(CARGO) build --package audit_sidecar
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
 	$(TEST) $(CARGO) test --workspace --exclude audit_log $(T)
 
-test-thorough: extension python ## what takes long: 24 sequences of crashes and restores, a minute of each fuzz target (needs nightly cargo-fuzz)
+test-thorough: extension python ## run the long tests: 24 sequences of crashes and restores, each fuzz target for a minute (needs nightly cargo-fuzz)
 	$(CARGO) build --package audit_sidecar
 	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_it -- seal_sequences
 	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
-bench: build ## measure against plain INSERT, COPY and the like; a table on screen and in target/bench
+bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench
 
-demo: build ## a private PostgreSQL, the extension, the sidecar and 13 months of events to try (ONCE=1 stops after it)
+demo: build ## run a private PostgreSQL, the extension, the sidecar and 13 months of events (ONCE=1: stop when it is ready)
 	$(CARGO) build --release --package audit_demo
 	@AUDIT_TEST_PREFIX="$(PREFIX)" "$(TARGET)/release/audit_demo" $(if $(filter-out 0,$(ONCE)),--once)
 
-docs: checks ## build the manual of docs/ into target/book, and check its links
+docs: checks ## build the manual in docs/ into target/book, and check its links
 	"$(CHECKS)/bin/mdbook" build --dest-dir "$(TARGET)/book" docs
 	$(LINKS) --root-dir "$(TARGET)/book" "$(TARGET)/book"
 
-clean: ## remove what was built (all of target/ but the tools)
+clean: ## remove target/ except the tools
 	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the build and the tests need and that are missing. Says which, and asks before it
-# uses sudo unless CI=true.
+# Installs the missing Debian packages that the build and the tests need. The script lists them, and asks before it uses
+# sudo unless CI=true.
 set -euo pipefail
 
 major=${PG_MAJOR:-15}
@@ -17,7 +17,7 @@ if [[ ${#missing[@]} -eq 0 ]]; then
 fi
 
 if ! command -v apt-get >/dev/null; then
-    echo "Missing: ${missing[*]} (names of Debian). This is not Debian: install what corresponds to them, then try again." >&2
+    echo "Missing Debian packages: ${missing[*]}. This system has no apt-get. Install the corresponding packages, then try again." >&2
     exit 1
 fi
 
@@ -26,10 +26,10 @@ if [[ $(id -u) -ne 0 ]]; then
     as_root=(sudo)
     if [[ ${CI:-} != true ]]; then
         if [[ ! -t 0 ]]; then
-            echo "Missing: ${missing[*]}. Install them: sudo apt-get install ${missing[*]}" >&2
+            echo "Missing packages: ${missing[*]}. Run: sudo apt-get install ${missing[*]}" >&2
             exit 1
         fi
-        read -r -p "Missing: ${missing[*]}. Install them with sudo apt-get? [y/N] " answer
+        read -r -p "Missing packages: ${missing[*]}. Install them with sudo apt-get? [y/N] " answer
         [[ $answer == [yY]* ]] || exit 1
     fi
 fi
@@ -37,7 +37,7 @@ echo "installing ${missing[*]}"
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends "$@"; }
 
 apt update
-# The package of the server makes and starts a cluster on port 5432 unless told not to; it is told so for this once.
+# The server package would create and start a cluster on port 5432. This temporary setting prevents it.
 note=/etc/postgresql-common/createcluster.d/audit_log.conf
 "${as_root[@]}" mkdir -p "${note%/*}"
 echo "create_main_cluster = false" | "${as_root[@]}" tee "$note" >/dev/null

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Copies an installed PostgreSQL to a prefix of one's own: `prefix.sh PG_CONFIG PREFIX`.
+# Copies an installed PostgreSQL to a private prefix: `prefix.sh PG_CONFIG PREFIX`.
 #
-# PostgreSQL finds its files relative to its binaries, so the copy looks into the copy alone, and an extension installs
-# there without touching the system. What is large and never written is linked. PREFIX/pg_config is the copy's pg_config.
+# PostgreSQL finds its files relative to its binaries, so the copy uses only its own files. An extension installs there
+# without a change of the system. Large files that are never written are links. PREFIX/pg_config is the copy's pg_config.
 set -euo pipefail
 
 pg_config=$1
 prefix=$2
 
 if ! version=$("$pg_config" --version 2>/dev/null); then
-    echo "prefix.sh: $pg_config does not run; is PostgreSQL with its server headers installed? \`make deps\` installs it," \
-         "PG_CONFIG=… names another one" >&2
+    echo "prefix.sh: $pg_config does not run. Install PostgreSQL and its server headers with \`make deps\`, or set" \
+         "PG_CONFIG to another pg_config." >&2
     exit 1
 fi
 bin=$("$pg_config" --bindir)
 lib=$("$pg_config" --pkglibdir)
-# A library that was installed since belongs to it, too.
+# The list of libraries is part of the stamp, so that one installed later is copied, too.
 libraries=$(cd "$lib" && printf '%s\n' *.so | grep -v '^audit_log' | cksum)
 stamp="$pg_config $version $libraries"
 if [[ -f $prefix/version && $(<"$prefix/version") == "$stamp" ]]; then
@@ -25,7 +25,7 @@ fi
 share=$("$pg_config" --sharedir)
 include=$("$pg_config" --includedir)
 
-# The directory that all of them are below; their places below it must stay as they are.
+# The common parent directory. The paths relative to it must stay the same.
 root=$bin
 for dir in "$lib" "$share" "$include"; do
     while [[ $dir/ != "$root"/* ]]; do root=${root%/*}; done
@@ -39,7 +39,7 @@ mkdir -p "$(inside "$bin")" "$(inside "$lib")" "$(inside "$share")/extension" "$
 cp -p "$bin"/* "$(inside "$bin")/"
 for entry in "$lib"/*; do
     case $entry in
-        */audit_log*.so) ;; # from an installation of this very extension
+        */audit_log*.so) ;; # from an installation of this extension
         *.so) cp -p "$entry" "$(inside "$lib")/" ;;
         *) ln -s "$entry" "$(inside "$lib")/" ;;
     esac

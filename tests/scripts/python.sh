@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with what a list of requirements names: `python.sh DIR LIST`.
+# Creates a virtual environment with the packages of a requirements file: `python.sh DIR LIST`.
 set -euo pipefail
 
 dir=$1
@@ -8,7 +8,7 @@ requirements=$2
 if cmp -s "$requirements" "$dir/requirements.txt"; then
     exit 0
 fi
-echo "installing what $(basename "$requirements") lists in $dir"
+echo "installing the packages of $(basename "$requirements") in $dir"
 rm -rf "$dir"
 python3 -m venv "$dir"
 "$dir/bin/python" -m pip --quiet --disable-pip-version-check install --only-binary :all: --requirement "$requirements"
