@@ -1,4 +1,4 @@
-//! Databases of many events, kept from run to run.
+//! Databases of many events, which are kept from run to run.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +10,10 @@ use anyhow::Result;
 use crate::server::Server;
 use crate::threads::joined;
 
-/// Name of the database of so many events, loaded now unless it is there. It is loaded anew where the extension or the
-/// data are defined otherwise, and after two days: the default period of a query is the last week.
+/// Returns the name of the database of `events` events, and loads it if it is missing.
+///
+/// It is loaded again if the extension or the data have changed. It is also loaded again after two days, because a query
+/// searches the last week by default.
 pub fn database(server: &Server, events: u64) -> Result<String> {
     let name = format!("bench_{events}");
     let key = key(server)?;
@@ -36,7 +38,7 @@ fn load(server: &Server, name: &str, events: u64, key: &str) -> Result<()> {
     eprintln!("  loading {events} events (kept for the next run)");
     server.fresh(name)?;
     server.sql(name, include_str!("prepare.sql"))?;
-    // Built at the end, indexes take a fraction of the time.
+    // Building the indexes at the end takes a fraction of the time.
     let indexes = server.sql(name, INDEXES)?;
     for line in indexes.lines() {
         let index = line.split_once('|').map_or(line, |(index, _)| index);
@@ -77,7 +79,7 @@ const INDEXES: &str = "SELECT i.indexrelid::regclass, pg_get_indexdef(i.indexrel
                        JOIN pg_inherits h ON h.inhrelid = i.indrelid \
                        WHERE h.inhparent = 'audit.event'::regclass AND NOT i.indisprimary ORDER BY 2";
 
-/// Changes when what is loaded, or the extension's SQL, changes.
+/// Returns a key that changes with the loaded data and with the extension's SQL.
 fn key(server: &Server) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     (include_str!("prepare.sql"), include_str!("load.sql"), include_str!("params.sql")).hash(&mut hasher);

@@ -1,5 +1,5 @@
--- What the pages and the packs are measured on: events of an MSP platform, 50 workspaces whose sizes follow a Zipf law,
--- spread evenly over 13 months. Events {first} to {last} of {total}.
+-- Inserts events {first} to {last} of {total}, on which the pages and the packs are measured. They are events of an MSP
+-- platform with 50 workspaces, whose sizes follow a Zipf law. Their times are spread evenly over 13 months.
 
 INSERT INTO audit.event
 SELECT nextval('audit_internal.event_id_seq'), d.at, d.at, pg_current_xact_id(), ((d.at AT TIME ZONE 'UTC')::date + interval '13 months')::date,
@@ -34,7 +34,7 @@ FROM (
     SELECT n, at, space, luck, a.action, a.category,
            (sqrt(who) * who * (20 + 2000 / space))::integer AS person,
            (who * luck * (10 + 400 / space))::integer AS customer,
-           -- A ticket is spoken of some 25 times within a few days.
+           -- A ticket has about 25 events within a few days.
            (n / 25 + (who * 200)::integer) AS ticket,
            CASE WHEN sort < 0.8 THEN 'normal' WHEN sort < 0.99 THEN 'high' ELSE 'urgent' END AS priority
     FROM (

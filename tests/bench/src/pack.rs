@@ -1,5 +1,5 @@
-//! An export of the sidecar, with its proof, against psql's \copy of the same rows, as CSV and as JSON, piped through zip; and how
-//! long verifying it takes.
+//! Compares an export of the sidecar, with its proof, with psql's \copy of the same rows as CSV and as JSON, piped
+//! through zip. Measures the verification, too.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -19,7 +19,8 @@ use crate::server::Server;
 use crate::signed;
 use crate::spread::Spread;
 
-/// The speed of an export from the command line and of its verification, and the memory that one through REST takes.
+/// Measures the speed of an export from the command line and of its verification, and the memory of an export through
+/// REST.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let database = load::database(server, plan.events)?;
     server.sql(
@@ -50,14 +51,14 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         "s",
         Spread::of(&verified),
         Goal::AtMost(10.0),
-        format!("{} events, each in full; SHA-256 of openssl: {:.0} MB/s", period.rows, sha256_speed()?),
+        format!("{} full events; SHA-256 of openssl: {:.0} MB/s", period.rows, sha256_speed()?),
     );
 
     for (events, filter) in [(plan.events / 100, ""), (plan.events / 10, ""), (plan.events / 10, "&outcome=failure")] {
         let period = Period::of_log(server, &database, events)?;
         let sidecar = Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"])?;
         let token = sidecar.token("auditor", Some(&period.workspace));
-        // What a first request sets up once belongs to being idle.
+        // The first request sets up memory that counts as idle.
         sidecar.get(&format!("/v1/events?workspace={}", period.workspace), Some(&token))?;
         let idle = peak_memory(sidecar.pid())?;
         let bytes = fetch(&sidecar, &token, &period, filter)?;
@@ -65,7 +66,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         let basis = format!("{idle:.1} MiB idle, zip of {:.1} MiB", bytes as f64 / MIB);
         let value = Spread { median: above, min: above, max: above };
         report.add(
-            format!("sidecar's peak memory above idle, {} events{}", period.rows, filter.replace('&', ", ")),
+            format!("peak memory of the sidecar above idle, {} events{}", period.rows, filter.replace('&', ", ")),
             "MiB",
             value,
             Goal::AtMost(64.0),
@@ -78,7 +79,8 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
 const ROLE: &str = "bench_sidecar";
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// All that a workspace has: its log was sealed at once, so that a part of it would bring stubs for all the rest.
+/// The period of a whole workspace log. The log was sealed at once, so a part of it would need stubs for all other
+/// events.
 struct Period {
     workspace: String,
     since: String,
@@ -87,7 +89,7 @@ struct Period {
 }
 
 impl Period {
-    /// Of the workspace whose number of events is nearest to that.
+    /// Returns the period of the workspace whose number of events is nearest to `events`.
     fn of_log(server: &Server, database: &str, events: u64) -> Result<Self> {
         let answer = server.sql(
             database,
@@ -101,14 +103,14 @@ impl Period {
         let mut cells = answer.split('|').map(str::to_owned);
         let mut next = || cells.next().unwrap_or_default();
         let (workspace, since, until) = (next(), next(), next());
-        let rows = next().parse().ok().context("a count of rows")?;
+        let rows = next().parse().ok().context("the count of rows is not a number")?;
         Ok(Self { workspace, since, until, rows })
     }
 }
 
 const RFC3339: &str = r#"YYYY-MM-DD"T"HH24:MI:SS.US"Z""#;
 
-/// The pack, and the seconds that it took.
+/// Exports the pack, and returns its path and the seconds.
 fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
     let file = server.scratch().join("export.zip");
     let started = Instant::now();
@@ -128,7 +130,7 @@ fn pack(server: &Server, dsn: &str, period: &Period) -> Result<(PathBuf, f64)> {
     Ok((file, started.elapsed().as_secs_f64()))
 }
 
-/// Seconds, on one core. It fails where the pack has no proof.
+/// Returns the seconds of a verification on one core. Fails if the pack has no proof.
 fn verify(file: &Path) -> Result<f64> {
     let started = Instant::now();
     let program = sidecar::command("")?;
@@ -136,17 +138,17 @@ fn verify(file: &Path) -> Result<f64> {
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Megabytes a second: most of verifying is hashing.
+/// Returns megabytes per second. Most of the time of a verification is hashing.
 fn sha256_speed() -> Result<f64> {
     let output =
         Command::new("openssl").args(["speed", "-seconds", "1", "-bytes", "16384", "-evp", "sha256"]).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let kilobytes =
         text.lines().last().and_then(|line| line.split_whitespace().last()?.strip_suffix('k')?.parse::<f64>().ok());
-    Ok(kilobytes.with_context(|| format!("openssl says no speed: {text}"))? / 1000.0)
+    Ok(kilobytes.with_context(|| format!("openssl reports no speed: {text}"))? / 1000.0)
 }
 
-/// Seconds for both, one after the other.
+/// Returns the seconds of both copies, one after the other.
 fn copies(server: &Server, database: &str, period: &Period) -> Result<f64> {
     let columns = "id, workspace, occurred_at, recorded_at, category, action, outcome, actor, targets, ip, user_agent, \
                    session_id, request_id, database_user, application_name, client_addr, details, salt";
@@ -174,7 +176,7 @@ fn copies(server: &Server, database: &str, period: &Period) -> Result<f64> {
 fn copy_through_zip(server: &Server, database: &str, copy: &str, name: &str) -> Result<()> {
     let file = server.scratch().join(name);
     let mut psql = server.command("psql", database).args(["-Xq", "-c", copy]).stdout(Stdio::piped()).spawn()?;
-    let rows = psql.stdout.take().context("psql's output is piped")?;
+    let rows = psql.stdout.take().context("psql's output is not piped")?;
     let zip = Command::new("zip")
         .args(["-q", "-"])
         .arg("-")
@@ -189,7 +191,7 @@ fn copy_through_zip(server: &Server, database: &str, copy: &str, name: &str) -> 
     Ok(())
 }
 
-/// Bytes of the zip that GET /v1/packs/export sends.
+/// Returns the size in bytes of the zip that GET /v1/packs/export sends.
 fn fetch(sidecar: &Sidecar, token: &str, period: &Period, filter: &str) -> Result<u64> {
     let mut stream = TcpStream::connect(sidecar.address())?;
     write!(
@@ -210,7 +212,7 @@ fn fetch(sidecar: &Sidecar, token: &str, period: &Period, filter: &str) -> Resul
     Ok(io::copy(&mut stream, &mut io::sink())?)
 }
 
-/// VmHWM in MiB.
+/// Returns VmHWM, the peak memory of a process, in MiB.
 fn peak_memory(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
     let peak =

@@ -1,4 +1,4 @@
-//! The first page of each filter, by the server's own clock, in a large database and in one of a tenth.
+//! Measures the first page of each filter inside the server, in a large database and in one of a tenth.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::report::{Goal, Report};
 use crate::server::Server;
 use crate::spread::Spread;
 
-/// Milliseconds, p95 of each filter over both periods (the default week, and all 13 months).
+/// Measures the 95th percentile of each filter in milliseconds, over two periods: the default week and all 13 months.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let large = load::database(server, plan.events)?;
     let small = load::database(server, plan.events / 10)?;
@@ -42,7 +42,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// How long the calls of one kind took, in milliseconds; empty names stand for all.
+/// Durations of one kind of calls, in milliseconds. An empty name stands for all.
 struct Times {
     filter: String,
     kind: String,

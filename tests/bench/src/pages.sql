@@ -1,5 +1,5 @@
--- Times first pages inside the server, in milliseconds: the calls of bench.call in an order of chance, each once. Calls of
--- one kind that have taken `most` seconds together are left out from then on.
+-- Times first pages inside the server, in milliseconds. Each call of bench.call runs once, in random order. If the calls of
+-- one kind have taken `most` seconds together, its remaining calls are skipped.
 
 -- squawk-ignore ban-drop-table
 DROP TABLE IF EXISTS bench.timing;
@@ -7,7 +7,7 @@ CREATE TABLE bench.timing (
     filter text, kind text, span text, workspace text, value text, milliseconds float8, found bigint, round integer);
 CREATE INDEX ON bench.timing (round, filter, kind, span) INCLUDE (milliseconds);
 
--- Half of the calls go to a workspace drawn evenly, half to one drawn by its size, as its users would.
+-- Half of the calls go to a workspace chosen evenly, and half to one chosen by its size, like calls of its users.
 CREATE OR REPLACE VIEW bench.call AS
 SELECT p.filter, p.kind, s.span, p.workspace, p.value
 FROM bench.param p

@@ -1,11 +1,11 @@
--- What the pages are asked with: for each workspace the most frequent value of each filter, one from the rarest tenth,
--- and one from between. Made once per database.
+-- The filter values of the page benchmark: for each workspace and filter the most frequent value, one of the rarest tenth,
+-- and one in between. They are computed once per database.
 
 CREATE TABLE bench.size AS SELECT workspace, count(*) AS events FROM audit.event GROUP BY 1;
 
 CREATE TABLE bench.param (filter text, kind text, workspace text, value text);
 
--- Values of one kind per workspace, ranked by how often they occur.
+-- Chooses the values of one filter for each workspace, ranked by their frequency.
 CREATE FUNCTION bench.choose(filter text, expression text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format($sql$

@@ -1,4 +1,4 @@
--- Distributions that load.sql draws from: share is cumulative.
+-- Distributions that load.sql draws from. Column share is cumulative.
 
 CREATE SCHEMA bench;
 

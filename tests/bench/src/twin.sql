@@ -1,4 +1,4 @@
--- See twin.rs. Made from the catalog, so that it cannot differ from the log.
+-- The twin of audit.event, see twin.rs. It is derived from the catalog, so that it cannot differ from the original.
 
 CREATE SCHEMA twin;
 CREATE SEQUENCE twin.event_id_seq AS bigint CACHE 1;

@@ -71,7 +71,7 @@ impl Sidecar {
             .spawn()
             .context("cannot start the watchdog")?;
         let log = Arc::new(Mutex::new(String::new()));
-        let listening = follow(child.stderr.take().context("standard error is piped")?, log.clone());
+        let listening = follow(child.stderr.take().context("standard error is not piped")?, log.clone());
         match listening.recv_timeout(Duration::from_secs(30)) {
             Ok(address) => Ok(Self { dsn: dsn.to_owned(), address, log, child, watchdog }),
             Err(_) => {

@@ -1,4 +1,4 @@
-//! Who may do what: the application's role appends and can do nothing else.
+//! Rights of the roles. The role of an application may append and nothing else.
 
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
@@ -49,7 +49,7 @@ async fn the_application_appends_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn nobody_else_may_anything() {
+async fn other_roles_have_no_rights() {
     let db = Database::new();
     let stranger = db.connect_as(&[]).await;
     assert_eq!(all::<String>(&stranger, ACCESSIBLE, &[]).await, Vec::<String>::new());
@@ -102,7 +102,7 @@ async fn the_sidecar_keeps_tokens() {
 }
 
 #[tokio::test]
-async fn a_workspaces_settings_are_not_for_applications() {
+async fn applications_may_not_change_settings_of_a_workspace() {
     let db = Database::new();
     for groups in [&["audit_writer"][..], &["audit_reader"], &["audit_sidecar"]] {
         let client = db.connect_as(groups).await;

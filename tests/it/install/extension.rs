@@ -1,4 +1,4 @@
-//! CREATE EXTENSION, what it leaves behind, and DROP EXTENSION.
+//! CREATE EXTENSION, the objects that it creates, and DROP EXTENSION.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
 
 #[tokio::test]
-async fn it_installs_in_one_step_and_works_at_once() {
+async fn the_extension_installs_in_one_step_and_works_at_once() {
     let db = Database::empty();
     let client = db.connect().await;
     run(&client, "CREATE EXTENSION audit_log").await;
@@ -16,7 +16,7 @@ async fn it_installs_in_one_step_and_works_at_once() {
 }
 
 #[tokio::test]
-async fn it_works_without_preloading() {
+async fn the_extension_works_without_preloading() {
     let db = Database::on_own_cluster(&Options::default());
     let client = db.connect_as(&["audit_writer"]).await;
     run(
@@ -25,11 +25,11 @@ async fn it_works_without_preloading() {
     )
     .await;
     let admin = db.connect().await;
-    // The very first statement of a session reads.
+    // The first statement of this session is a query.
     assert_eq!(one::<String>(&admin, "SELECT actor FROM audit.events('acme')", &[]).await, "user:1");
     refused(&admin, "DELETE FROM audit.event", "ZA001").await;
 
-    // A setting that is not the application's own to change does not become so by being set before the library comes.
+    // An application cannot change a protected setting by setting it before the library is loaded.
     let sly = db.connect_as(&["audit_writer"]).await;
     run(&sly, "SET audit.masked_keys = ''; SET audit.unknown_actions = 'accept'; SET audit.max_details_size = '200MB'")
         .await;
@@ -40,7 +40,7 @@ async fn it_works_without_preloading() {
 }
 
 #[tokio::test]
-async fn several_databases_of_a_cluster_have_it() {
+async fn several_databases_of_a_cluster_can_have_the_extension() {
     let (one_db, other) = (Database::empty(), Database::empty());
     let (first, second) = (one_db.connect().await, other.connect().await);
     tokio::join!(run(&first, "CREATE EXTENSION audit_log"), run(&second, "CREATE EXTENSION audit_log"));
@@ -49,7 +49,7 @@ async fn several_databases_of_a_cluster_have_it() {
 }
 
 #[tokio::test]
-async fn fresh_roles_are_made_where_there_are_none() {
+async fn missing_roles_are_created() {
     let cluster = Arc::new(Cluster::start(&Options::preloaded()));
     let roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'audit\\_%' AND NOT rolcanlogin AND NOT rolsuper";
     assert_eq!(cluster.psql("postgres", roles), "0");
@@ -58,7 +58,7 @@ async fn fresh_roles_are_made_where_there_are_none() {
 }
 
 #[tokio::test]
-async fn it_refuses_what_it_cannot_be_safe_in() {
+async fn create_extension_refuses_unsafe_databases() {
     let db = Database::empty();
     let cluster = db.cluster();
     let latin = format!("{}_latin", db.name());
@@ -95,7 +95,7 @@ async fn drop_extension_does_not_take_events_with_it() {
 }
 
 #[tokio::test]
-async fn an_unused_log_can_be_dropped_and_made_again() {
+async fn an_unused_extension_can_be_dropped_and_created_again() {
     let db = Database::new();
     let client = db.connect().await;
     run(&client, "DROP EXTENSION audit_log; CREATE EXTENSION audit_log; SELECT audit.append('x', 'acme')").await;
@@ -133,7 +133,8 @@ async fn every_object_has_a_comment() {
 async fn no_function_trusts_the_callers_search_path() {
     let db = Database::new();
     let client = db.connect().await;
-    // leaf_hash of a row is inlined, which a setting would prevent; it is one call with a qualified name.
+    // leaf_hash of a row has no setting, because a setting would prevent its inlining. It is one call with a
+    // qualified name.
     let trusting: Vec<String> = all(
         &client,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
@@ -145,7 +146,7 @@ async fn no_function_trusts_the_callers_search_path() {
     .await;
     assert_eq!(trusting, Vec::<String>::new());
 
-    // Objects of the caller's do not get in the way, whatever the search path is.
+    // Objects of the caller have no effect, whatever the search path is.
     run(
         &client,
         "CREATE SCHEMA evil; CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '2001-01-01'::timestamptz $$; \

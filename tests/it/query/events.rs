@@ -1,4 +1,4 @@
-//! audit.events, audit.event, audit.activity and audit.export against the naive model.
+//! Compares `audit.events`, `audit.event`, `audit.activity` and `audit.export` with the naive model.
 
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
@@ -14,7 +14,7 @@ async fn filters_find_what_the_naive_model_finds() {
     let events = model::import(&client, &mut random, 3000).await;
     let mut found = 0;
     for round in 0..400 {
-        // Whatever the session's formats are.
+        // The result must not depend on the formats of the session.
         let style = random.pick(&["ISO, MDY", "SQL, DMY", "German", "Postgres, MDY"]);
         let zone = random.pick(&["UTC", "America/St_Johns", "Pacific/Kiritimati"]);
         run(&client, &format!("SET datestyle = '{style}'; SET timezone = '{zone}'")).await;
@@ -32,11 +32,11 @@ async fn filters_find_what_the_naive_model_finds() {
         assert_eq!(one::<i64>(&client, &sum, &[]).await, expected.len() as i64, "round {round}: {sum}");
         found += expected.len();
     }
-    assert!(found > 10_000, "the filters hardly find anything: {found}");
+    assert!(found > 10_000, "the filters match too few events: {found}");
 }
 
 #[tokio::test]
-async fn an_export_yields_all_in_either_order() {
+async fn an_export_returns_all_events_in_either_order() {
     let db = Database::new();
     let client = db.connect().await;
     let mut random = Random::new(7);
@@ -86,7 +86,7 @@ async fn activity_counts_per_bucket_and_group() {
 }
 
 #[tokio::test]
-async fn seven_days_unless_said_otherwise() {
+async fn the_default_period_is_seven_days() {
     let db = Database::new();
     let client = db.connect().await;
     let batch = "SELECT audit.import((SELECT jsonb_agg(jsonb_build_object('action', 'a' || h, 'workspace', 'acme', 'occurred_at', \
@@ -107,7 +107,7 @@ async fn expired_events_are_not_shown() {
     let db = Database::new();
     let client = db.connect().await;
     let id: i64 = one(&client, "SELECT audit.append('fresh', 'acme')", &[]).await;
-    // Copies of it from the last moment that is kept no more, and from the first that is.
+    // One copy occurred at the last moment that is no longer kept, the other at the first that is.
     run(
         &client,
         "SELECT audit_internal.create_partition(current_date - 1), audit_internal.create_partition(current_date), audit_internal.create_partition(current_date + 1); \
@@ -127,7 +127,7 @@ async fn expired_events_are_not_shown() {
 }
 
 #[tokio::test]
-async fn one_event_by_its_id() {
+async fn event_returns_one_event_by_its_id() {
     let db = Database::new();
     let client = db.connect().await;
     let id: i64 = one(&client, "SELECT audit.append('x', 'acme', details => '{\"a\": 1}')", &[]).await;
@@ -138,7 +138,7 @@ async fn one_event_by_its_id() {
 }
 
 #[tokio::test]
-async fn filters_that_make_no_sense_are_refused() {
+async fn invalid_filters_are_refused() {
     let db = Database::new();
     let client = db.connect().await;
     for (arguments, sqlstate) in [
@@ -177,9 +177,10 @@ async fn filters_that_make_no_sense_are_refused() {
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.events('no such workspace')", &[]).await, 0);
 }
 
-/// audit_internal.has_target is written for audit.events; other queries of its owner get the right answer from it, too.
+/// audit_internal.has_target is written for `audit.events`, but it must be correct in other queries of its owner,
+/// too.
 #[tokio::test]
-async fn targets_are_found_however_one_asks() {
+async fn has_target_is_correct_in_every_query() {
     let db = Database::new();
     let client = db.connect().await;
     run(

@@ -1,4 +1,4 @@
-//! A second, naive implementation of the filters: generated events, kept in memory beside the database.
+//! A second, naive implementation of the filters. It keeps the generated events in memory.
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -16,7 +16,7 @@ pub const OUTCOMES: [&str; 3] = ["success", "failure", "denied"];
 
 const MICROSECOND: i64 = 1_000_000;
 
-/// An event as it was generated.
+/// A generated event.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub id: i64,
@@ -31,7 +31,7 @@ pub struct Event {
     pub details: Value,
 }
 
-/// Filters as the query functions take them; times are microseconds since 1970.
+/// Filters of the query functions; times are microseconds since 1970.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub workspace: &'static str,
@@ -45,7 +45,7 @@ pub struct Filter {
     pub details: Option<Value>,
 }
 
-/// Generates and imports that many events of the last 60 days, and returns them newest first.
+/// Generates and imports `amount` events of the last 60 days, and returns them newest first.
 pub async fn import(client: &Client, random: &mut Random, amount: usize) -> Vec<Event> {
     let now: i64 = one(client, "SELECT (extract(epoch FROM now()) * 1000000)::bigint", &[]).await;
     let mut events: Vec<Event> = (0..amount).map(|_| generate(random, now)).collect();
@@ -66,7 +66,7 @@ pub async fn import(client: &Client, random: &mut Random, amount: usize) -> Vec<
     events
 }
 
-/// Filters such as someone might ask for; `since` is always there.
+/// Returns filters as a user might choose them; `since` is always set.
 pub fn filter(random: &mut Random, events: &[Event]) -> Filter {
     let some = &events[random.below(events.len())];
     let other = &events[random.below(events.len())];
@@ -108,7 +108,7 @@ pub fn filter(random: &mut Random, events: &[Event]) -> Filter {
 }
 
 impl Filter {
-    /// Whether the event passes.
+    /// Returns whether the filter selects the event.
     pub fn takes(&self, event: &Event) -> bool {
         event.workspace == self.workspace
             && self.action.is_none_or(|action| event.action == action)
@@ -121,12 +121,12 @@ impl Filter {
             && self.details.as_ref().is_none_or(|details| contains(&event.details, details))
     }
 
-    /// The ids of the events that pass, in the order of `events`.
+    /// Returns the ids of the selected events, in the order of `events`.
     pub fn ids(&self, events: &[Event]) -> Vec<i64> {
         events.iter().filter(|event| self.takes(event)).map(|event| event.id).collect()
     }
 
-    /// The arguments of a query function, by name.
+    /// Returns the named arguments of a query function.
     pub fn arguments(&self) -> String {
         let text = |value: Option<&str>| value.map(quote);
         let time = |value: Option<i64>| value.map(|at| quote(&rfc3339(at)));
@@ -146,7 +146,7 @@ impl Filter {
         given.join(", ")
     }
 
-    /// The condition in plain SQL, over all rows.
+    /// Returns the condition in plain SQL, over all rows.
     pub fn naive_sql(&self) -> String {
         let mut sql = format!("workspace = {}", quote(self.workspace));
         for (column, value) in
@@ -171,14 +171,14 @@ impl Filter {
     }
 }
 
-/// Microseconds since 1970 as RFC 3339.
+/// Formats microseconds since 1970 as RFC 3339.
 pub fn rfc3339(at: i64) -> String {
-    jiff::Timestamp::from_microsecond(at).expect("a time of this century").to_string()
+    jiff::Timestamp::from_microsecond(at).expect("the time is in range").to_string()
 }
 
 fn generate(random: &mut Random, now: i64) -> Event {
     let action = random.pick(&ACTIONS);
-    // Whole seconds often, so that several events share a moment.
+    // Many times are whole seconds, so that several events share a moment.
     let age = random.below(60 * 86_400) as i64 * MICROSECOND;
     let fraction = if random.one_in(2) { random.below(1_000_000) as i64 } else { 0 };
     let moment = if random.one_in(5) { now - (random.below(20) as i64 + 1) * 3600 * MICROSECOND } else { now - age };
@@ -207,7 +207,8 @@ fn generate(random: &mut Random, now: i64) -> Event {
     }
 }
 
-/// Containment as PostgreSQL defines it for the shapes above: objects by key, arrays as sets.
+/// Returns whether `whole` contains `part`, as PostgreSQL defines it for the shapes above: objects by key, arrays as
+/// sets.
 fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {

@@ -1,4 +1,4 @@
-//! Keyset pagination: every row once, in order, whatever happens meanwhile.
+//! Keyset pagination returns every row once and in order, even if events are appended meanwhile.
 
 use audit_harness::database::Database;
 use audit_harness::query::{one, run};
@@ -7,7 +7,7 @@ use crate::query::model;
 use crate::support::{Random, fails};
 
 #[tokio::test]
-async fn pages_give_every_row_once_and_in_order() {
+async fn pages_return_every_row_once_and_in_order() {
     let db = Database::new();
     let client = db.connect().await;
     let mut random = Random::new(99);
@@ -24,7 +24,7 @@ async fn pages_give_every_row_once_and_in_order() {
             let Some(last) = page.last() else { break };
             arguments = format!("{}, cursor => '{}'", filter.arguments(), last.get::<_, String>("cursor"));
             read.extend(page.iter().map(|row| row.get::<_, i64>("id")));
-            // What comes in meanwhile is newer than what is still to be read.
+            // Events that are appended meanwhile are newer than the remaining pages.
             run(&client, "SELECT audit.append('x', 'acme', outcome => 'denied')").await;
         }
         if filter.until.is_some() {

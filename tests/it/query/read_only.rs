@@ -1,4 +1,4 @@
-//! Reading needs no transaction id: in READ ONLY transactions, and on a hot standby.
+//! Reading needs no transaction id, so it works in READ ONLY transactions and on a hot standby.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, refused, run};
 
-/// Every function that reads.
+/// Calls of every function that reads.
 const READS: &[&str] = &[
     "SELECT count(*) FROM audit.events('acme')",
     "SELECT count(*) FROM audit.events('acme', target => 't:1', details => '{\"n\": 1}', category => 'other')",
@@ -39,13 +39,13 @@ async fn parallel_workers_may_read() {
     for sql in READS {
         run(&client, sql).await;
     }
-    // One event a row of a parallel scan would need workers that write.
+    // A parallel scan that appends would need workers that write.
     run(&client, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS i; SELECT audit.append('x', 'acme') FROM t")
         .await;
 }
 
 #[tokio::test]
-async fn a_hot_standby_answers() {
+async fn a_hot_standby_answers_queries() {
     let primary = Arc::new(Cluster::start(&Options::preloaded()));
     let db = Database::with_extension(primary.clone());
     let writer = db.connect().await;
