@@ -4,14 +4,15 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
 
+use audit_proof::Field;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::append::catalog;
-use crate::append::event::COLUMN_NAMES;
+use crate::columns::{COLUMNS, Column, Definition, select_list};
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
+use crate::pg::relations;
 
 sql_function!(audit_refuse_change, pg_finfo_audit_refuse_change, refuse_change);
 sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
@@ -57,8 +58,10 @@ fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 
 /// `audit_internal.move_events(partition, ids, expires_on)`: how many were moved.
 fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let columns = COLUMN_NAMES.join(", ");
-    let values = COLUMN_NAMES.map(|name| format!("{}.{name}", if name == "expires_on" { "n" } else { "g" })).join(", ");
+    let columns = select_list("");
+    let values = COLUMNS
+        .map(|column| format!("{}.{}", if column == Column::ExpiresOn { "n" } else { "g" }, column.name()))
+        .join(", ");
     let statement = format!(
         "WITH g AS (DELETE FROM {{}} p WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) RETURNING p.*) \
          INSERT INTO audit.event ({columns}) SELECT {values} FROM g \
@@ -69,20 +72,28 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 
 /// `audit_internal.erase_field(partition, id, field)`: whether there was such an event with such a field.
 fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let columns = match arguments.text(2).map(|text| text.value()) {
-        Some("actor") => "actor = NULL",
-        Some("targets") => "targets = ARRAY[]::pg_catalog.text[]",
-        Some("source") => {
-            "ip = NULL, user_agent = NULL, session_id = NULL, request_id = NULL, database_user = '', \
-             application_name = NULL, client_addr = NULL"
-        }
-        Some("details") => "details = pg_catalog.jsonb_build_object()",
-        _ => return Ok(None),
-    };
+    let name = arguments.text(2).map(|text| text.value());
+    let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == name) else { return Ok(None) };
+    let erased: Vec<String> = COLUMNS
+        .into_iter()
+        .filter(|column| column.definition().part.field() == Some(field))
+        .map(|column| format!("{} = {}", column.name(), erased_value(column)))
+        .collect();
     let statement = format!(
-        "UPDATE {{}} p SET {columns}, salt = audit_internal.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1"
+        "UPDATE {{}} p SET {}, salt = audit_internal.redacted_salt(p, $2) WHERE p.id OPERATOR(pg_catalog.=) $1",
+        erased.join(", ")
     );
     run(arguments, &statement, &[pg_sys::INT8OID, pg_sys::TEXTOID])
+}
+
+/// What an erased column holds: nothing, in SQL's terms.
+fn erased_value(column: Column) -> &'static str {
+    match column.definition() {
+        Definition { not_null: false, .. } => "NULL",
+        Definition { oid: pg_sys::TEXTARRAYOID, .. } => "ARRAY[]::pg_catalog.text[]",
+        Definition { oid: pg_sys::JSONBOID, .. } => "pg_catalog.jsonb_build_object()",
+        _ => "''",
+    }
 }
 
 thread_local! {
@@ -153,7 +164,7 @@ fn partition_name(oid: pg_sys::Oid) -> Option<String> {
         }
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
         let name = CStr::from_ptr(name).to_str().ok()?;
-        let ours = CStr::from_ptr(schema) == catalog::INTERNAL && name.starts_with("event_");
+        let ours = CStr::from_ptr(schema) == relations::INTERNAL && name.starts_with("event_");
         let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         (ours && plain).then(|| format!("audit_internal.{name}"))
     }

@@ -7,7 +7,9 @@
 compile_error!("errors of PostgreSQL cross this library as panics: build it with panic = \"unwind\"");
 
 mod append;
+mod columns;
 mod guard;
+mod limits;
 mod log;
 mod pg;
 mod settings;
@@ -78,6 +80,9 @@ extension_sql_file!("../../sql/roles.sql", name = "roles", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
-    append::catalog::watch_invalidations();
+    pg::relations::watch();
+    append::catalog::watch();
+    append::partition::watch();
+    append::prepared::watch();
     worker::register();
 }

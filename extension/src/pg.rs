@@ -5,5 +5,6 @@ pub mod error;
 pub mod jsonb;
 pub mod lookup;
 pub mod owner;
+pub mod relations;
 pub mod spi;
 pub mod values;

@@ -1,9 +1,7 @@
-use std::io::Write;
-
 use crate::encoding::{write_base64, write_hex};
 use crate::error::Error;
 use crate::field::Field;
-use crate::form::write_salts;
+use crate::layout::{SOURCE_KEYS, write_leaf, write_number, write_salts};
 use crate::salt::{Kept, Salt};
 use crate::string::{write as write_string, write_or_null};
 use crate::{digest, json, time};
@@ -236,28 +234,3 @@ impl<'a> Source<'a> {
         ]
     }
 }
-
-/// Appends the end of a line of any form.
-pub(crate) fn write_leaf(leaf: Option<u64>, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#","leaf":"#);
-    match leaf {
-        Some(leaf) => write_number(leaf, out),
-        None => out.extend_from_slice(b"null"),
-    }
-    out.push(b'}');
-}
-
-fn write_number(number: u64, out: &mut Vec<u8>) {
-    write!(out, "{number}").expect("a vector takes every write");
-}
-
-/// What stands before each value of a source.
-pub(crate) const SOURCE_KEYS: [&str; 7] = [
-    r#"{"ip":"#,
-    r#","user_agent":"#,
-    r#","session_id":"#,
-    r#","request_id":"#,
-    r#","database_user":"#,
-    r#","application_name":"#,
-    r#","client_addr":"#,
-];

@@ -2,8 +2,8 @@
 
 use crate::digest;
 use crate::encoding::{write_base64, write_hex};
-use crate::event::write_leaf;
 use crate::field::Field;
+use crate::layout::{write_leaf, write_salts};
 use crate::line::{Content, Line, Part};
 
 impl Line<'_> {
@@ -56,15 +56,4 @@ impl Line<'_> {
         write_leaf(self.leaf, &mut out);
         out
     }
-}
-
-/// Appends the salts of the fields that a line shows.
-pub(crate) fn write_salts<'a>(salts: impl Iterator<Item = (Field, &'a [u8; 32])>, out: &mut Vec<u8>) {
-    out.extend_from_slice(br#","salts":{"#);
-    for (place, (field, salt)) in salts.enumerate() {
-        // Without the comma in front of the first.
-        out.extend_from_slice(&field.key().as_bytes()[usize::from(place == 0)..]);
-        write_base64(salt, out);
-    }
-    out.push(b'}');
 }

@@ -55,6 +55,7 @@ pub mod head;
 mod json;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lanes;
+mod layout;
 mod line;
 pub mod pack;
 mod parse;

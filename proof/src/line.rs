@@ -1,8 +1,7 @@
 use std::borrow::Cow;
 
-use crate::error::Error;
 use crate::field::Field;
-use crate::{digest, parse, string};
+use crate::{digest, string};
 
 /// A line of format v1, as slices of its text.
 #[derive(Debug, Clone)]
@@ -14,17 +13,6 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line apart, without the line feed or comma that may follow it in a file.
-    ///
-    /// Full lines, lines with withheld fields and stubs are all accepted. Stack use does not depend
-    /// on the input.
-    ///
-    /// # Errors
-    /// [`Error::Line`] for every line that breaks a rule of the format.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        parse::line(bytes)
-    }
-
     /// The whole line.
     pub fn text(&self) -> &'a str {
         self.text

@@ -2,21 +2,30 @@
 
 use crate::cursor::Cursor;
 use crate::error::Error;
-use crate::event::SOURCE_KEYS;
 use crate::field::Field;
+use crate::layout::SOURCE_KEYS;
 use crate::line::{Content, Head, Line, Part, Salts};
 
-pub(crate) fn line(bytes: &[u8]) -> Result<Line<'_>, Error> {
-    let text =
-        str::from_utf8(bytes).map_err(|error| Error::Line { position: error.valid_up_to(), expected: "UTF-8" })?;
-    let mut cursor = Cursor::new(text);
-    let head = head(&mut cursor)?;
-    let content = if cursor.has(r#","body":"#) { Content::Stub(cursor.base64()?) } else { fields(&mut cursor)? };
-    cursor.literal(r#","leaf":"#)?;
-    let leaf = if cursor.has("null") { None } else { Some(cursor.number()?.cast_unsigned()) };
-    cursor.literal("}")?;
-    cursor.end()?;
-    Ok(Line { text, head, content, leaf })
+impl<'a> Line<'a> {
+    /// Takes a line apart, without the line feed or comma that may follow it in a file.
+    ///
+    /// Full lines, lines with withheld fields and stubs are all accepted. Stack use does not depend
+    /// on the input.
+    ///
+    /// # Errors
+    /// [`Error::Line`] for every line that breaks a rule of the format.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let text =
+            str::from_utf8(bytes).map_err(|error| Error::Line { position: error.valid_up_to(), expected: "UTF-8" })?;
+        let mut cursor = Cursor::new(text);
+        let head = head(&mut cursor)?;
+        let content = if cursor.has(r#","body":"#) { Content::Stub(cursor.base64()?) } else { fields(&mut cursor)? };
+        cursor.literal(r#","leaf":"#)?;
+        let leaf = if cursor.has("null") { None } else { Some(cursor.number()?.cast_unsigned()) };
+        cursor.literal("}")?;
+        cursor.end()?;
+        Ok(Line { text, head, content, leaf })
+    }
 }
 
 fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, Error> {

@@ -1,19 +1,19 @@
-//! What an append looks up, cached in the backend: actions, retention of workspaces, partitions. PostgreSQL's own
-//! invalidation messages tell when it is stale: no time-outs.
+//! What an append looks up, cached in the backend: actions and the retention of workspaces. PostgreSQL's own
+//! invalidation messages tell when the cache is stale: no time-outs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::append::prepared;
 use crate::append::schema::Schema;
+use crate::limits::DEFAULT_RETENTION_MONTHS;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::lookup::lookup;
+use crate::pg::relations;
 
 sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
 
@@ -70,71 +70,9 @@ pub fn day_of(time: i64) -> i32 {
     time.div_euclid(MICROSECONDS_PER_DAY) as i32
 }
 
-/// What is remembered of the partition for a month of expiry.
-#[derive(Clone, Copy)]
-pub struct Partition {
-    /// See [`crate::append::partition::month_of`].
-    pub month: i32,
-    /// The table.
-    pub oid: pg_sys::Oid,
-    /// Whether it has the columns of `audit.event` in their order.
-    pub has_our_columns: bool,
-}
-
-/// The partition that was remembered for a month of expiry.
-pub fn partition(month: i32) -> Option<Partition> {
-    with_fresh(|cache| cache.partitions.iter().find(|partition| partition.month == month).copied())
-}
-
-/// Remembers the partition for a month of expiry until PostgreSQL says that it has changed.
-pub fn remember_partition(partition: Partition) {
-    with_cache(|cache| {
-        cache.partitions.retain(|known| known.month != partition.month);
-        if cache.partitions.len() < LIMIT {
-            cache.partitions.push(partition);
-        }
-    });
-}
-
-/// Schema of what people call and read.
-pub const PUBLIC: &CStr = c"audit";
-
-/// Schema of everything else.
-pub const INTERNAL: &CStr = c"audit_internal";
-
-/// The oid of a relation of the extension.
-///
-/// # Errors
-/// [`Error::NotInstalled`] (SQLSTATE 42P01) if there is no such relation.
-pub fn relation(schema: &'static CStr, name: &'static str) -> Result<pg_sys::Oid, Error> {
-    if let Some(oid) = with_fresh(|cache| cache.relations.get(&(schema, name)).copied()) {
-        return Ok(oid);
-    }
-    let oid = find_relation(schema, name).ok_or_else(|| Error::NotInstalled(name.into()))?;
-    with_cache(|cache| {
-        cache.relations.insert((schema, name), oid);
-    });
-    Ok(oid)
-}
-
-/// The oid of a relation by its schema and name, from the system catalog, without a lock on it.
-pub fn find_relation(schema: &CStr, name: &str) -> Option<pg_sys::Oid> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: two look-ups in the system caches with NUL-terminated names.
-    let oid = unsafe {
-        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
-        if schema == pg_sys::InvalidOid {
-            return None;
-        }
-        pg_sys::get_relname_relid(name.as_ptr(), schema)
-    };
-    (oid != pg_sys::InvalidOid).then_some(oid)
-}
-
-/// Asks PostgreSQL to be told when a table changes.
-pub fn watch_invalidations() {
-    // SAFETY: called once, from _PG_init, with a function that stays loaded.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null()) }
+/// Has the cache follow the changes of the tables that it is read from. To be called from `_PG_init`, once.
+pub fn watch() {
+    relations::on_change(relation_changed);
 }
 
 /// `audit_internal.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
@@ -148,10 +86,10 @@ fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> 
 
 #[derive(Default)]
 struct Cache {
-    relations: HashMap<(&'static CStr, &'static str), pg_sys::Oid>,
+    /// The tables that the entries were read from.
+    tables: Vec<pg_sys::Oid>,
     actions: HashMap<String, Rc<Action>>,
     workspaces: HashMap<String, Workspace>,
-    partitions: Vec<Partition>,
 }
 
 #[derive(Clone)]
@@ -166,21 +104,24 @@ thread_local! {
     static STALE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs inside PostgreSQL's processing of messages: it may only note that something has changed.
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
-    prepared::relation_changed(relation);
     let concerns_us = relation == pg_sys::InvalidOid
-        || CACHE.with(|cache| match cache.try_borrow() {
-            Ok(cache) => {
-                cache.relations.values().any(|&oid| oid == relation)
-                    || cache.partitions.iter().any(|partition| partition.oid == relation)
-            }
-            Err(_) => true,
-        });
+        || CACHE.with(|cache| cache.try_borrow().map_or(true, |cache| cache.tables.contains(&relation)));
     if concerns_us {
         STALE.set(true);
     }
+}
+
+/// Makes changes of `audit.<table>` empty the cache. To be called before the table is read, so that no change is missed.
+fn read_from(table: &'static str) -> Result<(), Error> {
+    let oid = relations::oid(relations::PUBLIC, table)?;
+    with_cache(|cache| {
+        if !cache.tables.contains(&oid) {
+            cache.tables.push(oid);
+        }
+    });
+    Ok(())
 }
 
 /// The cache, emptied first if something has changed.
@@ -206,9 +147,8 @@ fn insert_bounded<T>(map: &mut HashMap<String, T>, key: &str, value: T) {
 }
 
 fn load_action(name: &str) -> Result<Action, Error> {
-    // Known before the first look-up, so that a change is heard of from now on.
-    relation(PUBLIC, "action")?;
-    relation(PUBLIC, "category")?;
+    read_from("action")?;
+    read_from("category")?;
     let row = lookup::<3>(
         c"SELECT a.category, pg_catalog.array_to_json(c.required_keys), a.details_schema \
           FROM audit.action a JOIN audit.category c ON c.category OPERATOR(pg_catalog.=) a.category \
@@ -230,7 +170,7 @@ fn load_action(name: &str) -> Result<Action, Error> {
 }
 
 fn load_retention(workspace: &str) -> Result<pg_sys::Interval, Error> {
-    relation(PUBLIC, "workspace")?;
+    read_from("workspace")?;
     let row = lookup::<3>(
         c"SELECT (extract(year FROM w.retention) OPERATOR(pg_catalog.*) 12 \
                   OPERATOR(pg_catalog.+) extract(month FROM w.retention))::pg_catalog.int4, \
@@ -245,7 +185,7 @@ fn load_retention(workspace: &str) -> Result<pg_sys::Interval, Error> {
             day: day.parse().expect("an int4"),
             time: time.parse().expect("an int8"),
         },
-        _ => pg_sys::Interval { month: 13, day: 0, time: 0 },
+        _ => pg_sys::Interval { month: DEFAULT_RETENTION_MONTHS, day: 0, time: 0 },
     })
 }
 

@@ -6,9 +6,10 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::OwnedPreparedStatement;
 
-use crate::append::event::{COLUMN_NAMES, COLUMNS, Event};
+use crate::append::event::Event;
 use crate::append::partition;
 use crate::append::prepared::{self, Prepared};
+use crate::columns::{COLUMNS, COUNT, select_list};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::settings;
@@ -98,9 +99,9 @@ impl Partition {
 ///
 /// # Safety
 /// `prepared` was taken for `relation`, which has exactly the columns of `audit.event`, in that order, and no insert trigger.
-unsafe fn insert_directly(prepared: &Prepared, relation: pg_sys::Relation, values: &[Option<pg_sys::Datum>; COLUMNS]) {
+unsafe fn insert_directly(prepared: &Prepared, relation: pg_sys::Relation, values: &[Option<pg_sys::Datum>; COUNT]) {
     let Prepared { executor, result, slot, .. } = *prepared;
-    // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COLUMNS.
+    // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COUNT.
     unsafe {
         (*((*slot).tts_ops)).clear.expect("every slot type has it")(slot);
         for (i, value) in values.iter().enumerate() {
@@ -159,23 +160,23 @@ thread_local! {
 }
 
 /// The reference: an ordinary INSERT with the owner's rights, through the parent.
-fn insert_by_statement(values: &[Option<pg_sys::Datum>; COLUMNS]) -> Result<(), Error> {
+fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Error> {
     use pgrx::datum::DatumWithOid;
 
     as_owner(|| {
         Spi::connect_mut(|client| {
             STATEMENT.with(|statement| {
                 let statement = statement.get_or_init(|| {
-                    let types = COLUMN_TYPES.map(PgOid::from);
+                    let types = COLUMNS.map(|column| PgOid::from(column.definition().oid));
                     client
                         .prepare_mut(insert_statement().as_str(), &types)
                         .expect("the statement is well-formed")
                         .keep()
                 });
-                let arguments = std::array::from_fn::<_, COLUMNS, _>(|i| match values[i] {
+                let arguments = std::array::from_fn::<_, COUNT, _>(|i| match values[i] {
                     // SAFETY: the datum is of the type that the statement was prepared with.
-                    Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), COLUMN_TYPES[i]) },
-                    None => DatumWithOid::null_oid(COLUMN_TYPES[i]),
+                    Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), COLUMNS[i].definition().oid) },
+                    None => DatumWithOid::null_oid(COLUMNS[i].definition().oid),
                 });
                 client.update(statement, None, &arguments).expect("SPI runs the statement or raises");
             })
@@ -184,32 +185,9 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COLUMNS]) -> Result<(), 
 }
 
 fn insert_statement() -> String {
-    let places: Vec<String> = (1..=COLUMNS).map(|i| format!("${i}")).collect();
-    format!("INSERT INTO audit.event ({}) VALUES ({})", COLUMN_NAMES.join(", "), places.join(", "))
+    let places: Vec<String> = (1..=COUNT).map(|i| format!("${i}")).collect();
+    format!("INSERT INTO audit.event ({}) VALUES ({})", select_list(""), places.join(", "))
 }
-
-const COLUMN_TYPES: [pg_sys::Oid; COLUMNS] = [
-    pg_sys::INT8OID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::XID8OID,
-    pg_sys::DATEOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTARRAYOID,
-    pg_sys::INETOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::INETOID,
-    pg_sys::JSONBOID,
-    pg_sys::BYTEAOID,
-];
 
 /// A datum on its way through pgrx's SPI, unchanged.
 struct RawDatum(pg_sys::Datum);

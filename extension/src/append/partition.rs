@@ -1,14 +1,15 @@
 //! Which partition an event goes to: one per month of expiry, made here when it is missing.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::append::catalog;
-use crate::append::event::COLUMN_NAMES;
+use crate::columns::COLUMNS;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
+use crate::pg::relations;
 
 /// When an append makes a missing partition it makes those of the following months too.
 const MONTHS_AHEAD: i32 = 2;
@@ -18,6 +19,9 @@ const ATTEMPTS: usize = 3;
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
 
+/// How many partitions are remembered.
+const LIMIT: usize = 10_000;
+
 /// Days from 0000-03-01 to 2000-01-01, PostgreSQL's day zero.
 const EPOCH: i64 = 730_425;
 
@@ -26,33 +30,37 @@ const EPOCH: i64 = 730_425;
 /// for an append, nor an append for them.
 pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
     for _ in 0..ATTEMPTS {
-        let known = catalog::partition(month);
-        let oid = match known.map(|known| known.oid).or_else(|| catalog::find_relation(catalog::INTERNAL, &name(month)))
-        {
-            Some(oid) => oid,
-            None => create(month)?,
-        };
+        let oid =
+            match known(month).map(|known| known.oid).or_else(|| relations::find(relations::INTERNAL, &name(month))) {
+                Some(oid) => oid,
+                None => create(month)?,
+            };
         // SAFETY: returns null where the table has gone since; the lock is kept until the transaction ends.
         let relation = unsafe { pg_sys::try_table_open(oid, LOCK) };
         if relation.is_null() {
             continue;
         }
         // SAFETY: relation is open. Taking the lock has read the messages of whoever changed it before.
-        let (is_partition, now_known) = unsafe { ((*(*relation).rd_rel).relispartition, catalog::partition(month)) };
+        let is_partition = unsafe { (*(*relation).rd_rel).relispartition };
         if !is_partition {
             // SAFETY: opened above.
             unsafe { pg_sys::table_close(relation, LOCK) };
             break;
         }
-        let has_our_columns = match now_known {
+        let has_our_columns = match known(month) {
             Some(known) => known.has_our_columns,
             // SAFETY: relation is open.
             None => unsafe { has_our_columns(relation) },
         };
-        catalog::remember_partition(catalog::Partition { month, oid, has_our_columns });
+        remember(Partition { month, oid, has_our_columns });
         return Ok((relation, has_our_columns));
     }
     Err(Error::NoPartition(name(month)))
+}
+
+/// Has what is remembered of partitions follow their changes. To be called from `_PG_init`, once.
+pub fn watch() {
+    relations::on_change(relation_changed);
 }
 
 /// The month of a day (days since 2000-01-01), as year × 12 + month - 1.
@@ -68,11 +76,53 @@ unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     unsafe {
         let descriptor = (*relation).rd_att;
         let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
-        attributes.len() == COLUMN_NAMES.len()
-            && attributes.iter().zip(COLUMN_NAMES).all(|(attribute, name)| {
+        attributes.len() == COLUMNS.len()
+            && attributes.iter().zip(COLUMNS).all(|(attribute, column)| {
                 let actual = CStr::from_ptr(attribute.attname.data.as_ptr());
-                !attribute.attisdropped && actual.to_bytes() == name.as_bytes()
+                !attribute.attisdropped && actual.to_bytes() == column.name().as_bytes()
             })
+    }
+}
+
+/// What is remembered of a partition until PostgreSQL says that it has changed.
+#[derive(Clone, Copy)]
+struct Partition {
+    month: i32,
+    oid: pg_sys::Oid,
+    has_our_columns: bool,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Vec<Partition>> = const { RefCell::new(Vec::new()) };
+    static STALE: Cell<bool> = const { Cell::new(false) };
+}
+
+fn known(month: i32) -> Option<Partition> {
+    KNOWN.with_borrow_mut(|known| {
+        if STALE.take() {
+            known.clear();
+        }
+        known.iter().find(|partition| partition.month == month).copied()
+    })
+}
+
+fn remember(partition: Partition) {
+    KNOWN.with_borrow_mut(|known| {
+        known.retain(|other| other.month != partition.month);
+        if known.len() < LIMIT {
+            known.push(partition);
+        }
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    let concerns_us = relation == pg_sys::InvalidOid
+        || KNOWN.with(|known| {
+            known.try_borrow().map_or(true, |known| known.iter().any(|partition| partition.oid == relation))
+        });
+    if concerns_us {
+        STALE.set(true);
     }
 }
 
@@ -87,7 +137,7 @@ fn create(month: i32) -> Result<pg_sys::Oid, Error> {
             .expect("create_partition succeeds or raises");
         }
     })?;
-    catalog::find_relation(catalog::INTERNAL, &name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
+    relations::find(relations::INTERNAL, &name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
 }
 
 fn name(month: i32) -> String {

@@ -6,9 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
+use crate::pg::relations;
 
 /// How many partitions are kept: an import may fill one for each month of retention.
 const LIMIT: usize = 32;
@@ -59,8 +61,13 @@ pub unsafe fn take(partition: pg_sys::Relation) -> Result<Prepared, Error> {
     unsafe { Prepared::make(partition) }
 }
 
-/// Notes that a relation has changed; `InvalidOid` stands for all. May be called at any time.
-pub fn relation_changed(relation: pg_sys::Oid) {
+/// Has what is kept follow the changes of partitions and indexes. To be called from `_PG_init`, once.
+pub fn watch() {
+    relations::on_change(relation_changed);
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
     let watched = relation == pg_sys::InvalidOid
         || WATCHED.with(|watched| watched.try_borrow().map_or(true, |watched| watched.contains(&relation)));
     if watched {
@@ -88,7 +95,7 @@ fn find(partition: pg_sys::Oid) -> Option<Prepared> {
     })
 }
 
-fn watch(relation: pg_sys::Oid) {
+fn remember_to_watch(relation: pg_sys::Oid) {
     WATCHED.with_borrow_mut(|watched| {
         if !watched.contains(&relation) {
             watched.push(relation);
@@ -104,7 +111,7 @@ impl Prepared {
         let generation = GENERATION.get();
         // SAFETY: the context is current while what is to live in it is made; the partition is open.
         unsafe {
-            watch((*partition).rd_id);
+            remember_to_watch((*partition).rd_id);
             let context = pg_sys::AllocSetContextCreateInternal(
                 pg_sys::TopMemoryContext,
                 c"audit_log partition".as_ptr(),
@@ -124,7 +131,7 @@ impl Prepared {
             let indexes: Vec<Index> = oids
                 .into_iter()
                 .map(|oid| {
-                    watch(oid);
+                    remember_to_watch(oid);
                     let relation = pg_sys::index_open(oid, LOCK);
                     Index { oid, info: pg_sys::BuildIndexInfo(relation), relation }
                 })

@@ -4,8 +4,8 @@ use std::ffi::c_int;
 
 use pgrx::pg_sys;
 
-use crate::append::catalog;
 use crate::pg::error::Error;
+use crate::pg::relations;
 
 /// Runs `work` with the rights of the role that owns `audit.event`.
 pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
@@ -15,7 +15,7 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// The role that owns `audit.event`.
 pub fn id() -> Result<pg_sys::Oid, Error> {
-    Ok(owner_of(catalog::relation(catalog::PUBLIC, "event")?))
+    Ok(owner_of(relations::oid(relations::PUBLIC, "event")?))
 }
 
 /// Puts the user id back, also when a panic unwinds.

@@ -1,0 +1,184 @@
+//! What a caller gives of an event: the arguments of a call, or an element of a JSON array.
+
+use std::ffi::CString;
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::pg::edge::Arguments;
+use crate::pg::error::Error;
+use crate::pg::jsonb::{Container, Value};
+use crate::pg::values::{self, Text};
+
+/// What a caller gives; None is left out.
+#[derive(Default)]
+pub struct Input<'a> {
+    pub action: Option<Text<'a>>,
+    pub workspace: Option<Text<'a>>,
+    pub actor: Option<Text<'a>>,
+    pub target: Option<Text<'a>>,
+    pub targets: Vec<Option<Text<'a>>>,
+    /// The root container and, if there is one already, the jsonb datum.
+    pub details: Option<(Container<'a>, Option<Datum>)>,
+    pub outcome: Option<Text<'a>>,
+    pub ip: Option<Ip<'a>>,
+    pub user_agent: Option<Text<'a>>,
+    pub session_id: Option<Text<'a>>,
+    pub request_id: Option<Text<'a>>,
+    pub idempotency_key: Option<Text<'a>>,
+    /// Of an imported event: microseconds since 2000-01-01 UTC, and as it was written.
+    pub occurred_at: Option<(i64, &'a str)>,
+}
+
+/// An IP address, as an inet datum or as text.
+pub enum Ip<'a> {
+    Inet(Datum),
+    Text(&'a str),
+}
+
+/// What an element of an array stands for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// An event that happens now.
+    Append,
+    /// An event of an existing log, which has the key `occurred_at`.
+    Import,
+}
+
+impl<'a> Input<'a> {
+    /// From the arguments of `audit.append`, in the order of sql/api/append.sql.
+    pub fn of_call(arguments: &'a Arguments) -> Input<'a> {
+        Input {
+            action: arguments.text(0),
+            workspace: arguments.text(1),
+            actor: arguments.text(2),
+            target: arguments.text(3),
+            // SAFETY: declared as text[].
+            targets: arguments
+                .datum(4)
+                .map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum).collect() }),
+            details: arguments.datum(5).map(|datum| {
+                // SAFETY: declared as jsonb.
+                let (bytes, datum) = unsafe { values::jsonb_bytes(datum) };
+                (Container::new(bytes), Some(datum))
+            }),
+            outcome: arguments.text(6),
+            ip: arguments.datum(7).map(Ip::Inet),
+            user_agent: arguments.text(8),
+            session_id: arguments.text(9),
+            request_id: arguments.text(10),
+            idempotency_key: arguments.text(11),
+            occurred_at: None,
+        }
+    }
+
+    /// From an object whose keys are the arguments of `audit.append`. A key whose value is null counts as left out.
+    pub fn of_element(element: Value<'a>, kind: Kind) -> Result<Input<'a>, Error> {
+        let object = match element {
+            Value::Container(container) if container.is_object() => container,
+            other => return Err(invalid(format!("is {}, not an object", other.kind()))),
+        };
+        let mut input = Input::default();
+        for (key, value) in object.pairs() {
+            let value = match value {
+                Value::Null => None,
+                value => Some(value),
+            };
+            let text = || value.map(|value| text(key, value)).transpose();
+            match key {
+                "action" => input.action = text()?,
+                "workspace" => input.workspace = text()?,
+                "actor" => input.actor = text()?,
+                "target" => input.target = text()?,
+                "targets" => input.targets = value.map(targets).transpose()?.unwrap_or_default(),
+                "details" => input.details = value.map(details).transpose()?,
+                "outcome" => input.outcome = text()?,
+                "ip" => input.ip = text()?.map(|text| Ip::Text(text.value())),
+                "user_agent" => input.user_agent = text()?,
+                "session_id" => input.session_id = text()?,
+                "request_id" => input.request_id = text()?,
+                "idempotency_key" => input.idempotency_key = text()?,
+                "occurred_at" if kind == Kind::Import => input.occurred_at = text()?.map(occurred_at).transpose()?,
+                _ => return Err(unknown_key(key)),
+            }
+        }
+        if kind == Kind::Import && input.occurred_at.is_none() {
+            return Err(invalid("lacks the key \"occurred_at\"".into()));
+        }
+        Ok(input)
+    }
+}
+
+fn text<'a>(key: &str, value: Value<'a>) -> Result<Text<'a>, Error> {
+    match value {
+        Value::String(text) => Ok(Text::new(text)),
+        other => Err(invalid(format!("\"{key}\" is {}, not a string", other.kind()))),
+    }
+}
+
+fn targets<'a>(value: Value<'a>) -> Result<Vec<Option<Text<'a>>>, Error> {
+    match value {
+        Value::Container(list) if list.is_array() => {
+            list.elements().map(|value| text("targets[…]", value).map(Some)).collect()
+        }
+        other => Err(invalid(format!("\"targets\" is {}, not an array", other.kind()))),
+    }
+}
+
+fn details<'a>(value: Value<'a>) -> Result<(Container<'a>, Option<Datum>), Error> {
+    match value {
+        Value::Container(details) => Ok((details, None)),
+        other => Err(invalid(format!("\"details\" is {}, not an object", other.kind()))),
+    }
+}
+
+fn occurred_at(text: Text<'_>) -> Result<(i64, &str), Error> {
+    Ok((timestamp(text.value())?, text.value()))
+}
+
+/// Reads an RFC 3339 time with PostgreSQL's own arithmetic. Its other forms are refused: what they mean depends on
+/// settings of the session, or on the day.
+fn timestamp(text: &str) -> Result<i64, Error> {
+    if !has_form_of_rfc3339(text) {
+        let shown: String = text.chars().take(100).collect();
+        let problem = format!("has \"occurred_at\" \"{shown}\", which is not of the form 2026-03-01T08:00:00Z");
+        return Err(invalid(problem));
+    }
+    let text = CString::new(text).expect("jsonb has no NUL");
+    // SAFETY: timestamptz_in takes a C string, a type oid that it does not use, and a type modifier; -1 is none.
+    let datum = unsafe {
+        pgrx::direct_function_call_as_datum(
+            pg_sys::timestamptz_in,
+            &[Some(Datum::from(text.as_ptr())), Some(Datum::from(pg_sys::InvalidOid)), Some(Datum::from(-1i32))],
+        )
+    };
+    Ok(datum.expect("an input function of a non-null string").value() as i64)
+}
+
+fn has_form_of_rfc3339(text: &str) -> bool {
+    let matches = |part: &[u8], form: &[u8]| {
+        part.len() == form.len()
+            && part.iter().zip(form).all(|(byte, sign)| match sign {
+                b'0' => byte.is_ascii_digit(),
+                b'T' => matches!(byte, b'T' | b't' | b' '),
+                b'+' => matches!(byte, b'+' | b'-'),
+                sign => byte == sign,
+            })
+    };
+    let Some((moment, rest)) = text.as_bytes().split_at_checked(19) else { return false };
+    let fraction =
+        rest.strip_prefix(b".").map_or(0, |digits| 1 + digits.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let zone = &rest[fraction..];
+    matches(moment, b"0000-00-00T00:00:00")
+        && fraction != 1
+        && (matches!(zone, b"Z" | b"z") || matches(zone, b"+00:00"))
+}
+
+fn unknown_key(key: &str) -> Error {
+    let shown: String = key.chars().take(100).collect();
+    invalid(format!("has the unknown key \"{shown}\""))
+}
+
+fn invalid(problem: String) -> Error {
+    Error::InvalidElement { problem }
+}

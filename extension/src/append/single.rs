@@ -1,0 +1,23 @@
+//! `audit.append`: one event in the caller's transaction.
+
+use pgrx::pg_sys::Datum;
+
+use crate::append::context::Context;
+use crate::append::event::Event;
+use crate::append::input::Input;
+use crate::append::insert::Inserter;
+use crate::append::store::store;
+use crate::pg::edge::{Arguments, sql_function};
+use crate::pg::error::Error;
+
+sql_function!(audit_append, pg_finfo_audit_append, append);
+
+/// `audit.append(…)`: the id of the event. Its arguments are those that [`Input::of_call`] names.
+fn append(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let context = Context::current();
+    let event = Event::prepare(Input::of_call(arguments), &context)?;
+    let mut inserter = Inserter::new();
+    let stored = store(&event, &mut inserter)?;
+    inserter.finish();
+    Ok(Some(Datum::from(stored.id)))
+}

@@ -1,0 +1,43 @@
+//! What the forms of a line have in common besides its values: keys, salts, the end.
+
+use std::io::Write;
+
+use crate::encoding::write_base64;
+use crate::field::Field;
+
+/// What stands before each value of a source.
+pub(crate) const SOURCE_KEYS: [&str; 7] = [
+    r#"{"ip":"#,
+    r#","user_agent":"#,
+    r#","session_id":"#,
+    r#","request_id":"#,
+    r#","database_user":"#,
+    r#","application_name":"#,
+    r#","client_addr":"#,
+];
+
+/// Appends the salts of the fields that a line shows.
+pub(crate) fn write_salts<'a>(salts: impl Iterator<Item = (Field, &'a [u8; 32])>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","salts":{"#);
+    for (place, (field, salt)) in salts.enumerate() {
+        // Without the comma in front of the first.
+        out.extend_from_slice(&field.key().as_bytes()[usize::from(place == 0)..]);
+        write_base64(salt, out);
+    }
+    out.push(b'}');
+}
+
+/// Appends the end of a line of any form.
+pub(crate) fn write_leaf(leaf: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","leaf":"#);
+    match leaf {
+        Some(leaf) => write_number(leaf, out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+}
+
+/// Appends a number.
+pub(crate) fn write_number(number: u64, out: &mut Vec<u8>) {
+    write!(out, "{number}").expect("a vector takes every write");
+}
