@@ -32,7 +32,6 @@ GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_si
 -- audit_writer: the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
     audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text),
-    audit.append_batch(jsonb),
     audit.append_many(jsonb)
     TO audit_writer;
 
@@ -56,7 +55,6 @@ GRANT audit_reader, audit_writer TO audit_admin;
 GRANT EXECUTE ON FUNCTION
     audit.register_action(text, text, text, jsonb),
     audit.import(jsonb),
-    audit.import_batch(jsonb),
     audit.set_retention(text, interval),
     audit.retention(text),
     audit.place_legal_hold(text, text, text, text),
@@ -77,7 +75,7 @@ GRANT EXECUTE ON FUNCTION
 -- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
 GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint TO audit_reader;
 GRANT EXECUTE ON FUNCTION
-    audit.leaf_hash(bigint, text, timestamptz, timestamptz, text, text, text, text, text[], inet, text, text, text, text, text, inet, jsonb, bytea),
+    audit.leaf_hash_of,
     audit.leaf_hash(audit.event),
     audit.root_at(text, bigint),
     audit.inclusion_proof(text, bigint, bigint),

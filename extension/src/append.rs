@@ -1,6 +1,5 @@
 //! Appending events.
 
-pub mod batch;
 pub mod catalog;
 pub mod check;
 pub mod context;
@@ -9,6 +8,7 @@ pub mod event;
 pub mod idempotency;
 pub mod input;
 pub mod insert;
+pub mod many;
 pub mod mask;
 pub mod partition;
 pub mod permission;

@@ -2,6 +2,41 @@
 
 use audit_proof::Field;
 use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::pg::edge::{Arguments, sql_function};
+use crate::pg::error::Error;
+use crate::pg::values::Text;
+
+sql_function!(audit_columns, pg_finfo_audit_columns, columns);
+sql_function!(audit_line_columns, pg_finfo_audit_line_columns, line_columns);
+
+/// `audit_internal.columns()`: a row for each column, numbered in the order of `audit.event`; `place` is its place in the line, counted from 1.
+fn columns(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let line = in_line();
+    let types =
+        [pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::REGTYPEOID, pg_sys::BOOLOID, pg_sys::TEXTOID, pg_sys::INT4OID];
+    // SAFETY: declared as a set of such rows.
+    let mut rows = unsafe { arguments.returned_rows(types) }?;
+    for column in COLUMNS {
+        let Definition { name, oid, not_null, part } = column.definition();
+        rows.push([
+            Some(Datum::from(column as i32 + 1)),
+            Some(Text::new(name).datum()),
+            Some(Datum::from(*oid)),
+            Some(Datum::from(*not_null)),
+            part.name().map(|name| Text::new(name).datum()),
+            line.iter().position(|other| *other == column).map(|place| Datum::from(place as i32 + 1)),
+        ]);
+    }
+    Ok(None)
+}
+
+/// `audit_internal.line_columns()`: a select list, over `audit.event AS e`, of the columns that the line shows, in its order.
+fn line_columns(_: &Arguments) -> Result<Option<Datum>, Error> {
+    let names: Vec<String> = in_line().into_iter().map(|column| format!("e.{}", column.name())).collect();
+    Ok(Some(Text::new(&names.join(", ")).datum()))
+}
 
 /// Part of the hashed line (`proof/FORMAT.md`) that shows a column. The order of the parts is that of the line; a number is the
 /// place within a part of several columns.
@@ -24,6 +59,16 @@ pub enum Part {
 }
 
 impl Part {
+    /// How `audit_internal.columns()` names the part; None for what the line does not show.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Part::Head(_) => Some("head"),
+            Part::Salt => Some("salt"),
+            Part::None => None,
+            field => field.field().map(Field::name),
+        }
+    }
+
     /// The field that a redaction erases with the column; None for what is never erased.
     pub fn field(self) -> Option<Field> {
         match self {
@@ -100,6 +145,24 @@ impl Column {
     pub const fn name(self) -> &'static str {
         self.definition().name
     }
+}
+
+/// The types of the columns.
+pub const TYPES: [pg_sys::Oid; COUNT] = {
+    let mut types = [pg_sys::InvalidOid; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        types[i] = DEFINITIONS[i].oid;
+        i += 1;
+    }
+    types
+};
+
+/// The columns that the line shows, in its order.
+fn in_line() -> Vec<Column> {
+    let mut line: Vec<Column> = COLUMNS.into_iter().filter(|column| column.definition().part != Part::None).collect();
+    line.sort_by_key(|column| column.definition().part);
+    line
 }
 
 /// A select list of all columns in the order of `audit.event`, each with `prefix` in front of its name.

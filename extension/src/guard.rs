@@ -8,6 +8,7 @@ use audit_proof::Field;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::append::partition::PREFIX;
 use crate::columns::{COLUMNS, Column, Definition, select_list};
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
@@ -72,8 +73,7 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 
 /// `audit_internal.erase_field(partition, id, field)`: whether there was such an event with such a field.
 fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let name = arguments.text(2).map(|text| text.value());
-    let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == name) else { return Ok(None) };
+    let Some(field) = arguments.text(2).and_then(|name| Field::from_name(name.value())) else { return Ok(None) };
     let erased: Vec<String> = COLUMNS
         .into_iter()
         .filter(|column| column.definition().part.field() == Some(field))
@@ -164,7 +164,7 @@ fn partition_name(oid: pg_sys::Oid) -> Option<String> {
         }
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
         let name = CStr::from_ptr(name).to_str().ok()?;
-        let ours = CStr::from_ptr(schema) == relations::INTERNAL && name.starts_with("event_");
+        let ours = CStr::from_ptr(schema) == relations::INTERNAL && name.starts_with(PREFIX);
         let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         (ours && plain).then(|| format!("audit_internal.{name}"))
     }

@@ -21,6 +21,7 @@ pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../../sql/setup.sql", name = "setup", bootstrap);
 extension_sql_file!("../../sql/internal/arguments.sql", name = "arguments", requires = ["setup"]);
+extension_sql_file!("../../sql/internal/columns.sql", name = "columns", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/catalog.sql", name = "catalog", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/event_id.sql", name = "event_id", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/guard.sql", name = "guard", requires = ["setup"]);
@@ -39,14 +40,14 @@ extension_sql_file!("../../sql/internal/due.sql", name = "due", requires = ["par
 extension_sql_file!("../../sql/internal/remove.sql", name = "remove", requires = ["due"]);
 extension_sql_file!("../../sql/internal/maintenance.sql", name = "maintenance", requires = ["remove"]);
 extension_sql_file!("../../sql/api/maintain.sql", name = "maintain", requires = ["maintenance"]);
-extension_sql_file!("../../sql/api/log.sql", name = "log", requires = ["event"]);
+extension_sql_file!("../../sql/api/log.sql", name = "log", requires = ["event", "columns"]);
 extension_sql_file!("../../sql/api/removal.sql", name = "removal", requires = ["log"]);
 extension_sql_file!("../../sql/internal/tree.sql", name = "tree", requires = ["log"]);
 extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["tree", "append"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["maintain", "seal"]);
-extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["expiry", "target"]);
-extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
+extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["expiry", "target", "columns"]);
+extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters", "columns"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/api/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
 extension_sql_file!("../../sql/api/prove.sql", name = "prove", requires = ["tree"]);

@@ -6,5 +6,7 @@ pub mod jsonb;
 pub mod lookup;
 pub mod owner;
 pub mod relations;
+pub mod rows;
 pub mod spi;
+pub mod tuple;
 pub mod values;

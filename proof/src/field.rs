@@ -15,6 +15,11 @@ impl Field {
     /// All fields, in the order of the line.
     pub const ALL: [Self; 4] = [Self::Actor, Self::Targets, Self::Source, Self::Details];
 
+    /// The field of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
     /// The key of the field, which is also the message that its salt is derived from.
     pub const fn name(self) -> &'static str {
         match self {

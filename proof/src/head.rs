@@ -29,9 +29,14 @@ impl Head<'_> {
         format!("audit-head/v1\n{log_id}\n{workspace}\n{}\n{root}\n", self.size)
     }
 
-    /// SHA-256 of [`Head::text`]: what `details.heads` of an event `heads_recorded` holds as base64.
+    /// SHA-256 of [`Head::text`].
     pub fn digest(&self) -> Hash {
         sha256(&[self.text().as_bytes()])
+    }
+
+    /// [`Head::digest`] in base64, as `details.heads` of an event `heads_recorded` holds it.
+    pub fn digest_text(&self) -> String {
+        to_base64(&self.digest())
     }
 }
 

@@ -30,9 +30,7 @@ CREATE FUNCTION audit.create_api_token(
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF workspace = '' OR octet_length(workspace) > 200 THEN
-        RAISE EXCEPTION 'workspace must have 1 to 200 bytes' USING ERRCODE = 'ZA003';
-    END IF;
+    PERFORM audit_internal.check_name('workspace', workspace);
     IF expires_at <= now() THEN
         RAISE EXCEPTION 'expires_at % is in the past', expires_at USING ERRCODE = 'ZA003';
     END IF;

@@ -19,28 +19,14 @@ CREATE FUNCTION audit.append(
 COMMENT ON FUNCTION audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text) IS
     'Appends one event in the caller''s transaction and returns its id; what is left out comes from the session context (SQLSTATE ZA002 to ZA007)';
 
-CREATE FUNCTION audit.append_batch(events jsonb) RETURNS bigint[]
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'audit_append_batch';
-COMMENT ON FUNCTION audit.append_batch(jsonb) IS
-    'As audit.append_many, with the ids in one array';
-
 CREATE FUNCTION audit.append_many(events jsonb) RETURNS SETOF bigint
-    LANGUAGE sql VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT unnest(audit.append_batch(events)) $$;
-COMMENT ON FUNCTION audit.append_many(jsonb) IS
-    'Appends an array of objects whose keys are the arguments of audit.append, all or nothing, and returns their ids in order; an error names the element';
-
-CREATE FUNCTION audit.import_batch(events jsonb) RETURNS bigint[]
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'audit_import_batch';
-COMMENT ON FUNCTION audit.import_batch(jsonb) IS
-    'As audit.import, with the ids in one array';
+    AS 'MODULE_PATHNAME', 'audit_append_many';
+COMMENT ON FUNCTION audit.append_many(jsonb) IS
+    'Appends an array of objects whose keys are the arguments of audit.append, all or nothing, and returns their ids in order; an error names the element (SQLSTATE ZA002 to ZA007)';
 
 CREATE FUNCTION audit.import(events jsonb) RETURNS SETOF bigint
-    LANGUAGE sql VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT unnest(audit.import_batch(events)) $$;
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'audit_import';
 COMMENT ON FUNCTION audit.import(jsonb) IS
-    'As audit.append_many for events of an existing log: each element carries occurred_at, which must be past and within retention; the import is itself an event';
+    'As audit.append_many for events of an existing log: each element carries occurred_at, which must be past and within retention; the import is itself an event (SQLSTATE ZA002 to ZA009)';

@@ -22,7 +22,7 @@ AS $$
 BEGIN
     IF size IS NULL OR root IS NULL OR note IS NULL OR size < 1 OR octet_length(root) <> 32 THEN
         RAISE EXCEPTION 'a checkpoint has a size of at least 1, a root of 32 bytes and a note'
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'ZA003';
     END IF;
     INSERT INTO audit.checkpoint AS c (size, root, note, signed_at) VALUES (size, root, note, clock_timestamp())
     ON CONFLICT ON CONSTRAINT checkpoint_pkey DO UPDATE SET note = excluded.note WHERE c.root = excluded.root;
@@ -33,4 +33,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
-    'Keeps a signed checkpoint; another note for the same size and root replaces it (SQLSTATE 22023, ZA015 for another root)';
+    'Keeps a signed checkpoint; another note for the same size and root replaces it (SQLSTATE ZA003, ZA015 for another root)';

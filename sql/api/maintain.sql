@@ -35,11 +35,11 @@ DECLARE
 BEGIN
     IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
         RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'ZA003';
     END IF;
     IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000000 THEN
         RAISE EXCEPTION 'max_rows is %, it must be between 1 and 1000000', coalesce(max_rows::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'maintenance in a transaction of isolation level % would judge by what was', current_setting('transaction_isolation')
@@ -78,7 +78,7 @@ BEGIN
              generate_series(0, months_ahead) n
         ORDER BY 1
     LOOP
-        object := 'audit_internal.event_' || to_char(month, 'YYYY_MM');
+        object := 'audit_internal.' || audit_internal.partition_name(month);
         CONTINUE WHEN to_regclass(object) IS NOT NULL;
         BEGIN
             PERFORM audit_internal.create_partition(month);
@@ -185,4 +185,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.maintain(integer, integer) IS
-    'Does what is due, for at most max_rows events, and returns a row per thing done: call it again until there is none. What is in its way is a warning and in audit.status(), not an error; where another session runs it, it does nothing (SQLSTATE 22023, 25000 where the transaction is not READ COMMITTED)';
+    'Does what is due, for at most max_rows events, and returns a row per thing done: call it again until there is none. What is in its way is a warning and in audit.status(), not an error; where another session runs it, it does nothing (SQLSTATE ZA003, 25000 where the transaction is not READ COMMITTED)';

@@ -2,28 +2,15 @@
 -- that the planner sees the filters that are there, with their values, and opens only the partitions that can hold the answer.
 -- Values become literals on the way: hence time zone and date style are pinned.
 
-CREATE TYPE audit.event_result AS (
-    id bigint,
-    workspace text,
-    occurred_at timestamptz,
-    recorded_at timestamptz,
-    category text,
-    action text,
-    outcome text,
-    actor text,
-    targets text[],
-    ip inet,
-    user_agent text,
-    session_id text,
-    request_id text,
-    database_user text,
-    application_name text,
-    client_addr inet,
-    details jsonb,
-    salt bytea,
-    cursor text,
-    redactions jsonb
-);
+-- The columns of audit.event that the hashed line shows, in its order, and two that are computed.
+DO $do$
+BEGIN
+    EXECUTE pg_catalog.format(
+        'CREATE TYPE audit.event_result AS (%s, cursor text, redactions jsonb)',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', c.name, c.type), ', ' ORDER BY c.place)
+         FROM audit_internal.columns() c WHERE c.place IS NOT NULL));
+END
+$do$;
 COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it; redactions tells which fields were erased, when, by whom and why';
 
 CREATE FUNCTION audit.events(

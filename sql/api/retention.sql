@@ -11,7 +11,7 @@ COMMENT ON COLUMN audit.retention_preset.retention IS 'How long it wants records
 COMMENT ON COLUMN audit.retention_preset.source IS 'Where it says so';
 
 INSERT INTO audit.retention_preset (preset, retention, source) VALUES
-    ('default', interval '13 months', 'A year, and a month to compare it with the year before'),
+    ('default', audit_internal.default_retention(), 'A year, and a month to compare it with the year before'),
     ('pci-dss', interval '12 months', 'PCI DSS v4.0.1, requirement 10.5.1: audit log history of at least 12 months, the last three at hand'),
     ('hipaa', interval '6 years', '45 CFR 164.316(b)(2)(i): documentation for six years from its creation or from when it was last in effect'),
     ('sox', interval '7 years', '17 CFR 210.2-06: records relevant to an audit or review for seven years after it ends');
@@ -41,7 +41,7 @@ CREATE FUNCTION audit.set_retention(workspace text, retention interval) RETURNS 
 AS $$
 #variable_conflict use_variable
 DECLARE
-    floor constant integer := 60;
+    floor constant integer := extract(day FROM audit_internal.shortest_retention());
     days record;
     before interval;
     days_before record;
@@ -50,7 +50,7 @@ BEGIN
     IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
        OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
         RAISE EXCEPTION 'retention is %, it must be of whole months and days', coalesce(retention::text, 'NULL')
-            USING ERRCODE = 'ZA011', HINT = 'Such as interval ''13 months'' or interval ''90 days''; the least is 60 days.';
+            USING ERRCODE = 'ZA011', HINT = format('Such as interval ''13 months'' or interval ''90 days''; the least is %s days.', floor);
     END IF;
     IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
        OR (audit_internal.length_in_days(retention)).longest > 36525 THEN
@@ -59,7 +59,7 @@ BEGIN
     days := audit_internal.length_in_days(retention);
     IF days.shortest < floor THEN
         RAISE EXCEPTION 'retention of % can be as short as % days, the least is % days', retention, days.shortest, floor
-            USING ERRCODE = 'ZA011', HINT = 'Keep events for 60 days or longer; two months can be 59 days.';
+            USING ERRCODE = 'ZA011', HINT = format('Keep events for %s days or longer; two months can be 59 days.', floor);
     END IF;
 
     -- One at a time, and not in the middle of a maintenance run, which judges events by what is set here.

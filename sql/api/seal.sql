@@ -19,7 +19,7 @@ DECLARE
 BEGIN
     IF max_events IS NULL OR max_events < 1 THEN
         RAISE EXCEPTION 'max_events is %, it must be at least 1', coalesce(max_events::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value';
+            USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'sealing goes by what has committed, which a % transaction does not see', upper(current_setting('transaction_isolation'))
@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.seal(integer) IS
-    'Gives leaves to about max_events events that have committed since the last pass, whole transactions, and returns how many: call it until it is 0. Waits for another session that seals (SQLSTATE 22023, 25000 where the transaction is not READ COMMITTED)';
+    'Gives leaves to about max_events events that have committed since the last pass, whole transactions, and returns how many: call it until it is 0. Waits for another session that seals (SQLSTATE ZA003, 25000 where the transaction is not READ COMMITTED)';
 
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER

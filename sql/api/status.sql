@@ -10,7 +10,7 @@ AS $$
 DECLARE
     run audit.maintenance := (SELECT m FROM audit.maintenance m);
     due text[] := ARRAY(SELECT c.relname::text FROM audit_internal.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
-    ahead regclass := to_regclass('audit_internal.event_' || to_char(audit_internal.today() + audit_internal.default_retention() + interval '1 month', 'YYYY_MM'));
+    ahead regclass := to_regclass('audit_internal.' || audit_internal.partition_name((audit_internal.today() + audit_internal.default_retention() + interval '1 month')::date));
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
     sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     -- What came with a restore may have transaction ids that are still to come here.
@@ -27,7 +27,7 @@ BEGIN
          'End the session that reads for so long, or archive what is due.'),
         ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
          'audit.maintain makes them; without, an append makes its own.'),
-        ('due partitions', coalesce(due[1] >= 'event_' || to_char(audit_internal.today() - 3, 'YYYY_MM'), true),
+        ('due partitions', coalesce(due[1] >= audit_internal.partition_name(audit_internal.today() - 3), true),
          cardinality(due)::text, 'What is in them is hidden and waits for maintenance.'),
         ('sealing', coalesce(waits_since > now() - interval '5 minutes', sealer.sealed IS NOT NULL),
          CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events wait for their leaf since ' || waits_since, 'done') END,

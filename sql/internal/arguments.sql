@@ -6,15 +6,21 @@ CREATE FUNCTION audit_internal.who(otherwise text DEFAULT 'database:' || session
 AS $$ SELECT coalesce(nullif(current_setting('audit.actor', true), ''), otherwise) $$;
 COMMENT ON FUNCTION audit_internal.who(text) IS 'Who acts: audit.actor of the session, otherwise what is given, by default the role that is logged in';
 
+CREATE FUNCTION audit_internal.check_name(what text, value text) RETURNS void
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_check_name';
+COMMENT ON FUNCTION audit_internal.check_name(text, text) IS
+    'Refuses what audit.append refuses as a name of this kind: action, workspace, actor or target; NULL passes (SQLSTATE ZA003)';
+
 CREATE FUNCTION audit_internal.check_workspace(workspace text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF workspace IS NULL OR workspace = '' OR octet_length(workspace) > 200 OR workspace ~ '[[:cntrl:]]' THEN
-        RAISE EXCEPTION 'workspace "%" is not a name', coalesce(left(workspace, 100), 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'Names are printable text of 1 to 200 bytes.';
+    IF workspace IS NULL THEN
+        RAISE EXCEPTION 'workspace is missing' USING ERRCODE = 'ZA003', HINT = 'Pass the name of a workspace.';
     END IF;
+    PERFORM audit_internal.check_name('workspace', workspace);
 END
 $$;
 COMMENT ON FUNCTION audit_internal.check_workspace(text) IS 'Refuses what cannot be the name of a workspace (SQLSTATE ZA003)';

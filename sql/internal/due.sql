@@ -22,8 +22,8 @@ AS $$
     SELECT c.oid::regclass
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'audit.event'::regclass
-      AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$'
-      AND c.relname < 'event_' || to_char(audit_internal.today(), 'YYYY_MM')
+      AND audit_internal.is_partition_name(c.relname)
+      AND c.relname < audit_internal.partition_name(audit_internal.today())
     ORDER BY c.relname
 $$;
 COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Partitions whose month of expiry has passed, oldest first';
@@ -108,7 +108,7 @@ BEGIN
         made := true;
     END IF;
     FOR month IN SELECT DISTINCT date_trunc('month', day::timestamp)::date FROM unnest(days) day WHERE day < 'infinity' LOOP
-        CONTINUE WHEN to_regclass('audit_internal.event_' || to_char(month, 'YYYY_MM')) IS NOT NULL;
+        CONTINUE WHEN to_regclass('audit_internal.' || audit_internal.partition_name(month)) IS NOT NULL;
         PERFORM audit_internal.create_partition(month);
         made := true;
     END LOOP;

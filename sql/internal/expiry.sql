@@ -2,10 +2,14 @@
 -- including the day (UTC) it occurred on plus the retention of its workspace, and while a legal hold covers it.
 
 CREATE FUNCTION audit_internal.default_retention() RETURNS interval
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$ SELECT interval '13 months' $$;
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_default_retention';
 COMMENT ON FUNCTION audit_internal.default_retention() IS 'Retention of a workspace that none was set for';
+
+CREATE FUNCTION audit_internal.shortest_retention() RETURNS interval
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_shortest_retention';
+COMMENT ON FUNCTION audit_internal.shortest_retention() IS 'The shortest retention that a workspace may have, in days';
 
 CREATE FUNCTION audit_internal.retention_in_force(workspace text) RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE

@@ -103,10 +103,8 @@ CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, '
-           'e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt, '
-           '(extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor, '
-           'CASE WHEN octet_length(e.salt) > 16 THEN audit_internal.redactions(e.id) END AS redactions'
+    SELECT audit_internal.line_columns() || ', (extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor, '
+           'CASE WHEN audit_internal.is_redacted(e.salt) THEN audit_internal.redactions(e.id) END AS redactions'
 $$;
 COMMENT ON FUNCTION audit_internal.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
 

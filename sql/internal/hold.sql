@@ -21,10 +21,7 @@ BEGIN
     IF reason IS NULL OR reason !~ '[^[:space:]]' OR length(reason) > 4000 THEN
         RAISE EXCEPTION 'a legal hold needs a reason of 1 to 4000 characters' USING ERRCODE = 'ZA003';
     END IF;
-    IF target = '' OR actor = '' OR octet_length(target) > 1000 OR octet_length(actor) > 1000 THEN
-        RAISE EXCEPTION 'target and actor must have 1 to 1000 bytes'
-            USING ERRCODE = 'ZA003', HINT = 'Leave out what the hold is not limited to.';
-    END IF;
+    PERFORM audit_internal.check_name('target', target), audit_internal.check_name('actor', actor);
 END
 $$;
 COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';

@@ -19,6 +19,17 @@ $$;
 COMMENT ON FUNCTION audit_internal.revoke_all(regclass) IS
     'Takes from everyone but the owner what ALTER DEFAULT PRIVILEGES has granted on a table, view or sequence';
 
+CREATE FUNCTION audit_internal.partition_name(day date) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_partition_name';
+COMMENT ON FUNCTION audit_internal.partition_name(date) IS
+    'Name of the partition for events that expire in the month of the given day, without schema';
+
+CREATE FUNCTION audit_internal.is_partition_name(name text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_is_partition_name';
+COMMENT ON FUNCTION audit_internal.is_partition_name(text) IS 'Whether this is the name of a partition for the events of a month';
+
 CREATE FUNCTION audit_internal.create_partition(expiry_month date) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -28,7 +39,7 @@ AS $$
 DECLARE
     first_day date := date_trunc('month', expiry_month::timestamp);
 BEGIN
-    RETURN audit_internal.make_partition('event_' || to_char(first_day, 'YYYY_MM'), first_day,
+    RETURN audit_internal.make_partition(audit_internal.partition_name(first_day), first_day,
                                 quote_literal((first_day + interval '1 month')::date),
                                 'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
 END

@@ -41,8 +41,8 @@ CREATE FUNCTION audit_internal.least_retention(space text, since timestamptz) RE
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A change of retention is told for as long as the retentions known; before that, 60 days are the floor of every retention.
-    SELECT CASE WHEN since + min(r.retention) > now() THEN min(r.retention) ELSE interval '60 days' END
+    -- A change of retention is told for as long as the retentions known; before that, only the shortest possible one is known.
+    SELECT CASE WHEN since + min(r.retention) > now() THEN min(r.retention) ELSE audit_internal.shortest_retention() END
     FROM (SELECT audit_internal.retention_in_force(space)
           UNION ALL
           SELECT audit_internal.to_interval(t.value)

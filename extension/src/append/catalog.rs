@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::append::schema::Schema;
-use crate::limits::DEFAULT_RETENTION_MONTHS;
+use crate::limits::DEFAULT_RETENTION;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::lookup::lookup;
@@ -185,7 +185,7 @@ fn load_retention(workspace: &str) -> Result<pg_sys::Interval, Error> {
             day: day.parse().expect("an int4"),
             time: time.parse().expect("an int8"),
         },
-        _ => pg_sys::Interval { month: DEFAULT_RETENTION_MONTHS, day: 0, time: 0 },
+        _ => DEFAULT_RETENTION,
     })
 }
 

@@ -5,8 +5,20 @@ use std::net::IpAddr;
 use pgrx::pg_sys::Datum;
 
 use crate::limits::{self, Limit};
+use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::values::{self, Text};
+
+sql_function!(audit_check_name, pg_finfo_audit_check_name, check_name);
+
+/// `audit_internal.check_name(what, value)`: refuses a value that [`name`] refuses; NULL passes.
+fn check_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let what = arguments.text(0).map_or("", |what| what.value());
+    let limit = limits::NAMES.into_iter().find(|limit| limit.name == what);
+    let limit = limit.unwrap_or_else(|| panic!("there is no limit of a name \"{what}\""));
+    name(limit, arguments.text(1))?;
+    Ok(None)
+}
 
 const SUCCESS: &str = "success";
 const OUTCOMES: [&str; 3] = [SUCCESS, "failure", "denied"];

@@ -9,7 +9,7 @@ use pgrx::spi::OwnedPreparedStatement;
 use crate::append::event::Event;
 use crate::append::partition;
 use crate::append::prepared::{self, Prepared};
-use crate::columns::{COLUMNS, COUNT, select_list};
+use crate::columns::{COUNT, TYPES, select_list};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::settings;
@@ -167,7 +167,7 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Er
         Spi::connect_mut(|client| {
             STATEMENT.with(|statement| {
                 let statement = statement.get_or_init(|| {
-                    let types = COLUMNS.map(|column| PgOid::from(column.definition().oid));
+                    let types = TYPES.map(PgOid::from);
                     client
                         .prepare_mut(insert_statement().as_str(), &types)
                         .expect("the statement is well-formed")
@@ -175,8 +175,8 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Er
                 });
                 let arguments = std::array::from_fn::<_, COUNT, _>(|i| match values[i] {
                     // SAFETY: the datum is of the type that the statement was prepared with.
-                    Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), COLUMNS[i].definition().oid) },
-                    None => DatumWithOid::null_oid(COLUMNS[i].definition().oid),
+                    Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), TYPES[i]) },
+                    None => DatumWithOid::null_oid(TYPES[i]),
                 });
                 client.update(statement, None, &arguments).expect("SPI runs the statement or raises");
             })

@@ -4,15 +4,25 @@ use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
 use crate::columns::COLUMNS;
+use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
+use crate::pg::tuple;
+use crate::pg::values::Text;
+
+sql_function!(audit_partition_name, pg_finfo_audit_partition_name, partition_name);
+sql_function!(audit_is_partition_name, pg_finfo_audit_is_partition_name, is_partition_name);
 
 /// When an append makes a missing partition it makes those of the following months too.
 const MONTHS_AHEAD: i32 = 2;
+
+/// What the names of all partitions begin with.
+pub const PREFIX: &str = "event_";
 
 /// How often a partition may vanish between being found and being locked.
 const ATTEMPTS: usize = 3;
@@ -74,8 +84,7 @@ pub fn month_of(day: i32) -> i32 {
 unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     // SAFETY: the descriptor of an open relation has natts attributes, whose names are NUL-terminated.
     unsafe {
-        let descriptor = (*relation).rd_att;
-        let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+        let attributes = tuple::attributes((*relation).rd_att);
         attributes.len() == COLUMNS.len()
             && attributes.iter().zip(COLUMNS).all(|(attribute, column)| {
                 let actual = CStr::from_ptr(attribute.attname.data.as_ptr());
@@ -116,7 +125,7 @@ fn remember(partition: Partition) {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+unsafe extern "C-unwind" fn relation_changed(_argument: Datum, relation: pg_sys::Oid) {
     let concerns_us = relation == pg_sys::InvalidOid
         || KNOWN.with(|known| {
             known.try_borrow().map_or(true, |known| known.iter().any(|partition| partition.oid == relation))
@@ -140,8 +149,25 @@ fn create(month: i32) -> Result<pg_sys::Oid, Error> {
     relations::find(relations::INTERNAL, &name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
 }
 
+/// `audit_internal.partition_name(day)`: the name of the partition for events that expire in the month of the day.
+fn partition_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let day = arguments.datum(0).map(|day| day.value() as i32);
+    Ok(day.map(|day| Text::new(&name(month_of(day))).datum()))
+}
+
+/// `audit_internal.is_partition_name(name)`: whether a partition for the events of a month has this name.
+fn is_partition_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    Ok(arguments.text(0).map(|text| Datum::from(month_in(text.value()).is_some())))
+}
+
+fn month_in(text: &str) -> Option<i32> {
+    let (year, month) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    let number = year.parse::<i32>().ok()?.checked_mul(12)?.checked_add(month.parse::<i32>().ok()? - 1)?;
+    (name(number) == text).then_some(number)
+}
+
 fn name(month: i32) -> String {
-    format!("event_{:04}_{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
+    format!("{PREFIX}{:04}_{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
 }
 
 /// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": civil_from_days, with days counted from 0000-03-01.

@@ -1,90 +1,82 @@
-//! A row of `audit.event` as an event of format v1, from its columns as they are stored: `audit.leaf_hash`, `audit_internal.redacted_salt`,
-//! and the rows that are sealed.
+//! A row of `audit.event` as an event of format v1, from its columns as they are stored.
 
 use std::ffi::CStr;
 
-use audit_proof::{Batch, Event, Field, Salt, Source};
+use audit_proof::{Batch, Event, Salt, Source};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::columns::{self, Column};
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
+use crate::pg::tuple;
 use crate::pg::values::{self, Text};
 
 sql_function!(audit_leaf_hash, pg_finfo_audit_leaf_hash, leaf_hash);
-sql_function!(audit_redacted_salt, pg_finfo_audit_redacted_salt, redacted_salt);
 
 /// Microseconds from 1970-01-01 to 2000-01-01, from where PostgreSQL counts.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// `audit.leaf_hash(…)`; NULL for a row that has no line, as only a direct INSERT makes it.
+/// `audit.leaf_hash_of(…)`, of the columns of `audit.event` in their order; NULL for a row that has no line, as only a direct INSERT
+/// makes it.
 fn leaf_hash(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let hash = |event: Row<'_>| event.leaf_hash(&mut Vec::with_capacity(512)).ok();
-    Ok(with_event(|column| arguments.datum(column), hash).map(|hash| values::varlena(&[&hash])))
+    Ok(with_event(|column| arguments.datum(column as usize), hash).map(|hash| values::varlena(&[&hash])))
 }
 
-/// `audit_internal.redacted_salt(…, field)`: what the salt becomes when the field is erased; NULL where there is no such field or no line.
-fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let wanted = arguments.text(WIDTH).map(|text| text.value());
-    let Some(field) = Field::ALL.into_iter().find(|field| Some(field.name()) == wanted) else {
-        return Ok(None);
-    };
-    let salt = |event: Row<'_>| {
-        let digest = event.field_digest(field, &mut Vec::new()).ok()?;
-        Some(event.salt.redact(field, digest).to_stored())
-    };
-    Ok(with_event(|column| arguments.datum(column), salt).map(|salt| values::varlena(&[&salt])))
+/// Does something with the event of a composite value of type `audit.event`; None if it is not what an event has.
+///
+/// # Safety
+/// `row` is a non-null value of that type.
+pub unsafe fn with_row<T>(row: Datum, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
+    // SAFETY: promised by the caller.
+    let row = unsafe { tuple::deform(row, &columns::TYPES) }?;
+    with_event(|column| row[column as usize], work)
 }
 
-type Row<'a> = Event<'a, &'a [&'a str]>;
-
-/// The columns of a row that a line shows, in the order in which sql/api/log.sql gives them to `audit.leaf_hash`.
-pub const COLUMNS: &str = "e.id, e.workspace, e.occurred_at, e.recorded_at, e.category, e.action, e.outcome, e.actor, e.targets, e.ip, \
-     e.user_agent, e.session_id, e.request_id, e.database_user, e.application_name, e.client_addr, e.details, e.salt";
-
-/// How many they are.
-pub const WIDTH: usize = 18;
+/// An event that borrows from its row.
+pub type Row<'a> = Event<'a, &'a [&'a str]>;
 
 /// Takes the event that has these columns; false where they are not what an event has.
-pub fn push(batch: &mut Batch, column: impl Fn(usize) -> Option<Datum>) -> bool {
+pub fn push(batch: &mut Batch, column: impl Fn(Column) -> Option<Datum>) -> bool {
     with_event(column, |event| batch.push_event(&event).ok()).is_some()
 }
 
 /// Does something with the event whose columns these are; None where they are not what an event has.
-fn with_event<T>(column: impl Fn(usize) -> Option<Datum>, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
+fn with_event<T>(column: impl Fn(Column) -> Option<Datum>, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
     // SAFETY: each is declared as what it is read as here and below; they live as long as this call.
-    let text = |index| column(index).map(|datum| unsafe { Text::from_datum(datum) }.value());
-    let address = |index| column(index).map(inet_text);
-    let time = |index| {
+    let text = |which| column(which).map(|datum| unsafe { Text::from_datum(datum) }.value());
+    let address = |which| column(which).map(inet_text);
+    let time = |which| {
         // Infinity is at the end of the range of i64.
-        column(index).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
+        column(which).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
     };
     // SAFETY: as above, text[] and bytea.
     let (targets, salt): (Option<Vec<&str>>, &[u8]) = unsafe {
-        let targets = values::text_array_elements(column(8)?);
+        let targets = values::text_array_elements(column(Column::Targets)?);
         let targets = targets.map(|target| target.map(|text: Text<'_>| text.value())).collect();
-        (targets, values::varlena_bytes(column(17)?).0)
+        (targets, values::varlena_bytes(column(Column::Salt)?).0)
     };
     work(Event {
-        id: column(0)?.value() as i64,
-        workspace: text(1)?,
-        occurred_at: time(2)?,
-        recorded_at: time(3)?,
-        category: text(4)?,
-        action: text(5)?,
-        outcome: text(6)?,
-        actor: text(7),
+        id: column(Column::Id)?.value() as i64,
+        workspace: text(Column::Workspace)?,
+        occurred_at: time(Column::OccurredAt)?,
+        recorded_at: time(Column::RecordedAt)?,
+        category: text(Column::Category)?,
+        action: text(Column::Action)?,
+        outcome: text(Column::Outcome)?,
+        actor: text(Column::Actor),
         targets: &targets?,
         source: Source {
-            ip: address(9),
-            user_agent: text(10),
-            session_id: text(11),
-            request_id: text(12),
-            database_user: text(13),
-            application_name: text(14),
-            client_addr: address(15),
+            ip: address(Column::Ip),
+            user_agent: text(Column::UserAgent),
+            session_id: text(Column::SessionId),
+            request_id: text(Column::RequestId),
+            database_user: text(Column::DatabaseUser),
+            application_name: text(Column::ApplicationName),
+            client_addr: address(Column::ClientAddr),
         },
-        details: jsonb_text(column(16)?),
+        details: jsonb_text(column(Column::Details)?),
         salt: Salt::from_stored(salt)?,
         leaf: None,
     })

@@ -10,6 +10,7 @@ use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::columns::{COUNT, Column, select_list};
 use crate::guard::Pass;
 use crate::log::leaf;
 use crate::log::tree::Writer;
@@ -59,7 +60,7 @@ fn next_transaction_id(_: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(Some(Datum::from(next.value)))
 }
 
-/// Gives leaves to the rows, of [`leaf::WIDTH`] columns and perhaps a snapshot; how many there were, and the snapshot of the first.
+/// Gives leaves to the rows, of [`COUNT`] columns and perhaps a snapshot; how many there were, and the snapshot of the first.
 fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
     let _pass = Pass::begin();
     let mut writer = Writer::new(session);
@@ -72,10 +73,9 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
         if rows.len() == 0 {
             break;
         }
-        if rows.width() > leaf::WIDTH && snapshot.is_none() {
+        if rows.width() > COUNT && snapshot.is_none() {
             // SAFETY: a snapshot is a varlena; the copy is of the session, which outlives this.
-            snapshot =
-                rows.datum(0, leaf::WIDTH).map(|datum| unsafe { values::varlena(&[values::varlena_bytes(datum).0]) });
+            snapshot = rows.datum(0, COUNT).map(|datum| unsafe { values::varlena(&[values::varlena_bytes(datum).0]) });
         }
         // SAFETY: what is allocated inside is of no use after it; the leaves are Rust's.
         unsafe {
@@ -113,8 +113,9 @@ impl Leaves {
         let mut unhashed = Vec::with_capacity(rows.len());
         for row in 0..rows.len() {
             rows.columns(row, &mut columns);
-            if leaf::push(&mut self.batch, |column| columns.datum(column)) {
-                let [id, workspace] = [0, 1].map(|column| columns.datum(column).expect("the batch has taken it"));
+            if leaf::push(&mut self.batch, |column| columns.datum(column as usize)) {
+                let [id, workspace] = [Column::Id, Column::Workspace]
+                    .map(|column| columns.datum(column as usize).expect("the batch has taken it"));
                 // SAFETY: a text of a row that the caller holds.
                 let workspace = unsafe { Text::from_datum(workspace) };
                 unhashed.push((id.value() as i64, workspace.value()));
@@ -163,7 +164,7 @@ impl Leaves {
 }
 
 fn with_columns(query: &str) -> CString {
-    CString::new(query.replace("{columns}", leaf::COLUMNS)).expect("no query holds a zero byte")
+    CString::new(query.replace("{columns}", &select_list("e."))).expect("no query holds a zero byte")
 }
 
 // Two parts, so that the planner takes the index on xid for each. What came with a restore can bear the number of a transaction

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use crate::pg::error::{Error, Report};
+use crate::pg::rows::ReturnedRows;
 use crate::pg::values;
 
 /// The arguments of one call.
@@ -26,6 +27,18 @@ impl Arguments {
     pub fn text(&self, index: usize) -> Option<values::Text<'_>> {
         // SAFETY: the SQL declaration gives the argument's type; it lives as long as the call.
         self.datum(index).map(|datum| unsafe { values::Text::from_datum(datum) })
+    }
+
+    /// Begins the rows that the function returns, of columns of these types; the body then returns None.
+    ///
+    /// # Errors
+    /// `0A000` if the caller does not accept a set.
+    ///
+    /// # Safety
+    /// The SQL declaration says that the function returns a set of such rows, or of values if there is one column.
+    pub unsafe fn returned_rows<const N: usize>(&self, types: [pg_sys::Oid; N]) -> Result<ReturnedRows<N>, Error> {
+        // SAFETY: run() is given a valid fcinfo; the rest is promised by the caller.
+        unsafe { ReturnedRows::begin(self.fcinfo, types) }
     }
 
     /// What the trigger is called for; None where the function was not called as a trigger.

@@ -32,6 +32,8 @@ pub enum Error {
     NoPartition(String),
     /// `25000`: events are to be removed in a transaction that does not see what was committed since it began.
     OldSnapshot,
+    /// `0A000`: a function that returns a set is called where no set can be taken.
+    NoSetExpected,
     /// `XX001`: the tiles of a log are not what sealing wrote.
     DamagedLog { problem: String },
     /// An error of PostgreSQL about a value in a batch, with its own SQLSTATE.
@@ -60,6 +62,7 @@ impl Error {
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
             Error::OldSnapshot => sqlstate(b"25000"),
+            Error::NoSetExpected => sqlstate(b"0A000"),
             Error::DamagedLog { .. } => sqlstate(b"XX001"),
             Error::Value { sqlstate, .. } => *sqlstate,
             Error::Element { error, .. } => error.sqlstate(),
@@ -86,6 +89,7 @@ impl Error {
             Error::NotInstalled(relation) => format!("relation audit.{relation} does not exist"),
             Error::NoPartition(name) => format!("audit.{name} is not a partition of audit.event"),
             Error::OldSnapshot => "events are not removed by an older snapshot".into(),
+            Error::NoSetExpected => "a function that returns a set is called where no set can be taken".into(),
             Error::DamagedLog { problem } => problem.clone(),
             Error::Value { message, .. } => message.clone(),
             Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
@@ -116,6 +120,7 @@ impl Error {
             Error::NotInstalled(_) => Some("CREATE EXTENSION audit_log."),
             Error::NoPartition(_) => Some("Attach it to audit.event again, or rename it."),
             Error::OldSnapshot => Some("Do it in a READ COMMITTED transaction."),
+            Error::NoSetExpected => Some("Call the function in the FROM clause of a query."),
             Error::DamagedLog { .. } => Some("audit.verify names the damage."),
             Error::Value { .. } => None,
             Error::Element { error, .. } => error.hint(),

@@ -91,6 +91,16 @@ pub fn varlena(parts: &[&[u8]]) -> Datum {
     }
 }
 
+/// Makes a datum of type interval.
+pub fn interval(interval: pg_sys::Interval) -> Datum {
+    // SAFETY: palloc returns memory for an interval, aligned for any type, or raises.
+    unsafe {
+        let made: *mut pg_sys::Interval = pg_sys::palloc(size_of::<pg_sys::Interval>()).cast();
+        made.write(interval);
+        Datum::from(made)
+    }
+}
+
 /// Makes a datum of type text[] with one dimension.
 pub fn text_array(elements: &[Text<'_>]) -> Datum {
     varlena_array(pg_sys::TEXTOID, elements.iter().map(|text| text.value().as_bytes()))

@@ -143,6 +143,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log'), \
     CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log') THEN \
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \
-                 AND has_function_privilege(to_regprocedure('audit.append_batch(jsonb)'), 'EXECUTE') \
+                 AND has_function_privilege(to_regprocedure('audit.append_many(jsonb)'), 'EXECUTE') \
                  AND pg_has_role(current_user, 'audit_sidecar', 'USAGE'), false) \
     ELSE false END";

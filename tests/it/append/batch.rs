@@ -23,7 +23,7 @@ async fn ids_come_in_the_order_of_the_elements() {
     )
     .await;
     assert_eq!(actions, (0..500).map(|n| format!("a{n}")).collect::<Vec<_>>());
-    assert_eq!(one::<Vec<i64>>(&client, "SELECT audit.append_batch('[]')", &[]).await, Vec::<i64>::new());
+    assert_eq!(all::<i64>(&client, "SELECT audit.append_many('[]')", &[]).await, Vec::<i64>::new());
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn maintain_creates_the_coming_months_once() {
     assert_eq!(made, expected);
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.maintain(6)", &[]).await, 0);
     for bad in ["0", "25", "NULL", "-1"] {
-        refused(&client, &format!("SELECT audit.maintain({bad})"), "22023").await;
+        refused(&client, &format!("SELECT audit.maintain({bad})"), "ZA003").await;
     }
     refused(&db.connect_as(&["audit_writer"]).await, "SELECT audit.maintain()", "42501").await;
 }

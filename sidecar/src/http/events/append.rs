@@ -74,7 +74,7 @@ async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiErro
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
     refuse_own_actions(&transaction, batch).await?;
-    let statement = transaction.prepare_cached("SELECT audit.append_batch($1)").await?;
+    let statement = transaction.prepare_cached(APPEND).await?;
     let appended = transaction.query_one(&statement, &[&JsonText(batch.json())]).await;
     let row = match appended.map_err(ApiError::from) {
         Ok(row) => row,
@@ -96,6 +96,9 @@ async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiErro
     })?;
     Ok(ids)
 }
+
+const APPEND: &str = "SELECT coalesce(array_agg(a.id ORDER BY a.place), '{}') \
+                      FROM audit.append_many($1) WITH ORDINALITY a (id, place)";
 
 /// The sidecar's database role may append events of category audit, those who call it may not: what the log says about its
 /// own use would be worth nothing.

@@ -1,0 +1,60 @@
+//! Descriptors of tuples, and composite values taken apart.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+/// The attributes of a descriptor, dropped ones included.
+///
+/// # Safety
+/// `descriptor` is valid for `'a`.
+#[cfg(not(feature = "pg18"))]
+pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: promised by the caller; a descriptor has natts attributes.
+    unsafe { (*descriptor).attrs.as_slice((*descriptor).natts as usize) }
+}
+
+/// The attributes of a descriptor, dropped ones included.
+///
+/// # Safety
+/// `descriptor` is valid for `'a`.
+#[cfg(feature = "pg18")]
+pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: promised by the caller; natts attributes follow as many compact ones (`TupleDescAttrAddress` in access/tupdesc.h).
+    unsafe {
+        let count = (*descriptor).natts as usize;
+        std::slice::from_raw_parts((*descriptor).compact_attrs.as_ptr().add(count).cast(), count)
+    }
+}
+
+/// The fields of a composite value, None for NULL; None for the whole if its type does not have just fields of these types. They
+/// live as long as the value, or as the current memory context if the value is compressed or stored apart.
+///
+/// # Safety
+/// `datum` is a non-null composite value.
+pub unsafe fn deform<const N: usize>(datum: Datum, types: &[pg_sys::Oid; N]) -> Option<[Option<Datum>; N]> {
+    // SAFETY: promised by the caller. The header of a composite value names its type, whose descriptor stays valid until its
+    // count of references is taken back; there is room for as many fields as the descriptor has.
+    unsafe {
+        let header: pg_sys::HeapTupleHeader = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
+        let fields = (*header).t_choice.t_datum;
+        let descriptor = pg_sys::lookup_rowtype_tupdesc(fields.datum_typeid, fields.datum_typmod);
+        let attributes = attributes(descriptor);
+        let is_ours =
+            attributes.len() == N && attributes.iter().zip(types).all(|(attribute, oid)| attribute.atttypid == *oid);
+        let values = is_ours.then(|| {
+            let mut tuple = pg_sys::HeapTupleData {
+                t_len: pgrx::varlena::varsize_4b(header.cast()) as u32,
+                t_data: header,
+                ..Default::default()
+            };
+            let mut values = [Datum::null(); N];
+            let mut nulls = [true; N];
+            pg_sys::heap_deform_tuple(&raw mut tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            std::array::from_fn(|i| (!nulls[i]).then_some(values[i]))
+        });
+        if (*descriptor).tdrefcount >= 0 {
+            pg_sys::DecrTupleDescRefCount(descriptor);
+        }
+        values
+    }
+}
