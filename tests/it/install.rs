@@ -1,6 +1,7 @@
 //! The extension as a database object: installation, rights, guard and dump.
 
 mod access;
+mod columns;
 mod dump;
 mod extension;
 mod guard;

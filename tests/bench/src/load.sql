@@ -2,7 +2,8 @@
 -- platform with 50 workspaces, whose sizes follow a Zipf law. Their times are spread evenly over 13 months.
 
 INSERT INTO audit.event
-SELECT nextval('audit_internal.event_id_seq'), d.at, d.at, pg_current_xact_id(), ((d.at AT TIME ZONE 'UTC')::date + interval '13 months')::date,
+SELECT nextval('audit_internal.event_id_seq'), d.at, d.at, pg_current_xact_id(),
+       ((d.at AT TIME ZONE 'UTC')::date + audit_internal.default_retention())::date,
        'workspace-' || lpad(d.space::text, 2, '0'), d.category, d.action,
        CASE WHEN d.action = 'login_failed' THEN 'failure' WHEN d.luck < 0.005 THEN 'denied' WHEN d.luck < 0.035 THEN 'failure' ELSE 'success' END,
        CASE WHEN d.category = 'rule' THEN 'system:rules' ELSE 'user:' || d.person END,

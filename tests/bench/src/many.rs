@@ -6,14 +6,14 @@ use crate::Plan;
 use crate::report::{Goal, Report};
 use crate::server::Server;
 use crate::spread::Spread;
-use crate::twin::{self, COLUMNS, DATABASE, FIRST};
+use crate::twin::{self, DATABASE, FIRST};
 
 /// Measures with documents of 1,000 events.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     twin::make(server)?;
     server.sql(DATABASE, DOCUMENT)?;
     let insert = format!(
-        "INSERT INTO twin.event ({COLUMNS}) SELECT {FIRST}, r.workspace, 'writeback', r.action, r.outcome, r.actor, r.targets, \
+        "INSERT INTO twin.event SELECT {FIRST}, r.workspace, 'writeback', r.action, r.outcome, r.actor, r.targets, \
          r.ip, r.user_agent, r.session_id, r.request_id, session_user, current_setting('application_name'), \
          inet_client_addr(), r.details, uuid_send(gen_random_uuid()) \
          FROM jsonb_to_recordset(events) r (action text, workspace text, actor text, targets text[], details jsonb, \

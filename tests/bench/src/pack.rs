@@ -150,10 +150,9 @@ fn sha256_speed() -> Result<f64> {
 
 /// Returns the seconds of both copies, one after the other.
 fn copies(server: &Server, database: &str, period: &Period) -> Result<f64> {
-    let columns = "id, workspace, occurred_at, recorded_at, category, action, outcome, actor, targets, ip, user_agent, \
-                   session_id, request_id, database_user, application_name, client_addr, details, salt";
+    let columns = server.sql(database, "SELECT audit_internal.line_columns()")?;
     let rows = format!(
-        "SELECT {columns} FROM audit.event WHERE workspace = '{}' AND occurred_at >= '{}' AND occurred_at < '{}' \
+        "SELECT {columns} FROM audit.event e WHERE workspace = '{}' AND occurred_at >= '{}' AND occurred_at < '{}' \
          ORDER BY occurred_at, id",
         period.workspace, period.since, period.until
     );

@@ -8,11 +8,7 @@ use crate::server::Server;
 /// Name of the database of the append benchmarks.
 pub const DATABASE: &str = "bench_append";
 
-/// The columns of audit.event, for an INSERT into the twin table.
-pub const COLUMNS: &str = "id, occurred_at, recorded_at, xid, expires_on, workspace, category, action, outcome, actor, targets, \
-                           ip, user_agent, session_id, request_id, database_user, application_name, client_addr, details, salt";
-
-/// The values of the first five columns in such an INSERT.
+/// The values of the first five columns in an INSERT into the twin table.
 pub const FIRST: &str = "nextval('twin.event_id_seq'), clock_timestamp(), clock_timestamp(), pg_current_xact_id(), \
                          ((clock_timestamp() AT TIME ZONE 'utc')::date + interval '13 months')::date";
 
