@@ -28,10 +28,10 @@ async fn secrets_are_masked_at_any_depth() {
 }
 
 #[tokio::test]
-async fn the_readme_has_the_list_that_holds() {
+async fn the_manual_has_the_list_that_holds() {
     let db = Database::new();
     let keys: String = one(&db.connect().await, "SELECT current_setting('audit.masked_keys')", &[]).await;
-    assert!(include_str!("../../../README.md").contains(&format!("by default `{keys}`")), "{keys}");
+    assert!(include_str!("../../../docs/masking.md").contains(&format!("by default `{keys}`")), "{keys}");
 }
 
 #[tokio::test]
