@@ -5,31 +5,34 @@
 //! back from the store, and its events are hashed again. Only where count and hash are those of the database is the
 //! partition recorded as archived, which is what lets it be dropped.
 
-use std::io;
 use std::pin::Pin;
 
-use audit_proof::Error as NoLine;
 use deadpool_postgres::Transaction;
-use parquet::errors::ParquetError;
 use serde_json::{Value, json};
 use tokio_postgres::IsolationLevel;
 
-use crate::error::ApiError;
 use crate::postgres::lease::Lease;
 use crate::postgres::pool::Database;
+use crate::postgres::timeout;
 use crate::service::audit_trail::{self, Entry};
 use crate::service::request_context::RequestContext;
 
 mod columns;
 mod content;
+mod error;
+mod meter;
 mod place;
+mod progress;
 mod read_back;
 mod record;
+mod rows;
 mod source;
 mod writer;
 
 pub use content::Content;
+pub use error::Error;
 pub use place::Place;
+pub use progress::Progress;
 
 /// A partition that is due to be dropped and not archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,79 +54,6 @@ pub struct Report {
     pub content: Content,
     /// Objects of the same partition that an earlier run has left and that hold nothing of it any more.
     pub leftovers: Vec<String>,
-}
-
-/// How far an archive is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// So many events have been written, in so many bytes.
-    Written(u64, u64),
-    /// So many events have been read back.
-    ReadBack(u64),
-}
-
-/// Why a partition was not archived. Nothing is recorded then; the next attempt writes the same objects anew.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database failed or went away.
-    #[error(transparent)]
-    Database(#[from] ApiError),
-    /// The extension refused, in words that are written for users.
-    #[error("{0}")]
-    Refused(String),
-    /// An event cannot be written.
-    #[error("event {id} cannot be archived: {source}")]
-    Event {
-        /// Its id.
-        id: i64,
-        /// Why.
-        source: NoLine,
-    },
-    /// Where to archive was said in a way that cannot be used.
-    #[error("cannot archive to {to}: {why}")]
-    Place {
-        /// What was said.
-        to: String,
-        /// Why.
-        why: String,
-    },
-    /// The store cannot be written to or read from.
-    #[error("cannot {attempt} {object}")]
-    Store {
-        /// What was attempted: `write`, `read back`, `list`.
-        attempt: &'static str,
-        /// Which object, or the place.
-        object: String,
-        /// Why.
-        source: object_store::Error,
-    },
-    /// An object is not the Parquet file that was written.
-    #[error("{object} is not the file that was written")]
-    File {
-        /// Which object.
-        object: String,
-        /// Why.
-        source: ParquetError,
-    },
-    /// What was written or read back is not what the database holds.
-    #[error("{which} holds {} events with SHA-256 {}, the database {} with {}", .found.events, .found.hex(), .expected.events, .expected.hex())]
-    Different {
-        /// What was compared with the database.
-        which: String,
-        /// What it holds.
-        found: Content,
-        /// What it should hold.
-        expected: Content,
-    },
-    /// The temporary file to read back from cannot be used.
-    #[error("the temporary file in {} cannot be written; it takes one object at a time, TMPDIR says where it lies", std::env::temp_dir().display())]
-    Spool(#[source] io::Error),
-    /// It was ended from outside.
-    #[error("the archive was broken off: {0}")]
-    Stopped(&'static str),
-    /// A thread of the archive ended early.
-    #[error("a thread of the archive ended early")]
-    Thread,
 }
 
 /// The partitions that are due to be dropped and not archived, or not as they are now.
@@ -244,18 +174,6 @@ async fn trace(
 
 /// A transaction that the time-out of statements does not end: counting a partition takes its time.
 async fn patient(transaction: Transaction<'_>) -> Result<Transaction<'_>, Error> {
-    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    timeout::lift(&transaction).await?;
     Ok(transaction)
-}
-
-impl From<tokio_postgres::Error> for Error {
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error().filter(|db| db.code().code().starts_with("ZA")) {
-            Some(db) => {
-                let hint = db.hint().map_or(String::new(), |hint| format!(" ({hint})"));
-                Self::Refused(format!("{}{hint}", db.message()))
-            }
-            None => Self::Database(error.into()),
-        }
-    }
 }

@@ -21,7 +21,6 @@ pub use health::Health;
 pub use refusal::{Cause, Refusal};
 pub use settings::Settings;
 pub use signer::{Error, Outcome, Signed, Signer, reset};
-pub use witness::WitnessAddress;
 
 /// The signed note of the largest checkpoint in the database; none where nothing was signed yet.
 ///

@@ -1,13 +1,8 @@
 //! The subcommands.
 
-use std::process::{Command as Process, ExitCode};
+use std::process::ExitCode;
 
 use clap::Subcommand;
-use deadpool_postgres::Client;
-
-use crate::config::DatabaseArgs;
-use crate::error::ApiError;
-use crate::postgres::pool::Database;
 
 pub mod archive;
 pub mod checkpoint;
@@ -19,6 +14,7 @@ pub mod pack;
 pub mod redact;
 pub mod retention;
 pub mod serve;
+mod session;
 pub mod status;
 pub mod token;
 pub mod verify;
@@ -75,29 +71,4 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Maintain(args) => maintain::run(args).await,
         Command::Status(args) => status::run(args).await,
     }
-}
-
-async fn connect(args: &DatabaseArgs) -> anyhow::Result<Client> {
-    Database::new(args)?.client().await.map_err(explain)
-}
-
-/// Whoever sits at the command line may read what lies behind an error that is not their own.
-fn explain(error: ApiError) -> anyhow::Error {
-    match error.cause() {
-        Some(cause) if !error.status().is_client_error() => anyhow::anyhow!("{}: {cause}", error.message()),
-        _ => anyhow::anyhow!("{error}"),
-    }
-}
-
-/// As it stands in the log: the user of the operating system, by name where it knows one.
-fn actor() -> String {
-    let output = Process::new("id").arg("-un").output().ok().filter(|output| output.status.success());
-    let name = output.and_then(|output| String::from_utf8(output.stdout).ok());
-    let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    format!("cli:{}", name.unwrap_or_else(|| "unknown".to_owned()))
-}
-
-/// The text with control characters made visible: what others have written goes to a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::checkpoint::WitnessAddress;
+mod witness_address;
+
+pub use witness_address::WitnessAddress;
 
 /// How to log.
 #[derive(Args, Clone, Debug)]

@@ -10,7 +10,6 @@ pub mod legal_holds;
 pub mod log;
 pub mod maintenance;
 pub mod meta;
-pub mod metrics;
 pub mod middleware;
 pub mod packs;
 pub mod query;

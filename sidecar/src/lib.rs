@@ -9,6 +9,7 @@ pub mod error;
 pub mod events;
 pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod pack;
 pub mod postgres;
 pub mod service;

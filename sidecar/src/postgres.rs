@@ -3,4 +3,5 @@
 pub mod cursor;
 pub mod lease;
 pub mod pool;
+pub mod timeout;
 pub mod types;

@@ -7,6 +7,8 @@ use bytes::{BufMut, BytesMut};
 use serde::{Serialize, Serializer};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
+use crate::text::shorten;
+
 /// A point in time. Its text is RFC 3339, UTC, with six decimals: `2026-03-01T08:00:00.000000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -38,7 +40,7 @@ impl Time {
 
     /// Reads RFC 3339 with any offset, or a date, which is its midnight in UTC.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
-        let wrong = || NotATime(text.chars().take(60).collect());
+        let wrong = || NotATime(shorten(text).to_owned());
         // Its parts rather than a jiff::Timestamp, which ends before the year 9999 does.
         let parts = jiff::fmt::temporal::Pieces::parse(text).map_err(|_| wrong())?;
         let days = jiff::civil::date(1970, 1, 1).until(parts.date()).map_err(|_| wrong())?.get_days();

@@ -3,11 +3,11 @@
 //! It needs no database.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use audit_proof::checkpoint::{Checkpoint, Key, Kind};
 use audit_proof::tree::{self, Hash};
@@ -80,15 +80,10 @@ impl Witness {
             }
             known.entry(log.name().to_owned()).or_default().push(log.clone());
         }
-        let failed = |source| Error::Folder { path: folder.to_owned(), source };
-        fs::create_dir_all(folder).map_err(failed)?;
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy(folder.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let lock = file::lock_folder(folder, Duration::ZERO).map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Busy(folder.to_owned()),
+            TryLockError::Error(source) => Error::Folder { path: folder.to_owned(), source },
+        })?;
         Ok(Self { key, logs: known, folder: folder.to_owned(), turn: Mutex::default(), _lock: lock })
     }
 
@@ -197,6 +192,8 @@ const MOST_HASHES: usize = 63;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use audit_proof::checkpoint::text;
 
     use super::*;

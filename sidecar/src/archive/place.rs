@@ -15,7 +15,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::Error;
+use super::error::Error;
 
 /// Size of the parts of an upload. S3 takes 10,000 of them, so a file may have 80 GB.
 const PART: usize = 8 << 20;

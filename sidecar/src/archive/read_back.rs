@@ -7,9 +7,12 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use tokio::task::spawn_blocking;
 
 use super::columns::{Columns, SCHEMA};
-use super::content::{Content, Meter};
+use super::content::Content;
+use super::error::Error;
+use super::meter::Meter;
+use super::place::Place;
+use super::progress::Progress;
 use super::writer::Written;
-use super::{Error, Place, Progress};
 
 /// Reads the files in order; what they hold.
 ///

@@ -9,10 +9,12 @@ use object_store::path::Path;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio_postgres::Row;
 
+use super::error::Error;
+use super::place::Place;
+use super::progress::Progress;
+use super::rows::Batch;
 use super::writer::{self, Files, Piece};
-use super::{Error, Place, Progress};
 use crate::postgres::cursor::Fetch;
 
 /// A batch is handed on when it has so many bytes.
@@ -20,14 +22,6 @@ const BATCH: usize = 1 << 20;
 
 /// How many batches and how many pieces wait at most.
 const WAITING: usize = 2;
-
-/// What the thread gets.
-pub(super) enum Batch {
-    /// Rows of `audit.partition_events`, in order.
-    Rows(Vec<Row>),
-    /// There are no more. A channel that closes without it closes because something failed.
-    End,
-}
 
 /// Writes all events of a partition. What `stop` breaks off is not left half-way in the store.
 ///

@@ -7,10 +7,13 @@ use parquet::file::writer::SerializedFileWriter;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, SCHEMA, properties};
-use super::content::{Content, Meter};
+use super::content::Content;
+use super::error::Error;
+use super::meter::Meter;
+use super::place::Place;
+use super::progress::Progress;
 use super::record::{Record, with_record};
-use super::source::Batch;
-use super::{Error, Place, Progress};
+use super::rows::Batch;
 
 /// Most rows of a row group.
 const ROWS: usize = 100_000;

@@ -1,8 +1,10 @@
-//! Files whose content must survive a power failure.
+//! Files whose content must survive a power failure, and folders that belong to one process at a time.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Puts a file in the place of an earlier one, at once: whoever reads finds the one or the other, whole. When this
 /// returns, the new one is on disk. Its owner alone can read it.
@@ -35,6 +37,24 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
 /// Where the folder cannot be opened or written.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
+}
+
+/// Takes a folder for this process, until the file that this returns is closed. Makes the folder if it is missing.
+///
+/// # Errors
+/// `WouldBlock` if another process has the folder for longer than `patience`; otherwise what the file system says.
+pub fn lock_folder(folder: &Path, patience: Duration) -> Result<File, TryLockError> {
+    fs::create_dir_all(folder).map_err(TryLockError::Error)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
+    let lock = lock.map_err(TryLockError::Error)?;
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => thread::sleep(Duration::from_millis(50)),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {

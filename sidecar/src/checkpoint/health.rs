@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use prometheus::{Gauge, IntCounter, IntGauge};
 
 use super::signer::{Error, Outcome};
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::time::Time;
 
 /// How signing gets on. Clones tell the same.

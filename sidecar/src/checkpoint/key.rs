@@ -14,6 +14,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use signed_note::{Signature, is_key_name_valid};
 
 use super::file;
+use crate::text::{printable, shorten};
 
 /// An Ed25519 key with its name. One key must not serve both a log and a witness: what it signs would be open to two readings.
 #[derive(Clone)]
@@ -65,7 +66,7 @@ impl PrivateKey {
     /// [`Error::Name`], [`Error::Random`].
     pub fn generate(name: &str, kind: Kind) -> Result<Self, Error> {
         if !is_name(name) {
-            return Err(Error::Name(name.chars().filter(|c| !c.is_control()).take(60).collect()));
+            return Err(Error::Name(shorten(&printable(name)).to_owned()));
         }
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(Error::Random)?;

@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use audit_proof::checkpoint::{Key, Kind};
 
 use super::key::PrivateKey;
-use super::witness::{self, Witness, WitnessAddress};
+use super::witness::{self, Witness};
 use crate::archive::Place;
-use crate::config::SigningArgs;
+use crate::config::{SigningArgs, WitnessAddress};
 
 /// With what, and where to.
 #[derive(Debug)]

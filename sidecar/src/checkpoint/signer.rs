@@ -23,6 +23,7 @@ use super::witness::{Answer, Witness};
 use crate::error::ApiError;
 use crate::postgres::lease::Lease;
 use crate::postgres::pool::Database;
+use crate::postgres::timeout;
 use crate::service::audit_trail::{self, Entry};
 use crate::service::request_context::RequestContext;
 
@@ -410,7 +411,7 @@ async fn record(
 async fn patient(client: &mut Client, snapshot: bool) -> Result<Transaction<'_>, Error> {
     let level = if snapshot { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
     let transaction = client.build_transaction().isolation_level(level).read_only(snapshot).start().await?;
-    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    timeout::lift(&transaction).await?;
     Ok(transaction)
 }
 

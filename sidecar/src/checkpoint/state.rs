@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit_proof::tree::Hash;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::file;
@@ -134,22 +131,10 @@ impl Held {
 }
 
 fn take(folder: &Path) -> Result<(PathBuf, File), Error> {
-    let failed = |attempt, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::File { path, attempt, source }
-    };
-    std::fs::create_dir_all(folder).map_err(failed("written", folder))?;
-    let lock_path = folder.join("lock");
-    let options = File::options().create(true).truncate(false).write(true).open(&lock_path);
-    let lock = options.map_err(failed("locked", &lock_path))?;
-    let begun = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok((folder.join("state.json"), lock)),
-            Err(TryLockError::Error(source)) => return Err(failed("locked", &lock_path)(source)),
-            Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => return Err(Error::Busy(folder.to_owned())),
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
-        }
+    match file::lock_folder(folder, PATIENCE) {
+        Ok(lock) => Ok((folder.join("state.json"), lock)),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(Error::File { path: folder.to_owned(), attempt: "locked", source }),
     }
 }
 
@@ -175,7 +160,9 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 mod base64_bytes {
-    use super::{BASE64_STANDARD, Deserialize, Deserializer, Engine, Serializer};
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
@@ -190,7 +177,7 @@ mod base64_bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, thread};
 
     use super::*;
 

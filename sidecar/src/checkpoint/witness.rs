@@ -1,23 +1,16 @@
 //! Asking witnesses for cosignatures: the client's side of <https://c2sp.org/tlog-witness>.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit_proof::checkpoint::{Checkpoint, Key, Kind};
+use audit_proof::checkpoint::{Checkpoint, Key};
 use audit_proof::tree::Hash;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode};
 use signed_note::Signature;
 
-/// A witness as it is configured: its public key and where it is.
-#[derive(Clone, Debug)]
-pub struct WitnessAddress {
-    key: Key,
-    url: Url,
-}
+use crate::config::WitnessAddress;
 
 /// A witness, and what is known of its state.
 #[derive(Debug)]
@@ -59,43 +52,6 @@ pub(super) enum Error {
     Ahead(u64),
 }
 
-impl WitnessAddress {
-    /// Its public key.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-}
-
-impl FromStr for WitnessAddress {
-    type Err = String;
-
-    /// Reads `<vkey> <url>`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (key, url) = text.trim().split_once(char::is_whitespace).ok_or(
-            "a witness is its public key and its URL with a space between them: \"example.com/w1+1a2b3c4d+B… https://example.com\"",
-        )?;
-        let key = Key::parse(key).map_err(|error| error.to_string())?;
-        if key.kind() != Kind::Witness {
-            return Err(format!("{key} is the key of a log, not of a witness"));
-        }
-        let mut url = Url::parse(url.trim()).map_err(|error| format!("\"{}\" is no URL: {error}", url.trim()))?;
-        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-            return Err(format!("\"{url}\" is no URL of a witness: it begins with https:// or http://"));
-        }
-        if !url.path().ends_with('/') {
-            let path = format!("{}/", url.path());
-            url.set_path(&path);
-        }
-        Ok(Self { key, url })
-    }
-}
-
-impl fmt::Display for WitnessAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.key, self.url)
-    }
-}
-
 impl Witness {
     /// Asks this one, over `http`.
     pub fn new(address: WitnessAddress, http: Client) -> Self {
@@ -104,7 +60,7 @@ impl Witness {
 
     /// Its public key.
     pub fn key(&self) -> &Key {
-        &self.address.key
+        self.address.key()
     }
 
     /// The size that the proof for it is to begin at.
@@ -121,13 +77,13 @@ impl Witness {
         }
         body.push('\n');
         body.push_str(note);
-        let url = self.address.url.join("add-checkpoint").expect("a constant path can be joined to an http URL");
+        let url = self.address.url().join("add-checkpoint").expect("a constant path can be joined to an http URL");
         let response = self.http.post(url).body(body).send().await.map_err(Error::Unreachable)?;
         let status = response.status();
         let text = text(response).await?;
         match status {
             StatusCode::OK => {
-                let signature = cosignature(checkpoint, &self.address.key, &text).ok_or(Error::NoCosignature)?;
+                let signature = cosignature(checkpoint, self.address.key(), &text).ok_or(Error::NoCosignature)?;
                 self.size.store(checkpoint.size(), Ordering::Relaxed);
                 Ok(Answer::Cosigned(signature))
             }
@@ -192,31 +148,10 @@ const MOST: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use audit_proof::checkpoint::Kind;
+
     use super::super::key::PrivateKey;
     use super::*;
-
-    #[test]
-    fn witnesses_are_read_and_nonsense_is_refused() {
-        let key = |kind| PrivateKey::generate("w/1", kind).unwrap().vkey();
-        let (witness, log) = (key(Kind::Witness), key(Kind::Log));
-        for (url, full) in
-            [("https://example.com", "https://example.com/"), ("http://127.0.0.1:80/a/b", "http://127.0.0.1/a/b/")]
-        {
-            let address: WitnessAddress = format!("{witness}  {url}").parse().unwrap();
-            assert_eq!((address.key.encoded(), address.url.as_str()), (witness.clone(), full));
-        }
-        for wrong in [
-            String::new(),
-            witness.clone(),
-            format!("{log} https://example.com"),
-            format!("{witness} example.com"),
-            format!("{witness} ftp://example.com"),
-            format!("{witness} mailto:a@example.com"),
-            format!("x{witness} https://example.com"),
-        ] {
-            assert!(wrong.parse::<WitnessAddress>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_cosignature_counts_where_it_fits() {

@@ -8,6 +8,7 @@ use indicatif::{BinaryBytes, HumanCount};
 
 use crate::archive::{self, Due, Error, Place, Progress};
 use crate::cli::interactive::{interrupted, progress_bar};
+use crate::cli::session::actor;
 use crate::config::DatabaseArgs;
 use crate::postgres::pool::Database;
 
@@ -47,7 +48,7 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let place = Place::open(&args.to).map_err(plain)?;
-    let actor = super::actor();
+    let actor = actor();
     let mut stop = std::pin::pin!(interrupted()?);
     let mut failed = 0;
     for Due { partition, .. } in &due {

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use super::{actor, connect, explain, printable};
 use crate::checkpoint::{self, Error, Outcome, Settings, Signer};
+use crate::cli::session::{actor, connect, explain};
 use crate::config::{DatabaseArgs, SigningArgs};
 use crate::postgres::pool::Database;
+use crate::text::printable;
 
 /// Arguments of `checkpoint`.
 #[derive(Args)]

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{actor, connect, explain, printable};
+use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
 use crate::service::legal_hold::{self, Extent, LegalHold};
 use crate::service::request_context::RequestContext;
+use crate::text::printable;
 
 /// Arguments of `hold`.
 #[derive(Args)]

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{actor, connect, explain, printable};
+use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::request_context::RequestContext;
 use crate::service::{maintenance, status};
+use crate::text::printable;
 
 /// Arguments of `maintain`.
 #[derive(Args)]

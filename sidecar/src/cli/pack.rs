@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::{BinaryBytes, HumanCount};
 
 use crate::cli::interactive::{interrupted, progress_bar};
+use crate::cli::session::actor;
 use crate::config::{DatabaseArgs, PackDefinitionsArgs};
 use crate::events::filters::Filters;
 use crate::pack::audited::{Asker, Job};
@@ -77,7 +78,7 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
     let Some(database) = &args.database else {
         bail!("no database given: use --database-url or AUDIT_DATABASE_URL");
     };
-    let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: super::actor() };
+    let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: actor() };
     let output = args.output.clone().unwrap_or_default();
     let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
         // What was asked for wrongly needs no cause: the message says it.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::{actor, connect, explain};
+use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::redaction;
 use crate::service::request_context::RequestContext;

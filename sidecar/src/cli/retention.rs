@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args, Subcommand};
 use indicatif::{BinaryBytes, HumanCount};
 
-use crate::cli::{actor, connect, explain, printable};
+use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
 use crate::service::request_context::RequestContext;
 use crate::service::retention::{self, Choice, State};
+use crate::text::printable;
 
 /// Arguments of `retention`.
 #[derive(Args)]

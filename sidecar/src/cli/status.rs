@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::{connect, explain, printable};
+use crate::cli::session::{connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::status;
+use crate::text::printable;
 
 /// Arguments of `status`.
 #[derive(Args)]

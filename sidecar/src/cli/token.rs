@@ -7,11 +7,12 @@ use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use deadpool_postgres::Client;
 
-use crate::cli::{connect, printable};
+use crate::cli::session::connect;
 use crate::config::{self, DatabaseArgs};
 use crate::error::ApiError;
 use crate::http::auth::Role;
 use crate::service::token::Token;
+use crate::text::printable;
 use crate::time::Time;
 
 /// Arguments of `token`.

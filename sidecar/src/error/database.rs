@@ -1,22 +1,33 @@
 //! Errors of PostgreSQL, turned into ours. Their text stays here, but for that of the extension.
 
+use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::error::{ApiError, Code};
+use super::api_error::ApiError;
+use super::code::Code;
+use super::connection::is_io;
 
-pub(super) fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
-    match error.as_db_error() {
-        Some(db) => matches!(db.code().code(), "57P01" | "57P02" | "57P03") || db.code().code().starts_with("08"),
-        None => error.is_closed() || is_io(error),
+impl From<tokio_postgres::Error> for ApiError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        from_postgres(error)
     }
 }
 
-pub(super) fn unavailable() -> ApiError {
+impl From<PoolError> for ApiError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => from_postgres(error),
+            other => unavailable().with_cause(other),
+        }
+    }
+}
+
+fn unavailable() -> ApiError {
     ApiError::new(Code::DatabaseUnavailable, "the database cannot be reached at the moment")
         .with_hint("Try again shortly.")
 }
 
-pub(super) fn from_postgres(error: tokio_postgres::Error) -> ApiError {
+fn from_postgres(error: tokio_postgres::Error) -> ApiError {
     let Some(db) = error.as_db_error() else {
         let api = if error.is_closed() || is_io(&error) {
             unavailable()
@@ -94,16 +105,4 @@ fn own(state: &SqlState) -> Option<Code> {
         "ZA017" => Code::NotRedactable,
         _ => return None,
     })
-}
-
-fn is_io(error: &tokio_postgres::Error) -> bool {
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        if cause.is::<std::io::Error>() {
-            return true;
-        }
-        next = cause.source();
-    }
-    // "error connecting to server" and time-outs of it carry their cause only as text.
-    error.to_string().starts_with("error connecting") || error.to_string().starts_with("timeout")
 }

@@ -10,7 +10,8 @@ use tokio_postgres::{IsolationLevel, Row, Statement};
 
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
+use crate::postgres::timeout;
 
 /// What to export.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ impl<'c> Export<'c> {
     pub async fn open(client: &'c mut Client, selection: &Selection) -> Result<Self, ApiError> {
         let transaction =
             client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start().await?;
-        transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+        timeout::lift(&transaction).await?;
         let filters = &selection.filters;
         let parameters: [&(dyn ToSql + Sync); 12] = [
             &filters.workspace,

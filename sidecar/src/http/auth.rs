@@ -15,6 +15,7 @@ use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::service::token::Token;
+use crate::text::shorten;
 
 /// What a token is for.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,10 +227,6 @@ async fn look_up(state: &AppState, token: Option<Token>) -> Result<Principal, Ap
         role: role.parse().map_err(|_| ApiError::internal(format!("token {} has role \"{role}\"", token.id())))?,
         workspace: row.try_get("workspace")?,
     })
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 const LOOK_UP: &str = "SELECT secret_sha256, name, role, workspace, \

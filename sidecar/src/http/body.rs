@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::error::{ApiError, Code};
+use crate::text::first_chars;
 
 /// Reads a body of `application/json` that is one object; fields that `T` does not know are refused where `T` says so.
 ///
@@ -77,8 +78,7 @@ fn not_as_wanted(error: &serde_json::Error) -> ApiError {
         _ => (Code::InvalidJson, "the body is not JSON"),
     };
     // It repeats an unknown name or a wrong value in full.
-    let text: String = error.to_string().chars().take(300).collect();
-    ApiError::new(code, format!("{what}: {text}"))
+    ApiError::new(code, format!("{what}: {}", first_chars(&error.to_string(), 300)))
 }
 
 const MOST: usize = 64 << 10;

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
+use crate::text::first_bytes;
 
 /// What an error looks like.
 #[derive(Serialize, ToSchema)]
@@ -53,7 +54,7 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
     let context = RequestContext {
         request_id: Some(Arc::clone(&request_id)),
         ip: client_address(&request, &state.config.trusted_proxies),
-        user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| cut(agent, 1000).into()),
+        user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| first_bytes(agent, 1000).into()),
         token_id: Arc::default(),
     };
     request.extensions_mut().insert(context.clone());
@@ -187,8 +188,4 @@ fn client_address(request: &Request, trusted: &[IpAddr]) -> Option<IpAddr> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
 }

@@ -21,6 +21,7 @@ use crate::http::stream;
 use crate::pack::audited::{Asker, Job};
 use crate::pack::{Definition, Error, name};
 use crate::service::request_context::RequestContext;
+use crate::text::shorten;
 
 /// The routes of packs.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -105,8 +106,7 @@ async fn pack(
     principal.require(Right::Export)?;
     let definition = state.packs.find(&pack).cloned().ok_or_else(|| {
         let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
-        let pack: String = pack.chars().take(60).collect();
-        ApiError::new(Code::PackNotFound, format!("there is no pack \"{pack}\""))
+        ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(&pack)))
             .with_hint(format!("There are: {}.", names.join(", ")))
     })?;
     let filters = Params::parse(query.as_deref(), &FILTERS)?.filters(&principal)?;

@@ -10,6 +10,7 @@ use crate::config;
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
 use crate::http::auth::Principal;
+use crate::text::shorten;
 use crate::time::Time;
 
 /// The parameters of a request.
@@ -33,7 +34,7 @@ impl Params {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, "the name of a parameter")?;
             let Some(&name) = known.iter().find(|known| **known == name) else {
-                let name: String = name.chars().take(60).collect();
+                let name = shorten(&name);
                 return Err(ApiError::new(Code::UnknownParameter, format!("there is no parameter \"{name}\" here"))
                     .with_detail(json!({ "parameter": name }))
                     .with_hint(format!("There are: {}.", known.join(", "))));
@@ -194,10 +195,6 @@ fn decode(text: &str, what: &str) -> Result<String, ApiError> {
         Ok(decoded) => Ok(decoded.into_owned()),
         Err(_) => Err(ApiError::new(Code::InvalidUtf8, format!("{what} is not UTF-8"))),
     }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::checkpoint::Health;
 use crate::config::ServeArgs;
 use crate::error::ApiError;
 use crate::events::export::Exports;
-use crate::http::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::pack::Definitions;
 use crate::postgres::pool::Database;
 use crate::service::status::{self, Status, StatusLog};

@@ -8,12 +8,16 @@ use deadpool_postgres::Client;
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::ToSql;
 
-use super::{Definition, Error, Progress, Report, Request};
+use super::definition::Definition;
+use super::error::Error;
+use super::report::{Progress, Report};
+use super::request::Request;
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
 use crate::postgres::pool::Database;
 use crate::service::audit_trail::{self, Entry};
 use crate::service::request_context::RequestContext;
+use crate::text::first_chars;
 use crate::time::Time;
 
 /// Whose pack it is, and where its events go.
@@ -179,7 +183,7 @@ async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiE
     let statement = client.prepare_cached(FILTERS).await?;
     client.query_one(&statement, &parameters).await?;
     if !row.try_get::<_, bool>("known")? {
-        let workspace: String = filters.workspace.chars().take(200).collect();
+        let workspace = first_chars(&filters.workspace, 200);
         return Err(ApiError::new(Code::UnknownWorkspace, format!("workspace \"{workspace}\" has no events"))
             .with_hint("Check its name. A pack of a workspace that does not exist would be misleading evidence."));
     }

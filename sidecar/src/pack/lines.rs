@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use audit_proof::Salt;
 
-use super::Error;
+use super::error::Error;
 use crate::events::row::EventRow;
 
 /// How much is gathered before it is compressed: one call per line would cost more than the compression.

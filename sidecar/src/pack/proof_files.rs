@@ -10,9 +10,12 @@ use audit_proof::pack::{Claim, Log, Removed};
 use audit_proof::tree::Hash;
 use tokio::sync::{mpsc, oneshot};
 
-use super::source::{Message, each};
+use super::error::Error;
+use super::file_name::{CHECKPOINT, LOG, PREFIXES, REMOVED, STUBS};
+use super::proof_query;
+use super::request::Request;
+use super::rows::{Message, each};
 use super::zip::Archive;
-use super::{Error, Request, proof_query};
 use crate::events::row::EventRow;
 
 /// What the proof is made of, besides the leaves of the range.
@@ -48,7 +51,7 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
     let mut removed = Array::new(tempfile()?)?;
     let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
     let mut complete = false;
-    zip.add("proof/stubs.json", true, |entry| {
+    zip.add(STUBS, true, |entry| {
         let mut stubs = Array::new(entry)?;
         let mut full = Vec::new();
         complete = each(&mut rows, |batch| {
@@ -79,13 +82,13 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
         Ok::<_, Error>(())
     })?;
     let (mut removed, mut prefixes) = (removed.finish()?, prefixes.finish()?);
-    zip.add("proof/removed.json", true, |entry| copy(&mut removed, entry))?;
+    zip.add(REMOVED, true, |entry| copy(&mut removed, entry))?;
     // For scattered leaves they would be for nothing: which is which is not known before all are.
     if log.claim == Claim::Complete {
-        zip.add("proof/prefixes.bin", true, |entry| copy(&mut prefixes, entry))?;
+        zip.add(PREFIXES, true, |entry| copy(&mut prefixes, entry))?;
     }
-    zip.add("proof/checkpoint.txt", false, |entry| entry.write_all(note.as_bytes()))?;
-    zip.add("proof/log.json", true, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
+    zip.add(CHECKPOINT, false, |entry| entry.write_all(note.as_bytes()))?;
+    zip.add(LOG, true, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
     Ok(complete)
 }
 

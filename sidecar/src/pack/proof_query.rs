@@ -13,9 +13,10 @@ use futures_util::TryStreamExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::error::Error;
 use super::leaf_index::{LeafIndex, LeafIndexWriter};
+use super::request::Request;
 use super::shown::Shown;
-use super::{Error, Request};
 use crate::error::ApiError;
 use crate::events::row::EventRow;
 

@@ -4,6 +4,7 @@ use audit_proof::pack::Claim;
 
 use super::manifest::Manifest;
 use super::summary;
+use crate::text::printable;
 
 const TEMPLATE: &str = include_str!("readme.txt");
 
@@ -158,17 +159,6 @@ proof/stubs.json      Events between the heads that are not shown.
 proof/removed.json    Hashes of events that retention has removed.
 proof/prefixes.bin    Helps to say which event is wrong, if one is.
 ";
-
-/// On one line, without what would turn the text around or hide in it.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let hidden = c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if hidden { '\u{fffd}' } else { c }
-        })
-        .collect()
-}
 
 fn wrap(text: &str, indent: &str) -> String {
     let mut lines = Vec::new();

@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use audit_proof::pack::Claim;
 use deadpool_postgres::Client;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
 
+use super::error::Error;
 use super::manifest::{Snapshot, Software};
 use super::proof_files::{Parts, Source};
 use super::proof_query::{Basis, open_range};
+use super::report::{Progress, Report};
+use super::request::Request;
+use super::rows::{Batch, Message};
 use super::shown::Shown;
-use super::{Error, Progress, Report, Request, spool, writer};
+use super::{spool, writer};
 use crate::error::ApiError;
 use crate::events::export::{Export, Selection};
 use crate::events::filters::Filters;
-use crate::events::row::EventRow;
 use crate::postgres::cursor::Fetch;
 
 /// Most bytes of rows that wait or are being written, in KiB. A row larger than that goes alone.
@@ -25,54 +28,6 @@ const BUDGET: u32 = 8 << 10;
 
 /// A batch is handed on when it has so many bytes.
 const BATCH: usize = 256 << 10;
-
-/// What the threads get.
-pub(super) enum Message {
-    /// Rows, in order.
-    Rows(Arc<Batch>),
-    /// There are no more. Channels that close without it close because something failed.
-    End,
-}
-
-/// Some rows, and their part of the budget, which is free again when both threads are done with them.
-pub(super) struct Batch {
-    rows: Vec<Row>,
-    /// The leaf of each.
-    leaves: Vec<Option<u64>>,
-    _budget: OwnedSemaphorePermit,
-}
-
-impl Batch {
-    /// The events that the pack is to hold.
-    pub fn events<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Result<EventRow<'a>, ApiError>> {
-        let rows = self.rows.iter().zip(&self.leaves);
-        rows.map(|(row, leaf)| Ok(EventRow { leaf: *leaf, ..EventRow::from_row(row)? })).filter(|row| {
-            row.as_ref().map_or(true, |row| request.definition.includes(row.action, row.category, row.outcome))
-        })
-    }
-
-    /// The rows as they came.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-}
-
-/// Calls `use_batch` for each batch that comes; whether that were all of them, or reading has failed.
-///
-/// # Errors
-/// Those of `use_batch`.
-pub(super) fn each(
-    rows: &mut mpsc::Receiver<Message>,
-    mut use_batch: impl FnMut(&Batch) -> Result<(), Error>,
-) -> Result<bool, Error> {
-    loop {
-        match rows.blocking_recv() {
-            Some(Message::Rows(batch)) => use_batch(&batch)?,
-            Some(Message::End) => return Ok(true),
-            None => return Ok(false),
-        }
-    }
-}
 
 /// Reads the rows and has them written.
 ///
@@ -201,7 +156,7 @@ async fn pump(
         let leaves = rows.iter().map(&mut leaf).collect::<Result<_, _>>()?;
         let share = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(BUDGET);
         let budget = Arc::clone(&budget).acquire_many_owned(share).await.map_err(|_| Error::Thread)?;
-        let batch = Arc::new(Batch { rows, leaves, _budget: budget });
+        let batch = Arc::new(Batch::new(rows, leaves, budget));
         for thread in threads {
             thread.send(Message::Rows(Arc::clone(&batch))).await.map_err(|_| Error::Thread)?;
         }

@@ -7,9 +7,11 @@ use tokio::sync::mpsc;
 use zip::ZipWriter;
 
 use super::entry::{Entry, PackFile, options};
-use super::source::{Message, each};
+use super::error::Error;
+use super::file_name::TABLE;
+use super::request::Request;
+use super::rows::{Message, each};
 use super::summary::Summary;
-use super::{Error, Request};
 use crate::events::csv;
 use crate::time::Time;
 
@@ -36,7 +38,7 @@ pub(super) struct Spool {
 pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapshot: Time) -> Result<Spooled, Error> {
     let mut summary = Summary::new(request.definition.clone());
     let mut zip = ZipWriter::new(tempfile::tempfile().map_err(Error::spool)?);
-    zip.start_file(NAME, options(snapshot, true)).map_err(|error| Error::spool(error.into()))?;
+    zip.start_file(TABLE, options(snapshot, true)).map_err(|error| Error::spool(error.into()))?;
     let mut entry = Entry::new(&mut zip);
     let mut out = BYTE_ORDER_MARK.to_vec();
     csv::write_header(&mut out);
@@ -56,12 +58,10 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
         return Err(Error::Thread);
     }
     entry.write_all(&out).map_err(Error::spool)?;
-    let file = entry.into_file(NAME);
+    let file = entry.into_file(TABLE);
     let zip = zip.finish().map_err(|error| Error::spool(error.into()))?;
     Ok(Spooled { table: Spool { zip, file }, summary })
 }
-
-const NAME: &str = "events.csv";
 
 /// Without it Excel takes the file for the code page of the machine.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -2,7 +2,6 @@
 //! against the signed checkpoint. What that means in detail is in FORMAT.md of `audit_proof`.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use audit_proof::checkpoint::{Checkpoint, Key, Kind};
@@ -12,12 +11,16 @@ mod claim;
 mod content;
 mod directory;
 mod report;
+mod unreadable;
 
-pub use report::{Report, Signature};
+pub use content::Progress;
+pub use report::{Findings, Report, Signature};
+pub use unreadable::Unreadable;
 
-use claim::Claimed;
-use content::Contents;
-use directory::Directory;
+use self::claim::Claimed;
+use self::content::Contents;
+use self::directory::Directory;
+use crate::pack::file_name::{CHECKPOINT, EVENTS, LOG, PREFIXES, REMOVED, STUBS};
 
 /// Whom the reader of a pack trusts.
 #[derive(Clone, Debug, Default)]
@@ -26,38 +29,6 @@ pub struct Trust {
     pub keys: Vec<Key>,
     /// Keys of witnesses: all of them must have cosigned.
     pub witnesses: Vec<Key>,
-}
-
-/// How far the check is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
-    /// Bytes of content read.
-    pub bytes: u64,
-    /// Bytes of content that there are.
-    pub of: u64,
-}
-
-/// Why a file could not be checked at all.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// It cannot be read.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// It is not a zip.
-    #[error("not a zip file: {0}")]
-    Zip(#[from] zip::result::ZipError),
-    /// It is a zip without a manifest of a pack.
-    #[error("not an evidence pack: {0}")]
-    NotAPack(String),
-}
-
-/// What is wrong with a pack.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// About the files.
-    pub files: Vec<String>,
-    /// About the proof.
-    pub problems: Problems,
 }
 
 /// Checks the pack in a file.
@@ -156,12 +127,3 @@ fn signatures(
     }
     (signature, witnesses)
 }
-
-/// The files of a pack that are looked into.
-const MANIFEST: &str = "manifest.json";
-const EVENTS: &str = "events.json";
-const LOG: &str = "proof/log.json";
-const CHECKPOINT: &str = "proof/checkpoint.txt";
-const STUBS: &str = "proof/stubs.json";
-const REMOVED: &str = "proof/removed.json";
-const PREFIXES: &str = "proof/prefixes.bin";

@@ -6,13 +6,17 @@ use std::sync::atomic::Ordering;
 use audit_proof::pack::Claim;
 use tokio::sync::{mpsc, oneshot};
 
+use super::error::Error;
+use super::file_name::{EVENTS, MANIFEST, README, SUMMARY};
 use super::lines::Lines;
 use super::manifest::{Counts, Manifest, PACK_VERSION, Period, Snapshot, Software};
 use super::proof_files::Source;
-use super::source::{Message, each};
+use super::report::{Progress, Report};
+use super::request::Request;
+use super::rows::{Message, each};
 use super::spool::Spooled;
 use super::zip::Archive;
-use super::{Error, Progress, Report, Request, proof_files, readme};
+use super::{proof_files, readme};
 
 /// What the pack is to prove, and where that comes from.
 pub(super) struct Proof {
@@ -59,9 +63,9 @@ pub(super) fn write<W: Write>(
     let written = zip.written();
     let mut counts = Counts::default();
     let mut complete = false;
-    zip.add("README.txt", false, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
+    zip.add(README, false, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
     // How large it becomes is not known before it has been written.
-    zip.add("events.json", true, |entry| {
+    zip.add(EVENTS, true, |entry| {
         let mut lines = Lines::new(entry);
         complete = each(&mut rows, |batch| {
             for row in batch.events(request) {
@@ -80,7 +84,7 @@ pub(super) fn write<W: Write>(
         return Err(Error::Thread);
     }
     zip.copy(spooled.table)?;
-    zip.add("summary.csv", false, |entry| spooled.summary.write_csv(entry))?;
+    zip.add(SUMMARY, false, |entry| spooled.summary.write_csv(entry))?;
 
     if let Some(Proof { source, .. }) = proof {
         // Channels that break off: the one who reads says why.
@@ -93,7 +97,7 @@ pub(super) fn write<W: Write>(
     counts.events_of_other_actors = spooled.summary.events_of_other_actors();
     manifest.counts = counts;
     manifest.files = zip.files().to_vec();
-    zip.add("manifest.json", false, |entry| entry.write_all(&manifest.to_json()?))?;
+    zip.add(MANIFEST, false, |entry| entry.write_all(&manifest.to_json()?))?;
     let (bytes, sha256) = zip.finish()?;
     progress(Progress { events: manifest.counts.events, bytes });
     Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })

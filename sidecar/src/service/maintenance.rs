@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::postgres::timeout;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 
@@ -34,8 +35,7 @@ pub async fn run(
 ) -> Result<Vec<Task>, ApiError> {
     let transaction = audit_trail::begin(client, context, actor).await?;
     if let Some(limit) = limit {
-        let limit = limit.as_millis().to_string();
-        transaction.query_one("SELECT set_config('statement_timeout', $1, true)", &[&limit]).await?;
+        timeout::set(&transaction, limit).await?;
     }
     let mut tasks = Vec::new();
     for row in transaction.query("SELECT task, object, amount FROM audit.maintain()", &[]).await? {

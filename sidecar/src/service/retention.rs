@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::error::{ApiError, Code};
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
+use crate::text::shorten;
 use crate::time::Time;
 
 /// A length of whole months and days. Its text is one that PostgreSQL reads as an interval: `13 months`, `6 years`, `90 days`.
@@ -130,8 +131,7 @@ pub async fn set(
 }
 
 fn not_a_length(text: &str, error: ApiError) -> ApiError {
-    let text: String = text.chars().take(60).collect();
-    error.with_message(format!("retention \"{text}\" is not a length of time")).with_hint(LENGTHS)
+    error.with_message(format!("retention \"{}\" is not a length of time", shorten(text))).with_hint(LENGTHS)
 }
 
 fn state(row: &Row) -> Result<State, ApiError> {

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
 use crate::http::auth::Principal;
+use crate::text::{first_chars, shorten};
 
 /// An event to append.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -167,8 +168,7 @@ fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError
     if let Some(ip) = event.ip.as_deref()
         && ip.parse::<IpAddr>().is_err()
     {
-        let ip: String = ip.chars().take(60).collect();
-        return Err(ApiError::new(Code::InvalidValue, format!("ip \"{ip}\" is not an IP address")));
+        return Err(ApiError::new(Code::InvalidValue, format!("ip \"{}\" is not an IP address", shorten(ip))));
     }
     Ok(event)
 }
@@ -182,7 +182,7 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
     // It repeats an unknown name in full.
-    let text: String = text.chars().take(200).collect();
+    let text = first_chars(text, 200);
     match error.line() {
         0 => ApiError::new(code, format!("{what}: {text}")),
         1 => ApiError::new(code, format!("{what}: {text} (column {})", error.column())),

@@ -14,6 +14,7 @@ use crate::http::query::Params;
 use crate::http::state::AppState;
 use crate::service::audit_trail::{self, Entry};
 use crate::service::request_context::RequestContext;
+use crate::text::shorten;
 
 /// Get one event
 ///
@@ -83,8 +84,6 @@ pub(super) async fn event(
 /// # Errors
 /// `invalid_value`.
 pub(super) fn event_id(text: &str) -> Result<i64, ApiError> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(60).collect();
-        ApiError::new(Code::InvalidValue, format!("\"{shown}\" is not the number of an event"))
-    })
+    text.parse()
+        .map_err(|_| ApiError::new(Code::InvalidValue, format!("\"{}\" is not the number of an event", shorten(text))))
 }

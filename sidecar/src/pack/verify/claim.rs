@@ -2,6 +2,7 @@ use audit_proof::pack::Object;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::pack::manifest::PACK_VERSION;
 use crate::time::Time;
 
 /// What a manifest says, as far as it is checked. Other keys may stand in it.
@@ -47,7 +48,7 @@ impl Claimed {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let Object(raw) = serde_json::from_slice::<Object<Raw>>(bytes)
             .map_err(|error| format!("manifest.json cannot be read: {error}"))?;
-        if raw.pack_version != super::super::manifest::PACK_VERSION {
+        if raw.pack_version != PACK_VERSION {
             return Err(format!("it is of version {}, which this program does not know", raw.pack_version));
         }
         Ok(Self {

@@ -9,7 +9,8 @@ use ring::digest::{Context, SHA256};
 
 use super::claim::{Claimed, Listed};
 use super::directory::Directory;
-use super::{EVENTS, MANIFEST, Progress, REMOVED, STUBS, Unreadable};
+use super::unreadable::Unreadable;
+use crate::pack::file_name::{EVENTS, MANIFEST, REMOVED, STUBS};
 use crate::text::hex;
 
 /// Most bytes of a manifest.
@@ -26,6 +27,15 @@ const LEAST_LINE: u64 = 64;
 
 /// Bytes read at a time.
 const BLOCK: usize = 64 << 10;
+
+/// How far the check is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Bytes of content read.
+    pub bytes: u64,
+    /// Bytes of content that there are.
+    pub of: u64,
+}
 
 /// The files that are left to be read.
 pub(super) struct Contents<'p> {

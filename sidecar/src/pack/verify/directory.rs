@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Unreadable;
+use super::unreadable::Unreadable;
 
 /// A pack has no more files than this.
 const MOST_FILES: usize = 64;

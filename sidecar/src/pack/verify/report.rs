@@ -1,10 +1,10 @@
 use std::fmt::{self, Write};
 
-use audit_proof::pack::{Claim, Verdict};
+use audit_proof::pack::{Claim, Problems, Verdict};
 use serde_json::{Value, json};
 
-use super::Findings;
 use super::claim::Claimed;
+use crate::text::printable;
 use crate::time::Time;
 
 /// What was found about a pack.
@@ -20,6 +20,15 @@ pub struct Report {
     pub signature: Option<Signature>,
     /// Which of the trusted witnesses have cosigned it.
     pub witnesses: Vec<Signature>,
+}
+
+/// What is wrong with a pack.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// About the files.
+    pub files: Vec<String>,
+    /// About the proof.
+    pub problems: Problems,
 }
 
 /// A signature that holds.
@@ -173,9 +182,4 @@ impl fmt::Display for Findings {
 
 fn time(seconds: u64) -> Option<Time> {
     Time::from_micros(i64::try_from(seconds).ok()?.checked_mul(1_000_000)?)
-}
-
-/// What the pack says goes to a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
