@@ -8,13 +8,15 @@
 use std::pin::Pin;
 
 use deadpool_postgres::Transaction;
-use serde_json::{Value, json};
+use serde_json::{Map, json};
 use tokio_postgres::IsolationLevel;
 
+use crate::outcome::Outcome;
 use crate::postgres::lease::Lease;
 use crate::postgres::pool::Database;
 use crate::postgres::timeout;
-use crate::service::audit_trail::{self, Entry};
+use crate::service::audit_trail::SYSTEM_WORKSPACE;
+use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
 
 mod columns;
@@ -91,13 +93,27 @@ pub async fn archive(
     stop: Pin<&mut impl Future<Output = &'static str>>,
     progress: impl Fn(Progress) + Send + Clone + 'static,
 ) -> Result<Report, Error> {
-    trace(database, "export_started", "success", place, partition, actor, json!({})).await?;
+    let trail = ExportTrail {
+        database: database.clone(),
+        context: RequestContext::default(),
+        actor: actor.to_owned(),
+        workspace: SYSTEM_WORKSPACE.to_owned(),
+        target: Some(format!("partition:{partition}")),
+        details: Map::from_iter([
+            ("format".to_owned(), "parquet".into()),
+            ("partition".to_owned(), partition.into()),
+            ("location".to_owned(), place.name().into()),
+        ]),
+    };
+    trail.record_start(&database.client().await?).await?;
     let result = copy(database, place, partition, stop, progress).await;
     let (outcome, more) = match &result {
-        Ok((report, _)) => ("success", json!({ "count": report.content.events, "sha256": report.content.hex() })),
-        Err(error) => ("failure", json!({ "error": error.to_string() })),
+        Ok((report, _)) => {
+            (Outcome::Success, json!({ "count": report.content.events, "sha256": report.content.hex() }))
+        }
+        Err(error) => (Outcome::Failure, json!({ "error": error.to_string() })),
     };
-    let recorded = trace(database, "export_finished", outcome, place, partition, actor, more).await;
+    let recorded = trail.record_end(outcome, more).await;
     let (report, id_checksum) = result?;
     recorded?;
 
@@ -151,25 +167,6 @@ async fn copy(
     let leftovers = place.leftovers(partition, &objects).await?;
     let bytes = written.files.iter().map(|file| file.bytes).sum();
     Ok((Report { files: written.files.len(), bytes, content: found, leftovers }, id_checksum))
-}
-
-async fn trace(
-    database: &Database,
-    action: &str,
-    outcome: &str,
-    place: &Place,
-    partition: &str,
-    actor: &str,
-    more: Value,
-) -> Result<(), Error> {
-    let mut details = json!({ "format": "parquet", "partition": partition, "location": place.name() });
-    if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
-        details.extend(more);
-    }
-    let target = format!("partition:{partition}");
-    let entry = Entry { action, workspace: "audit", actor, target: Some(&target), details, outcome };
-    audit_trail::record(&database.client().await?, &RequestContext::default(), entry).await?;
-    Ok(())
 }
 
 /// A transaction that the time-out of statements does not end: counting a partition takes its time.

@@ -20,7 +20,7 @@ mod witness;
 pub use health::Health;
 pub use refusal::{Cause, Refusal};
 pub use settings::Settings;
-pub use signer::{Error, Outcome, Signed, Signer, reset};
+pub use signer::{Error, Round, Signed, Signer, reset};
 
 /// The signed note of the largest checkpoint in the database; none where nothing was signed yet.
 ///

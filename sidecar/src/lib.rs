@@ -10,6 +10,7 @@ pub mod events;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod outcome;
 pub mod pack;
 pub mod postgres;
 pub mod service;

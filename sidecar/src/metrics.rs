@@ -19,12 +19,57 @@ pub struct Metrics {
     connections: IntGaugeVec,
     /// Events that were appended and committed through the sidecar.
     pub events_appended: IntCounter,
-    /// Events that were given out, by format: json, ndjson, csv, pack.
-    pub events_returned: IntCounterVec,
+    events_returned: IntCounterVec,
     /// Exports that run.
     pub exports_running: IntGauge,
-    /// Exports that have ended, by kind (ndjson, csv, pack) and outcome (success, failure, aborted).
-    pub exports_finished: IntCounterVec,
+    exports_finished: IntCounterVec,
+}
+
+/// How events are given out, as a label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A page, or one event.
+    Json,
+    /// A stream with an object a line.
+    Ndjson,
+    /// A stream with a row a line.
+    Csv,
+    /// An evidence pack.
+    Pack,
+}
+
+/// How an export has ended, as a label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportEnd {
+    /// All of it was written.
+    Success,
+    /// The sidecar or the database failed.
+    Failure,
+    /// Its reader broke it off.
+    Aborted,
+}
+
+impl Kind {
+    /// The value of the label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Pack => "pack",
+        }
+    }
+}
+
+impl ExportEnd {
+    /// The value of the label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Aborted => "aborted",
+        }
+    }
 }
 
 impl Metrics {
@@ -89,6 +134,16 @@ impl Metrics {
     pub fn count_request(&self, route: &str, method: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, method, &status.to_string()]).inc();
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// Counts events that were given out.
+    pub fn count_returned(&self, kind: Kind, events: u64) {
+        self.events_returned.with_label_values(&[kind.as_str()]).inc_by(events);
+    }
+
+    /// Counts an export that has ended.
+    pub fn count_export(&self, kind: Kind, end: ExportEnd) {
+        self.exports_finished.with_label_values(&[kind.as_str(), end.as_str()]).inc();
     }
 
     /// The page, without what the database could not tell.

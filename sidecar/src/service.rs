@@ -1,6 +1,7 @@
 //! The operations behind REST and the command line, each with its audit trail.
 
 pub mod audit_trail;
+pub mod export_trail;
 pub mod legal_hold;
 pub mod maintenance;
 pub mod redaction;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::{Gauge, IntCounter, IntGauge};
 
-use super::signer::{Error, Outcome};
+use super::signer::{Error, Round};
 use crate::metrics::Metrics;
 use crate::time::Time;
 
@@ -69,20 +69,20 @@ impl Health {
     }
 
     /// Takes down how a round went, and logs it.
-    pub fn note(&self, result: &Result<Outcome, Error>) {
+    pub fn note(&self, result: &Result<Round, Error>) {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let Some(set_up) = &inner.set_up else { return };
         let gauges = &set_up.gauges;
         let now = Instant::now();
         inner.last = match result {
-            Ok(Outcome::Nothing) => {
+            Ok(Round::Nothing) => {
                 inner.well = Some(now);
                 Last::Idle("nothing was sealed yet")
             }
             // Anyone can hold the lock that sidecars take turns by: this is no round that went well.
-            Ok(Outcome::Elsewhere) => Last::Idle("another sidecar was at it"),
-            Ok(Outcome::Refused(refusals)) => {
+            Ok(Round::Elsewhere) => Last::Idle("another sidecar was at it"),
+            Ok(Round::Refused(refusals)) => {
                 gauges.refusals.set(count(refusals.len()));
                 if inner.alarmed.is_none_or(|alarmed| alarmed.elapsed() > HOUR) {
                     inner.alarmed = Some(now);
@@ -94,7 +94,7 @@ impl Health {
                 }
                 Last::Refused(refusals.len())
             }
-            Ok(Outcome::Signed(signed)) => {
+            Ok(Round::Signed(signed)) => {
                 inner.well = Some(now);
                 inner.alarmed = None;
                 gauges.refusals.set(0);

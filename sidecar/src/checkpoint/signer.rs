@@ -21,10 +21,11 @@ use super::settings::Settings;
 use super::state::{self, Held};
 use super::witness::{Answer, Witness};
 use crate::error::ApiError;
+use crate::outcome::Outcome;
 use crate::postgres::lease::Lease;
 use crate::postgres::pool::Database;
 use crate::postgres::timeout;
-use crate::service::audit_trail::{self, Entry};
+use crate::service::audit_trail::{self, AuditAction, Entry, SYSTEM_WORKSPACE};
 use crate::service::request_context::RequestContext;
 
 /// Signs the checkpoints of a log.
@@ -37,7 +38,7 @@ pub struct Signer {
 
 /// How a round went.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Round {
     /// Nothing was sealed yet.
     Nothing,
     /// Another sidecar is at it.
@@ -104,7 +105,7 @@ impl Signer {
     ///
     /// # Errors
     /// [`Error`]; nothing inconsistent was signed then either.
-    pub async fn round(&self) -> Result<Outcome, Error> {
+    pub async fn round(&self) -> Result<Round, Error> {
         let mut lease = Lease::new(self.database.client().await?);
         let client = lease.client();
         let mut tries = 0;
@@ -112,7 +113,7 @@ impl Signer {
             tries += 1;
             if tries == TRIES {
                 lease.give_back();
-                return Ok(Outcome::Elsewhere);
+                return Ok(Round::Elsewhere);
             }
             tokio::time::sleep(TRY_AGAIN).await;
         }
@@ -124,7 +125,7 @@ impl Signer {
         outcome
     }
 
-    async fn in_turn(&self, client: &mut Client) -> Result<Outcome, Error> {
+    async fn in_turn(&self, client: &mut Client) -> Result<Round, Error> {
         let folder = self.settings.folder.clone();
         let mut held = blocking(move || Held::open(&folder)).await??;
         held = self.introduce(client, held).await?;
@@ -137,7 +138,7 @@ impl Signer {
         let found = check::check(&transaction, signed.as_ref(), held.state.heads.as_ref()).await?;
         transaction.rollback().await?;
         match found {
-            Found::Nothing => Ok(Outcome::Nothing),
+            Found::Nothing => Ok(Round::Nothing),
             Found::Unsound(refusals) => {
                 held.state.refusals = refusals;
                 let held = save(held).await?;
@@ -150,7 +151,7 @@ impl Signer {
                 held.state.heads = Some(heads);
                 // Before the signature leaves: who has it can hold us to it.
                 save(held).await?;
-                Ok(Outcome::Signed(self.publish(client, head, &text, signatures).await?))
+                Ok(Round::Signed(self.publish(client, head, &text, signatures).await?))
             }
         }
     }
@@ -177,7 +178,7 @@ impl Signer {
         };
         let details =
             json!({ "keys": &keys, "added": without(&keys, &state.keys), "removed": without(&state.keys, &keys) });
-        record(client, "signing_key_changed", None, details, "success").await?;
+        record(client, AuditAction::SigningKeyChanged, None, details, Outcome::Success).await?;
         tracing::info!(?keys, "the signing keys have changed");
         state.keys = keys;
         // After a crash here it is told twice, which is better than never.
@@ -207,17 +208,14 @@ impl Signer {
     }
 
     /// Tells of what is not told yet. The state of a refusal is saved by then.
-    async fn refuse(&self, client: &Client, mut held: Held) -> Result<Outcome, Error> {
+    async fn refuse(&self, client: &Client, mut held: Held) -> Result<Round, Error> {
         let signed = held.state.checkpoint.as_deref().and_then(|note| Checkpoint::parse(note.as_bytes()).ok());
         let signed = signed.map(|signed| json!({ "size": signed.size(), "text": signed.text() }));
         let mut told = Vec::new();
         for refusal in held.state.refusals.iter_mut().filter(|refusal| !refusal.told) {
-            let target = match &refusal.workspace {
-                Some(workspace) => format!("workspace:{workspace}"),
-                None => "workspace:audit".to_owned(),
-            };
+            let target = format!("workspace:{}", refusal.workspace.as_deref().unwrap_or(SYSTEM_WORKSPACE));
             let details = json!({ "cause": refusal.cause.name(), "workspace": refusal.workspace, "message": refusal.message, "signed": signed });
-            record(client, "checkpoint_refused", Some(&target), details, "failure").await?;
+            record(client, AuditAction::CheckpointRefused, Some(&target), details, Outcome::Failure).await?;
             refusal.told = true;
             told.push(refusal.message.clone());
         }
@@ -231,7 +229,7 @@ impl Signer {
             }
             save(held).await?;
         }
-        Ok(Outcome::Refused(refusals))
+        Ok(Round::Refused(refusals))
     }
 
     /// Keeps the checkpoint in the database, asks the witnesses that have not cosigned it yet, and copies it.
@@ -371,12 +369,12 @@ pub async fn reset(folder: PathBuf, client: &Client, actor: &str, reason: &str) 
         .map(|r| json!({ "cause": r.cause.name(), "workspace": r.workspace, "message": r.message }))
         .collect();
     let entry = Entry {
-        action: "checkpoint_reset",
-        workspace: "audit",
+        action: AuditAction::CheckpointReset,
+        workspace: SYSTEM_WORKSPACE,
         actor,
-        target: Some("workspace:audit"),
+        target: Some(&format!("workspace:{SYSTEM_WORKSPACE}")),
         details: json!({ "reason": reason, "signed": old.checkpoint, "refused": refused }),
-        outcome: "success",
+        outcome: Outcome::Success,
     };
     audit_trail::record(client, &RequestContext::default(), entry).await?;
     let state = state::State {
@@ -397,12 +395,12 @@ fn has_signed(signatures: &[Signature], witness: &Witness) -> bool {
 
 async fn record(
     client: &Client,
-    action: &str,
+    action: AuditAction,
     target: Option<&str>,
     details: serde_json::Value,
-    outcome: &str,
+    outcome: Outcome,
 ) -> Result<(), Error> {
-    let entry = Entry { action, workspace: "audit", actor: ACTOR, target, details, outcome };
+    let entry = Entry { action, workspace: SYSTEM_WORKSPACE, actor: ACTOR, target, details, outcome };
     audit_trail::record(client, &RequestContext::default(), entry).await?;
     Ok(())
 }

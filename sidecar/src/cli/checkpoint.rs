@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use crate::checkpoint::{self, Error, Outcome, Settings, Signer};
+use crate::checkpoint::{self, Error, Round, Settings, Signer};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::{DatabaseArgs, SigningArgs};
 use crate::postgres::pool::Database;
@@ -61,15 +61,15 @@ pub async fn run(args: CheckpointArgs) -> anyhow::Result<ExitCode> {
 async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&args.signing)?.context("no key is given: use --signing-key")?;
     match Signer::new(settings, Database::new(&args.database)?).round().await.map_err(plain)? {
-        Outcome::Nothing => eprintln!("Nothing was sealed yet: there is no log to sign."),
-        Outcome::Elsewhere => bail!("another sidecar signs at this moment: try again"),
-        Outcome::Signed(signed) => {
+        Round::Nothing => eprintln!("Nothing was sealed yet: there is no log to sign."),
+        Round::Elsewhere => bail!("another sidecar signs at this moment: try again"),
+        Round::Signed(signed) => {
             for problem in &signed.problems {
                 eprintln!("audit-sidecar: {}", printable(problem));
             }
             print!("{}", signed.note);
         }
-        Outcome::Refused(refusals) => {
+        Round::Refused(refusals) => {
             for refusal in &refusals {
                 eprintln!("REFUSED  {}", printable(&refusal.message));
             }

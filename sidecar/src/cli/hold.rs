@@ -22,9 +22,9 @@ pub struct HoldArgs {
 #[derive(Subcommand)]
 enum Action {
     /// Keep what is stored of a workspace, whatever its retention, until the hold is released
-    Place(Box<OrderArgs>),
+    Place(Box<ExtentArgs>),
     /// End the hold that was placed with the same target and actor
-    Release(Box<OrderArgs>),
+    Release(Box<ExtentArgs>),
     /// List the legal holds that are active
     List {
         #[command(flatten)]
@@ -39,7 +39,7 @@ enum Action {
 }
 
 #[derive(Args)]
-struct OrderArgs {
+struct ExtentArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     /// Workspace
@@ -73,25 +73,25 @@ pub async fn run(args: HoldArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn place(args: OrderArgs) -> anyhow::Result<ExitCode> {
+async fn place(args: ExtentArgs) -> anyhow::Result<ExitCode> {
     let mut client = connect(&args.database).await?;
-    let (extent, reason) = order(args);
+    let (extent, reason) = extent_and_reason(args);
     let placed = legal_hold::place(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
     placed.map_err(with_list)?;
     println!("The legal hold on {} is in force.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn release(args: OrderArgs) -> anyhow::Result<ExitCode> {
+async fn release(args: ExtentArgs) -> anyhow::Result<ExitCode> {
     let mut client = connect(&args.database).await?;
-    let (extent, reason) = order(args);
+    let (extent, reason) = extent_and_reason(args);
     let released = legal_hold::release(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
     released.map_err(with_list)?;
     println!("The legal hold on {} is released.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 
-fn order(args: OrderArgs) -> (Extent, String) {
+fn extent_and_reason(args: ExtentArgs) -> (Extent, String) {
     (Extent { workspace: args.workspace, target: args.target, actor: args.actor }, args.reason)
 }
 

@@ -25,7 +25,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let status = status::read(&connect(&args.database).await?).await.map_err(explain)?;
     let mut out = String::new();
     for check in &status.checks {
-        let ok = if check.ok { "ok" } else { "LOOK" };
+        let ok = if check.ok { "ok" } else { "WARN" };
         writeln!(out, "{ok:<4}  {:<18}  {}", printable(&check.name), printable(&check.value))?;
         if let Some(hint) = &check.hint {
             writeln!(out, "{:<4}  {:<18}  {}", "", "", printable(hint))?;

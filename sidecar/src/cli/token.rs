@@ -10,7 +10,7 @@ use deadpool_postgres::Client;
 use crate::cli::session::connect;
 use crate::config::{self, DatabaseArgs};
 use crate::error::ApiError;
-use crate::http::auth::Role;
+use crate::http::rights::Role;
 use crate::service::token::Token;
 use crate::text::printable;
 use crate::time::Time;

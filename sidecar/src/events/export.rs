@@ -10,7 +10,7 @@ use tokio_postgres::{IsolationLevel, Row, Statement};
 
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
-use crate::metrics::Metrics;
+use crate::metrics::{ExportEnd, Kind, Metrics};
 use crate::postgres::timeout;
 
 /// What to export.
@@ -120,8 +120,8 @@ pub struct Exports {
 pub struct Running {
     _slot: OwnedSemaphorePermit,
     metrics: Metrics,
-    kind: &'static str,
-    outcome: &'static str,
+    kind: Kind,
+    end: ExportEnd,
 }
 
 impl Exports {
@@ -130,31 +130,31 @@ impl Exports {
         Self { slots: Arc::new(Semaphore::new(most)), metrics }
     }
 
-    /// Takes a place; `kind` is `ndjson`, `csv` or `pack`, for the metrics.
+    /// Takes a place for an export of this kind.
     ///
     /// # Errors
     /// `too_many_exports`.
-    pub fn begin(&self, kind: &'static str) -> Result<Running, ApiError> {
+    pub fn begin(&self, kind: Kind) -> Result<Running, ApiError> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             ApiError::new(Code::TooManyExports, "as many exports are running as may run at a time")
                 .with_hint("Try again when one has ended.")
         })?;
         self.metrics.exports_running.inc();
-        Ok(Running { _slot: slot, metrics: self.metrics.clone(), kind, outcome: "aborted" })
+        Ok(Running { _slot: slot, metrics: self.metrics.clone(), kind, end: ExportEnd::Aborted })
     }
 }
 
 impl Running {
     /// It came to its end: all of it was written, or it failed.
     pub fn finished(mut self, well: bool) {
-        self.outcome = if well { "success" } else { "failure" };
+        self.end = if well { ExportEnd::Success } else { ExportEnd::Failure };
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.metrics.exports_running.dec();
-        self.metrics.exports_finished.with_label_values(&[self.kind, self.outcome]).inc();
+        self.metrics.count_export(self.kind, self.end);
     }
 }
 

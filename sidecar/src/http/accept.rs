@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 use crate::error::{ApiError, Code};
+use crate::metrics::Kind;
 
 /// Forms in which events are given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +48,17 @@ impl Format {
         })
     }
 
-    /// Short name, for metrics and the log.
+    /// Short name, for events about queries and for file names.
     pub fn name(self) -> &'static str {
+        self.kind().as_str()
+    }
+
+    /// The label of metrics.
+    pub fn kind(self) -> Kind {
         match self {
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
+            Self::Json => Kind::Json,
+            Self::Ndjson => Kind::Ndjson,
+            Self::Csv => Kind::Csv,
         }
     }
 

@@ -10,11 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::middleware::Envelope;
 use crate::http::query::{FILTERS, Params};
+use crate::http::rights::Right;
 use crate::http::state::AppState;
-use crate::service::audit_trail::{self, Entry};
+use crate::outcome::Outcome;
+use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
@@ -115,7 +117,7 @@ async fn activity(
 
     let client = state.client().await?;
     let entry = Entry {
-        action: "events_queried",
+        action: AuditAction::EventsQueried,
         workspace: &filters.workspace,
         actor: &principal.actor(),
         target: None,
@@ -123,7 +125,7 @@ async fn activity(
             "format": "activity", "filters": filters.to_json(), "count": rows.len(),
             "bucket": params.text("bucket").unwrap_or("1d"), "group_by": group_by,
         }),
-        outcome: "success",
+        outcome: Outcome::Success,
     };
     audit_trail::record(&client, &context, entry).await?;
 

@@ -1,61 +1,18 @@
 //! Who asks, and what they may do.
 
-use std::fmt;
-use std::str::FromStr;
-
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use clap::ValueEnum;
 
 use crate::error::{ApiError, Code};
+use crate::http::rights::{Right, Role};
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::service::token::Token;
 use crate::text::shorten;
-
-/// What a token is for.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Queries.
-    Viewer,
-    /// Queries and exports.
-    Auditor,
-    /// Appends, and nothing else.
-    Writer,
-    /// All of it.
-    Admin,
-}
-
-/// What a request needs to be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// See events and counts, a page at a time.
-    Query,
-    /// Take away many events at once: streams and packs.
-    Export,
-    /// Append events.
-    Append,
-    /// See how long events of a workspace are kept.
-    SeeRetention,
-    /// Set how long they are kept.
-    SetRetention,
-    /// See legal holds, which tell who is under investigation.
-    SeeLegalHolds,
-    /// Place and release them.
-    SetLegalHolds,
-    /// See checkpoints and the hashes of the system log.
-    SeeCheckpoints,
-    /// See the metrics of the sidecar and how the log gets on, which tell about all workspaces.
-    Metrics,
-    /// Erase fields of events for good.
-    Redact,
-    /// Run maintenance, which is about all workspaces.
-    Maintain,
-}
 
 /// Who asks: a token that was found good for this request.
 #[derive(Clone, Debug)]
@@ -78,15 +35,7 @@ impl Principal {
 
     /// Whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
-        match (self.role, right) {
-            (Role::Admin, Right::Maintain | Right::SeeCheckpoints) => self.workspace.is_none(),
-            (Role::Admin, _) => true,
-            (Role::Viewer | Role::Auditor, Right::Query | Right::SeeRetention) => true,
-            (Role::Auditor, Right::Export | Right::SeeLegalHolds) => true,
-            (Role::Writer, Right::Append) => true,
-            (Role::Viewer | Role::Auditor, Right::Metrics | Right::SeeCheckpoints) => self.workspace.is_none(),
-            _ => false,
-        }
+        right.grant(self.role).covers(self.workspace.is_none())
     }
 
     /// Refuses who does not have this right.
@@ -97,26 +46,8 @@ impl Principal {
         if self.may(right) {
             return Ok(());
         }
-        let (what, hint) = match right {
-            Right::Query => ("query events", "It takes a token of role viewer, auditor or admin."),
-            Right::Export => ("export events", "It takes a token of role auditor or admin."),
-            Right::Append => ("append events", "It takes a token of role writer or admin."),
-            Right::SeeRetention => ("see retention", "It takes a token of role viewer, auditor or admin."),
-            Right::SetRetention => ("set retention", "It takes a token of role admin."),
-            Right::SeeLegalHolds => ("see legal holds", "It takes a token of role auditor or admin."),
-            Right::SetLegalHolds => ("place or release legal holds", "It takes a token of role admin."),
-            Right::Redact => ("erase fields of events", "It takes a token of role admin."),
-            Right::SeeCheckpoints => (
-                "see checkpoints and the system log",
-                "It takes a token of role viewer, auditor or admin for all workspaces.",
-            ),
-            Right::Metrics => (
-                "see metrics and status",
-                "It takes a token of role admin, or one of role viewer or auditor for all workspaces.",
-            ),
-            Right::Maintain => ("run maintenance", "It takes a token of role admin for all workspaces."),
-        };
-        Err(ApiError::new(Code::Forbidden, format!("a token of role {} may not {what}", self.role)).with_hint(hint))
+        let message = format!("a token of role {} may not {}", self.role, right.what());
+        Err(ApiError::new(Code::Forbidden, message).with_hint(right.hint()))
     }
 
     /// The workspace of a request: the one it names, or the token's own.
@@ -136,25 +67,6 @@ impl Principal {
             (None, None) => Err(ApiError::new(Code::MissingWorkspace, "no workspace given")
                 .with_hint("The token is for all workspaces: name one with workspace=….")),
         }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Viewer => "viewer",
-            Self::Auditor => "auditor",
-            Self::Writer => "writer",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        <Self as ValueEnum>::from_str(text, false)
     }
 }
 
@@ -235,45 +147,12 @@ const LOOK_UP: &str = "SELECT secret_sha256, name, role, workspace, \
 
 #[cfg(test)]
 mod tests {
-    use super::{Principal, Right, Role};
+    use super::Principal;
     use crate::error::Code;
+    use crate::http::rights::Role;
 
     fn principal(role: Role, workspace: Option<&str>) -> Principal {
         Principal { token_id: "0".into(), name: "t".into(), role, workspace: workspace.map(Into::into) }
-    }
-
-    #[test]
-    fn each_role_has_its_rights_and_no_others() {
-        use Right::{
-            Append, Export, Maintain, Metrics, Query, SeeCheckpoints, SeeLegalHolds, SeeRetention, SetLegalHolds,
-            SetRetention,
-        };
-        let all = [
-            Query,
-            Export,
-            Append,
-            SeeRetention,
-            SetRetention,
-            SeeLegalHolds,
-            SetLegalHolds,
-            Metrics,
-            Maintain,
-            SeeCheckpoints,
-        ];
-        for (role, workspace, rights) in [
-            (Role::Viewer, Some("acme"), vec![Query, SeeRetention]),
-            (Role::Viewer, None, vec![Query, SeeRetention, Metrics, SeeCheckpoints]),
-            (Role::Auditor, Some("acme"), vec![Query, Export, SeeRetention, SeeLegalHolds]),
-            (Role::Writer, None, vec![Append]),
-            (Role::Admin, Some("acme"), all[..8].to_vec()),
-            (Role::Admin, None, all.to_vec()),
-        ] {
-            for right in all {
-                let principal = principal(role, workspace);
-                assert_eq!(principal.may(right), rights.contains(&right), "{role} {workspace:?} {right:?}");
-                assert_eq!(principal.require(right).is_ok(), rights.contains(&right));
-            }
-        }
     }
 
     #[test]

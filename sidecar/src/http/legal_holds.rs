@@ -9,10 +9,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::body;
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::legal_hold::{self, Extent, LegalHold};
 use crate::service::request_context::RequestContext;
@@ -25,7 +26,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// Which legal hold to place or release, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct LegalHoldRequest {
     /// Workspace; the token's own if left out.
     workspace: Option<String>,
     /// Why.
@@ -85,7 +86,7 @@ async fn list(
     post,
     path = "/v1/legal-holds",
     tag = "retention",
-    request_body = Order,
+    request_body = LegalHoldRequest,
     responses(
         (status = 201, description = "It is in force", body = LegalHold),
         (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
@@ -104,7 +105,7 @@ async fn place(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (extent, reason) = order(&principal, query.as_deref(), request).await?;
+    let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
     let mut client = state.client().await?;
     let placed = legal_hold::place(&mut client, &context, &principal.actor(), &extent, &reason).await;
     let hold = placed.map_err(|error| match error.code() {
@@ -122,7 +123,7 @@ async fn place(
     post,
     path = "/v1/legal-holds/release",
     tag = "retention",
-    request_body = Order,
+    request_body = LegalHoldRequest,
     responses(
         (status = 200, description = "It is released", body = LegalHold),
         (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
@@ -141,7 +142,7 @@ async fn release(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Json<LegalHold>, ApiError> {
-    let (extent, reason) = order(&principal, query.as_deref(), request).await?;
+    let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
     let mut client = state.client().await?;
     let released = legal_hold::release(&mut client, &context, &principal.actor(), &extent, &reason).await;
     let hold = released.map_err(|error| match error.code() {
@@ -153,10 +154,10 @@ async fn release(
     Ok(Json(hold))
 }
 
-async fn order(principal: &Principal, query: Option<&str>, request: Request) -> Result<(Extent, String), ApiError> {
+async fn requested(principal: &Principal, query: Option<&str>, request: Request) -> Result<(Extent, String), ApiError> {
     principal.require(Right::SetLegalHolds)?;
     Params::parse(query, &[])?;
-    let Order { workspace, reason, target, actor } = body::object(request).await?;
+    let LegalHoldRequest { workspace, reason, target, actor } = body::object(request).await?;
     let workspace = principal.workspace(workspace.as_deref())?;
     Ok((Extent { workspace, target, actor }, reason))
 }

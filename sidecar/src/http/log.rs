@@ -10,10 +10,12 @@ use utoipa_axum::routes;
 
 use crate::checkpoint;
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::service::audit_trail::SYSTEM_WORKSPACE;
 use audit_proof::tile::{FULL, Tile};
 
 /// The routes of the logs.
@@ -82,7 +84,7 @@ async fn system_tile(
 ) -> Result<Response, ApiError> {
     let caching = published(&state, principal)?;
     Params::parse(query.as_deref(), &[])?;
-    tile(&state, "audit", &level, &index, caching).await
+    tile(&state, SYSTEM_WORKSPACE, &level, &index, caching).await
 }
 
 /// Get a tile of a workspace's log

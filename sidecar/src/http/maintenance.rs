@@ -9,10 +9,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::body;
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::maintenance::{self, Task};
 use crate::service::request_context::RequestContext;
@@ -52,7 +53,7 @@ async fn status(
     principal: Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Status>, ApiError> {
-    principal.require(Right::Metrics)?;
+    principal.require(Right::SeeStatus)?;
     Params::parse(query.as_deref(), &[])?;
     let read = |client: Client| async move { status::read(&client).await };
     Ok(Json(state.database.read(read).await?))

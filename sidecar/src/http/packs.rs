@@ -13,11 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::middleware::Envelope;
 use crate::http::query::{FILTERS, Params};
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::http::stream;
+use crate::metrics::Kind;
 use crate::pack::audited::{Asker, Job};
 use crate::pack::{Definition, Error, name};
 use crate::service::request_context::RequestContext;
@@ -110,7 +112,7 @@ async fn pack(
             .with_hint(format!("There are: {}.", names.join(", ")))
     })?;
     let filters = Params::parse(query.as_deref(), &FILTERS)?.filters(&principal)?;
-    let running = state.exports.begin("pack")?;
+    let running = state.exports.begin(Kind::Pack)?;
     let asker = Asker { database: state.database.clone(), context: context.clone(), actor: principal.actor() };
     let job = Job::start(asker, definition, filters).await?;
 
@@ -131,7 +133,7 @@ async fn pack(
         let gone = matches!(result, Err(Error::Output(_) | Error::Stopped(_)));
         match &result {
             Ok(report) => {
-                state.metrics.events_returned.with_label_values(&["pack"]).inc_by(report.events);
+                state.metrics.count_returned(Kind::Pack, report.events);
                 let _ = end.finish().await;
             }
             Err(error) => {

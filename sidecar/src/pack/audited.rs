@@ -2,10 +2,9 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use deadpool_postgres::Client;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tokio_postgres::types::ToSql;
 
 use super::definition::Definition;
@@ -14,8 +13,9 @@ use super::report::{Progress, Report};
 use super::request::Request;
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
+use crate::outcome::Outcome;
 use crate::postgres::pool::Database;
-use crate::service::audit_trail::{self, Entry};
+use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
 use crate::text::first_chars;
 use crate::time::Time;
@@ -33,7 +33,7 @@ pub struct Asker {
 
 /// A pack whose beginning has been recorded.
 pub struct Job {
-    asker: Asker,
+    trail: ExportTrail,
     client: Client,
     request: Request,
 }
@@ -48,21 +48,17 @@ impl Job {
         check_filters(&definition, &filters)?;
         let client = asker.database.client().await?;
         let (since, until) = period(&client, &filters).await?;
-        let mut job = Self {
-            client,
-            request: Request {
-                definition,
-                filters: Filters { since: None, until: None, ..filters },
-                since,
-                until,
-                exported_by: asker.actor.clone(),
-                export_event: 0,
-            },
-            asker,
+        let mut request = Request {
+            definition,
+            filters: Filters { since: None, until: None, ..filters },
+            since,
+            until,
+            exported_by: asker.actor.clone(),
+            export_event: 0,
         };
-        let entry = job.entry("export_started", "success", json!({}));
-        job.request.export_event = audit_trail::record(&job.client, &job.asker.context, entry).await?;
-        Ok(job)
+        let trail = asker.trail(&request);
+        request.export_event = trail.record_start(&client).await?;
+        Ok(Self { trail, client, request })
     }
 
     /// What was asked for.
@@ -81,65 +77,41 @@ impl Job {
         opened: impl FnOnce() + Send,
         progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Report, Error> {
-        let Self { asker, client, request } = self;
+        let Self { trail, client, request } = self;
         let result = tokio::select! {
             result = super::write(client, request.clone(), out, opened, progress) => result,
             why = stop => Err(Error::Stopped(why)),
         };
-        record_end(&asker, &request, &result).await;
+        let started = request.export_event;
+        let (outcome, more) = match &result {
+            Ok(Report { events, bytes, sha256, .. }) => {
+                (Outcome::Success, json!({ "started": started, "count": events, "bytes": bytes, "sha256": sha256 }))
+            }
+            Err(Error::Database(error)) => (Outcome::Failure, json!({ "started": started, "error": error.code() })),
+            Err(error) => (Outcome::Failure, json!({ "started": started, "error": error.to_string() })),
+        };
+        trail.record_end_or_log(outcome, more).await;
         result
     }
-
-    fn entry<'a>(&'a self, action: &'a str, outcome: &'a str, more: Value) -> Entry<'a> {
-        entry(&self.asker, &self.request, action, outcome, more)
-    }
 }
 
-/// Where it cannot be recorded at once, as after a restart of the database, it is tried again for some seconds.
-async fn record_end(asker: &Asker, request: &Request, result: &Result<Report, Error>) {
-    let started = request.export_event;
-    let (outcome, more) = match result {
-        Ok(report) => (
-            "success",
-            json!({ "started": started, "count": report.events, "bytes": report.bytes, "sha256": report.sha256 }),
-        ),
-        Err(Error::Database(error)) => ("failure", json!({ "started": started, "error": error.code() })),
-        Err(error) => ("failure", json!({ "started": started, "error": error.to_string() })),
-    };
-    let mut pauses = [1, 2, 4, 8].map(Duration::from_secs).into_iter();
-    loop {
-        let recorded = async {
-            let client = asker.database.client().await?;
-            let entry = entry(asker, request, "export_finished", outcome, more.clone());
-            audit_trail::record(&client, &asker.context, entry).await
-        };
-        let Err(error) = recorded.await else { return };
-        let Some(pause) = pauses.next() else {
-            tracing::error!(%error, cause = error.cause(), started, "the end of a pack was not recorded");
-            return;
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-fn entry<'a>(asker: &'a Asker, request: &'a Request, action: &'a str, outcome: &'a str, more: Value) -> Entry<'a> {
-    let mut details = Map::from_iter([
-        ("pack".to_owned(), request.definition.name.as_str().into()),
-        ("format".to_owned(), "zip".into()),
-        ("since".to_owned(), request.since.to_string().into()),
-        ("until".to_owned(), request.until.to_string().into()),
-        ("filters".to_owned(), request.filters.to_json().into()),
-    ]);
-    if let Value::Object(more) = more {
-        details.extend(more);
-    }
-    Entry {
-        action,
-        workspace: &request.filters.workspace,
-        actor: &asker.actor,
-        target: None,
-        details: details.into(),
-        outcome,
+impl Asker {
+    /// What the events about this pack say.
+    fn trail(self, request: &Request) -> ExportTrail {
+        ExportTrail {
+            database: self.database,
+            context: self.context,
+            actor: self.actor,
+            workspace: request.filters.workspace.clone(),
+            target: None,
+            details: Map::from_iter([
+                ("pack".to_owned(), request.definition.name.as_str().into()),
+                ("format".to_owned(), "zip".into()),
+                ("since".to_owned(), request.since.to_string().into()),
+                ("until".to_owned(), request.until.to_string().into()),
+                ("filters".to_owned(), request.filters.to_json().into()),
+            ]),
+        }
     }
 }
 

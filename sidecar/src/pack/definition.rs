@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::outcome::Outcome;
+
 /// The definition of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,18 +85,6 @@ pub struct Name(String);
 #[schema(value_type = String)]
 pub struct ColumnName(String);
 
-/// Outcome of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It was done.
-    Success,
-    /// It was tried and did not work.
-    Failure,
-    /// It was refused.
-    Denied,
-}
-
 impl Definition {
     /// Whether the pack holds events of this action, category and outcome.
     pub fn includes(&self, action: &str, category: &str, outcome: &str) -> bool {
@@ -129,17 +119,6 @@ impl Column {
     /// Whether the column counts an event of this action, category and outcome.
     pub fn counts(&self, action: &str, category: &str, outcome: &str) -> bool {
         matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
-    }
-}
-
-impl Outcome {
-    /// As it stands in an event.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Denied => "denied",
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Definition;
 use crate::events::csv_cell::defuse;
 use crate::events::row::EventRow;
+use crate::outcome::Outcome;
 use crate::time::Time;
 
 /// Most actors that are counted apart.
@@ -74,10 +75,10 @@ impl Summary {
     /// Those of `out`.
     pub fn write_csv(&self, out: impl Write) -> io::Result<()> {
         let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-        let fixed = ["actor", "events", "success", "failure", "denied"];
         csv.write_record(
-            fixed
+            ["actor", "events"]
                 .into_iter()
+                .chain(Outcome::ALL.map(Outcome::as_str))
                 .chain(self.definition.summary.iter().map(|column| column.column.as_str()))
                 .chain(["first_occurred_at", "last_occurred_at"]),
         )?;
@@ -99,22 +100,25 @@ impl Summary {
 #[derive(Clone)]
 struct Tally {
     events: u64,
-    outcomes: [u64; 3],
+    outcomes: [u64; Outcome::ALL.len()],
     columns: Box<[u64]>,
     span: Option<(Time, Time)>,
 }
 
 impl Tally {
     fn new(definition: &Definition) -> Self {
-        Self { events: 0, outcomes: [0; 3], columns: vec![0; definition.summary.len()].into(), span: None }
+        Self {
+            events: 0,
+            outcomes: [0; Outcome::ALL.len()],
+            columns: vec![0; definition.summary.len()].into(),
+            span: None,
+        }
     }
 
     fn add(&mut self, definition: &Definition, action: &str, category: &str, outcome: &str, occurred_at: Time) {
         self.events += 1;
-        match outcome {
-            "success" => self.outcomes[0] += 1,
-            "failure" => self.outcomes[1] += 1,
-            _ => self.outcomes[2] += 1,
+        if let Some(at) = Outcome::ALL.iter().position(|known| known.as_str() == outcome) {
+            self.outcomes[at] += 1;
         }
         for (count, column) in self.columns.iter_mut().zip(&definition.summary) {
             *count += u64::from(column.counts(action, category, outcome));

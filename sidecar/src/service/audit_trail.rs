@@ -3,23 +3,58 @@
 use deadpool_postgres::{Client, GenericClient, Transaction};
 
 use crate::error::{ApiError, Code};
+use crate::outcome::Outcome;
 use crate::postgres::types::JsonText;
 use crate::service::request_context::RequestContext;
 
+/// The workspace of events that concern the audit log as a whole.
+pub const SYSTEM_WORKSPACE: &str = audit_proof::pack::SYSTEM_WORKSPACE;
+
 /// An event about the sidecar's own doings.
 pub struct Entry<'a> {
-    /// The action, of category audit: `events_queried`, `export_started`, `export_finished`.
-    pub action: &'a str,
+    /// What was done.
+    pub action: AuditAction,
     /// The workspace that was looked into.
     pub workspace: &'a str,
-    /// Who: `token:<id>`, or what [`crate::http::auth::Principal::actor`] gives.
+    /// Who: `token:<id>`, `cli:<name>` or `system:signer`.
     pub actor: &'a str,
     /// What, for example `pack:access-review`.
     pub target: Option<&'a str>,
     /// Filters, counts, format.
     pub details: serde_json::Value,
-    /// `success`, `failure` or `denied`.
-    pub outcome: &'a str,
+    /// How it has ended.
+    pub outcome: Outcome,
+}
+
+/// What the sidecar itself records, as actions of category audit. The database records the others of that category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditAction {
+    /// Events or counts were given out, a page at a time.
+    EventsQueried,
+    /// A stream, a pack or an archive is about to begin.
+    ExportStarted,
+    /// It has ended.
+    ExportFinished,
+    /// The keys that sign checkpoints are others.
+    SigningKeyChanged,
+    /// The log is not what it was when the last checkpoint was signed.
+    CheckpointRefused,
+    /// An operator lets signing begin anew.
+    CheckpointReset,
+}
+
+impl AuditAction {
+    /// As it stands in an event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EventsQueried => "events_queried",
+            Self::ExportStarted => "export_started",
+            Self::ExportFinished => "export_finished",
+            Self::SigningKeyChanged => "signing_key_changed",
+            Self::CheckpointRefused => "checkpoint_refused",
+            Self::CheckpointReset => "checkpoint_reset",
+        }
+    }
 }
 
 /// Appends the event; it is committed when this returns, unless the client is within a transaction. Gives its id.
@@ -80,12 +115,12 @@ async fn append(client: &impl GenericClient, context: &RequestContext, entry: En
         .query_one(
             &statement,
             &[
-                &entry.action,
+                &entry.action.as_str(),
                 &entry.workspace,
                 &entry.actor,
                 &entry.target,
                 &JsonText(&details),
-                &entry.outcome,
+                &entry.outcome.as_str(),
                 &context.ip,
                 &context.user_agent.as_deref(),
                 &context.request_id.as_deref(),

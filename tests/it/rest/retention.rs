@@ -535,7 +535,7 @@ async fn the_command_line_has_the_same_functions() {
     let never = rest.sidecar.run(&["status"]);
     assert_eq!(never.status.code(), Some(1));
     let never = String::from_utf8(never.stdout).unwrap();
-    assert!(never.lines().any(|line| line.starts_with("LOOK") && line.contains("has never run")), "{never}");
+    assert!(never.lines().any(|line| line.starts_with("WARN") && line.contains("has never run")), "{never}");
     assert!(ok(&["maintain", "--until-done"]).contains("partition created"));
     assert_eq!(ok(&["maintain"]), "");
     let well = ok(&["status"]);

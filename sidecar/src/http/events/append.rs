@@ -9,11 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::body;
 use crate::http::events::batch::{Batch, Form, NewEvent, not_utf8};
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::postgres::types::JsonText;
 

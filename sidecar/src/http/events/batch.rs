@@ -207,7 +207,8 @@ mod tests {
 
     use super::{Batch, Form};
     use crate::error::{ApiError, Code};
-    use crate::http::auth::{Principal, Role};
+    use crate::http::auth::Principal;
+    use crate::http::rights::Role;
 
     fn read(text: &str, form: Form) -> Result<String, ApiError> {
         let principal =

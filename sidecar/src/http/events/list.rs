@@ -16,14 +16,16 @@ use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
 use crate::events::row::EventRow;
 use crate::http::accept::Format;
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::events::format::{Event, write_json};
 use crate::http::events::stream;
 use crate::http::middleware::Envelope;
 use crate::http::query::{FILTERS, Params};
+use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::outcome::Outcome;
 use crate::postgres::lease::Lease;
-use crate::service::audit_trail::{self, Entry};
+use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 
 /// A page of events, newest first.
@@ -111,15 +113,15 @@ pub(super) async fn events(
     }
     let client = state.client().await?;
     let entry = Entry {
-        action: "events_queried",
+        action: AuditAction::EventsQueried,
         workspace: &filters.workspace,
         actor: &principal.actor(),
         target: None,
         details,
-        outcome: "success",
+        outcome: Outcome::Success,
     };
     audit_trail::record(&client, &context, entry).await?;
-    state.metrics.events_returned.with_label_values(&[format.name()]).inc_by(page.count);
+    state.metrics.count_returned(format.kind(), page.count);
     Ok(([(header::CONTENT_TYPE, format.media_type())], page.body).into_response())
 }
 

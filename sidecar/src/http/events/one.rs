@@ -7,12 +7,15 @@ use serde_json::json;
 
 use crate::error::{ApiError, Code};
 use crate::events::row::EventRow;
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::events::format::{Event, write_json};
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
-use crate::service::audit_trail::{self, Entry};
+use crate::metrics::Kind;
+use crate::outcome::Outcome;
+use crate::service::audit_trail::{self, AuditAction, Entry, SYSTEM_WORKSPACE};
 use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 
@@ -62,18 +65,18 @@ pub(super) async fn event(
 
     let client = state.client().await?;
     let entry = Entry {
-        action: "events_queried",
+        action: AuditAction::EventsQueried,
         // Without any workspace in sight it concerns the log as a whole.
-        workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or("audit"),
+        workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or(SYSTEM_WORKSPACE),
         actor: &principal.actor(),
         target: None,
         details: json!({ "format": "json", "filters": { "id": id }, "count": u8::from(event.is_some()) }),
-        outcome: "success",
+        outcome: Outcome::Success,
     };
     audit_trail::record(&client, &context, entry).await?;
 
     let event = event.ok_or_else(|| ApiError::new(Code::EventNotFound, format!("there is no event {id} here")))?;
-    state.metrics.events_returned.with_label_values(&["json"]).inc();
+    state.metrics.count_returned(Kind::Json, 1);
     let mut body = Vec::new();
     write_json(&event, &mut body)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::http::auth::{Principal, Right};
+use crate::http::auth::Principal;
 use crate::http::body;
 use crate::http::events::one::event_id;
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::redaction;
 use crate::service::request_context::RequestContext;
@@ -18,7 +19,7 @@ use crate::service::request_context::RequestContext;
 /// Which field to erase, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Order {
+pub(super) struct RedactionRequest {
     /// actor, targets, source or details.
     #[schema(example = "details")]
     field: String,
@@ -43,7 +44,7 @@ pub(super) struct Redacted {
     path = "/v1/events/{id}/redact",
     tag = "events",
     params(("id" = i64, Path, description = "Number of the event")),
-    request_body = Order,
+    request_body = RedactionRequest,
     responses(
         (status = 200, description = "It is erased", body = Redacted),
         (status = 400, description = "invalid_value, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
@@ -67,7 +68,7 @@ pub(super) async fn redact(
     principal.require(Right::Redact)?;
     Params::parse(query.as_deref(), &[])?;
     let id = event_id(&id)?;
-    let Order { field, reason } = body::object(request).await?;
+    let RedactionRequest { field, reason } = body::object(request).await?;
     let mut client = state.client().await?;
     let workspace = principal.workspace.as_deref();
     let audit_event_id =

@@ -6,12 +6,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
-use serde_json::{Value, json};
+use serde_json::{Map, json};
 use tokio::sync::oneshot;
 
 use crate::error::ApiError;
 use crate::events::csv;
-use crate::events::export::{Export, Running, Selection};
+use crate::events::export::{Export, Selection};
 use crate::events::filters::Filters;
 use crate::events::row::EventRow;
 use crate::http::accept::Format;
@@ -19,8 +19,10 @@ use crate::http::auth::Principal;
 use crate::http::events::format::write_json;
 use crate::http::state::AppState;
 use crate::http::stream::{self, ChunkSender};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 use crate::postgres::lease::Lease;
-use crate::service::audit_trail::{self, Entry};
+use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
 
 /// Starts the stream. It is recorded before its first byte, and once more when it has ended.
@@ -31,13 +33,30 @@ pub(super) async fn events(
     filters: Filters,
     format: Format,
 ) -> Result<Response, ApiError> {
-    let running = state.exports.begin(format.name())?;
+    let running = state.exports.begin(format.kind())?;
     let client = state.client().await?;
-    let trail = Trail { state: state.clone(), context: context.clone(), actor: principal.actor(), format };
+    let trail = ExportTrail {
+        database: state.database.clone(),
+        context: context.clone(),
+        actor: principal.actor(),
+        workspace: filters.workspace.clone(),
+        target: None,
+        details: Map::from_iter([
+            ("format".to_owned(), format.name().into()),
+            ("filters".to_owned(), filters.to_json().into()),
+        ]),
+    };
     let selection = Selection { filters, newest_first: true, ..Selection::default() };
     let (sender, body) = stream::body(state.config.stall_timeout);
     let (opened, open) = oneshot::channel();
-    tokio::spawn(run(trail, client, selection, sender, running, opened));
+    let metrics = state.metrics.clone();
+    tokio::spawn(async move {
+        let result = run(trail, client, selection, format, sender, &metrics, opened).await;
+        // What was broken off by its reader counts as aborted.
+        if !matches!(result, Err(Error::Stream(_))) {
+            running.finished(result.is_ok());
+        }
+    });
     // What the database says to the filters still gets an answer of its own.
     open.await.map_err(|_| ApiError::internal("the export ended before it was open"))??;
     let disposition = format!("attachment; filename=\"events.{}\"", format.name());
@@ -63,18 +82,23 @@ enum Error {
     Stream(#[from] stream::Error),
 }
 
+/// Writes the stream and records its end.
+///
+/// # Errors
+/// The first thing that failed.
 async fn run(
-    trail: Trail,
+    trail: ExportTrail,
     client: Client,
     selection: Selection,
+    format: Format,
     sender: ChunkSender,
-    running: Running,
+    metrics: &Metrics,
     opened: oneshot::Sender<Result<(), ApiError>>,
-) {
+) -> Result<(), Error> {
     let mut lease = Lease::new(client);
     let mut progress = Progress::default();
     let result = tokio::select! {
-        result = export(&trail, lease.client(), &selection, &sender, opened, &mut progress) => result,
+        result = export(&trail, lease.client(), &selection, format, &sender, opened, &mut progress) => result,
         // Otherwise a query that yields nothing for minutes would go on for nobody.
         () = sender.gone() => Err(stream::Error::Gone.into()),
     };
@@ -84,39 +108,44 @@ async fn run(
     } else {
         drop(lease);
     }
-    trail.state.metrics.events_returned.with_label_values(&[trail.format.name()]).inc_by(progress.count);
+    let count = progress.count;
+    metrics.count_returned(format.kind(), count);
     if progress.recorded {
-        trail.record_end(&selection.filters, progress.count, result.as_ref().err()).await;
+        let (outcome, more) = match &result {
+            Ok(()) => (Outcome::Success, json!({ "count": count })),
+            Err(Error::Api(api)) => (Outcome::Failure, json!({ "count": count, "error": api.code() })),
+            Err(error) => (Outcome::Failure, json!({ "count": count, "error": error.to_string() })),
+        };
+        trail.record_end_or_log(outcome, more).await;
     }
-    match result {
+    match &result {
         Ok(()) => {
             // What could go wrong has gone well: the events are sent, the end is recorded.
             let _ = sender.finish().await;
-            running.finished(true);
         }
-        Err(Error::NotOpened) => running.finished(false),
+        Err(Error::NotOpened) => {}
         Err(error) => {
-            let cause = if let Error::Api(api) = &error { api.cause() } else { None };
+            let cause = if let Error::Api(api) = error { api.cause() } else { None };
             let request_id = trail.context.request_id.as_deref();
-            tracing::warn!(%error, cause, count = progress.count, request_id, "stream not completed");
-            if matches!(error, Error::Api(_)) {
-                running.finished(false);
-            }
+            tracing::warn!(%error, cause, count, request_id, "stream not completed");
         }
     }
+    result
 }
 
 async fn export(
-    trail: &Trail,
+    trail: &ExportTrail,
     client: &mut Client,
     selection: &Selection,
+    format: Format,
     sender: &ChunkSender,
     opened: oneshot::Sender<Result<(), ApiError>>,
     progress: &mut Progress,
 ) -> Result<(), Error> {
     let opening = async {
         let export = Export::open(client, selection).await?;
-        trail.record("export_started", "success", &selection.filters, Value::Null).await?;
+        // On a connection of its own: the export's transaction is READ ONLY.
+        trail.record_start(&trail.database.client().await?).await?;
         Ok(export)
     };
     let export = match opening.await {
@@ -131,7 +160,7 @@ async fn export(
     let _ = opened.send(Ok(()));
 
     let mut out = Vec::new();
-    if trail.format == Format::Csv {
+    if format == Format::Csv {
         csv::write_header(&mut out);
     }
     loop {
@@ -139,7 +168,7 @@ async fn export(
         let before = progress.count;
         while let Some(row) = rows.try_next().await? {
             let event = EventRow::from_row(&row)?;
-            if trail.format == Format::Csv {
+            if format == Format::Csv {
                 csv::write_row(&event, &mut out)?;
             } else {
                 write_json(&event, &mut out)?;
@@ -156,40 +185,6 @@ async fn export(
     }
     sender.send(out).await?;
     Ok(export.finish().await?)
-}
-
-/// What the stream leaves in the log.
-struct Trail {
-    state: AppState,
-    context: RequestContext,
-    actor: String,
-    format: Format,
-}
-
-impl Trail {
-    async fn record(&self, action: &str, outcome: &str, filters: &Filters, more: Value) -> Result<(), ApiError> {
-        let mut details = json!({ "format": self.format.name(), "filters": filters.to_json() });
-        if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
-            details.extend(more);
-        }
-        // On a connection of its own: the export's transaction is READ ONLY.
-        let client = self.state.client().await?;
-        let entry = Entry { action, workspace: &filters.workspace, actor: &self.actor, target: None, details, outcome };
-        audit_trail::record(&client, &self.context, entry).await?;
-        Ok(())
-    }
-
-    async fn record_end(&self, filters: &Filters, count: u64, error: Option<&Error>) {
-        let (outcome, more) = match error {
-            None => ("success", json!({ "count": count })),
-            Some(Error::Api(api)) => ("failure", json!({ "count": count, "error": api.code() })),
-            Some(error) => ("failure", json!({ "count": count, "error": error.to_string() })),
-        };
-        if let Err(error) = self.record("export_finished", outcome, filters, more).await {
-            let request_id = self.context.request_id.as_deref();
-            tracing::error!(%error, cause = error.cause(), request_id, "the end of a stream was not recorded");
-        }
-    }
 }
 
 const CHUNK: usize = 64 << 10;

@@ -1,0 +1,231 @@
+//! Which role of a token has which right: the one table that decisions, errors and documentation follow.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+/// What a token is for.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Queries.
+    Viewer,
+    /// Queries and exports.
+    Auditor,
+    /// Appends, and nothing else.
+    Writer,
+    /// All of it.
+    Admin,
+}
+
+/// Which tokens of a role have a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// No token.
+    No,
+    /// Tokens for all workspaces. What the right gives access to concerns every workspace.
+    AllWorkspaces,
+    /// Every token. A token for one workspace has the right in that workspace.
+    Every,
+}
+
+/// One line a right: its name, its grants to viewer, auditor, writer and admin, and what it lets a token do. The last text
+/// completes "a token may …" in errors and heads a row of the documentation.
+macro_rules! rights {
+    ($($name:ident = [$viewer:ident, $auditor:ident, $writer:ident, $admin:ident], $what:literal;)*) => {
+        /// What a request needs to be allowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Right {
+            $(#[doc = $what] $name,)*
+        }
+
+        impl Right {
+            /// All rights.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What it lets a token do, such as `query events`.
+            pub fn what(self) -> &'static str {
+                match self { $(Self::$name => $what,)* }
+            }
+
+            /// The grants, in the order of [`Role::ALL`].
+            const fn grants(self) -> [Grant; 4] {
+                match self {
+                    $(Self::$name => [Grant::$viewer, Grant::$auditor, Grant::$writer, Grant::$admin],)*
+                }
+            }
+        }
+    };
+}
+
+rights! {
+    //                 viewer         auditor        writer  admin
+    Query           = [Every,         Every,         No,     Every],         "query events and activity, list packs, or read tiles of a workspace";
+    Export          = [No,            Every,         No,     Every],         "stream events as NDJSON or CSV, or make packs";
+    Append          = [No,            No,            Every,  Every],         "append events";
+    SeeRetention    = [Every,         Every,         No,     Every],         "see retention";
+    SetRetention    = [No,            No,            No,     Every],         "set retention";
+    SeeLegalHolds   = [No,            Every,         No,     Every],         "see legal holds";
+    SetLegalHolds   = [No,            No,            No,     Every],         "place or release legal holds";
+    Redact          = [No,            No,            No,     Every],         "redact fields of events";
+    SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     Every],         "see metrics and status";
+    SeeCheckpoints  = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see checkpoints and tiles of the system log";
+    Maintain        = [No,            No,            No,     AllWorkspaces], "run maintenance";
+}
+
+impl Right {
+    /// Which tokens of the role have it.
+    pub fn grant(self, role: Role) -> Grant {
+        self.grants()[role as usize]
+    }
+
+    /// Which token to use, as the hint of an error.
+    pub fn hint(self) -> String {
+        let roles = |grant| {
+            let names = Role::ALL.iter().filter(|role| self.grant(**role) == grant).map(ToString::to_string);
+            or(&names.collect::<Vec<_>>())
+        };
+        let (every, all) = (roles(Grant::Every), roles(Grant::AllWorkspaces));
+        match (every.as_str(), all.as_str()) {
+            (every, "") => format!("Use a token of role {every}."),
+            ("", all) => format!("Use a token of role {all} for all workspaces."),
+            (every, all) => format!("Use a token of role {every}, or one of role {all} for all workspaces."),
+        }
+    }
+}
+
+impl Role {
+    /// All roles, in the order of the table.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Auditor, Self::Writer, Self::Admin];
+}
+
+impl Grant {
+    /// Whether a token has the right: `all_workspaces` tells whether it is for all of them.
+    pub fn covers(self, all_workspaces: bool) -> bool {
+        match self {
+            Self::No => false,
+            Self::AllWorkspaces => all_workspaces,
+            Self::Every => true,
+        }
+    }
+}
+
+/// The table in Markdown, without a line feed at its end.
+pub fn markdown() -> String {
+    let roles = Role::ALL.map(|role| role.to_string()).join(" | ");
+    let mut text = format!("| right | {roles} |\n|---|{}", "---|".repeat(Role::ALL.len()));
+    for right in Right::ALL {
+        let cells = Role::ALL.map(|role| match right.grant(role) {
+            Grant::No => "–",
+            Grant::AllWorkspaces => "all",
+            Grant::Every => "yes",
+        });
+        text.push_str(&format!("\n| {} | {} |", right.what(), cells.join(" | ")));
+    }
+    text
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Auditor => "auditor",
+            Self::Writer => "writer",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as ValueEnum>::from_str(text, false)
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn or(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn each_role_has_its_rights_and_no_others() {
+        use Right::{
+            Append, Export, Maintain, Query, Redact, SeeCheckpoints, SeeLegalHolds, SeeRetention, SeeStatus,
+            SetLegalHolds, SetRetention,
+        };
+        for (role, all_workspaces, rights) in [
+            (Role::Viewer, false, &[Query, SeeRetention][..]),
+            (Role::Viewer, true, &[Query, SeeRetention, SeeStatus, SeeCheckpoints]),
+            (Role::Auditor, false, &[Query, Export, SeeRetention, SeeLegalHolds]),
+            (Role::Auditor, true, &[Query, Export, SeeRetention, SeeLegalHolds, SeeStatus, SeeCheckpoints]),
+            (Role::Writer, false, &[Append]),
+            (Role::Writer, true, &[Append]),
+            (
+                Role::Admin,
+                false,
+                &[Query, Export, Append, SeeRetention, SetRetention, SeeLegalHolds, SetLegalHolds, Redact, SeeStatus],
+            ),
+            (
+                Role::Admin,
+                true,
+                &[
+                    Query,
+                    Export,
+                    Append,
+                    SeeRetention,
+                    SetRetention,
+                    SeeLegalHolds,
+                    SetLegalHolds,
+                    Redact,
+                    SeeStatus,
+                    SeeCheckpoints,
+                    Maintain,
+                ],
+            ),
+        ] {
+            for right in Right::ALL {
+                let covers = right.grant(role).covers(all_workspaces);
+                assert_eq!(covers, rights.contains(right), "{role} {all_workspaces} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn hints_name_the_tokens_that_suffice() {
+        for (right, hint) in [
+            (Right::Query, "Use a token of role viewer, auditor or admin."),
+            (Right::SetRetention, "Use a token of role admin."),
+            (Right::SeeStatus, "Use a token of role admin, or one of role viewer or auditor for all workspaces."),
+            (Right::SeeCheckpoints, "Use a token of role viewer, auditor or admin for all workspaces."),
+        ] {
+            assert_eq!(right.hint(), hint);
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut pages = vec![root.join("README.md")];
+        pages.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+        pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+        let marked = |page| {
+            let text = fs::read_to_string(page).unwrap();
+            let (_, rest) = text.split_once("<!-- rights -->")?;
+            let (table, _) = rest.split_once("<!-- /rights -->")?;
+            Some(table.trim().to_owned())
+        };
+        let tables: Vec<String> = pages.iter().filter_map(marked).collect();
+        assert_eq!(tables, [markdown()], "one page has the table, between <!-- rights --> and <!-- /rights -->");
+    }
+}
