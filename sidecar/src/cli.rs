@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
+
+use crate::config::LogArgs;
 
 pub mod archive;
 pub mod checkpoint;
@@ -19,6 +21,18 @@ pub mod status;
 pub mod token;
 pub mod verify;
 pub mod witness;
+
+/// REST, evidence packs and tokens for the audit log that the PostgreSQL extension audit_log keeps.
+#[derive(Parser)]
+#[command(name = "audit-sidecar", version)]
+pub struct Cli {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub log: LogArgs,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "a doc comment here would become help text")]
+    pub command: Command,
+}
 
 /// What to do.
 #[derive(Subcommand)]

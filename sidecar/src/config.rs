@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+
+use crate::text::shorten;
 
 mod witness_address;
 
@@ -97,7 +100,7 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "AUDIT_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// Largest request body, in bytes or with KiB, MiB, GiB
+    /// Largest request body, in bytes or with a unit such as MB or MiB
     #[arg(long, env = "AUDIT_MAX_BODY", default_value = "64MiB", value_parser = bytes)]
     pub max_body: usize,
     /// Answer within this time, or with an error; streams are exempt
@@ -117,37 +120,28 @@ pub struct ServeArgs {
     pub trusted_proxies: Vec<std::net::IpAddr>,
 }
 
-/// A length of time such as `30s`, `5m`, `12h`, `90d` or `2w`, as flags take it.
+/// Reads a length of time such as `30s`, `5m`, `1h 30m`, `90d` or `2w`.
+///
+/// # Errors
+/// In words for the person who wrote it.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("\"{text}\" is not a length of time: write a whole number and one of ms, s, m, h, d, w");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit {
-        "ms" => return Ok(Duration::from_millis(number)),
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+    humantime::parse_duration(text).map_err(|error| {
+        format!("\"{}\" is not a length of time ({error}): write for example 30s, 5m, 12h or 90d", shorten(text))
+    })
 }
 
+/// Reads a size such as `1000`, `10MB` (10,000,000 bytes) or `64MiB` (67,108,864 bytes).
 fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || format!("\"{text}\" is not a size: write a whole number of bytes, or one with KiB, MiB or GiB");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: usize = number.parse().map_err(|_| wrong())?;
-    let factor = match unit.trim_start() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err(wrong()),
+    let wrong = |why: &str| {
+        format!("\"{}\" is not a size ({why}): write a number of bytes, or for example 10MB or 64MiB", shorten(text))
     };
-    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(wrong)
+    let ByteSize(size) = text.parse().map_err(|error: String| wrong(&error))?;
+    match usize::try_from(size) {
+        Ok(0) => Err(wrong("it is zero")),
+        // A number that is too large is read as the largest one.
+        Ok(size) if size <= isize::MAX.unsigned_abs() => Ok(size),
+        _ => Err(wrong("it is too large")),
+    }
 }
 
 #[cfg(test)]
@@ -158,19 +152,27 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_nonsense_is_refused() {
-        assert_eq!(duration("90d"), Ok(Duration::from_secs(7_776_000)));
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("12h", 43_200), ("90d", 7_776_000), ("2w", 1_209_600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "s", "10", "1.5h", "-1s", "10 s", "99999999999999999999s", "18446744073709551615w"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
+        for wrong in ["", "s", "10", "-1s", "10 parsecs", "99999999999999999999s", "18446744073709551615w"] {
+            let error = duration(wrong).unwrap_err();
+            assert!(error.contains(&format!("\"{wrong}\"")) && error.contains("write for example 30s"), "{error}");
         }
     }
 
     #[test]
     fn sizes_are_read_and_nonsense_is_refused() {
-        assert_eq!(bytes("64MiB"), Ok(64 << 20));
-        assert_eq!(bytes("123"), Ok(123));
-        for wrong in ["", "0", "64MB", "-1", "99999999999999GiB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
+        for (text, size) in
+            [("123", 123), ("64KiB", 65_536), ("64MiB", 64 << 20), ("1GiB", 1 << 30), ("10MB", 10_000_000)]
+        {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for wrong in ["", "0", "-1", "MiB", "64 apples", "99999999999999GiB"] {
+            let error = bytes(wrong).unwrap_err();
+            assert!(error.contains(&format!("\"{wrong}\"")) && error.contains("64MiB"), "{error}");
         }
     }
 }

@@ -4,19 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use audit_sidecar::cli::{Command, run};
-use audit_sidecar::config::LogArgs;
+use audit_sidecar::cli::{Cli, run};
 use audit_sidecar::logging;
-
-/// REST, evidence packs and tokens for the audit log that the PostgreSQL extension audit_log keeps.
-#[derive(Parser)]
-#[command(name = "audit-sidecar", version)]
-struct Cli {
-    #[command(flatten)]
-    log: LogArgs,
-    #[command(subcommand)]
-    command: Command,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {

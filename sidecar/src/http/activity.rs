@@ -22,7 +22,7 @@ use crate::time::Time;
 
 /// The routes of activity.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(activity))
+    OpenApiRouter::new().routes(routes!(count_events))
 }
 
 /// How many events there were.
@@ -74,7 +74,7 @@ pub struct Bucket {
         (status = 504, description = "timeout", body = Envelope),
     ),
 )]
-async fn activity(
+async fn count_events(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

@@ -18,7 +18,7 @@ pub use format::Event;
 /// The routes of events.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(list::events, append::append_events))
-        .routes(routes!(one::event))
-        .routes(routes!(redact::redact))
+        .routes(routes!(list::find_events, append::append_events))
+        .routes(routes!(one::get_event))
+        .routes(routes!(redact::redact_event))
 }

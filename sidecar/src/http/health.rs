@@ -18,7 +18,7 @@ use crate::http::state::AppState;
 
 /// The routes of health.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
+    OpenApiRouter::new().routes(routes!(get_liveness)).routes(routes!(get_readiness))
 }
 
 /// Whether requests can be answered.
@@ -57,7 +57,7 @@ struct Check {
 
 /// Is the process alive
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, description = "It is", body = String)))]
-async fn alive() -> &'static str {
+async fn get_liveness() -> &'static str {
     "ok\n"
 }
 
@@ -66,7 +66,7 @@ async fn alive() -> &'static str {
     (status = 200, description = "They can", body = Readiness),
     (status = 503, description = "They cannot: the checks say why", body = Readiness),
 ))]
-async fn ready(State(state): State<AppState>) -> Response {
+async fn get_readiness(State(state): State<AppState>) -> Response {
     let look = tokio::time::timeout(PATIENCE, look(&state)).await;
     let checks = match look {
         Ok(Ok((extension, rights))) => Checks {

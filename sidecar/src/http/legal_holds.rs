@@ -20,7 +20,7 @@ use crate::service::request_context::RequestContext;
 
 /// The routes of legal holds.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, place)).routes(routes!(release))
+    OpenApiRouter::new().routes(routes!(list_legal_holds, place_legal_hold)).routes(routes!(release_legal_hold))
 }
 
 /// Which legal hold to place or release, and why.
@@ -65,7 +65,7 @@ struct LegalHolds {
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn list(
+async fn list_legal_holds(
     State(state): State<AppState>,
     principal: Principal,
     RawQuery(query): RawQuery,
@@ -98,7 +98,7 @@ async fn list(
         (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
     ),
 )]
-async fn place(
+async fn place_legal_hold(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,
@@ -135,7 +135,7 @@ async fn place(
         (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
     ),
 )]
-async fn release(
+async fn release_legal_hold(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

@@ -20,7 +20,10 @@ use audit_proof::tile::{FULL, Tile};
 
 /// The routes of the logs.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(checkpoint)).routes(routes!(system_tile)).routes(routes!(workspace_tile))
+    OpenApiRouter::new()
+        .routes(routes!(get_checkpoint))
+        .routes(routes!(get_system_tile))
+        .routes(routes!(get_workspace_tile))
 }
 
 /// Get the latest checkpoint
@@ -40,7 +43,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn checkpoint(
+async fn get_checkpoint(
     State(state): State<AppState>,
     principal: Result<Principal, ApiError>,
     RawQuery(query): RawQuery,
@@ -76,7 +79,7 @@ async fn checkpoint(
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn system_tile(
+async fn get_system_tile(
     State(state): State<AppState>,
     principal: Result<Principal, ApiError>,
     Path((level, index)): Path<(String, String)>,
@@ -108,7 +111,7 @@ async fn system_tile(
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn workspace_tile(
+async fn get_workspace_tile(
     State(state): State<AppState>,
     principal: Principal,
     Path((workspace, level, index)): Path<(String, String, String)>,

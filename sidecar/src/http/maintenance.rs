@@ -21,7 +21,7 @@ use crate::service::status::{self, Status};
 
 /// The routes of maintenance.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(status)).routes(routes!(maintain))
+    OpenApiRouter::new().routes(routes!(get_status)).routes(routes!(run_maintenance))
 }
 
 /// What a run of maintenance has done.
@@ -48,7 +48,7 @@ struct Run {
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn status(
+async fn get_status(
     State(state): State<AppState>,
     principal: Principal,
     RawQuery(query): RawQuery,
@@ -76,7 +76,7 @@ async fn status(
         (status = 504, description = "timeout", body = Envelope),
     ),
 )]
-async fn maintain(
+async fn run_maintenance(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

@@ -27,7 +27,7 @@ use crate::text::shorten;
 
 /// The routes of packs.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(pack))
+    OpenApiRouter::new().routes(routes!(list_packs)).routes(routes!(get_pack))
 }
 
 /// The packs that there are.
@@ -50,7 +50,7 @@ pub struct Packs {
         (status = 403, description = "forbidden", body = Envelope),
     ),
 )]
-async fn list(
+async fn list_packs(
     State(state): State<AppState>,
     principal: Principal,
     RawQuery(query): RawQuery,
@@ -93,7 +93,7 @@ async fn list(
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn pack(
+async fn get_pack(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

@@ -20,7 +20,7 @@ use crate::service::retention::{self, Choice, Preset};
 
 /// The routes of retention.
 pub fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(retention, set_retention)).routes(routes!(presets))
+    OpenApiRouter::new().routes(routes!(get_retention, set_retention)).routes(routes!(list_retention_presets))
 }
 
 /// What retention is to be: a length or a preset, not both.
@@ -60,7 +60,7 @@ struct Presets {
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn retention(
+async fn get_retention(
     State(state): State<AppState>,
     principal: Principal,
     RawQuery(query): RawQuery,
@@ -142,7 +142,7 @@ fn choice(retention: Option<String>, preset: Option<String>) -> Result<Choice, A
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-async fn presets(
+async fn list_retention_presets(
     State(state): State<AppState>,
     principal: Principal,
     RawQuery(query): RawQuery,

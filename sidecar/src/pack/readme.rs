@@ -180,7 +180,10 @@ fn wrap(text: &str, indent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definitions::Definitions;
+    use super::super::manifest::{Counts, PACK_VERSION, Period, Snapshot, Software};
     use super::*;
+    use crate::time::Time;
 
     #[test]
     fn values_are_not_looked_into() {
@@ -199,5 +202,44 @@ mod tests {
     fn every_placeholder_has_a_value() {
         let names: Vec<_> = TEMPLATE.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
         assert_eq!(names.len(), 17, "{names:?}");
+    }
+
+    #[test]
+    fn the_text_is_the_agreed_one() {
+        let definitions = Definitions::built_in().unwrap();
+        for (name, claim) in
+            [("access-review", Some(Claim::Complete)), ("export", Some(Claim::Inclusion)), ("export", None)]
+        {
+            let filtered = claim == Some(Claim::Inclusion);
+            let since = Time::parse("2026-01-01").unwrap();
+            let manifest = Manifest {
+                pack_version: PACK_VERSION,
+                definition: definitions.find(name).unwrap(),
+                workspace: "acme",
+                period: Period { since, until: Time::parse("2026-04-01").unwrap() },
+                filters: filtered.then(|| ("actor".to_owned(), "dana".into())).into_iter().collect(),
+                snapshot: Snapshot {
+                    taken_at: Time::parse("2026-04-02T08:00:00Z").unwrap(),
+                    retention: "1 year 1 mon".into(),
+                    kept_since: Time::parse("2025-03-02").unwrap(),
+                },
+                exported_by: "token:0123456789ab",
+                export_event: 42,
+                notes: filtered.then(|| "A note that the reader must know.".into()).into_iter().collect(),
+                counts: Counts::default(),
+                key: claim.map(|_| "audit.example.com/log+1a2b3c4d+AQ".into()),
+                proof: claim,
+                software: Software { audit_sidecar: "1.2.3", audit_log: "1.2.3".into(), postgresql: "17.6".into() },
+                files: Vec::new(),
+            };
+            let snapshot = match claim {
+                Some(Claim::Complete) => "readme_complete",
+                Some(Claim::Inclusion) => "readme_filtered",
+                None => "readme_without_proof",
+            };
+            insta::with_settings!({ snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false }, {
+                insta::assert_snapshot!(snapshot, text(&manifest));
+            });
+        }
     }
 }

@@ -76,7 +76,7 @@ pub struct Page<'a> {
         (status = 504, description = "timeout", body = Envelope),
     ),
 )]
-pub(super) async fn events(
+pub(super) async fn find_events(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

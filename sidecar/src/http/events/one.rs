@@ -39,7 +39,7 @@ use crate::text::shorten;
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-pub(super) async fn event(
+pub(super) async fn get_event(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,

@@ -57,7 +57,7 @@ pub(super) struct Redacted {
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
-pub(super) async fn redact(
+pub(super) async fn redact_event(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,
