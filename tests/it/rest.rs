@@ -1,5 +1,7 @@
 //! Tests of the sidecar over HTTP.
 
 pub mod bad_input;
+mod docs;
 pub mod http;
 mod retention;
+mod rights;
