@@ -6,3 +6,4 @@ mod dump;
 mod extension;
 mod guard;
 mod harness;
+mod public_schema;
