@@ -75,12 +75,12 @@ SELECT pg_catalog.pg_extension_config_dump('audit.head', '');
 DO $do$
 BEGIN
     EXECUTE pg_catalog.format(
-        'CREATE FUNCTION audit.leaf_hash_of(%s) RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500 '
-        'AS ''MODULE_PATHNAME'', ''audit_leaf_hash''',
+        $q$CREATE FUNCTION audit.leaf_hash_of(%s) RETURNS bytea LANGUAGE c IMMUTABLE PARALLEL SAFE COST 500
+           AS 'MODULE_PATHNAME', 'audit_leaf_hash'$q$,
         (SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', c.name, c.type), ', ' ORDER BY c.number) FROM audit_internal.columns() c));
     EXECUTE pg_catalog.format(
-        'CREATE FUNCTION audit.leaf_hash(e audit.event) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE '
-        'AS ''SELECT audit.leaf_hash_of(%s)''',
+        $q$CREATE FUNCTION audit.leaf_hash(e audit.event) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
+           AS 'SELECT audit.leaf_hash_of(%s)'$q$,
         (SELECT pg_catalog.string_agg(pg_catalog.format('e.%I', c.name), ', ' ORDER BY c.number) FROM audit_internal.columns() c));
 END
 $do$;

@@ -45,20 +45,22 @@ DECLARE
 BEGIN
     LOOP
         -- From one workspace to the next by the index: there may be thousands, of millions of events.
-        EXECUTE format('SELECT e.workspace FROM ONLY %s e WHERE $1 IS NULL OR e.workspace > $1 ORDER BY e.workspace, e.occurred_at, e.id LIMIT 1',
+        EXECUTE format($q$SELECT e.workspace FROM ONLY %s e
+                          WHERE $1 IS NULL OR e.workspace > $1 ORDER BY e.workspace, e.occurred_at, e.id LIMIT 1$q$,
                        partition) INTO space USING space;
         EXIT WHEN space IS NULL OR missing <= 0;
         retention := audit_internal.retention_in_force(space);
         first_day := audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today()));
         RETURN QUERY EXECUTE format(
-            'SELECT e.id, audit_internal.expires_on(e.occurred_at, $1) FROM ONLY %s e WHERE e.workspace = $2 AND e.occurred_at >= $3 LIMIT $4',
+            $q$SELECT e.id, audit_internal.expires_on(e.occurred_at, $1) FROM ONLY %s e
+               WHERE e.workspace = $2 AND e.occurred_at >= $3 LIMIT $4$q$,
             partition) USING retention, space, first_day, missing;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
         held := audit_internal.held_condition(space);
         IF held IS NOT NULL AND missing > 0 THEN
             RETURN QUERY EXECUTE format(
-                'SELECT e.id, ''infinity''::date FROM ONLY %s e WHERE e.workspace = $1 AND e.occurred_at < $2 AND %s LIMIT $3',
+                $q$SELECT e.id, 'infinity'::date FROM ONLY %s e WHERE e.workspace = $1 AND e.occurred_at < $2 AND %s LIMIT $3$q$,
                 partition, held) USING space, first_day, missing;
             GET DIAGNOSTICS found = ROW_COUNT;
             missing := missing - found;
@@ -76,10 +78,10 @@ AS $$
 DECLARE
     found boolean;
 BEGIN
-    EXECUTE format('SELECT NOT EXISTS ('
-                   'SELECT FROM ONLY %s e LEFT JOIN audit_internal.sealer s ON true '
-                   'WHERE s.sealed IS NULL OR e.id > s.ids_after AND e.xid >= pg_snapshot_xmax(s.sealed) '
-                   'OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed))))',
+    EXECUTE format($q$SELECT NOT EXISTS (
+                          SELECT FROM ONLY %s e LEFT JOIN audit_internal.sealer s ON true
+                          WHERE s.sealed IS NULL OR e.id > s.ids_after AND e.xid >= pg_snapshot_xmax(s.sealed)
+                             OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(s.sealed))))$q$,
                    partition) INTO found;
     RETURN found;
 END
@@ -217,9 +219,9 @@ BEGIN
         RETURN NULL;
     END IF;
     FOR space IN EXECUTE format(
-        'SELECT e.workspace, count(*) AS events, min(e.id) AS first_id, max(e.id) AS last_id, '
-        'min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids '
-        'FROM ONLY %s e GROUP BY e.workspace ORDER BY e.workspace', partition)
+        $q$SELECT e.workspace, count(*) AS events, min(e.id) AS first_id, max(e.id) AS last_id,
+                  min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids
+           FROM ONLY %s e GROUP BY e.workspace ORDER BY e.workspace$q$, partition)
     LOOP
         ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit_internal.leaf_ranges(space.workspace, space.ids) r);
         counts := counts || jsonb_build_array(to_jsonb(space) - 'ids' || jsonb_build_object('leaves', ranges));

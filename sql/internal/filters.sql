@@ -103,8 +103,9 @@ CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT audit_internal.line_columns() || ', (extract(epoch FROM e.occurred_at) * 1000000)::bigint || ''.'' || e.id AS cursor, '
-           'CASE WHEN audit_internal.is_redacted(e.salt) THEN audit_internal.redactions(e.id) END AS redactions'
+    SELECT audit_internal.line_columns()
+           || $q$, (extract(epoch FROM e.occurred_at) * 1000000)::bigint || '.' || e.id AS cursor,
+                 CASE WHEN audit_internal.is_redacted(e.salt) THEN audit_internal.redactions(e.id) END AS redactions$q$
 $$;
 COMMENT ON FUNCTION audit_internal.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
 

@@ -1,4 +1,152 @@
--- The steps of audit.maintain.
+-- The steps of audit.maintain, in their order. Each takes the state of the run and returns it with what the step has done. A step
+-- that cannot go on notes an obstacle and lets the others do their work.
+
+CREATE TYPE audit_internal.maintenance_task AS (
+    task text,
+    object text,
+    amount bigint
+);
+COMMENT ON TYPE audit_internal.maintenance_task IS 'Something that a run of maintenance has done, as audit.maintain returns it';
+
+CREATE TYPE audit_internal.maintenance_run AS (
+    done audit_internal.maintenance_task[],
+    obstacles text[],
+    is_stuck boolean
+);
+COMMENT ON TYPE audit_internal.maintenance_run IS
+    'The state of a run of maintenance: what it has done, what was in its way, and whether events must stay where they are until the next run';
+
+CREATE FUNCTION audit_internal.check_maintenance(months_ahead integer, max_rows integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
+        RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
+            USING ERRCODE = 'ZA003';
+    END IF;
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000000 THEN
+        RAISE EXCEPTION 'max_rows is %, it must be between 1 and 1000000', coalesce(max_rows::text, 'NULL')
+            USING ERRCODE = 'ZA003';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'audit.maintain() cannot run in a % transaction', upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain in a READ COMMITTED transaction.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.check_maintenance(integer, integer) IS
+    'Refuses arguments and transactions that audit.maintain cannot work with (SQLSTATE ZA003, 25000)';
+
+CREATE FUNCTION audit_internal.begin_maintenance() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Loads the library: before, anyone can set its settings.
+    PERFORM audit_internal.target_keys('', '{}');
+    BEGIN
+        LOCK TABLE audit.maintenance IN SHARE ROW EXCLUSIVE MODE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN false;
+    END;
+    -- The caller's transaction may have looked at who is there before others came.
+    PERFORM pg_stat_clear_snapshot();
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.begin_maintenance() IS
+    'Keeps other sessions from maintenance until this transaction ends; false if one of them runs it already';
+
+CREATE FUNCTION audit_internal.seal_for_maintenance(INOUT run audit_internal.maintenance_run)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- What later steps remove must have its leaf. Waiting for a sealer would take until this transaction ends; without one nobody seals.
+    IF audit_internal.has_sealer() THEN
+        NULL;
+    ELSIF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit_internal.sealer s) THEN
+        PERFORM audit.seal();
+    ELSE
+        PERFORM audit.record_heads();
+    END IF;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
+WHEN OTHERS THEN
+    run.obstacles := array_append(run.obstacles, format('events could not be sealed: %s', SQLERRM));
+END
+$$;
+COMMENT ON FUNCTION audit_internal.seal_for_maintenance(audit_internal.maintenance_run) IS
+    'Seals if no background worker does, and records heads that have not been recorded for 70 seconds';
+
+CREATE FUNCTION audit_internal.create_coming_partitions(INOUT run audit_internal.maintenance_run, months_ahead integer)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    month date;
+    name text;
+BEGIN
+    FOR month IN
+        SELECT DISTINCT date_trunc('month', audit_internal.today() + r.retention + make_interval(months => n))::date
+        FROM (SELECT audit_internal.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
+             generate_series(0, months_ahead) n
+        ORDER BY 1
+    LOOP
+        name := 'audit_internal.' || audit_internal.partition_name(month);
+        CONTINUE WHEN to_regclass(name) IS NOT NULL;
+        BEGIN
+            PERFORM audit_internal.create_partition(month);
+        EXCEPTION WHEN OTHERS THEN
+            run.obstacles := array_append(run.obstacles, format('%s could not be made: %s', name, SQLERRM));
+            EXIT;
+        END;
+        run.done := array_append(run.done, ('partition created', name, 1)::audit_internal.maintenance_task);
+        -- Sessions that need a new partition wait until this is committed: the rest is for the next call.
+        run.is_stuck := true;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.create_coming_partitions(audit_internal.maintenance_run, integer) IS
+    'Makes the partitions for events that the retentions in force let expire in the coming months';
+
+CREATE FUNCTION audit_internal.remove_idempotency_keys(INOUT run audit_internal.maintenance_run, max_rows bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    amount bigint := audit_internal.forget_idempotency_keys(max_rows);
+BEGIN
+    IF amount > 0 THEN
+        run.done := array_append(run.done, ('idempotency keys removed', 'audit_internal.idempotency_key', amount)::audit_internal.maintenance_task);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.remove_idempotency_keys(audit_internal.maintenance_run, bigint) IS
+    'Removes idempotency keys that are older than 48 hours, at most max_rows';
+
+CREATE FUNCTION audit_internal.keep_settings_still(INOUT run audit_internal.maintenance_run)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF run.is_stuck THEN
+        RETURN;
+    END IF;
+    BEGIN
+        -- The retentions and holds by which events are judged do not change meanwhile, and each session that set one before is done.
+        LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
+    EXCEPTION WHEN lock_not_available THEN
+        run.obstacles := array_append(run.obstacles, 'retention or a legal hold is being set in another transaction');
+        run.is_stuck := true;
+        RETURN;
+    END;
+    PERFORM audit_internal.settle_retentions();
+END
+$$;
+COMMENT ON FUNCTION audit_internal.keep_settings_still(audit_internal.maintenance_run) IS
+    'Locks retentions and legal holds against changes, and settles retentions that every transaction knows of';
 
 CREATE FUNCTION audit_internal.maintenance_jobs() RETURNS TABLE (step integer, task text, space text, partition regclass)
     LANGUAGE plpgsql STABLE
@@ -19,3 +167,118 @@ END
 $$;
 COMMENT ON FUNCTION audit_internal.maintenance_jobs() IS
     'What may have events to move or remove, in the order of the steps: what released holds kept moves back (1) or goes (2), what must stay leaves due partitions (3), what a shorter retention made due goes (4)';
+
+CREATE FUNCTION audit_internal.do_maintenance_jobs(INOUT run audit_internal.maintenance_run, max_rows bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known oid[] := ARRAY(SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'audit.event'::regclass);
+    missing bigint := max_rows;
+    job record;
+    amount bigint;
+BEGIN
+    FOR job IN SELECT * FROM audit_internal.maintenance_jobs() j ORDER BY j.step, j.partition, j.space LOOP
+        EXIT WHEN run.is_stuck OR missing <= 0;
+        BEGIN
+            amount := CASE job.step WHEN 1 THEN audit_internal.return_released(job.space, missing)
+                                    WHEN 2 THEN audit_internal.remove_released(job.space, missing)
+                                    WHEN 3 THEN audit_internal.move_kept_rows(job.partition, missing)
+                                    ELSE audit_internal.remove_shortened(job.space, missing) END;
+        EXCEPTION WHEN OTHERS THEN
+            -- Whatever it is, it must not stand in the way of the others.
+            run.obstacles := array_append(
+                run.obstacles, format('%s could not be judged: %s', coalesce(job.partition::text, job.space), SQLERRM));
+            amount := 0;
+        END;
+        IF amount IS NULL THEN
+            run := audit_internal.note_new_partitions(run, known);
+        ELSIF amount > 0 THEN
+            run.done := array_append(
+                run.done, (job.task, coalesce(job.partition::text, job.space), amount)::audit_internal.maintenance_task);
+        END IF;
+        -- Looking costs, too.
+        missing := missing - amount - 10;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.do_maintenance_jobs(audit_internal.maintenance_run, bigint) IS
+    'Moves and removes events, at most max_rows, until nothing is left to move or remove, or a partition had to be made first';
+
+CREATE FUNCTION audit_internal.note_new_partitions(INOUT run audit_internal.maintenance_run, known oid[])
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    partition regclass;
+BEGIN
+    FOR partition IN
+        SELECT i.inhrelid::regclass FROM pg_inherits i WHERE i.inhparent = 'audit.event'::regclass AND i.inhrelid <> ALL (known) ORDER BY 1
+    LOOP
+        run.done := array_append(run.done, ('partition created', partition::text, 1)::audit_internal.maintenance_task);
+    END LOOP;
+    run.is_stuck := true;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.note_new_partitions(audit_internal.maintenance_run, oid[]) IS
+    'Notes the partitions that were made since those known: sessions that need one of them wait until this is committed';
+
+CREATE FUNCTION audit_internal.drop_a_due_partition(INOUT run audit_internal.maintenance_run)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    partition regclass;
+    name text;
+    reason text;
+    amount bigint;
+BEGIN
+    -- One a call, because from a drop to the commit no query begins.
+    FOR partition IN SELECT d.partition FROM audit_internal.due_partitions() d LOOP
+        EXIT WHEN run.is_stuck;
+        name := partition::text;
+        CONTINUE WHEN NOT audit_internal.is_judged(partition);
+        reason := audit_internal.obstacle_to_drop(partition);
+        IF reason IS NOT NULL THEN
+            run.obstacles := array_append(run.obstacles, reason);
+            CONTINUE;
+        END IF;
+        amount := NULL;
+        BEGIN
+            amount := audit_internal.drop_partition(partition);
+        EXCEPTION WHEN lock_not_available THEN
+            run.obstacles := array_append(
+                run.obstacles, format('%s is due and could not be dropped: someone reads audit.event for long', name));
+        WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
+            run.obstacles := array_append(run.obstacles, format('%s is due and could not be dropped: %s %s', name, SQLERRM, reason));
+        END;
+        IF amount IS NOT NULL THEN
+            run.done := array_append(run.done, ('partition dropped', name, amount)::audit_internal.maintenance_task);
+            EXIT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.drop_a_due_partition(audit_internal.maintenance_run) IS
+    'Drops the oldest due partition that holds nothing that must stay, if nothing is in the way';
+
+CREATE FUNCTION audit_internal.end_maintenance(run audit_internal.maintenance_run) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    obstacle text := left(nullif(array_to_string(run.obstacles, '; '), ''), 2000);
+BEGIN
+    IF obstacle IS NOT NULL THEN
+        RAISE WARNING 'audit log maintenance: %', obstacle USING HINT = 'The next run tries again.';
+    END IF;
+    INSERT INTO audit.maintenance AS m (last_run_at, waiting_for, waiting_since)
+    VALUES (clock_timestamp(), obstacle, CASE WHEN obstacle IS NOT NULL THEN clock_timestamp() END)
+    ON CONFLICT ON CONSTRAINT maintenance_pkey DO UPDATE
+    SET last_run_at = excluded.last_run_at, waiting_for = excluded.waiting_for,
+        waiting_since = CASE WHEN excluded.waiting_for IS NULL THEN NULL ELSE coalesce(m.waiting_since, excluded.waiting_since) END;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.end_maintenance(audit_internal.maintenance_run) IS
+    'Warns of what was in the way, and notes the run in audit.maintenance';

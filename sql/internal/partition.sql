@@ -39,9 +39,8 @@ AS $$
 DECLARE
     first_day date := date_trunc('month', expiry_month::timestamp);
 BEGIN
-    RETURN audit_internal.make_partition(audit_internal.partition_name(first_day), first_day,
-                                quote_literal((first_day + interval '1 month')::date),
-                                'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
+    RETURN audit_internal.make_partition(audit_internal.partition_name(first_day), first_day, (first_day + interval '1 month')::date,
+                                         'Events that expire in ' || to_char(first_day, 'FMMonth YYYY'));
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_partition(date) IS
@@ -52,13 +51,13 @@ CREATE FUNCTION audit_internal.create_held_partition() RETURNS regclass
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN audit_internal.make_partition('event_held', 'infinity', 'MAXVALUE', 'Events past their retention that a legal hold keeps');
+    RETURN audit_internal.make_partition('event_held', 'infinity', NULL, 'Events past their retention that a legal hold keeps');
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_held_partition() IS
     'Makes the partition for events that a legal hold keeps past their retention, if it is missing';
 
-CREATE FUNCTION audit_internal.make_partition(name text, from_day date, to_bound text, comment text) RETURNS regclass
+CREATE FUNCTION audit_internal.make_partition(name text, from_day date, before_day date, comment text) RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -81,18 +80,18 @@ BEGIN
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, action, occurred_at, id)', name || '_action', name);
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
     -- Partial where the common values are served by the index on time.
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id) '
-                   'WHERE category IN (''auth'', ''admin'', ''feedback'', ''audit'')', name || '_category', name);
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id) '
-                   'WHERE outcome <> ''success''', name || '_outcome', name);
+    EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id)
+                      WHERE category IN ('auth', 'admin', 'feedback', 'audit')$q$, name || '_category', name);
+    EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id)
+                      WHERE outcome <> 'success'$q$, name || '_outcome', name);
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I USING gin (audit_internal.target_keys(workspace, targets), details jsonb_path_ops)',
                    name || '_content', name);
-    EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()', name);
+    EXECUTE format($q$CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I
+                      FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()$q$, name);
     EXECUTE format('ALTER TABLE audit_internal.%I ENABLE ALWAYS TRIGGER refuse_change', name);
     EXECUTE format('COMMENT ON TABLE audit_internal.%I IS %L', name, comment);
     EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit_internal.%I FOR VALUES FROM (%L) TO (%s)',
-                   name, from_day, to_bound);
+                   name, from_day, coalesce(quote_literal(before_day), 'MAXVALUE'));
 
     -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
     IF to_regclass('audit_internal.event_keeper') IS NULL THEN
@@ -103,8 +102,8 @@ BEGIN
     RETURN to_regclass('audit_internal.' || name);
 END
 $$;
-COMMENT ON FUNCTION audit_internal.make_partition(text, date, text, text) IS
-    'Makes a partition for a range of expires_on, with its indexes and its guard, if it is missing';
+COMMENT ON FUNCTION audit_internal.make_partition(text, date, date, text) IS
+    'Makes a partition for events that expire from a day on and before another (NULL: at any time), with its indexes and its guard, if it is missing';
 
 CREATE FUNCTION audit_internal.merge_pending() RETURNS bigint
     LANGUAGE plpgsql

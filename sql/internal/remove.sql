@@ -17,10 +17,7 @@ DECLARE
     first_day date := audit_internal.first_kept_day(retention, audit_internal.today());
     batch record;
 BEGIN
-    -- What expires this month by its first retention goes with its partition.
-    batch := audit_internal.remove_oldest(
-        space, 'retention was shortened', 'audit.event', first_day,
-        format('e.expires_on >= %L AND e.expires_on < ''infinity''', audit_internal.today()), max_rows);
+    batch := audit_internal.remove_oldest(space, 'retention was shortened', first_day, false, max_rows);
     IF batch.expired < max_rows AND batch.removed = batch.expired THEN
         PERFORM audit_internal.settle_bounds(space, first_day);
     END IF;
@@ -52,7 +49,7 @@ COMMENT ON FUNCTION audit_internal.settle_bounds(text, date) IS
     'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
 
 CREATE FUNCTION audit_internal.remove_oldest(
-    space text, reason text, source text, first_day date, condition text, max_rows bigint, OUT expired bigint, OUT removed bigint
+    space text, reason text, first_day date, was_held boolean, max_rows bigint, OUT expired bigint, OUT removed bigint
 )
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -60,6 +57,9 @@ CREATE FUNCTION audit_internal.remove_oldest(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
+    -- Events that expire before today by their first retention go with their partition.
+    candidates text := CASE WHEN was_held THEN 'ONLY audit_internal.event_held e WHERE true'
+                            ELSE format($q$audit.event e WHERE e.expires_on >= %L AND e.expires_on < 'infinity'$q$, audit_internal.today()) END;
     batch record;
     gone bigint[];
     ids bigint[] := '{}';
@@ -71,16 +71,17 @@ BEGIN
     expired := 0;
     -- Oldest first: what is left at any time is without gaps.
     FOR batch IN EXECUTE format(
-        'SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time FROM ('
-        'SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at FROM %s e '
-        'WHERE e.workspace = %L AND e.occurred_at < %L AND (%s) AND (%s) IS NOT TRUE '
-        'ORDER BY e.occurred_at, e.id LIMIT %s) b GROUP BY b.partition',
-        source, space, audit_internal.midnight(first_day), condition, coalesce(audit_internal.held_condition(space), 'false'), max_rows)
+        $q$SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time
+           FROM (SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at
+                 FROM %s AND e.workspace = %L AND e.occurred_at < %L AND (%s) IS NOT TRUE
+                 ORDER BY e.occurred_at, e.id LIMIT %s) b
+           GROUP BY b.partition$q$,
+        candidates, space, audit_internal.midnight(first_day), coalesce(audit_internal.held_condition(space), 'false'), max_rows)
     LOOP
         expired := expired + cardinality(batch.ids);
         -- What has no leaf yet stays for a later run.
         CONTINUE WHEN audit_internal.remove_events(batch.partition, batch.ids) = 0;
-        EXECUTE format('SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)',
+        EXECUTE format($q$SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)$q$,
                        batch.partition) INTO gone USING batch.ids;
         ids := ids || gone;
         first_time := least(first_time, batch.first_time);
@@ -101,8 +102,8 @@ BEGIN
     SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.remove_oldest(text, text, text, date, text, bigint) IS
-    'Removes events of a workspace that are past their retention, and that no legal hold covers, from a table as far as a condition holds, oldest first and at most max_rows, and leaves an event that tells of it; how many there were, and how many of them had a leaf and are removed';
+COMMENT ON FUNCTION audit_internal.remove_oldest(text, text, date, boolean, bigint) IS
+    'Removes events of a workspace that occurred before a day, and that no legal hold covers, either those that a hold kept or those whose partition is not due yet, oldest first and at most max_rows, and leaves an event that tells of it; how many there were, and how many of them had a leaf and are removed';
 
 CREATE FUNCTION audit_internal.return_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -118,9 +119,9 @@ BEGIN
     IF held_partition IS NULL THEN
         RETURN 0;
     END IF;
-    EXECUTE format('SELECT array_agg(b.id) AS ids, array_agg(b.day) AS days FROM ('
-                   'SELECT e.id, audit_internal.expires_on(e.occurred_at, %L) AS day FROM ONLY audit_internal.event_held e '
-                   'WHERE e.workspace = %L AND e.occurred_at >= %L AND (%s) IS NOT TRUE LIMIT %s) b',
+    EXECUTE format($q$SELECT array_agg(b.id) AS ids, array_agg(b.day) AS days
+                      FROM (SELECT e.id, audit_internal.expires_on(e.occurred_at, %L) AS day FROM ONLY audit_internal.event_held e
+                            WHERE e.workspace = %L AND e.occurred_at >= %L AND (%s) IS NOT TRUE LIMIT %s) b$q$,
                    retention, space, audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today())),
                    coalesce(audit_internal.held_condition(space), 'false'), max_rows) INTO batch;
     IF batch.ids IS NULL THEN
@@ -149,8 +150,8 @@ DECLARE
 BEGIN
     IF held_partition IS NOT NULL THEN
         SELECT r.removed INTO removed
-        FROM audit_internal.remove_oldest(space, 'a legal hold was released', 'ONLY audit_internal.event_held',
-                                 audit_internal.first_kept_day(retention, audit_internal.today()), 'true', max_rows) r;
+        FROM audit_internal.remove_oldest(space, 'a legal hold was released',
+                                          audit_internal.first_kept_day(retention, audit_internal.today()), true, max_rows) r;
     END IF;
     IF removed < max_rows THEN
         UPDATE audit.legal_hold h SET cleared_at = clock_timestamp()
@@ -170,7 +171,7 @@ AS $$
 DECLARE
     found boolean;
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM ONLY audit_internal.event_held e WHERE e.workspace = %L AND (%s) IS NOT TRUE)',
+    EXECUTE format($q$SELECT EXISTS (SELECT FROM ONLY audit_internal.event_held e WHERE e.workspace = %L AND (%s) IS NOT TRUE)$q$,
                    space, coalesce(audit_internal.held_condition(space), 'false')) INTO found;
     RETURN found;
 END
