@@ -10,4 +10,5 @@ mod query;
 mod real_input;
 mod rest;
 mod retention;
+mod sql;
 mod support;

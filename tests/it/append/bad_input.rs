@@ -59,10 +59,6 @@ async fn invalid_json_is_refused() {
         (r#"{"a": 1e1000000}"#, "22003"),
         (r#"{'a': 1}"#, "22P02"),
         ("", "22P02"),
-        ("[]", "ZA005"),
-        ("7", "ZA005"),
-        ("null", "ZA005"),
-        (r#""text""#, "ZA005"),
     ] {
         fails(&client, "SELECT audit.append('x', 'acme', details => $1::text::jsonb)", &[&details], sqlstate).await;
     }
@@ -152,12 +148,6 @@ async fn names_have_a_maximum_length() {
         run(&client, &call(&format!("repeat('n', {limit})"))).await;
         run(&client, &call(&format!("repeat('ü', {})", limit / 2))).await;
     }
-    refused(&client, "SELECT audit.append('', 'acme')", "ZA003").await;
-    refused(&client, "SELECT audit.append(NULL, 'acme')", "ZA003").await;
-    refused(&client, "SELECT audit.append('x', 'acme', targets => array_fill('t'::text, ARRAY[1001]))", "ZA003").await;
-    refused(&client, "SELECT audit.append('x', 'acme', targets => '{a,NULL}')", "ZA003").await;
-    refused(&client, "SELECT audit.append('x', 'acme', targets => ARRAY[repeat('t', 1001)])", "ZA003").await;
-    refused(&client, "SELECT audit.append('x', 'acme', outcome => 'maybe')", "ZA003").await;
     refused(&client, "SELECT audit.append('x', 'acme', ip => '1.2.3.4.5')", "22P02").await;
     refused(&client, "SELECT audit.append('x', 'acme', colour => 'red')", "42883").await;
 }
