@@ -1,4 +1,4 @@
-//! The columns of `audit.event`: the one table of them in the library. A test compares it with the system catalog.
+//! The columns of `audit.event`. The library lists them here only. A test compares the list with the system catalog.
 
 use audit_proof::Field;
 use pgrx::pg_sys;
@@ -11,12 +11,13 @@ use crate::pg::values::Text;
 sql_function!(audit_columns, pg_finfo_audit_columns, columns);
 sql_function!(audit_line_columns, pg_finfo_audit_line_columns, line_columns);
 
-/// `audit_internal.columns()`: a row for each column, numbered in the order of `audit.event`; `place` is its place in the line, counted from 1.
+/// Implements `audit_internal.columns()`: returns a row for each column, numbered in the order of `audit.event`.
+/// `place` is the position of the column in the hashed line, counted from 1.
 fn columns(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let line = in_line();
     let types =
         [pg_sys::INT4OID, pg_sys::TEXTOID, pg_sys::REGTYPEOID, pg_sys::BOOLOID, pg_sys::TEXTOID, pg_sys::INT4OID];
-    // SAFETY: declared as a set of such rows.
+    // SAFETY: the SQL declaration says that the function returns a set of such rows.
     let mut rows = unsafe { arguments.returned_rows(types) }?;
     for column in COLUMNS {
         let Definition { name, oid, not_null, part } = column.definition();
@@ -32,17 +33,18 @@ fn columns(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(None)
 }
 
-/// `audit_internal.line_columns()`: a select list, over `audit.event AS e`, of the columns that the line shows, in its order.
+/// Implements `audit_internal.line_columns()`: returns a select list over `audit.event AS e`. It names the columns that
+/// the hashed line shows, in the order of the line.
 fn line_columns(_: &Arguments) -> Result<Option<Datum>, Error> {
     let names: Vec<String> = in_line().into_iter().map(|column| format!("e.{}", column.name())).collect();
     Ok(Some(Text::new(&names.join(", ")).datum()))
 }
 
-/// Part of the hashed line (`proof/FORMAT.md`) that shows a column. The order of the parts is that of the line; a number is the
-/// place within a part of several columns.
+/// The part of the hashed line (`proof/FORMAT.md`) that shows a column. The variants have the order of the line. A
+/// number is the position of the column within a part of several columns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// The head, which no redaction changes.
+    /// The head. No redaction changes it.
     Head(u8),
     /// The field `actor`.
     Actor,
@@ -59,7 +61,8 @@ pub enum Part {
 }
 
 impl Part {
-    /// How `audit_internal.columns()` names the part; None for what the line does not show.
+    /// Returns the name that `audit_internal.columns()` gives to the part. Returns None if the line does not show the
+    /// column.
     fn name(self) -> Option<&'static str> {
         match self {
             Part::Head(_) => Some("head"),
@@ -69,7 +72,7 @@ impl Part {
         }
     }
 
-    /// The field that a redaction erases with the column; None for what is never erased.
+    /// Returns the field that a redaction erases together with the column. Returns None if the column is never erased.
     pub fn field(self) -> Option<Field> {
         match self {
             Part::Actor => Some(Field::Actor),
@@ -81,21 +84,21 @@ impl Part {
     }
 }
 
-/// What the library knows about a column.
+/// The properties of a column.
 pub struct Definition {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its type.
+    /// The type.
     pub oid: pg_sys::Oid,
-    /// Whether it is NOT NULL.
+    /// Whether the column is NOT NULL.
     pub not_null: bool,
-    /// The part of the line that shows it.
+    /// The part of the line that shows the column.
     pub part: Part,
 }
 
 macro_rules! columns {
     ($($column:ident: $name:literal, $oid:ident, $not_null:literal, $part:expr;)*) => {
-        /// A column. Its number, as `usize`, is its place in `audit.event`, counted from 0.
+        /// A column. Its value as `usize` is its position in `audit.event`, counted from 0.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub enum Column { $($column),* }
 
@@ -109,7 +112,7 @@ macro_rules! columns {
 }
 
 columns! {
-    // Name, type, whether it is NOT NULL, part of the line.
+    // Name, type, whether the column is NOT NULL, part of the line.
     Id: "id", INT8OID, true, Part::Head(0);
     OccurredAt: "occurred_at", TIMESTAMPTZOID, true, Part::Head(2);
     RecordedAt: "recorded_at", TIMESTAMPTZOID, true, Part::Head(3);
@@ -132,22 +135,22 @@ columns! {
     Salt: "salt", BYTEAOID, true, Part::Salt;
 }
 
-/// How many columns there are.
+/// The number of columns.
 pub const COUNT: usize = COLUMNS.len();
 
 impl Column {
-    /// What is known about it.
+    /// Returns the properties of the column.
     pub const fn definition(self) -> &'static Definition {
         &DEFINITIONS[self as usize]
     }
 
-    /// Its name.
+    /// Returns the name of the column.
     pub const fn name(self) -> &'static str {
         self.definition().name
     }
 }
 
-/// The types of the columns.
+/// The types of the columns, in the order of `audit.event`.
 pub const TYPES: [pg_sys::Oid; COUNT] = {
     let mut types = [pg_sys::InvalidOid; COUNT];
     let mut i = 0;
@@ -158,14 +161,14 @@ pub const TYPES: [pg_sys::Oid; COUNT] = {
     types
 };
 
-/// The columns that the line shows, in its order.
+/// Returns the columns that the line shows, in the order of the line.
 fn in_line() -> Vec<Column> {
     let mut line: Vec<Column> = COLUMNS.into_iter().filter(|column| column.definition().part != Part::None).collect();
     line.sort_by_key(|column| column.definition().part);
     line
 }
 
-/// A select list of all columns in the order of `audit.event`, each with `prefix` in front of its name.
+/// Returns a select list of all columns in the order of `audit.event`. Each name is preceded by `prefix`.
 pub fn select_list(prefix: &str) -> String {
     COLUMNS.map(|column| format!("{prefix}{}", column.name())).join(", ")
 }

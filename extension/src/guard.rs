@@ -1,5 +1,6 @@
-//! The guard and its one exception: `audit_internal.refuse_change`, the trigger that refuses every change of events, lets through what
-//! `audit_internal.remove_events`, `audit_internal.move_events` and `audit_internal.erase_field` do, and nothing else can say so.
+//! The guard against changes of events, and its exceptions. The trigger function `audit_internal.refuse_change` refuses
+//! every change. It makes an exception for `audit_internal.remove_events`, `audit_internal.move_events` and
+//! `audit_internal.erase_field`. SQL code cannot turn it off.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -20,15 +21,16 @@ sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
 sql_function!(audit_move_events, pg_finfo_audit_move_events, move_events);
 sql_function!(audit_erase_field, pg_finfo_audit_erase_field, erase_field);
 
-/// `audit_internal.refuse_change()`, a trigger for UPDATE, DELETE and TRUNCATE, per row or per statement (SQLSTATE ZA001).
+/// Implements `audit_internal.refuse_change()`, a row or statement trigger for UPDATE, DELETE and TRUNCATE (SQLSTATE
+/// ZA001).
 fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(trigger) = arguments.trigger() else {
-        return Err(Error::AppendOnly { what: "a call".into() });
+        return Err(Error::AppendOnly { what: "a direct call of the guard trigger".into() });
     };
     // SAFETY: PostgreSQL passes a valid TriggerData to a trigger.
     unsafe {
         if PASSING.get() {
-            // Of a row trigger, the row to go on with; of a statement trigger, nothing.
+            // A row trigger returns the row to continue with. A statement trigger returns nothing.
             let is_row = trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
             let is_update = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
             let row = if is_update { trigger.tg_newtuple } else { trigger.tg_trigtuple };
@@ -47,8 +49,8 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     }
 }
 
-/// `audit_internal.remove_events(partition, ids)`: how many were removed. What `audit_internal.is_kept` keeps, or what has no
-/// leaf yet, is not, whoever asks.
+/// Implements `audit_internal.remove_events(partition, ids)`: deletes the events, and returns how many it deleted. It
+/// never deletes an event that `audit_internal.is_kept` keeps, or one that has no leaf yet, not even for a superuser.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let statement = "DELETE FROM {} p USING audit_internal.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
                      AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR p.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(s.sealed)) \
@@ -57,7 +59,8 @@ fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     run(arguments, statement, &[pg_sys::INT8ARRAYOID])
 }
 
-/// `audit_internal.move_events(partition, ids, expires_on)`: how many were moved.
+/// Implements `audit_internal.move_events(partition, ids, expires_on)`: moves the events to the partitions of these
+/// dates, and returns how many it moved.
 fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let columns = select_list("");
     let values = COLUMNS
@@ -71,7 +74,8 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     run(arguments, &statement, &[pg_sys::INT8ARRAYOID, pg_sys::DATEARRAYOID])
 }
 
-/// `audit_internal.erase_field(partition, id, field)`: whether there was such an event with such a field.
+/// Implements `audit_internal.erase_field(partition, id, field)`: erases the field, and returns the number of events
+/// changed. Returns NULL if there is no such field.
 fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(field) = arguments.text(2).and_then(|name| Field::from_name(name.value())) else { return Ok(None) };
     let erased: Vec<String> = COLUMNS
@@ -86,7 +90,7 @@ fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     run(arguments, &statement, &[pg_sys::INT8OID, pg_sys::TEXTOID])
 }
 
-/// What an erased column holds: nothing, in SQL's terms.
+/// Returns the SQL expression of the value that an erased column holds.
 fn erased_value(column: Column) -> &'static str {
     match column.definition() {
         Definition { not_null: false, .. } => "NULL",
@@ -100,11 +104,11 @@ thread_local! {
     static PASSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets the guard pass until it goes out of scope, also when an ERROR unwinds.
+/// A permission to pass the guard. It lasts until the value is dropped, which also happens if an ERROR unwinds.
 pub struct Pass;
 
 impl Pass {
-    /// From now on, in this backend.
+    /// Lets this backend pass the guard from now on.
     pub fn begin() -> Pass {
         PASSING.set(true);
         Pass
@@ -117,24 +121,25 @@ impl Drop for Pass {
     }
 }
 
-/// Runs the statement with the partition in place of `{}` and the arguments behind it as parameters.
+/// Runs the statement. The partition replaces `{}`, and the arguments after it become the parameters.
 fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<Option<Datum>, Error> {
-    // SAFETY: reads a variable of the backend. An older snapshot does not see a hold that was placed since.
+    // SAFETY: reads a variable of the backend. An older snapshot would not show a hold that was placed since it was
+    // taken.
     if unsafe { pg_sys::XactIsoLevel } >= pg_sys::XACT_REPEATABLE_READ as c_int {
         return Err(Error::OldSnapshot);
     }
     let Some(partition) = arguments.datum(0) else { return Ok(None) };
     let partition = pg_sys::Oid::from_u32(partition.value() as u32);
     let Some(name) = partition_name(partition) else {
-        return Err(Error::NoPartition(format!("{}", partition.to_u32())));
+        return Err(Error::NoPartition(format!("with OID {}", partition.to_u32())));
     };
     let statement = CString::new(statement.replace("{}", &name)).expect("names have no NUL");
     let mut values: Vec<Datum> = (1..=types.len()).filter_map(|i| arguments.datum(i)).collect();
     let mut types = types.to_vec();
     as_owner(|| {
         let _pass = Pass::begin();
-        // SAFETY: connect, execute, finish in this order, with as many parameters as types. An ERROR in between aborts the
-        // transaction, which cleans up.
+        // SAFETY: connects, executes and finishes in this order, with as many parameters as types. An ERROR in between
+        // aborts the transaction, which cleans up.
         unsafe {
             assert_eq!(pg_sys::SPI_connect(), pg_sys::SPI_OK_CONNECT as c_int, "SPI_connect failed");
             let status = pg_sys::SPI_execute_with_args(
@@ -154,9 +159,9 @@ fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<
     })
 }
 
-/// The qualified name of a partition of the log; None where it is something else.
+/// Returns the qualified name of a partition of `audit.event`. Returns None if the relation is something else.
 fn partition_name(oid: pg_sys::Oid) -> Option<String> {
-    // SAFETY: look-ups in the system caches; the names are palloc'd copies.
+    // SAFETY: looks the relation up in the system caches. The names are palloc'd copies.
     unsafe {
         let name = pg_sys::get_rel_name(oid);
         if name.is_null() || !pg_sys::get_rel_relispartition(oid) {

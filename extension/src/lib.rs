@@ -1,10 +1,11 @@
-//! PostgreSQL extension `audit_log`: the SQL edge of the audit log.
+//! The library of the PostgreSQL extension `audit_log`.
 //!
-//! The SQL objects are in `sql/`, one concept a file; here is what needs the library: appending an event and its checks, moving and
-//! removing rows past the guard, sealing, proofs, and the background workers.
+//! The SQL objects are in `sql/`, one concept in each file. This crate holds the functions that need the library: it
+//! appends and checks events, moves and removes rows past the guard, seals, makes proofs, and runs the background
+//! workers.
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("errors of PostgreSQL cross this library as panics: build it with panic = \"unwind\"");
+compile_error!("PostgreSQL errors unwind through this library as panics: build it with panic = \"unwind\"");
 
 mod append;
 mod columns;
@@ -77,7 +78,8 @@ extension_sql_file!(
 );
 extension_sql_file!("../../sql/roles.sql", name = "roles", finalize);
 
-/// Called by PostgreSQL when it loads the library, at server start or at the first call.
+/// Initializes the library. PostgreSQL calls this function when it loads the library: at server start, or at the first
+/// call of a function.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();

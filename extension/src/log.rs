@@ -1,4 +1,4 @@
-//! The trees: leaves of events, sealing, proofs.
+//! The workspace logs: leaves, trees, sealing and proofs.
 
 pub mod head;
 pub mod leaf;

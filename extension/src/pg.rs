@@ -1,4 +1,4 @@
-//! PostgreSQL in Rust's terms: calling convention, errors, values, SPI.
+//! PostgreSQL in Rust's terms: calling convention, errors, values and SPI.
 
 pub mod edge;
 pub mod error;

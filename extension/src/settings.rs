@@ -1,22 +1,22 @@
-//! The settings (GUCs). Nobody else reads a `GucSetting`.
+//! The settings (GUCs). Only this module reads a `GucSetting`.
 
 use std::ffi::CString;
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
-/// What becomes of an action that the catalog does not know.
+/// The handling of an action that the catalog does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum UnknownActions {
-    /// It is stored under category `other`.
+    /// The event is stored in category `other`.
     #[name = c"accept"]
     Accept,
-    /// The append fails with `ZA004`.
+    /// The append fails with SQLSTATE `ZA004`.
     #[name = c"reject"]
     Reject,
 }
 
-/// What a session has said about all its events; each fills the argument of that name that a call leaves out.
+/// A setting that describes all events of the session. It fills the argument of that name if a call omits it.
 #[derive(Clone, Copy)]
 pub enum Context {
     Workspace,
@@ -46,7 +46,7 @@ static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
-/// The session's value, None where it is not set or empty.
+/// Returns the value of the session. Returns None if it is not set or empty.
 pub fn context(which: Context) -> Option<String> {
     let setting = match which {
         Context::Workspace => &WORKSPACE,
@@ -59,37 +59,37 @@ pub fn context(which: Context) -> Option<String> {
     text(setting).filter(|value| !value.is_empty())
 }
 
-/// `audit.unknown_actions`.
+/// Returns the value of `audit.unknown_actions`.
 pub fn unknown_actions() -> UnknownActions {
     UNKNOWN_ACTIONS.get()
 }
 
-/// `audit.masked_keys`, as written.
+/// Returns the value of `audit.masked_keys` as it was written.
 pub fn masked_keys() -> String {
     text(&MASKED_KEYS).unwrap_or_default()
 }
 
-/// `audit.max_details_size` in bytes.
+/// Returns the value of `audit.max_details_size`, in bytes.
 pub fn max_details_size() -> usize {
     MAX_DETAILS_SIZE.get() as usize * 1024
 }
 
-/// `audit.direct_insert`.
+/// Returns the value of `audit.direct_insert`.
 pub fn direct_insert() -> bool {
     DIRECT_INSERT.get()
 }
 
-/// `audit.seal_interval`; None where the sealer is to rest.
+/// Returns the value of `audit.seal_interval`. Returns None if the sealer is turned off.
 pub fn seal_interval() -> Option<Duration> {
     u64::try_from(SEAL_INTERVAL.get()).ok().filter(|&millis| millis > 0).map(Duration::from_millis)
 }
 
-/// `audit.maintenance_interval`; None where the worker is to rest.
+/// Returns the value of `audit.maintenance_interval`. Returns None if the worker is turned off.
 pub fn maintenance_interval() -> Option<Duration> {
     u64::try_from(MAINTENANCE_INTERVAL.get()).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)
 }
 
-/// Makes the settings known to PostgreSQL. Values set before the library was loaded take effect.
+/// Defines the settings. Values that were set before the library was loaded take effect.
 pub fn define() {
     for (name, setting, what) in [
         (c"audit.workspace", &WORKSPACE, c"Workspace of the session's events."),
@@ -102,7 +102,7 @@ pub fn define() {
         GucRegistry::define_string_guc(
             name,
             what,
-            c"SET LOCAL it once per request; audit.append takes it where its own argument is left out.",
+            c"Use SET LOCAL once per request. audit.append uses the value if its own argument is omitted.",
             setting,
             GucContext::Userset,
             GucFlags::default(),
@@ -110,24 +110,24 @@ pub fn define() {
     }
     GucRegistry::define_enum_guc(
         c"audit.unknown_actions",
-        c"What becomes of an action that the catalog does not know.",
-        c"accept stores it under category other, reject refuses it (SQLSTATE ZA004).",
+        c"Sets how an action that is not in the catalog is handled.",
+        c"accept stores the event in category other. reject refuses it with SQLSTATE ZA004.",
         &UNKNOWN_ACTIONS,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
         c"audit.masked_keys",
-        c"Keys of details whose values are masked before they are stored.",
-        c"Separated by commas; a * at either end stands for anything; case, _ and - make no difference.",
+        c"Sets the keys of details whose values are masked before they are stored.",
+        c"Separate the keys by commas. A * at either end matches any text. Case, _ and - are ignored.",
         &MASKED_KEYS,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"audit.max_details_size",
-        c"Largest details that an event may have.",
-        c"An append of more is refused (SQLSTATE ZA006).",
+        c"Sets the maximum size of the details of an event.",
+        c"Larger details are refused with SQLSTATE ZA006.",
         &MAX_DETAILS_SIZE,
         1,
         256 * 1024,
@@ -136,24 +136,24 @@ pub fn define() {
     );
     GucRegistry::define_bool_guc(
         c"audit.direct_insert",
-        c"Whether events are put into their partition directly.",
-        c"When off, or when a partition has insert triggers, they go through an ordinary INSERT, slower and equal.",
+        c"Inserts events directly into their partition.",
+        c"If off, or if a partition has insert triggers, an ordinary INSERT is used. It is slower and stores the same rows.",
         &DIRECT_INSERT,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_bool_guc(
         c"audit.require_archive",
-        c"Whether a partition must have been archived before it is dropped.",
-        c"audit-sidecar archive writes the archive; until it has, maintenance leaves due partitions where they are.",
+        c"Drops a partition only if it has been archived.",
+        c"audit-sidecar archive writes the archive. Until then, maintenance keeps a due partition.",
         &REQUIRE_ARCHIVE,
         GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"audit.seal_interval",
-        c"How often the background worker seals in each database; 0 is never.",
-        c"There is a background worker where shared_preload_libraries names audit_log.",
+        c"Sets the time between two passes of the sealer in each database. 0 turns the sealer off.",
+        c"The sealer runs only if shared_preload_libraries contains audit_log.",
         &SEAL_INTERVAL,
         0,
         60_000,
@@ -162,15 +162,15 @@ pub fn define() {
     );
     GucRegistry::define_int_guc(
         c"audit.maintenance_interval",
-        c"How often the background worker runs maintenance in each database; 0 is never.",
-        c"There is a background worker where shared_preload_libraries names audit_log.",
+        c"Sets the time between two maintenance runs in each database. 0 turns them off.",
+        c"Maintenance runs only if shared_preload_libraries contains audit_log.",
         &MAINTENANCE_INTERVAL,
         0,
         86_400,
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
-    // SAFETY: called from _PG_init with a constant string.
+    // SAFETY: called from _PG_init.
     unsafe { reserve_prefix() };
 }
 

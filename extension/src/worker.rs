@@ -1,6 +1,6 @@
-//! What runs by itself where the library is preloaded: a launcher, which keeps a sealer alive in each database that has the
-//! extension, and for maintenance starts one worker after the other, each in one database, where it calls `audit.maintain`
-//! until nothing is left to do.
+//! The background workers, which run if the library is preloaded. A launcher keeps a sealer alive in each database that
+//! has the extension. For maintenance, it starts one worker after the other, each in one database. Such a worker calls
+//! `audit.maintain` until nothing is left to do.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_long};
@@ -16,36 +16,37 @@ use crate::pg::spi;
 use crate::pg::values::Text;
 use crate::settings;
 
-/// How often the launcher looks what there is to do.
+/// The time between two rounds of the launcher.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long after a sealer has ended another is started: it ends where the extension is not installed.
+/// The time from the start of a sealer to that of the next. A sealer ends if the extension is not installed.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Events that a sealer takes in one transaction, and how it says so.
+/// The maximum number of events that a sealer takes in one transaction, which `SEAL` repeats.
 const BATCH: i64 = 50_000;
-// Whoever else seals, or drops a partition, holds the lock until it commits: some seconds.
+// Another session that seals or drops a partition holds the lock until it commits, for some seconds. The sealer then
+// skips the pass.
 const SEAL: &CStr = c"SELECT CASE WHEN audit_internal.can_seal() THEN audit.seal(50000) ELSE 0 END";
 const RECORD_HEADS: &CStr = c"SELECT CASE WHEN audit_internal.can_seal() THEN audit.record_heads() ELSE -1 END";
 
-/// How often the heads that have changed are recorded.
+/// The time between two recordings of the heads that have changed.
 const HEADS: Duration = Duration::from_secs(60);
 
-/// How long a database has its turn before it is that of the next.
+/// The maximum time that maintenance spends in one database before the next.
 const TURN: Duration = Duration::from_secs(300);
 
-/// How long after a crash of the launcher it is started again.
+/// The time from a crash of the launcher to its restart.
 const RESTART: Duration = Duration::from_secs(10);
 
-/// What the database may have other defaults for, which are not for the log's own work.
+/// Settings for which a database may have other defaults. Those defaults must not affect the workers.
 const OWN_SETTINGS: [(&CStr, &CStr); 11] = [
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
-    // Compiling takes longer than any of its queries.
+    // Compilation takes longer than any query of the workers.
     (c"jit", c"off"),
     (c"lock_timeout", c"0"),
     (c"statement_timeout", c"0"),
-    // From PostgreSQL 17 on.
+    // PostgreSQL has this setting since version 17.
     (c"transaction_timeout", c"0"),
     (c"session_replication_role", c"origin"),
     (c"audit.ip", c""),
@@ -54,7 +55,7 @@ const OWN_SETTINGS: [(&CStr, &CStr); 11] = [
     (c"audit.request_id", c""),
 ];
 
-/// Registers the launcher, if the server is starting: later there is no registering.
+/// Registers the launcher if the server is starting. Registration is not possible later.
 pub fn register() {
     // SAFETY: reads a variable of the server.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
@@ -68,18 +69,18 @@ pub fn register() {
     }
 }
 
-/// Entry point of the launcher.
+/// Runs the launcher.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
-    // No database: what all of them share can be read.
+    // Without a database, the launcher can read the shared catalogs.
     BackgroundWorker::connect_worker_to_spi(None, None);
     let mut sealers = HashMap::new();
     let mut last_maintenance = Instant::now();
     while BackgroundWorker::wait_latch(Some(TICK)) {
         if BackgroundWorker::sighup_received() {
-            // SAFETY: between transactions.
+            // SAFETY: called between transactions.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
         if settings::seal_interval().is_some() {
@@ -90,12 +91,12 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
             last_maintenance = Instant::now();
         }
     }
-    // Anything but 0: should the server go on, it starts the launcher again.
+    // If the server goes on, an exit status other than 0 makes it restart the launcher.
     // SAFETY: nothing is left to do in this process.
     unsafe { pg_sys::proc_exit(1) }
 }
 
-/// A sealer, and when it was started.
+/// A sealer and the time of its start.
 struct Sealer {
     worker: DynamicBackgroundWorker,
     started: Instant,
@@ -111,17 +112,17 @@ fn keep_sealing(sealers: &mut HashMap<pg_sys::Oid, Sealer>) {
         if sealers.contains_key(&database) {
             continue;
         }
-        // Where all of max_worker_processes are in use, the next round tries again.
+        // If no worker is free of max_worker_processes, the next round tries again.
         let Some(worker) = start("audit_log sealer", "audit_sealer_main", database) else { break };
         sealers.insert(database, Sealer { worker, started: Instant::now() });
     }
 }
 
-/// Has one database after the other maintained.
+/// Runs maintenance in one database after the other.
 fn maintain_all() {
     for database in databases() {
         let Some(worker) = start("audit_log maintenance", "audit_maintenance_main", database) else { break };
-        // How it ended is in the log already.
+        // The server log already says how the worker ended.
         let _ = worker.wait_for_shutdown();
     }
 }
@@ -140,7 +141,7 @@ fn start(name: &str, function: &str, database: pg_sys::Oid) -> Option<DynamicBac
         .ok()
 }
 
-/// Entry point of the sealer in one database, whose oid is the argument.
+/// Runs the sealer in one database. The argument is the OID of the database.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
@@ -148,7 +149,8 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     let mut heads_recorded = Instant::now();
     while let Some(interval) = settings::seal_interval() {
         let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
-        // The append that finds the list full would do this itself, and take some hundred milliseconds.
+        // Without this call, the append that fills the pending list would merge it, which takes some hundred
+        // milliseconds.
         call(c"SELECT audit_internal.merge_pending()", "audit_internal.merge_pending()");
         if heads_recorded.elapsed() >= HEADS && call(RECORD_HEADS, "audit.record_heads()") != Some(-1) {
             heads_recorded = Instant::now();
@@ -156,7 +158,7 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
         if sealed < BATCH {
             rest(interval);
         }
-        // SAFETY: the flag is set by the signal handler alone; between transactions the settings may change.
+        // SAFETY: only the signal handler sets the flag. The settings may change between transactions.
         unsafe {
             if (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 {
                 (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
@@ -166,7 +168,7 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     }
 }
 
-/// Entry point of the worker that maintains one database, whose oid is the argument.
+/// Runs maintenance in one database. The argument is the OID of the database.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
@@ -178,14 +180,15 @@ pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
         if done.is_none_or(|done| done == 0) {
             break;
         }
-        // Half of the time is for the others: what is moved has to be written to the disk that they wait for, too.
+        // Half of the time is left to other sessions, because moved rows are written to the disk that they use.
         rest(started.elapsed());
     }
 }
 
-/// What a worker in a database begins with.
+/// Prepares a worker: sets the signal handlers, connects to the database and sets `OWN_SETTINGS`.
 fn connect_to(database: pg_sys::Datum) {
-    // SAFETY: these are the server's own handlers; the first lets a query be ended. Nothing else has been set up yet.
+    // SAFETY: these are the server's own handlers. The first one lets a query be canceled. Nothing else has been set up
+    // yet.
     unsafe {
         #[cfg(not(feature = "pg18"))]
         {
@@ -202,7 +205,7 @@ fn connect_to(database: pg_sys::Datum) {
     let database = pg_sys::Oid::from_u32(database.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
     for (name, value) in OWN_SETTINGS {
-        // SAFETY: between transactions, with NUL-terminated strings; PostgreSQL copies them.
+        // SAFETY: called between transactions, with NUL-terminated strings. PostgreSQL copies them.
         unsafe {
             if !pg_sys::GetConfigOption(name.as_ptr(), true, false).is_null() {
                 pg_sys::SetConfigOption(
@@ -221,9 +224,9 @@ unsafe extern "C-unwind" {
     fn SignalHandlerForConfigReload(signal: c_int);
 }
 
-/// Waits, unless there is a signal.
+/// Waits for this time, or until a signal arrives.
 fn rest(time: Duration) {
-    // SAFETY: waits on the latch of this process; being terminated raises FATAL in the check behind it.
+    // SAFETY: waits on the latch of this process. If the process is to terminate, the check after it raises FATAL.
     unsafe {
         let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
         pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, time.as_millis() as c_long, pg_sys::PG_WAIT_EXTENSION);
@@ -232,8 +235,8 @@ fn rest(time: Duration) {
     }
 }
 
-/// Runs a statement of one number in a transaction of its own; None where the extension is not installed. Unlike pgrx's Spi, it
-/// takes no transaction id for what only looks.
+/// Runs a statement that returns one number, in a transaction of its own. Returns None if the extension is not
+/// installed. Unlike pgrx's Spi, it assigns no transaction id if the statement only reads.
 fn call(statement: &CStr, function: &str) -> Option<i64> {
     BackgroundWorker::transaction(|| {
         let result = spi::connect(|session| {
@@ -252,7 +255,7 @@ const INSTALLED: &CStr = c"SELECT FROM pg_catalog.pg_extension e \
      WHERE e.extname OPERATOR(pg_catalog.=) 'audit_log' AND pg_catalog.to_regprocedure($1) IS NOT NULL";
 
 fn databases() -> Vec<pg_sys::Oid> {
-    // SAFETY: as any reader of a shared catalog: opened, scanned and closed within a transaction.
+    // SAFETY: opens, scans and closes the shared catalog within a transaction, as any reader of it does.
     unsafe {
         pg_sys::StartTransactionCommand();
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as pg_sys::LOCKMODE);

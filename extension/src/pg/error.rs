@@ -1,49 +1,49 @@
-//! What the extension refuses, and how that reaches the client.
+//! The errors that the extension raises, and how they reach the client.
 
 use std::ffi::c_int;
 
 use pgrx::pg_sys;
 
-/// A refusal that the extension itself decides on. Class `ZA` is its own: SQL reserves classes that begin with `I` to
-/// `Z` for implementations, and PostgreSQL uses none that begins with `Z`.
+/// An error that the extension itself raises. Class `ZA` belongs to the extension: the SQL standard reserves classes
+/// that begin with `I` to `Z` for implementations, and PostgreSQL uses none that begins with `Z`.
 #[derive(Debug)]
 pub enum Error {
-    /// `ZA001`: someone tries to change or delete events.
+    /// `ZA001`: a statement tries to change or delete events.
     AppendOnly { what: String },
     /// `ZA002`: neither the call nor the session names a workspace.
     NoWorkspace,
-    /// `ZA003`: a value cannot be stored as it is.
+    /// `ZA003`: a value cannot be stored.
     InvalidValue { name: &'static str, problem: String, hint: &'static str },
-    /// `ZA004`: the catalog does not know the action and `audit.unknown_actions` is `reject`.
+    /// `ZA004`: the catalog does not have the action, and `audit.unknown_actions` is `reject`.
     UnknownAction(String),
-    /// `ZA005`: the details are no object, lack a key, or do not satisfy the action's schema.
+    /// `ZA005`: the details are not an object, lack a key, or do not match the schema of the action.
     InvalidDetails { action: String, problem: String },
     /// `ZA006`: the details are larger than `audit.max_details_size`.
     DetailsTooLarge { bytes: usize, limit: usize },
-    /// `ZA007`: an element of a batch is not an event.
+    /// `ZA007`: an element of a batch is not a valid event.
     InvalidElement { problem: String },
-    /// `ZA009`: an imported event lies in the future or is past its retention.
+    /// `ZA009`: an imported event is in the future or past its retention.
     TimeOutOfRange { problem: String },
-    /// `42501`: the action is one that only the audit log itself appends.
+    /// `42501`: the caller may not append this reserved action.
     ReservedAction(String),
-    /// `42P01`: a table of the extension is not there.
+    /// `42P01`: a relation of the extension does not exist.
     NotInstalled(String),
-    /// `55000`: the partition for an event is a table of its own.
+    /// `55000`: a relation is not a partition of `audit.event`.
     NoPartition(String),
-    /// `25000`: events are to be removed in a transaction that does not see what was committed since it began.
+    /// `25000`: the isolation level hides what was committed since the transaction began, so events cannot be changed.
     OldSnapshot,
-    /// `0A000`: a function that returns a set is called where no set can be taken.
+    /// `0A000`: a set-returning function is called in a context that does not accept a set.
     NoSetExpected,
-    /// `XX001`: the tiles of a log are not what sealing wrote.
+    /// `XX001`: the tiles of a workspace log are damaged.
     DamagedLog { problem: String },
-    /// An error of PostgreSQL about a value in a batch, with its own SQLSTATE.
+    /// A PostgreSQL error about a value in a batch, with the SQLSTATE of PostgreSQL.
     Value { sqlstate: c_int, message: String },
     /// Any of the above, about one element of a batch, counted from 0.
     Element { index: usize, error: Box<Error> },
 }
 
 impl Error {
-    /// Names the element of the batch that the error is about.
+    /// Adds the position of the element of the batch that the error is about.
     pub fn in_element(self, index: usize) -> Error {
         Error::Element { index, error: Box::new(self) }
     }
@@ -72,24 +72,24 @@ impl Error {
     fn message(&self) -> String {
         match self {
             Error::AppendOnly { what } => format!("{what} is refused: the audit log is append-only"),
-            Error::NoWorkspace => "no workspace given".into(),
+            Error::NoWorkspace => "no workspace is given".into(),
             Error::InvalidValue { name, problem, .. } => format!("{name} {problem}"),
             Error::UnknownAction(action) => format!("action \"{action}\" is not in the catalog"),
             Error::InvalidDetails { action, problem } => {
                 format!("details of action \"{action}\" {problem}")
             }
             Error::DetailsTooLarge { bytes, limit } => {
-                format!("details have {bytes} bytes, the limit is {limit}")
+                format!("details have {bytes} bytes, more than the limit of {limit}")
             }
             Error::InvalidElement { problem } => problem.clone(),
             Error::TimeOutOfRange { problem } => problem.clone(),
             Error::ReservedAction(action) => {
-                format!("action \"{action}\" is appended by the audit log itself alone")
+                format!("action \"{action}\" is reserved for the audit log")
             }
-            Error::NotInstalled(relation) => format!("relation audit.{relation} does not exist"),
-            Error::NoPartition(name) => format!("audit.{name} is not a partition of audit.event"),
-            Error::OldSnapshot => "events are not removed by an older snapshot".into(),
-            Error::NoSetExpected => "a function that returns a set is called where no set can be taken".into(),
+            Error::NotInstalled(relation) => format!("relation {relation} does not exist"),
+            Error::NoPartition(name) => format!("relation {name} is not a partition of audit.event"),
+            Error::OldSnapshot => "events cannot be changed in a REPEATABLE READ or SERIALIZABLE transaction".into(),
+            Error::NoSetExpected => "set-returning function called in a context that does not accept a set".into(),
             Error::DamagedLog { problem } => problem.clone(),
             Error::Value { message, .. } => message.clone(),
             Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
@@ -99,36 +99,40 @@ impl Error {
     fn hint(&self) -> Option<&'static str> {
         match self {
             Error::AppendOnly { .. } => {
-                Some("Append an event that corrects the earlier one; events leave only when their retention ends.")
+                Some("Append a correcting event instead. Events are removed only when their retention ends.")
             }
-            Error::NoWorkspace => Some("Pass workspace => '…', or SET LOCAL audit.workspace = '…' once per request."),
+            Error::NoWorkspace => {
+                Some("Pass workspace => '…', or run SET LOCAL audit.workspace = '…' once per request.")
+            }
             Error::InvalidValue { hint, .. } => Some(hint),
             Error::UnknownAction(_) => {
-                Some("Register it with audit.register_action, or set audit.unknown_actions to accept.")
+                Some("Register the action with audit.register_action, or set audit.unknown_actions to accept.")
             }
             Error::InvalidDetails { .. } => {
-                Some("SELECT * FROM audit.action JOIN audit.category USING (category) tells what is required.")
+                Some("Run SELECT * FROM audit.action JOIN audit.category USING (category) to see what is required.")
             }
-            Error::DetailsTooLarge { .. } => Some("Shorten what is recorded, or raise audit.max_details_size."),
+            Error::DetailsTooLarge { .. } => Some("Shorten the details, or raise audit.max_details_size."),
             Error::InvalidElement { .. } => {
-                Some("Pass a JSON array of objects whose keys are the arguments of audit.append.")
+                Some("Pass a JSON array of objects. Their keys are the arguments of audit.append.")
             }
             Error::TimeOutOfRange { .. } => {
-                Some("Import what has happened and is still within the retention of its workspace.")
+                Some("Import only events that have happened and are within the retention of their workspace.")
             }
-            Error::ReservedAction(_) => Some("Members of audit_admin and audit_sidecar may append it."),
-            Error::NotInstalled(_) => Some("CREATE EXTENSION audit_log."),
-            Error::NoPartition(_) => Some("Attach it to audit.event again, or rename it."),
-            Error::OldSnapshot => Some("Do it in a READ COMMITTED transaction."),
+            Error::ReservedAction(_) => Some(
+                "Choose another action. Members of audit_admin and audit_sidecar may append some of the reserved ones.",
+            ),
+            Error::NotInstalled(_) => Some("Run CREATE EXTENSION audit_log."),
+            Error::NoPartition(_) => Some("Attach the table to audit.event again, or rename it."),
+            Error::OldSnapshot => Some("Use a READ COMMITTED transaction."),
             Error::NoSetExpected => Some("Call the function in the FROM clause of a query."),
-            Error::DamagedLog { .. } => Some("audit.verify names the damage."),
+            Error::DamagedLog { .. } => Some("Run audit.verify to list the damage."),
             Error::Value { .. } => None,
             Error::Element { error, .. } => error.hint(),
         }
     }
 }
 
-/// An error in PostgreSQL's memory: nothing of it needs dropping when the raise jumps out of the Rust frames.
+/// An error in PostgreSQL's memory. It owns nothing that needs dropping when the raise jumps out of the Rust frames.
 pub struct Report {
     sqlstate: c_int,
     message: *mut std::ffi::c_char,
@@ -145,14 +149,16 @@ impl Report {
         }
     }
 
-    /// Raises the error. pgrx's own report knows PostgreSQL's SQLSTATEs alone, hence this one.
+    /// Raises the error. pgrx's report can carry only the SQLSTATEs of PostgreSQL, so this function calls PostgreSQL
+    /// directly.
     ///
     /// # Safety
-    /// On the main thread of a backend, with no frame between here and the caller in PostgreSQL that owns what needs
-    /// dropping: the call leaves by longjmp.
+    /// Must be called on the main thread of a backend. No frame between here and the caller in PostgreSQL may own
+    /// anything that needs dropping, because the call leaves by longjmp.
     pub unsafe fn raise(self) -> ! {
         const FORMAT: &std::ffi::CStr = c"%s";
-        // SAFETY: the same sequence of calls that ereport(ERROR) expands to; the strings are palloc'd and live on.
+        // SAFETY: makes the same sequence of calls that ereport(ERROR) expands to. The strings are palloc'd and live
+        // on.
         unsafe {
             errstart(pgrx::PgLogLevel::ERROR as c_int, std::ptr::null());
             errcode(self.sqlstate);
@@ -174,7 +180,8 @@ unsafe extern "C-unwind" {
     fn errfinish(filename: *const std::ffi::c_char, lineno: c_int, funcname: *const std::ffi::c_char);
 }
 
-/// PostgreSQL's packing of a SQLSTATE into an integer: six bits a character (`MAKE_SQLSTATE` in `utils/elog.h`).
+/// Packs a SQLSTATE into an integer as PostgreSQL does, with six bits for each character (`MAKE_SQLSTATE` in
+/// `utils/elog.h`).
 const fn sqlstate(code: &[u8; 5]) -> c_int {
     let mut packed = 0;
     let mut i = 0;

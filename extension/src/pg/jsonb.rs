@@ -1,5 +1,6 @@
-//! Reads jsonb in place. The layout is that of PostgreSQL's `utils/jsonb.h`, the same on disk in versions 9.4 to 18: a
-//! header word, an entry word per value (for objects: all keys, then all values), then the data.
+//! A reader of jsonb in place. The layout is that of PostgreSQL's `utils/jsonb.h`, the same on disk in versions 9.4 to
+//! 18. A container has a header word, an entry word for each value, and then the data. An object has the entries of all
+//! keys before those of all values.
 
 const COUNT_MASK: u32 = 0x0FFF_FFFF;
 const SCALAR: u32 = 0x1000_0000;
@@ -36,7 +37,7 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What it is, in the words of JSON.
+    /// Returns the kind of the value in JSON's terms, with an article.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -50,37 +51,37 @@ impl Value<'_> {
 }
 
 impl<'a> Container<'a> {
-    /// The container in `bytes`, which is the content of a jsonb or one of its parts.
+    /// Wraps `bytes`, which must be the content of a jsonb or a container in one.
     pub fn new(bytes: &'a [u8]) -> Container<'a> {
         Container { bytes }
     }
 
-    /// The bytes of the container: with a header in front, a jsonb of its own.
+    /// Returns the bytes of the container. With a varlena header in front, they are a jsonb.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Whether it is an object.
+    /// Returns whether the container is an object.
     pub fn is_object(&self) -> bool {
         self.header() & OBJECT != 0
     }
 
-    /// Whether it is an array, not the wrapper of a lone scalar.
+    /// Returns whether the container is an array. The wrapper of a lone scalar is not one.
     pub fn is_array(&self) -> bool {
         self.header() & (OBJECT | SCALAR) == 0
     }
 
-    /// How many elements or pairs there are.
+    /// Returns the number of elements or pairs.
     pub fn len(&self) -> usize {
         (self.header() & COUNT_MASK) as usize
     }
 
-    /// The elements of an array.
+    /// Returns the elements of an array.
     pub fn elements(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         Entries::new(*self, self.len())
     }
 
-    /// The pairs of an object, in jsonb's order of keys.
+    /// Returns the pairs of an object, in jsonb's order of keys.
     pub fn pairs(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
         let count = self.len();
         let keys = Entries::new(*self, 2 * count).take(count);
@@ -91,13 +92,14 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// The values, of an array or of an object.
+    /// Returns the values of an array or of an object.
     pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let (total, skipped) = if self.is_object() { (2 * self.len(), self.len()) } else { (self.len(), 0) };
         Entries::new(*self, total).skip(skipped)
     }
 
-    /// How many digits its numbers have at most when they are written out: a few bytes may stand for a hundred thousand.
+    /// Returns an upper bound of the digits of all numbers together when they are written out. A number of a few bytes
+    /// may have a hundred thousand digits.
     pub fn digits(&self) -> usize {
         let digits = self.values().map(|value| match value {
             Value::Number(numeric) => digits(numeric),
@@ -117,7 +119,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// Walks the entries of a container, adding up where each one's data begins.
+/// An iterator over the entries of a container. It adds up where the data of each entry begins.
 struct Entries<'a> {
     container: Container<'a>,
     data: usize,
@@ -148,7 +150,7 @@ impl<'a> Iterator for Entries<'a> {
         Some(match entry & TYPE_MASK {
             STRING => {
                 let bytes = &self.container.bytes[self.data + start..self.data + end];
-                // SAFETY: PostgreSQL checks every text against the database's encoding, which is UTF8.
+                // SAFETY: PostgreSQL checks every text against the encoding of the database, which is UTF8.
                 Value::String(unsafe { std::str::from_utf8_unchecked(bytes) })
             }
             NUMERIC => {
@@ -165,10 +167,10 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// The digits of a numeric: of its weight, in groups of four, and of its display scale (`NumericShort` and `NumericLong` in PostgreSQL's
-/// `numeric.c`).
+/// Returns the digits of a numeric: those of its weight, in groups of four, and those of its display scale
+/// (`NumericShort` and `NumericLong` in PostgreSQL's `numeric.c`).
 fn digits(numeric: &[u8]) -> usize {
-    // Behind the header of the datum, of one byte or four.
+    // The content follows the header of the datum, which has one byte or four.
     let short_datum = if cfg!(target_endian = "big") { numeric[0] & 0x80 != 0 } else { numeric[0] & 1 == 1 };
     let content = &numeric[if short_datum { 1 } else { 4 }..];
     let word = |at: usize| content.get(at..at + 2).map_or(0, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));

@@ -1,4 +1,4 @@
-//! Reads one row of a small table by its key, as the newest snapshot sees it.
+//! Look-ups of one row of a small table by its key, on the newest snapshot.
 
 use std::ffi::{CStr, c_int};
 
@@ -8,13 +8,14 @@ use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::values;
 
-/// The columns of the row that `sql` finds for `$1 = key`, in text form; None where there is no row. An older
-/// snapshot, as a REPEATABLE READ transaction has, must not fill a cache that outlives it: hence the newest one.
+/// Returns the columns of the row that `sql` finds for `$1 = key`, in text form. Returns None if there is no row. The
+/// query runs on the newest snapshot. The older one of a REPEATABLE READ transaction must not fill a cache that
+/// outlives the transaction.
 pub fn lookup<const N: usize>(sql: &CStr, key: &str) -> Result<Option<[Option<String>; N]>, Error> {
     as_owner(|| {
-        // SAFETY: connect, execute, finish in this order; read-only execution runs on the snapshot that is pushed
-        // here. The strings are copied before SPI_finish frees them. An ERROR in between aborts the transaction,
-        // which cleans up both stacks.
+        // SAFETY: connects, executes and finishes in this order. Read-only execution uses the snapshot that is pushed
+        // here. The strings are copied before SPI_finish frees them. An ERROR in between aborts the transaction, which
+        // cleans up both stacks.
         unsafe {
             pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
             assert_eq!(pg_sys::SPI_connect(), pg_sys::SPI_OK_CONNECT as c_int, "SPI_connect failed");

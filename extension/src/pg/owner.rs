@@ -1,4 +1,4 @@
-//! Acting as the owner of the log, for what an append needs beyond the caller's own rights.
+//! Acting as the owner of `audit.event`. An append needs this for steps that exceed the rights of the caller.
 
 use std::ffi::c_int;
 
@@ -8,17 +8,23 @@ use crate::pg::error::Error;
 use crate::pg::relations;
 
 /// Runs `work` with the rights of the role that owns `audit.event`.
+///
+/// # Errors
+/// `42P01` if `audit.event` does not exist.
 pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     let _restore = UserId::switch(id()?);
     Ok(work())
 }
 
-/// The role that owns `audit.event`.
+/// Returns the role that owns `audit.event`.
+///
+/// # Errors
+/// `42P01` if `audit.event` does not exist.
 pub fn id() -> Result<pg_sys::Oid, Error> {
     Ok(owner_of(relations::oid(relations::PUBLIC, "event")?))
 }
 
-/// Puts the user id back, also when a panic unwinds.
+/// The user id to restore. It is also restored if a panic unwinds.
 struct UserId {
     user: pg_sys::Oid,
     security_context: c_int,
@@ -27,7 +33,7 @@ struct UserId {
 impl UserId {
     fn switch(user: pg_sys::Oid) -> UserId {
         let mut saved = UserId { user: pg_sys::InvalidOid, security_context: 0 };
-        // SAFETY: reads and writes two variables of the backend. LOCAL_USERID_CHANGE forbids SET ROLE meanwhile.
+        // SAFETY: reads and writes two variables of the backend. LOCAL_USERID_CHANGE forbids SET ROLE in the meantime.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.security_context);
             pg_sys::SetUserIdAndSecContext(
@@ -41,13 +47,14 @@ impl UserId {
 
 impl Drop for UserId {
     fn drop(&mut self) {
-        // SAFETY: as in switch(); these are the values that were in force before.
+        // SAFETY: as in switch(). These are the values that were in force before.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.security_context) }
     }
 }
 
 fn owner_of(relation: pg_sys::Oid) -> pg_sys::Oid {
-    // SAFETY: the cache returns null or a pg_class tuple that is ours until released; no lock on the table is needed.
+    // SAFETY: the cache returns null or a pg_class tuple, which is valid until it is released. No lock on the table is
+    // needed.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as c_int, pg_sys::Datum::from(relation));
         assert!(!tuple.is_null(), "audit.event has no pg_class row");

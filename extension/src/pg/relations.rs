@@ -1,4 +1,4 @@
-//! Finds relations of the extension by name, and hears when a relation changes.
+//! Look-ups of the extension's relations by name, and notifications of changes of relations.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,44 +9,45 @@ use pgrx::prelude::*;
 
 use crate::pg::error::Error;
 
-/// Runs when a relation changes; `InvalidOid` stands for all. PostgreSQL calls it while it processes invalidation messages,
-/// so it may only note what has changed.
+/// A function that runs when a relation changes. `InvalidOid` stands for all relations. PostgreSQL calls it while it
+/// processes invalidation messages, so it may only note what has changed.
 pub type Callback = unsafe extern "C-unwind" fn(pg_sys::Datum, pg_sys::Oid);
 
-/// Has PostgreSQL call `callback` when a relation changes. To be called from `_PG_init`, once per callback.
+/// Registers `callback`, which PostgreSQL then calls when a relation changes. Must be called from `_PG_init`, once for
+/// each callback.
 pub fn on_change(callback: Callback) {
-    // SAFETY: the library is never unloaded, so the function stays where it is.
+    // SAFETY: the library is never unloaded, so the function keeps its address.
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(callback), pg_sys::Datum::null()) }
 }
 
-/// Has the cache of this module follow the changes of relations. To be called from `_PG_init`, once.
+/// Keeps the cache of this module in step with changes of relations. Must be called from `_PG_init`, once.
 pub fn watch() {
     on_change(relation_changed);
 }
 
-/// Schema of what people call and read.
+/// The schema of the objects that users call and read.
 pub const PUBLIC: &CStr = c"audit";
 
-/// Schema of everything else.
+/// The schema of all other objects.
 pub const INTERNAL: &CStr = c"audit_internal";
 
-/// The oid of a relation, remembered until that relation changes.
+/// Returns the OID of a relation. The OID is cached until that relation changes.
 ///
 /// # Errors
-/// `42P01` if there is no such relation.
+/// `42P01` if the relation does not exist.
 pub fn oid(schema: &'static CStr, name: &'static str) -> Result<pg_sys::Oid, Error> {
     if let Some(oid) = with_fresh(|oids| oids.get(&(schema, name)).copied()) {
         return Ok(oid);
     }
-    let oid = find(schema, name).ok_or_else(|| Error::NotInstalled(name.into()))?;
+    let oid = find(schema, name).ok_or_else(|| Error::NotInstalled(format!("{}.{name}", schema.to_string_lossy())))?;
     OIDS.with_borrow_mut(|oids| oids.insert((schema, name), oid));
     Ok(oid)
 }
 
-/// The oid of a relation, from the system catalog, without a lock on it.
+/// Returns the OID of a relation from the system catalog. It does not lock the relation.
 pub fn find(schema: &CStr, name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
-    // SAFETY: two look-ups in the system caches with NUL-terminated names.
+    // SAFETY: looks up the schema and the relation in the system caches, with NUL-terminated names.
     let oid = unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         if schema == pg_sys::InvalidOid {
@@ -73,7 +74,8 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
     }
 }
 
-/// The oids, emptied first if something has changed. PostgreSQL is never called in here.
+/// Passes the cached OIDs to `read`, and empties the cache first if a relation has changed. `read` must not call
+/// PostgreSQL.
 fn with_fresh<T>(read: impl FnOnce(&Oids) -> T) -> T {
     OIDS.with_borrow_mut(|oids| {
         if STALE.take() {

@@ -1,4 +1,5 @@
-//! Functions that return a set of rows, all of them in one call (PostgreSQL documentation, "C-Language Functions", Materialize mode).
+//! Functions that return a set of rows in one call (PostgreSQL documentation, "C-Language Functions", Materialize
+//! mode).
 
 use std::ffi::c_int;
 
@@ -14,17 +15,17 @@ pub struct ReturnedRows<const N: usize> {
 }
 
 impl<const N: usize> ReturnedRows<N> {
-    /// Begins the result of a call, of columns of these types.
+    /// Begins the result of a call, with columns of these types.
     ///
     /// # Errors
     /// `0A000` if the caller does not accept a set.
     ///
     /// # Safety
-    /// `fcinfo` is that of a running call of a function that is declared to return a set of such rows, or of values if there is one
-    /// column.
+    /// `fcinfo` must belong to a running call of a function that is declared to return a set of such rows, or of values
+    /// if there is one column.
     pub unsafe fn begin(fcinfo: pg_sys::FunctionCallInfo, types: [pg_sys::Oid; N]) -> Result<ReturnedRows<N>, Error> {
-        // SAFETY: promised by the caller; resultinfo is null or a node, whose tag tells whether it is a ReturnSetInfo. What the
-        // result consists of must live as long as the query, so it is made in that memory context.
+        // SAFETY: promised by the caller. resultinfo is null or a node, whose tag says whether it is a ReturnSetInfo.
+        // The store and the descriptor must live as long as the query, so they are made in that memory context.
         unsafe {
             let info: *mut pg_sys::ReturnSetInfo = (*fcinfo).resultinfo.cast();
             let accepts_set = !info.is_null()
@@ -49,12 +50,12 @@ impl<const N: usize> ReturnedRows<N> {
         }
     }
 
-    /// Adds a row; None is NULL.
+    /// Adds a row. None stands for NULL.
     pub fn push(&mut self, row: [Option<Datum>; N]) {
         let mut values = row.map(|value| value.unwrap_or(Datum::null()));
         let mut nulls = row.map(|value| value.is_none());
-        // SAFETY: the store and the descriptor live as long as the query; as many values as the descriptor has columns. The values
-        // are copied.
+        // SAFETY: the store and the descriptor live as long as the query. There are as many values as the descriptor
+        // has columns. PostgreSQL copies the values.
         unsafe { pg_sys::tuplestore_putvalues(self.store, self.descriptor, values.as_mut_ptr(), nulls.as_mut_ptr()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Running many statements as the owner of the log, without a copy of each value that comes back.
+//! Statements that run as the owner of `audit.event`. The values that they return are not copied.
 
 use std::ffi::{CStr, c_int, c_long};
 
@@ -8,16 +8,16 @@ use pgrx::pg_sys::Datum;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 
-/// A connection to SPI, for the time of [`connect`].
+/// A connection to SPI. It lasts as long as the call of [`connect`].
 pub struct Session(());
 
-/// Connects, with the rights of the owner of the log.
+/// Connects to SPI, with the rights of the owner of `audit.event`, and runs `work`.
 ///
 /// # Errors
-/// `42P01` where the extension's tables are not there.
+/// `42P01` if the tables of the extension do not exist.
 pub fn connect<T>(work: impl FnOnce(&Session) -> T) -> Result<T, Error> {
     as_owner(|| {
-        // SAFETY: connect and finish in this order; an ERROR in between aborts the transaction, which cleans up.
+        // SAFETY: connects and finishes in this order. An ERROR in between aborts the transaction, which cleans up.
         unsafe { assert_eq!(pg_sys::SPI_connect(), pg_sys::SPI_OK_CONNECT as c_int, "SPI_connect failed") };
         let result = work(&Session(()));
         // SAFETY: as above.
@@ -26,10 +26,10 @@ pub fn connect<T>(work: impl FnOnce(&Session) -> T) -> Result<T, Error> {
     })
 }
 
-/// A statement that has been planned, for the time of its session.
+/// A planned statement. It is valid as long as its session.
 pub struct Statement(pg_sys::SPIPlanPtr);
 
-/// What a statement returned.
+/// The rows that a statement returned.
 pub struct Rows {
     table: *mut pg_sys::SPITupleTable,
     count: usize,
@@ -42,7 +42,8 @@ impl Session {
     /// Plans a statement with parameters of these types.
     pub fn prepare(&self, sql: &CStr, types: &[pg_sys::Oid]) -> Statement {
         let mut types = types.to_vec();
-        // SAFETY: within the session; as many types as are said. It returns null or raises for what it cannot plan.
+        // SAFETY: called within the session, with as many types as are announced. SPI_prepare returns null or raises if
+        // it cannot plan the statement.
         let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as c_int, types.as_mut_ptr()) };
         assert!(!plan.is_null(), "SPI_prepare failed");
         Statement(plan)
@@ -50,12 +51,13 @@ impl Session {
 }
 
 impl Statement {
-    /// Runs it with these parameters, None for NULL; sees what was committed before.
+    /// Runs the statement with these parameters. None stands for NULL. In READ COMMITTED, the statement sees everything
+    /// that was committed before it.
     pub fn run(&self, parameters: &[Option<Datum>]) -> Rows {
         let (mut values, nulls) = split(parameters);
-        // SAFETY: the plan lives as long as the session; as many parameters as it has types. The table that it leaves is
-        // ours. SPI leaves its own memory context behind, which lives as long as the session: what the caller allocates next
-        // belongs where it did.
+        // SAFETY: the plan lives as long as the session, and there are as many parameters as it has types. The table
+        // that SPI_execute_plan leaves belongs to this value. The call switches to SPI's memory context, which lives as
+        // long as the session. So the former context is restored for later allocations of the caller.
         unsafe {
             let memory = pg_sys::CurrentMemoryContext;
             let status = pg_sys::SPI_execute_plan(self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false, 0);
@@ -65,10 +67,10 @@ impl Statement {
         }
     }
 
-    /// Opens a cursor for it.
+    /// Opens a cursor for the statement.
     pub fn open(&self, parameters: &[Option<Datum>]) -> Cursor {
         let (mut values, nulls) = split(parameters);
-        // SAFETY: as in run(); it raises where it cannot be opened.
+        // SAFETY: as in run(). SPI_cursor_open raises if it cannot open the cursor.
         Cursor(unsafe {
             pg_sys::SPI_cursor_open(std::ptr::null(), self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false)
         })
@@ -76,9 +78,9 @@ impl Statement {
 }
 
 impl Cursor {
-    /// The next rows, at most so many; none at the end.
+    /// Fetches at most `count` further rows. There are none at the end.
     pub fn fetch(&mut self, count: usize) -> Rows {
-        // SAFETY: the portal is open until it is dropped with this.
+        // SAFETY: the portal stays open until this value is dropped.
         unsafe {
             pg_sys::SPI_cursor_fetch(self.0, true, count as c_long);
             Rows { table: pg_sys::SPI_tuptable, count: pg_sys::SPI_processed as usize }
@@ -88,30 +90,30 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        // After an ERROR the transaction's end closes it.
+        // After an ERROR, the end of the transaction closes the portal.
         if !std::thread::panicking() {
-            // SAFETY: opened by SPI_cursor_open, closed once.
+            // SAFETY: SPI_cursor_open opened the portal, and it is closed once.
             unsafe { pg_sys::SPI_cursor_close(self.0) };
         }
     }
 }
 
 impl Rows {
-    /// How many.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// How many columns they have.
+    /// Returns the number of columns.
     pub fn width(&self) -> usize {
         // SAFETY: a table has a descriptor.
         if self.table.is_null() { 0 } else { unsafe { (*(*self.table).tupdesc).natts as usize } }
     }
 
-    /// The value of a column, counted from 0; it lives as long as the rows. None is NULL.
+    /// Returns the value of a column, counted from 0. The value lives as long as the rows. None stands for NULL.
     pub fn datum(&self, row: usize, column: usize) -> Option<Datum> {
         assert!(row < self.count && !self.table.is_null(), "there is no such row");
-        // SAFETY: the table has `count` rows; SPI_getbinval checks the column.
+        // SAFETY: the table has `count` rows. SPI_getbinval checks the column.
         unsafe {
             let table = &*self.table;
             let mut is_null = false;
@@ -122,13 +124,15 @@ impl Rows {
         }
     }
 
-    /// All columns of a row; they live as long as the rows. `into` is overwritten, which saves allocations.
+    /// Reads all columns of a row into `into`, which saves allocations if it is reused. The values live as long as the
+    /// rows.
     pub fn columns(&self, row: usize, into: &mut Columns) {
         assert!(row < self.count && !self.table.is_null(), "there is no such row");
         let width = self.width();
         into.values.resize(width, Datum::null());
         into.nulls.resize(width, true);
-        // SAFETY: the table has `count` rows, all of its descriptor, which has as many columns as there is room for.
+        // SAFETY: the table has `count` rows, all of its descriptor. There is room for as many values as the descriptor
+        // has columns.
         unsafe {
             let table = &*self.table;
             pg_sys::heap_deform_tuple(
@@ -149,7 +153,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The value of a column, counted from 0. None is NULL.
+    /// Returns the value of a column, counted from 0. None stands for NULL.
     pub fn datum(&self, column: usize) -> Option<Datum> {
         (!self.nulls[column]).then_some(self.values[column])
     }
@@ -157,15 +161,15 @@ impl Columns {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        // After an ERROR it goes with the memory of the session.
+        // After an ERROR, the table is freed with the memory of the session.
         if !self.table.is_null() && !std::thread::panicking() {
-            // SAFETY: it belongs to this alone.
+            // SAFETY: the table belongs to this value alone.
             unsafe { pg_sys::SPI_freetuptable(self.table) };
         }
     }
 }
 
-/// In SPI's terms: values, and a letter for each that tells whether it is NULL.
+/// Returns the parameters in SPI's form: the values, and a letter for each that says whether it is NULL.
 fn split(parameters: &[Option<Datum>]) -> (Vec<Datum>, Vec<u8>) {
     let values = parameters.iter().map(|value| value.unwrap_or(Datum::null())).collect();
     (values, parameters.iter().map(|value| if value.is_none() { b'n' } else { b' ' }).collect())

@@ -1,39 +1,41 @@
-//! Descriptors of tuples, and composite values taken apart.
+//! Tuple descriptors, and access to the fields of composite values.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-/// The attributes of a descriptor, dropped ones included.
+/// Returns the attributes of a descriptor, including dropped ones.
 ///
 /// # Safety
-/// `descriptor` is valid for `'a`.
+/// `descriptor` must be valid for `'a`.
 #[cfg(not(feature = "pg18"))]
 pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: promised by the caller; a descriptor has natts attributes.
+    // SAFETY: promised by the caller. A descriptor has natts attributes.
     unsafe { (*descriptor).attrs.as_slice((*descriptor).natts as usize) }
 }
 
-/// The attributes of a descriptor, dropped ones included.
+/// Returns the attributes of a descriptor, including dropped ones.
 ///
 /// # Safety
-/// `descriptor` is valid for `'a`.
+/// `descriptor` must be valid for `'a`.
 #[cfg(feature = "pg18")]
 pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: promised by the caller; natts attributes follow as many compact ones (`TupleDescAttrAddress` in access/tupdesc.h).
+    // SAFETY: promised by the caller. natts attributes follow natts compact ones (`TupleDescAttrAddress` in
+    // access/tupdesc.h).
     unsafe {
         let count = (*descriptor).natts as usize;
         std::slice::from_raw_parts((*descriptor).compact_attrs.as_ptr().add(count).cast(), count)
     }
 }
 
-/// The fields of a composite value, None for NULL; None for the whole if its type does not have just fields of these types. They
-/// live as long as the value, or as the current memory context if the value is compressed or stored apart.
+/// Returns the fields of a composite value, with None for NULL. Returns None if its type does not have exactly fields
+/// of these types. The fields live as long as the value. If the value is compressed or stored out of line, they live as
+/// long as the current memory context.
 ///
 /// # Safety
-/// `datum` is a non-null composite value.
+/// `datum` must be a non-null composite value.
 pub unsafe fn deform<const N: usize>(datum: Datum, types: &[pg_sys::Oid; N]) -> Option<[Option<Datum>; N]> {
-    // SAFETY: promised by the caller. The header of a composite value names its type, whose descriptor stays valid until its
-    // count of references is taken back; there is room for as many fields as the descriptor has.
+    // SAFETY: promised by the caller. The header of a composite value names its type. The descriptor of that type stays
+    // valid until its reference count is decremented. There is room for as many fields as the descriptor has.
     unsafe {
         let header: pg_sys::HeapTupleHeader = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
         let fields = (*header).t_choice.t_datum;

@@ -1,5 +1,5 @@
-//! Values in PostgreSQL's own representation: text, text[], bigint[], inet, jsonb. Read in place, made in the current memory
-//! context, no more copies than needed.
+//! Values in PostgreSQL's own representation: text, text[], bigint[], inet and jsonb. They are read in place and made
+//! in the current memory context, to avoid copies.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ const HEADER: usize = 4;
 const INET_FAMILY_4: u8 = 2;
 const INET_FAMILY_6: u8 = 3;
 
-/// A text and, where it came from PostgreSQL, the datum that it came in.
+/// A text. If it came from PostgreSQL, it keeps its datum.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
     value: &'a str,
@@ -21,39 +21,39 @@ impl<'a> Text<'a> {
     /// Reads a datum of type text.
     ///
     /// # Safety
-    /// `datum` is a non-null text of a UTF8 database and stays in memory for `'a`.
+    /// `datum` must be a non-null text of a UTF8 database, and must stay in memory for `'a`.
     pub unsafe fn from_datum(datum: Datum) -> Text<'a> {
-        // SAFETY: promised by the caller; CREATE EXTENSION refuses other encodings than UTF8, and PostgreSQL checks
-        // every text against the database's encoding.
+        // SAFETY: promised by the caller. CREATE EXTENSION refuses encodings other than UTF8, and PostgreSQL checks
+        // every text against the encoding of the database.
         unsafe {
             let (bytes, datum) = varlena_bytes(datum);
             Text { value: std::str::from_utf8_unchecked(bytes), datum: Some(datum) }
         }
     }
 
-    /// A text that is not in PostgreSQL's representation yet.
+    /// Wraps a text that is not in PostgreSQL's representation yet.
     pub fn new(value: &'a str) -> Text<'a> {
         Text { value, datum: None }
     }
 
-    /// The characters.
+    /// Returns the characters.
     pub fn value(&self) -> &'a str {
         self.value
     }
 
-    /// The datum, made where there is none.
+    /// Returns the datum. Makes one if the text has none.
     pub fn datum(&self) -> Datum {
         self.datum.unwrap_or_else(|| varlena(&[self.value.as_bytes()]))
     }
 }
 
-/// The content of a variable-length datum, detoasted where need be, and the datum that holds it.
+/// Returns the content of a variable-length datum, detoasted if needed, and the datum that holds the content.
 ///
 /// # Safety
-/// `datum` is a non-null varlena and stays in memory for `'a`.
+/// `datum` must be a non-null varlena, and must stay in memory for `'a`.
 pub unsafe fn varlena_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
-    // SAFETY: promised by the caller; pg_detoast_datum_packed returns its argument or a palloc'd copy. It is not called for
-    // what is plain already: that takes longer than the rest.
+    // SAFETY: promised by the caller. pg_detoast_datum_packed returns its argument or a palloc'd copy. A plain datum
+    // does not need this call, which would take longer than the rest of the function.
     unsafe {
         let varlena: *mut pg_sys::varlena = datum.cast_mut_ptr();
         let is_short = pgrx::varlena::varatt_is_1b(varlena) && !pgrx::varlena::varatt_is_1b_e(varlena);
@@ -63,22 +63,23 @@ pub unsafe fn varlena_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
     }
 }
 
-/// A jsonb's root container, 4-byte aligned, and the datum that holds it.
+/// Returns the root container of a jsonb, aligned to 4 bytes, and the datum that holds it.
 ///
 /// # Safety
-/// `datum` is a non-null jsonb and stays in memory for `'a`.
+/// `datum` must be a non-null jsonb, and must stay in memory for `'a`.
 pub unsafe fn jsonb_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
-    // SAFETY: promised by the caller; pg_detoast_datum gives a four-byte header, so that the content is aligned.
+    // SAFETY: promised by the caller. pg_detoast_datum returns a datum with a four-byte header, so the content is
+    // aligned.
     unsafe {
         let plain = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
         (pgrx::varlena::varlena_to_byte_slice(plain), Datum::from(plain))
     }
 }
 
-/// Makes a variable-length datum of the parts, one after the other.
+/// Makes a variable-length datum that consists of the parts, one after the other.
 pub fn varlena(parts: &[&[u8]]) -> Datum {
     let size = HEADER + parts.iter().map(|part| part.len()).sum::<usize>();
-    // SAFETY: palloc returns `size` writable bytes or raises; the parts add up to what is written behind the header.
+    // SAFETY: palloc returns `size` writable bytes or raises. The header and the parts together have `size` bytes.
     unsafe {
         let start: *mut u8 = pg_sys::palloc(size).cast();
         pgrx::varlena::set_varsize_4b(start.cast(), size as i32);
@@ -93,7 +94,7 @@ pub fn varlena(parts: &[&[u8]]) -> Datum {
 
 /// Makes a datum of type interval.
 pub fn interval(interval: pg_sys::Interval) -> Datum {
-    // SAFETY: palloc returns memory for an interval, aligned for any type, or raises.
+    // SAFETY: palloc raises or returns memory for an interval, aligned for any type.
     unsafe {
         let made: *mut pg_sys::Interval = pg_sys::palloc(size_of::<pg_sys::Interval>()).cast();
         made.write(interval);
@@ -111,7 +112,8 @@ pub fn bytea_array<'a>(elements: impl ExactSizeIterator<Item = &'a [u8]> + Clone
     varlena_array(pg_sys::BYTEAOID, elements)
 }
 
-/// Each element has a header and is padded to a multiple of four, which the header in front of all makes up to one.
+/// Makes a datum of a one-dimensional array. Each element has a header and is padded to a multiple of four. The header
+/// of the array itself is such a multiple, so the padding is right from the start of the datum, too.
 fn varlena_array<'a>(of: pg_sys::Oid, elements: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Datum {
     let mut content = array_header(of, elements.len());
     content.reserve(elements.clone().map(|element| element.len() + 8).sum());
@@ -127,13 +129,14 @@ fn varlena_array<'a>(of: pg_sys::Oid, elements: impl ExactSizeIterator<Item = &'
 
 /// Makes a datum of type bigint[] with one dimension.
 pub fn bigint_array(values: &[i64]) -> Datum {
-    // SAFETY: the bytes of integers, as many as there are.
+    // SAFETY: the slice covers exactly the bytes of the integers.
     let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
     varlena(&[&array_header(pg_sys::INT8OID, values.len()), bytes])
 }
 
-/// What stands in front of the elements: the number of dimensions, no offset (nothing is NULL), the type of the elements, and of
-/// the one dimension their number and the lower bound (`utils/array.h`).
+/// Returns the header in front of the elements (`utils/array.h`). It holds the number of dimensions, no offset because
+/// nothing is NULL, and the type of the elements. The number of elements and the lower bound of the one dimension
+/// follow.
 fn array_header(of: pg_sys::Oid, count: usize) -> Vec<u8> {
     let oid = of.to_u32().to_ne_bytes();
     let word = i32::to_ne_bytes;
@@ -143,32 +146,33 @@ fn array_header(of: pg_sys::Oid, count: usize) -> Vec<u8> {
     }
 }
 
-/// The elements of a bigint[]; None where one of them is NULL.
+/// Returns the elements of a bigint[]. Returns None if one of them is NULL.
 ///
 /// # Safety
-/// `datum` is a non-null bigint[].
+/// `datum` must be a non-null bigint[].
 pub unsafe fn bigint_array_elements(datum: Datum) -> Option<Vec<i64>> {
-    // SAFETY: promised by the caller; utils/array.h as above, with an offset where there is a NULL.
+    // SAFETY: promised by the caller. The layout is that of utils/array.h, with an offset if there is a NULL.
     let (content, _) = unsafe { varlena_bytes(datum) };
     let number = |at: usize| i32::from_ne_bytes(content[at..at + 4].try_into().expect("four bytes"));
     if number(4) != 0 {
         return None;
     }
     let dimensions = number(0) as usize;
-    // The elements are aligned to eight bytes from the header on.
+    // The elements are aligned to eight bytes, counted from the header.
     let start = (HEADER + 12 + 8 * dimensions).next_multiple_of(8) - HEADER;
     let elements = content.get(start..).unwrap_or_default().chunks_exact(8);
     Some(elements.map(|bytes| i64::from_ne_bytes(bytes.try_into().expect("eight bytes"))).collect())
 }
 
-/// The elements of a text[]; None stands for NULL.
+/// Returns the elements of a text[]. None stands for NULL.
 ///
 /// # Safety
-/// `datum` is a non-null text[] and stays in memory for `'a`.
+/// `datum` must be a non-null text[], and must stay in memory for `'a`.
 pub unsafe fn text_array_elements<'a>(datum: Datum) -> impl Iterator<Item = Option<Text<'a>>> {
-    // SAFETY: promised by the caller. utils/array.h: behind the header three numbers, two per dimension, then a bitmap of what is
-    // not NULL if there is an offset, then the elements, each aligned to four bytes from the header on. The header may be
-    // short, so that nothing lies on an address of its alignment.
+    // SAFETY: promised by the caller. The layout is that of utils/array.h. Three numbers follow the header, then two
+    // for each dimension. If there is an offset, a bitmap of the elements that are not NULL follows. Then come the
+    // elements, each aligned to four bytes, counted from the header. The header may be short, so the numbers may lie at
+    // unaligned addresses.
     unsafe {
         let (content, _) = varlena_bytes(datum);
         let number = |at: usize| content.as_ptr().add(at).cast::<i32>().read_unaligned() as usize;
@@ -193,8 +197,9 @@ pub unsafe fn text_array_elements<'a>(datum: Datum) -> impl Iterator<Item = Opti
     }
 }
 
-/// The size of a text's header and of the whole, where it begins at the first of `bytes`: one byte or four, told apart by a bit
-/// (`varatt.h`; in an array nothing is stored apart or compressed).
+/// Returns the size of the header of a text and of the whole text, which begins at `bytes[0]`. The header has one byte
+/// or four, and a bit tells them apart (`varatt.h`). Elements of an array are neither compressed nor stored out of
+/// line.
 fn element_size(bytes: &[u8]) -> (usize, usize) {
     let first = bytes[0];
     let (is_short, short) =
@@ -215,12 +220,12 @@ pub fn inet(address: IpAddr) -> Datum {
     }
 }
 
-/// Whether an inet is one address, not a network; the netmask otherwise.
+/// Returns the netmask of an inet that is a network. Returns None if it is a single address.
 ///
 /// # Safety
-/// `datum` is a non-null inet.
+/// `datum` must be a non-null inet.
 pub unsafe fn inet_netmask(datum: Datum) -> Option<u8> {
-    // SAFETY: promised by the caller; an inet has at least family and bits.
+    // SAFETY: promised by the caller. An inet has at least the family and the bits.
     let (bytes, _) = unsafe { varlena_bytes(datum) };
     let whole = if bytes[0] == INET_FAMILY_4 { 32 } else { 128 };
     (bytes[1] != whole).then_some(bytes[1])
