@@ -1,5 +1,5 @@
-//! What an append looks up, cached in the backend: actions and the retention of workspaces. PostgreSQL's own
-//! invalidation messages tell when the cache is stale: no time-outs.
+//! The catalog data that an append needs, cached in the backend: actions, and the retention of workspaces. PostgreSQL's
+//! invalidation messages mark the cache as stale, so entries need no time-out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,24 +17,27 @@ use crate::pg::relations;
 
 sql_function!(audit_forget_cached, pg_finfo_audit_forget_cached, forget_cached);
 
-/// Entries per cache; one that is full is emptied.
+/// The maximum number of entries of each map. A map that is full is emptied.
 const LIMIT: usize = 10_000;
 
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
-/// What the catalog says about an action.
+/// The catalog's entry for an action.
 pub struct Action {
-    /// Category of its events.
+    /// The category of the events.
     pub category: String,
-    /// Top-level keys that the details must have.
+    /// The top-level keys that the details must have.
     pub required_keys: Vec<String>,
-    /// What the details must look like.
+    /// The JSON Schema that the details must match.
     pub schema: Option<Schema>,
-    /// Whether the catalog has the action; if not, it is `other`.
+    /// Whether the catalog has the action. If not, its category is `other`.
     pub known: bool,
 }
 
-/// The catalog's entry for `name`; one of category `other` where there is none.
+/// Returns the catalog's entry for `name`. Returns an entry of category `other` if the catalog has none.
+///
+/// # Errors
+/// `ZA005` if the schema of the action is invalid; `42P01` if the tables of the extension do not exist.
 pub fn action(name: &str) -> Result<Rc<Action>, Error> {
     if let Some(found) = with_fresh(|cache| cache.actions.get(name).cloned()) {
         return Ok(found);
@@ -44,8 +47,12 @@ pub fn action(name: &str) -> Result<Rc<Action>, Error> {
     Ok(loaded)
 }
 
-/// The last day on which an event of `occurred_at` (microseconds since 2000-01-01 UTC) is kept in `workspace`, in
-/// days since 2000-01-01: the day it occurred on plus the workspace's retention, by PostgreSQL's own arithmetic.
+/// Returns the last day on which `workspace` keeps an event of the time `occurred_at`. The time is in microseconds
+/// since 2000-01-01 UTC, the day in days since then. PostgreSQL's own arithmetic adds the retention of the workspace to
+/// the day of the event.
+///
+/// # Errors
+/// `42P01` if the tables of the extension do not exist.
 pub fn expires_on(workspace: &str, occurred_at: i64) -> Result<i32, Error> {
     let day = day_of(occurred_at);
     let cached = with_fresh(|cache| cache.workspaces.get(workspace).cloned());
@@ -65,20 +72,21 @@ pub fn expires_on(workspace: &str, occurred_at: i64) -> Result<i32, Error> {
     Ok(expires_on)
 }
 
-/// The day (since 2000-01-01, UTC) of a time in microseconds since then.
+/// Returns the day of a time, in days since 2000-01-01. The time is in microseconds since then, in UTC.
 pub fn day_of(time: i64) -> i32 {
     time.div_euclid(MICROSECONDS_PER_DAY) as i32
 }
 
-/// Has the cache follow the changes of the tables that it is read from. To be called from `_PG_init`, once.
+/// Keeps the cache in step with changes of its tables. Must be called from `_PG_init`, once.
 pub fn watch() {
     relations::on_change(relation_changed);
 }
 
-/// `audit_internal.forget_cached()`, an AFTER trigger: every backend reads the table anew once this transaction has committed.
+/// Implements `audit_internal.forget_cached()`, an AFTER trigger. Every backend then reads the table anew after this
+/// transaction has committed.
 fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> {
     if let Some(trigger) = arguments.trigger() {
-        // SAFETY: the relation of a running trigger is open; the call queues a message about it.
+        // SAFETY: the relation of a running trigger is open. The call queues a message about the relation.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid((*trigger.tg_relation).rd_id) }
     }
     Ok(Some(pg_sys::Datum::null()))
@@ -86,7 +94,7 @@ fn forget_cached(arguments: &Arguments) -> Result<Option<pg_sys::Datum>, Error> 
 
 #[derive(Default)]
 struct Cache {
-    /// The tables that the entries were read from.
+    /// The tables that the entries come from.
     tables: Vec<pg_sys::Oid>,
     actions: HashMap<String, Rc<Action>>,
     workspaces: HashMap<String, Workspace>,
@@ -95,7 +103,7 @@ struct Cache {
 #[derive(Clone)]
 struct Workspace {
     retention: pg_sys::Interval,
-    /// The day last asked for and the answer.
+    /// The day that was last asked for, and its result.
     last: Option<(i32, i32)>,
 }
 
@@ -113,7 +121,8 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
     }
 }
 
-/// Makes changes of `audit.<table>` empty the cache. To be called before the table is read, so that no change is missed.
+/// Lets changes of `audit.<table>` empty the cache. Must be called before the table is read, so that no change is
+/// missed.
 fn read_from(table: &'static str) -> Result<(), Error> {
     let oid = relations::oid(relations::PUBLIC, table)?;
     with_cache(|cache| {
@@ -124,7 +133,7 @@ fn read_from(table: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The cache, emptied first if something has changed.
+/// Passes the cache to `read`, and empties it first if a table has changed.
 fn with_fresh<T>(read: impl FnOnce(&mut Cache) -> T) -> T {
     with_cache(|cache| {
         if STALE.take() {
@@ -134,7 +143,8 @@ fn with_fresh<T>(read: impl FnOnce(&mut Cache) -> T) -> T {
     })
 }
 
-/// The cache as it is. What is put in while it is stale goes with the rest. PostgreSQL is never called in here.
+/// Passes the cache to `work`, even if it is stale. An entry that is added to a stale cache is removed with the others.
+/// `work` must not call PostgreSQL.
 fn with_cache<T>(work: impl FnOnce(&mut Cache) -> T) -> T {
     CACHE.with_borrow_mut(work)
 }
@@ -163,7 +173,7 @@ fn load_action(name: &str) -> Result<Action, Error> {
         required_keys: serde_json::from_str(&required_keys).unwrap_or_default(),
         schema: schema.map(|text| Schema::compile(&text)).transpose().map_err(|problem| Error::InvalidDetails {
             action: name.into(),
-            problem: format!("cannot be checked: {problem}"),
+            problem: format!("cannot be checked, because the schema is invalid: {problem}"),
         })?,
         known: true,
     })
@@ -189,7 +199,7 @@ fn load_retention(workspace: &str) -> Result<pg_sys::Interval, Error> {
     })
 }
 
-/// `date + interval`, as a day; a rest of a day counts as one.
+/// Returns the day of `day + retention`. A part of a day counts as a whole day.
 fn add(day: i32, retention: &pg_sys::Interval) -> i32 {
     let midnight = pg_sys::Datum::from(i64::from(day) * MICROSECONDS_PER_DAY);
     let interval = pg_sys::Datum::from(std::ptr::from_ref(retention));

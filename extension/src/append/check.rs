@@ -1,4 +1,4 @@
-//! Checks of the values that a caller gives.
+//! Checks of the values that a caller passes.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use crate::pg::values::{self, Text};
 
 sql_function!(audit_check_name, pg_finfo_audit_check_name, check_name);
 
-/// `audit_internal.check_name(what, value)`: refuses a value that [`name`] refuses; NULL passes.
+/// Implements `audit_internal.check_name(what, value)`: raises an error for a value that [`name`] refuses. NULL passes.
 fn check_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let what = arguments.text(0).map_or("", |what| what.value());
     let limit = limits::NAMES.into_iter().find(|limit| limit.name == what);
-    let limit = limit.unwrap_or_else(|| panic!("there is no limit of a name \"{what}\""));
+    let limit = limit.unwrap_or_else(|| panic!("there is no limit for a name \"{what}\""));
     name(limit, arguments.text(1))?;
     Ok(None)
 }
@@ -23,7 +23,10 @@ fn check_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 const SUCCESS: &str = "success";
 const OUTCOMES: [&str; 3] = [SUCCESS, "failure", "denied"];
 
-/// A name that must be given; otherwise as [`name`].
+/// Checks a name that must be given, as [`name`] does.
+///
+/// # Errors
+/// `ZA003` if the name is missing or invalid.
 pub fn required<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Text<'a>, Error> {
     name(limit, value)?.ok_or_else(|| Error::InvalidValue {
         name: limit.name,
@@ -32,51 +35,52 @@ pub fn required<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Text<'a>, 
     })
 }
 
-/// A name: not empty, no control characters, within the limit. None if it is left out.
+/// Checks a name: it is not empty, has no control characters, and is within the limit. Returns None for None.
 ///
 /// # Errors
-/// `ZA003` for what is no name.
+/// `ZA003` if the name is invalid.
 pub fn name<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Option<Text<'a>>, Error> {
     let Some(text) = size(limit, value)? else {
         return Ok(None);
     };
     let invalid = |problem: &str, hint| Error::InvalidValue { name: limit.name, problem: problem.into(), hint };
     if text.value().is_empty() {
-        return Err(invalid("is empty", "Leave it out where there is none."));
+        return Err(invalid("is empty", "Omit the name if there is none."));
     }
     if text.value().chars().any(char::is_control) {
-        return Err(invalid("contains a control character", "Names are printable text on one line."));
+        return Err(invalid("contains a control character", "Remove the control characters, such as line feeds."));
     }
     Ok(Some(text))
 }
 
-/// A text within the limit (SQLSTATE `ZA003`).
+/// Checks that a text is within the limit (SQLSTATE `ZA003`).
 pub fn size<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Option<Text<'a>>, Error> {
     match value {
         Some(text) if text.value().len() > limit.bytes => Err(Error::InvalidValue {
             name: limit.name,
-            problem: format!("has {} bytes, the limit is {}", text.value().len(), limit.bytes),
-            hint: "Put long values into details.",
+            problem: format!("has {} bytes, more than the limit of {}", text.value().len(), limit.bytes),
+            hint: "Shorten the value, or put it into details.",
         }),
         other => Ok(other),
     }
 }
 
-/// The one target and the list together, each once, in the order given, as a datum of type text[] (SQLSTATE `ZA003`).
+/// Joins the single target and the list in the order given, and drops repetitions. Returns a datum of type text[]
+/// (SQLSTATE `ZA003`).
 pub fn targets(target: Option<Text<'_>>, list: &[Option<Text<'_>>]) -> Result<Datum, Error> {
     if list.len() > limits::TARGETS {
         return Err(Error::InvalidValue {
             name: "targets",
-            problem: format!("has {} elements, the limit is {}", list.len(), limits::TARGETS),
-            hint: "Append one event per group of targets.",
+            problem: format!("has {} elements, more than the limit of {}", list.len(), limits::TARGETS),
+            hint: "Distribute the targets over several events.",
         });
     }
     let mut all: Vec<Text<'_>> = Vec::with_capacity(list.len() + 1);
     for candidate in target.map(Some).into_iter().chain(list.iter().copied()) {
         let text = name(&limits::TARGET, candidate)?.ok_or_else(|| Error::InvalidValue {
             name: "target",
-            problem: "is null".into(),
-            hint: "Leave out what there is none of.",
+            problem: "is NULL".into(),
+            hint: "Omit the NULL.",
         })?;
         if !all.iter().any(|earlier| earlier.value() == text.value()) {
             all.push(text);
@@ -85,7 +89,7 @@ pub fn targets(target: Option<Text<'_>>, list: &[Option<Text<'_>>]) -> Result<Da
     Ok(values::text_array(&all))
 }
 
-/// The outcome, `success` if it is left out (SQLSTATE `ZA003`).
+/// Checks the outcome. Returns `success` if it is omitted (SQLSTATE `ZA003`).
 pub fn outcome(value: Option<Text<'_>>) -> Result<Text<'_>, Error> {
     match value {
         None => Ok(Text::new(SUCCESS)),
@@ -93,34 +97,34 @@ pub fn outcome(value: Option<Text<'_>>) -> Result<Text<'_>, Error> {
         Some(text) => Err(Error::InvalidValue {
             name: "outcome",
             problem: format!("\"{}\" does not exist", shorten(text.value())),
-            hint: "Outcomes are success, failure and denied.",
+            hint: "Use success, failure or denied.",
         }),
     }
 }
 
-/// An inet of one host (SQLSTATE `ZA003`).
+/// Checks that an inet is a single address (SQLSTATE `ZA003`).
 pub fn host(inet: Datum) -> Result<Datum, Error> {
-    // SAFETY: the argument's SQL type is inet, and it is not NULL.
+    // SAFETY: the SQL type of the argument is inet, and it is not NULL.
     match unsafe { values::inet_netmask(inet) } {
         None => Ok(inet),
         Some(bits) => Err(Error::InvalidValue {
             name: "ip",
-            problem: format!("has netmask /{bits}"),
-            hint: "Pass the address of one host.",
+            problem: format!("has the netmask /{bits}"),
+            hint: "Pass a single address without a netmask.",
         }),
     }
 }
 
-/// The inet of an IP address (SQLSTATE `ZA003`).
+/// Parses an IP address and returns its inet (SQLSTATE `ZA003`).
 pub fn address(address: &str) -> Result<Datum, Error> {
     address.parse::<IpAddr>().map(values::inet).map_err(|_| Error::InvalidValue {
         name: "ip",
         problem: format!("\"{}\" is not an IP address", shorten(address)),
-        hint: "Pass an IPv4 or IPv6 address without port and netmask.",
+        hint: "Pass an IPv4 or IPv6 address without a port or a netmask.",
     })
 }
 
-/// The first hundred characters, for an error.
+/// Returns the first hundred characters, for an error message.
 pub fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
 }

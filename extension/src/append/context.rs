@@ -1,4 +1,4 @@
-//! What is the same for all events of one call: the clock, the transaction, and where the connection comes from.
+//! The data that all events of one call share: the clock, the transaction and the origin of the connection.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -8,35 +8,37 @@ use pgrx::pg_sys::Datum;
 
 use crate::pg::values::{self, Text};
 
-/// Taken once per call.
+/// The shared data, which is taken once per call.
 pub struct Context {
-    /// Microseconds since 2000-01-01 UTC.
+    /// The time of the call, in microseconds since 2000-01-01 UTC.
     pub now: i64,
-    /// The transaction's id, assigned before an id is drawn for the event.
+    /// The id of the transaction. It is assigned before the sequence gives the event its id.
     pub xid: u64,
-    /// session_user
+    /// The value of session_user.
     pub database_user: Datum,
-    /// application_name, where it is not empty.
+    /// The value of application_name, if it is not empty.
     pub application_name: Option<Datum>,
-    /// Network address of the client, where it has one.
+    /// The network address of the client, if the connection has one.
     pub client_addr: Option<Datum>,
 }
 
 impl Context {
-    /// Refuses a READ ONLY transaction and a standby (SQLSTATE 25006) before anything is looked up.
+    /// Collects the data. Raises SQLSTATE 25006 in a READ ONLY transaction and on a standby, before anything is looked
+    /// up.
     pub fn current() -> Context {
-        // SAFETY: these read the state of the backend, or raise; the name of a user is a palloc'd C string.
+        // SAFETY: these calls read the state of the backend, or raise. The name of a user is a palloc'd C string.
         unsafe {
             pg_sys::PreventCommandIfReadOnly(c"audit.append()".as_ptr());
             pg_sys::PreventCommandIfParallelMode(c"audit.append()".as_ptr());
             let xid = pg_sys::GetTopFullTransactionId().value;
-            // After the id: maintenance waits for the transactions that may still go by an earlier retention.
+            // This must follow the assignment of the id. Maintenance waits for transactions that may still apply an
+            // earlier retention.
             pg_sys::AcceptInvalidationMessages();
             let user = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
             Context {
                 now: pg_sys::GetCurrentTimestamp(),
                 xid,
-                // Roles are shared with databases of other encodings.
+                // Roles are shared with databases of other encodings, so the name may not be UTF-8.
                 database_user: values::varlena(&[CStr::from_ptr(user).to_string_lossy().as_bytes()]),
                 application_name: application_name(),
                 client_addr: client_addr(),
@@ -46,7 +48,7 @@ impl Context {
 }
 
 fn application_name() -> Option<Datum> {
-    // SAFETY: the setting is null or a NUL-terminated string; PostgreSQL keeps it to printable ASCII.
+    // SAFETY: the setting is null or a NUL-terminated string. PostgreSQL keeps it to printable ASCII.
     unsafe {
         let name = pg_sys::application_name;
         if name.is_null() || *name == 0 {
@@ -57,7 +59,8 @@ fn application_name() -> Option<Datum> {
 }
 
 thread_local! {
-    /// A connection keeps its address; PostgreSQL's function looks it up anew each time, which is slow.
+    /// The address of the connection, which never changes. PostgreSQL's function is slow, because it looks the address
+    /// up each time.
     static CLIENT_ADDR: RefCell<Option<Option<Vec<u8>>>> = const { RefCell::new(None) };
 }
 
@@ -72,7 +75,7 @@ fn client_addr() -> Option<Datum> {
 }
 
 fn read_client_addr() -> Option<Vec<u8>> {
-    // SAFETY: a process without a client has no port; inet_client_addr takes no argument and returns an inet or NULL.
+    // SAFETY: a process without a client has no port. inet_client_addr takes no argument and returns an inet or NULL.
     unsafe {
         if pg_sys::MyProcPort.is_null() {
             return None;

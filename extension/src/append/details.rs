@@ -1,4 +1,4 @@
-//! The details of an event: checked against the catalog, then masked.
+//! The details of an event: check and masking.
 
 use pgrx::pg_sys::Datum;
 
@@ -9,7 +9,7 @@ use crate::pg::jsonb::Container;
 use crate::pg::values;
 use crate::settings;
 
-/// The details to store: checked, then masked.
+/// Checks the details, masks them, and returns the jsonb to store.
 ///
 /// # Errors
 /// `ZA005` for details that the action does not allow, `ZA006` for details that are too large.
@@ -22,11 +22,12 @@ pub fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action
     }
     let bytes = container.bytes().len();
     let limit = settings::max_details_size();
-    // What the log itself tells, of a thousand workspaces perhaps, must not fail on what applications are allowed.
+    // Events of the audit log itself may be about a thousand workspaces. They must not fail on a limit for
+    // applications.
     if bytes > limit && action.category != "audit" {
         return Err(Error::DetailsTooLarge { bytes, limit });
     }
-    // What is sealed is the text of the details: nobody must be able to append what takes gigabytes to write.
+    // Sealing hashes the text of the details. Nobody may append numbers that take gigabytes as text.
     let digits = container.digits();
     if digits > limit {
         return Err(Error::DetailsTooLarge { bytes: digits, limit });
@@ -40,7 +41,7 @@ pub fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action
     if let Some(schema) = &action.schema {
         schema.check(datum).map_err(invalid)?;
     }
-    // SAFETY: datum is a jsonb, given or made above.
+    // SAFETY: the datum is a jsonb that was given or made above.
     let (aligned, datum) = unsafe { values::jsonb_bytes(datum) };
     Ok(mask(Container::new(aligned), datum))
 }

@@ -1,4 +1,4 @@
-//! From what a caller gives to the row that is stored: defaults, checks, category, masking, expiry.
+//! The conversion of the caller's input to a row: defaults, checks, category, masking and expiry.
 
 use pgrx::pg_sys::Datum;
 
@@ -16,17 +16,17 @@ use crate::pg::error::Error;
 use crate::pg::values::{self, Text};
 use crate::settings;
 
-/// A row of `audit.event`, but for its id.
+/// A row of `audit.event` without its id.
 pub struct Event {
     values: [Option<Datum>; COUNT],
-    /// Month of expiry, see [`partition::month_of`].
+    /// The month of expiry, as [`partition::month_of`] counts it.
     pub month: i32,
-    /// Workspace and key, where the caller gave a key.
+    /// The workspace and the idempotency key, if the caller passed a key.
     pub idempotency: Option<(String, String)>,
 }
 
 impl Event {
-    /// Checks the input and fills what it leaves out.
+    /// Checks the input, and fills omitted values.
     pub fn prepare(input: Input<'_>, context: &Context) -> Result<Event, Error> {
         let from_session = SessionContext::for_gaps_of(&input);
         let action = check::required(&limits::ACTION, input.action)?;
@@ -85,7 +85,7 @@ impl Event {
         })
     }
 
-    /// The columns' values, None for NULL.
+    /// Returns the values of the columns. None stands for NULL.
     pub fn values(&self, id: i64) -> [Option<Datum>; COUNT] {
         let mut values = self.values;
         values[Column::Id as usize] = Some(Datum::from(id));
@@ -93,7 +93,7 @@ impl Event {
     }
 }
 
-/// The settings that fill what a call leaves out.
+/// The settings that fill values that a call omits.
 #[derive(Default)]
 struct SessionContext {
     workspace: Option<String>,
@@ -123,7 +123,7 @@ fn text(value: &Option<String>) -> Option<Text<'_>> {
     value.as_deref().map(Text::new)
 }
 
-/// As [`catalog::expires_on`], for an event that must be past and not expired yet.
+/// Returns [`catalog::expires_on`] of an imported event, which must be past and not expired yet (SQLSTATE `ZA009`).
 fn imported_expires_on(workspace: &str, time: i64, written: &str, now: i64) -> Result<i32, Error> {
     const MINUS_INFINITY: i64 = i64::MIN;
     let out_of_range = |what| {

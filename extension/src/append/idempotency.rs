@@ -1,4 +1,4 @@
-//! Idempotency keys: the same key in a workspace within 48 hours stands for the first event stored under it.
+//! Idempotency keys. Within 48 hours, a repeated key in a workspace refers to the first event stored under it.
 
 use std::cell::OnceCell;
 
@@ -8,19 +8,22 @@ use pgrx::spi::OwnedPreparedStatement;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 
-/// What became of a key.
+/// The result of a claim.
 pub enum Claim {
-    /// It was free, or older than 48 hours: the event is to be stored.
+    /// The key was free, or older than 48 hours. The caller must store the event.
     Taken,
-    /// It stands for this event already: nothing is to be stored.
+    /// The key already refers to this event. The caller must not store another.
     Stands(i64),
 }
 
-/// Takes the key for the event `id`. Waits for a transaction that has taken the same key and is still open.
+/// Claims the key for the event `id`. Waits for an open transaction that has claimed the same key.
+///
+/// # Errors
+/// `42P01` if the tables of the extension do not exist.
 pub fn claim(workspace: &str, key: &str, id: i64) -> Result<Claim, Error> {
     as_owner(|| {
         Spi::connect_mut(|client| {
-            // maintain() may remove the key between the two statements; then the next round takes it.
+            // maintain() may remove the key between the two statements. The next round then claims it.
             loop {
                 let taken = STATEMENTS.with(|statements| {
                     let statement = statements.take.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! What a caller gives of an event: the arguments of a call, or an element of a JSON array.
+//! The caller's input for an event: the arguments of a call, or an element of a JSON array.
 
 use std::ffi::CString;
 
@@ -10,7 +10,7 @@ use crate::pg::error::Error;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::values::{self, Text};
 
-/// What a caller gives; None is left out.
+/// The input for one event. None means that the caller omits the value.
 #[derive(Default)]
 pub struct Input<'a> {
     pub action: Option<Text<'a>>,
@@ -18,7 +18,7 @@ pub struct Input<'a> {
     pub actor: Option<Text<'a>>,
     pub target: Option<Text<'a>>,
     pub targets: Vec<Option<Text<'a>>>,
-    /// The root container and, if there is one already, the jsonb datum.
+    /// The root container, and the jsonb datum if there is one.
     pub details: Option<(Container<'a>, Option<Datum>)>,
     pub outcome: Option<Text<'a>>,
     pub ip: Option<Ip<'a>>,
@@ -26,7 +26,7 @@ pub struct Input<'a> {
     pub session_id: Option<Text<'a>>,
     pub request_id: Option<Text<'a>>,
     pub idempotency_key: Option<Text<'a>>,
-    /// Of an imported event: microseconds since 2000-01-01 UTC, and as it was written.
+    /// The time of an imported event: microseconds since 2000-01-01 UTC, and the text of the caller.
     pub occurred_at: Option<(i64, &'a str)>,
 }
 
@@ -36,29 +36,29 @@ pub enum Ip<'a> {
     Text(&'a str),
 }
 
-/// What an element of an array stands for.
+/// The meaning of an element of an array.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
-    /// An event that happens now.
+    /// An event that happens now. Its time is that of the call.
     Append,
-    /// An event of an existing log, which has the key `occurred_at`.
+    /// An event of another audit log. It has the key `occurred_at`.
     Import,
 }
 
 impl<'a> Input<'a> {
-    /// From the arguments of `audit.append`, in the order of sql/api/append.sql.
+    /// Reads the arguments of `audit.append`, in the order of sql/api/append.sql.
     pub fn of_call(arguments: &'a Arguments) -> Input<'a> {
         Input {
             action: arguments.text(0),
             workspace: arguments.text(1),
             actor: arguments.text(2),
             target: arguments.text(3),
-            // SAFETY: declared as text[].
+            // SAFETY: the argument is declared as text[].
             targets: arguments
                 .datum(4)
                 .map_or_else(Vec::new, |datum| unsafe { values::text_array_elements(datum).collect() }),
             details: arguments.datum(5).map(|datum| {
-                // SAFETY: declared as jsonb.
+                // SAFETY: the argument is declared as jsonb.
                 let (bytes, datum) = unsafe { values::jsonb_bytes(datum) };
                 (Container::new(bytes), Some(datum))
             }),
@@ -72,11 +72,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// From an object whose keys are the arguments of `audit.append`. A key whose value is null counts as left out.
+    /// Reads an object whose keys are the arguments of `audit.append`. A null value counts as omitted.
+    ///
+    /// # Errors
+    /// `ZA007` if the element is not such an object. PostgreSQL may also raise an error of class 22 for a time.
     pub fn of_element(element: Value<'a>, kind: Kind) -> Result<Input<'a>, Error> {
         let object = match element {
             Value::Container(container) if container.is_object() => container,
-            other => return Err(invalid(format!("is {}, not an object", other.kind()))),
+            other => return Err(invalid(format!("the element is {}, not an object", other.kind()))),
         };
         let mut input = Input::default();
         for (key, value) in object.pairs() {
@@ -103,7 +106,7 @@ impl<'a> Input<'a> {
             }
         }
         if kind == Kind::Import && input.occurred_at.is_none() {
-            return Err(invalid("lacks the key \"occurred_at\"".into()));
+            return Err(invalid("the key \"occurred_at\" is missing".into()));
         }
         Ok(input)
     }
@@ -136,16 +139,16 @@ fn occurred_at(text: Text<'_>) -> Result<(i64, &str), Error> {
     Ok((timestamp(text.value())?, text.value()))
 }
 
-/// Reads an RFC 3339 time with PostgreSQL's own arithmetic. Its other forms are refused: what they mean depends on
-/// settings of the session, or on the day.
+/// Reads a time of RFC 3339 with PostgreSQL's own arithmetic. Other forms that PostgreSQL reads are refused, because
+/// their meaning depends on session settings or on the current day.
 fn timestamp(text: &str) -> Result<i64, Error> {
     if !has_form_of_rfc3339(text) {
         let shown: String = text.chars().take(100).collect();
-        let problem = format!("has \"occurred_at\" \"{shown}\", which is not of the form 2026-03-01T08:00:00Z");
+        let problem = format!("occurred_at \"{shown}\" does not have the form 2026-03-01T08:00:00Z");
         return Err(invalid(problem));
     }
     let text = CString::new(text).expect("jsonb has no NUL");
-    // SAFETY: timestamptz_in takes a C string, a type oid that it does not use, and a type modifier; -1 is none.
+    // SAFETY: timestamptz_in takes a C string, a type OID that it does not use, and a type modifier. -1 means none.
     let datum = unsafe {
         pgrx::direct_function_call_as_datum(
             pg_sys::timestamptz_in,
@@ -176,7 +179,7 @@ fn has_form_of_rfc3339(text: &str) -> bool {
 
 fn unknown_key(key: &str) -> Error {
     let shown: String = key.chars().take(100).collect();
-    invalid(format!("has the unknown key \"{shown}\""))
+    invalid(format!("the key \"{shown}\" is unknown"))
 }
 
 fn invalid(problem: String) -> Error {

@@ -1,4 +1,4 @@
-//! Puts events into their partitions: directly, or through an ordinary INSERT, which is the reference.
+//! The insertion of events into their partitions. It is direct, or it uses an ordinary INSERT, the reference.
 
 use std::cell::OnceCell;
 
@@ -14,8 +14,8 @@ use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::settings;
 
-/// Inserts any number of events within one call. Partitions stay open until [`Inserter::finish`]; an ERROR before
-/// that leaves them to the end of the transaction, which closes what is open.
+/// An inserter for any number of events of one call. Partitions stay open until [`Inserter::finish`]. After an ERROR,
+/// the end of the transaction closes them.
 pub struct Inserter {
     partitions: Vec<Partition>,
     direct: bool,
@@ -24,17 +24,20 @@ pub struct Inserter {
 struct Partition {
     month: i32,
     relation: pg_sys::Relation,
-    /// None where only an ordinary INSERT does all that this partition asks for.
+    /// The direct insertion. None if the partition needs an ordinary INSERT.
     prepared: Option<Prepared>,
 }
 
 impl Inserter {
-    /// An inserter with nothing open.
+    /// Returns an inserter without open partitions.
     pub fn new() -> Inserter {
         Inserter { partitions: Vec::new(), direct: settings::direct_insert() }
     }
 
     /// Inserts one event.
+    ///
+    /// # Errors
+    /// `55000` if a table has the name of the partition but is not one. The insertion itself raises the errors of PostgreSQL.
     pub fn insert(&mut self, event: &Event, id: i64) -> Result<(), Error> {
         let values = event.values(id);
         let index = match self.partitions.iter().position(|open| open.month == event.month) {
@@ -46,7 +49,8 @@ impl Inserter {
         };
         match &self.partitions[index].prepared {
             Some(prepared) => {
-                // SAFETY: taken for this partition, which is open for insertion and has the columns of audit.event.
+                // SAFETY: `prepared` was taken for this partition, which is open for insertion and has the columns of
+                // audit.event.
                 unsafe { insert_directly(prepared, self.partitions[index].relation, &values) };
                 Ok(())
             }
@@ -54,10 +58,10 @@ impl Inserter {
         }
     }
 
-    /// Closes what is open; the locks on partitions stay until the transaction ends.
+    /// Closes the partitions. Their locks last until the transaction ends.
     pub fn finish(mut self) {
         for partition in self.partitions.drain(..) {
-            // SAFETY: opened by Partition::open and used no more; all inserts have succeeded.
+            // SAFETY: Partition::open opened the relation, and it is not used again. All inserts have succeeded.
             unsafe {
                 if let Some(prepared) = partition.prepared {
                     prepared.put_back();
@@ -68,7 +72,7 @@ impl Inserter {
     }
 }
 
-/// After an error.
+/// Frees the prepared insertions after an error.
 impl Drop for Inserter {
     fn drop(&mut self) {
         self.partitions.drain(..).filter_map(|partition| partition.prepared).for_each(Prepared::discard);
@@ -78,7 +82,7 @@ impl Drop for Inserter {
 impl Partition {
     fn open(month: i32, direct: bool) -> Result<Partition, Error> {
         let (relation, has_our_columns) = partition::open(month)?;
-        // SAFETY: relation is open and locked.
+        // SAFETY: the relation is open and locked.
         let prepared = unsafe {
             let triggers = (*relation).trigdesc;
             let has_insert_trigger = !triggers.is_null()
@@ -93,15 +97,17 @@ impl Partition {
     }
 }
 
-/// Forms the tuple, checks the table's constraints, stores it, and enters it in the indexes: what the executor does
-/// for an INSERT of one row, less routing and the partition's own bound, since the partition was found by the month.
-/// The function's EXECUTE privilege stands for INSERT on the table.
+/// Forms the tuple, checks the constraints of the table, stores the tuple, and enters it in the indexes. The executor
+/// does the same for an INSERT of one row. Routing and the check of the partition bound are not needed, because the
+/// month determines the partition. The caller's EXECUTE privilege on the function replaces INSERT on the table.
 ///
 /// # Safety
-/// `prepared` was taken for `relation`, which has exactly the columns of `audit.event`, in that order, and no insert trigger.
+/// `prepared` must have been taken for `relation`. The relation must have exactly the columns of `audit.event`, in that
+/// order, and no insert trigger.
 unsafe fn insert_directly(prepared: &Prepared, relation: pg_sys::Relation, values: &[Option<pg_sys::Datum>; COUNT]) {
     let Prepared { executor, result, slot, .. } = *prepared;
-    // SAFETY: a virtual slot made from the relation's descriptor has room for as many values as it has columns, COUNT.
+    // SAFETY: a virtual slot made from the descriptor of the relation has room for as many values as it has columns,
+    // COUNT.
     unsafe {
         (*((*slot).tts_ops)).clear.expect("every slot type has it")(slot);
         for (i, value) in values.iter().enumerate() {
@@ -126,7 +132,7 @@ unsafe fn insert_index_tuples(
     slot: *mut pg_sys::TupleTableSlot,
     executor: *mut pg_sys::EState,
 ) {
-    // SAFETY: passed on from insert_directly; version 13 takes the relation from the executor state.
+    // SAFETY: passed on from insert_directly. Version 13 takes the relation from the executor state.
     unsafe {
         (*executor).es_result_relation_info = result;
         pg_sys::ExecInsertIndexTuples(slot, executor, false, std::ptr::null_mut(), std::ptr::null_mut());
@@ -159,7 +165,7 @@ thread_local! {
     static STATEMENT: OnceCell<OwnedPreparedStatement> = const { OnceCell::new() };
 }
 
-/// The reference: an ordinary INSERT with the owner's rights, through the parent.
+/// Inserts through the parent with an ordinary INSERT and the rights of the owner. This is the reference.
 fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Error> {
     use pgrx::datum::DatumWithOid;
 
@@ -174,7 +180,7 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Er
                         .keep()
                 });
                 let arguments = std::array::from_fn::<_, COUNT, _>(|i| match values[i] {
-                    // SAFETY: the datum is of the type that the statement was prepared with.
+                    // SAFETY: the datum has the type that the statement was prepared with.
                     Some(datum) => unsafe { DatumWithOid::new(RawDatum(datum), TYPES[i]) },
                     None => DatumWithOid::null_oid(TYPES[i]),
                 });
@@ -189,7 +195,7 @@ fn insert_statement() -> String {
     format!("INSERT INTO audit.event ({}) VALUES ({})", select_list(""), places.join(", "))
 }
 
-/// A datum on its way through pgrx's SPI, unchanged.
+/// A datum that pgrx's SPI passes on unchanged.
 struct RawDatum(pg_sys::Datum);
 
 impl IntoDatum for RawDatum {

@@ -1,4 +1,4 @@
-//! `audit.append_many` and `audit.import`: many events in one call, all or nothing.
+//! `audit.append_many` and `audit.import`: many events in one call, either all or none.
 
 use std::ffi::CString;
 
@@ -21,18 +21,19 @@ use crate::pg::values::{self, Text};
 sql_function!(audit_append_many, pg_finfo_audit_append_many, append_many);
 sql_function!(audit_import, pg_finfo_audit_import, import);
 
-/// `audit.append_many(jsonb)`: the ids, in the order of the elements.
+/// Implements `audit.append_many(jsonb)`: appends the events, and returns their ids in the order of the elements.
 fn append_many(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     store_all(arguments, Kind::Append)
 }
 
-/// `audit.import(jsonb)`: the same for events that carry `occurred_at`; one more event tells of the import.
+/// Implements `audit.import(jsonb)`: appends events that have the key `occurred_at`, and one more that records the
+/// import.
 fn import(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     store_all(arguments, Kind::Import)
 }
 
 fn store_all(arguments: &Arguments, kind: Kind) -> Result<Option<Datum>, Error> {
-    // SAFETY: declared as SETOF bigint.
+    // SAFETY: the function is declared as SETOF bigint.
     let mut returned = unsafe { arguments.returned_rows([pg_sys::INT8OID]) }?;
     let events = events(arguments)?;
     let context = Context::current();
@@ -40,8 +41,8 @@ fn store_all(arguments: &Arguments, kind: Kind) -> Result<Option<Datum>, Error> 
     let mut imported = Imported::default();
     let mut scratch = PgMemoryContexts::new("audit_log element");
     for (index, element) in events.elements().enumerate() {
-        // SAFETY: what is allocated for one element is not used for the next; what the inserter keeps open is in the
-        // context of the call.
+        // SAFETY: memory that is allocated for one element is not used for the next. Everything that the inserter keeps
+        // open is in the context of the call.
         let stored = unsafe {
             scratch.switch_to(|_| prepare(element, kind, &context).and_then(|event| store(&event, &mut inserter)))
         };
@@ -60,11 +61,11 @@ fn store_all(arguments: &Arguments, kind: Kind) -> Result<Option<Datum>, Error> 
     Ok(None)
 }
 
-/// The array that the argument is.
+/// Returns the array that the argument holds.
 fn events<'a>(arguments: &'a Arguments) -> Result<Container<'a>, Error> {
     let invalid = |problem: &str| Error::InvalidElement { problem: problem.into() };
     let datum = arguments.datum(0).ok_or_else(|| invalid("the events are NULL"))?;
-    // SAFETY: the SQL declaration gives the argument's type.
+    // SAFETY: the SQL declaration fixes the type of the argument.
     let (bytes, _) = unsafe { values::jsonb_bytes::<'a>(datum) };
     let events = Container::new(bytes);
     if events.is_array() { Ok(events) } else { Err(invalid("the events are not a JSON array")) }
@@ -82,13 +83,13 @@ fn prepare(element: Value<'_>, kind: Kind, context: &Context) -> Result<Event, E
     Event::prepare(input, context)
 }
 
-/// Class 22: the value is at fault, not the server.
+/// Returns whether the code is of class 22. The value is then at fault, not the server.
 fn is_data_exception(code: pgrx::PgSqlErrorCode) -> bool {
     const CLASS_BITS: i32 = 0xFFF;
     (code as i32) & CLASS_BITS == (pgrx::PgSqlErrorCode::ERRCODE_DATA_EXCEPTION as i32) & CLASS_BITS
 }
 
-/// What an import has stored.
+/// The events that an import has stored.
 #[derive(Default)]
 struct Imported {
     count: usize,
@@ -103,11 +104,11 @@ impl Imported {
         self.count += 1;
     }
 
-    /// The event that tells of the import.
+    /// Returns the event that records the import.
     fn event(&self, context: &Context) -> Result<Event, Error> {
         let Imported { count, first, last } = self;
         let details = format!("{{\"count\": {count}, \"first_id\": {first}, \"last_id\": {last}}}");
-        let details = CString::new(details).expect("no NUL in it");
+        let details = CString::new(details).expect("the details have no NUL");
         // SAFETY: jsonb_in takes a C string and returns a jsonb.
         let (bytes, datum) = unsafe {
             let made = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(Datum::from(details.as_ptr()))]);

@@ -1,4 +1,4 @@
-//! Masking of secrets in details before they are stored.
+//! Masking of secrets in details. It happens before they are stored.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,17 +9,17 @@ use pgrx::pg_sys::Datum;
 use crate::pg::jsonb::{Container, Value};
 use crate::settings;
 
-/// What stands in place of a masked value.
+/// The replacement of a masked value.
 const MASK: &str = "***";
 
-/// How many keys the verdict is remembered for; applications have few.
+/// The number of keys whose result is cached. Applications use few keys.
 const REMEMBERED_KEYS: usize = 4096;
 
-/// Longer keys are judged each time, so that what is remembered stays small.
+/// The maximum length of a cached key, in bytes. Longer keys are matched each time, so that the cache stays small.
 const REMEMBERED_KEY_BYTES: usize = 200;
 
-/// The details with every string, number, array and object under a secret-looking key replaced by `"***"`, at any
-/// depth; true, false and null are no secrets. Returns `datum` itself where there is nothing to mask.
+/// Replaces every string, number, array and object under a secret key by `"***"`, at any depth. The values true, false
+/// and null are no secrets. Returns `datum` itself if there is nothing to mask.
 pub fn mask(container: Container<'_>, datum: Datum) -> Datum {
     KEYS.with_borrow_mut(|keys| {
         keys.refresh();
@@ -31,7 +31,7 @@ thread_local! {
     static KEYS: RefCell<Keys> = RefCell::default();
 }
 
-/// `audit.masked_keys`, parsed, and the verdict on keys seen before.
+/// The parsed setting `audit.masked_keys`, and the cached results.
 #[derive(Default)]
 struct Keys {
     setting: String,
@@ -91,7 +91,7 @@ impl Keys {
         verdict
     }
 
-    /// Whether there is anything to mask. The stack is explicit: details may be nested deeply.
+    /// Returns whether there is anything to mask. The stack is explicit, because details may be nested deeply.
     fn occur_in(&mut self, root: Container<'_>) -> bool {
         let mut open = vec![root];
         while let Some(container) = open.pop() {
@@ -115,17 +115,17 @@ fn is_maskable(value: Value<'_>) -> bool {
     !matches!(value, Value::Null | Value::Bool)
 }
 
-/// Lower case, letters and digits alone: `X-Api-Key`, `apiKey` and `API_KEY` are one key.
+/// Returns the letters and digits of the key in lower case. `X-Api-Key`, `apiKey` and `API_KEY` thus become one key.
 fn normalise(key: &str) -> String {
     key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Builds the masked jsonb with PostgreSQL's own iterator and builder, so that numbers stay as they are.
+/// Builds the masked jsonb with PostgreSQL's own iterator and builder, so that numbers keep their form.
 fn rebuild(container: Container<'_>, keys: &mut Keys) -> Datum {
     use pg_sys::JsonbIteratorToken as Token;
 
-    // SAFETY: the container is 4-byte aligned content of a jsonb that outlives this call; `value` is written by
-    // JsonbIteratorNext before it is read, and its union is read as its type tag says.
+    // SAFETY: the container is the 4-byte aligned content of a jsonb that outlives this call. JsonbIteratorNext writes
+    // `value` before it is read. The union in it is read as its type tag says.
     unsafe {
         let mut state: *mut pg_sys::JsonbParseState = std::ptr::null_mut();
         let mut iterator = pg_sys::JsonbIteratorInit(container.bytes().as_ptr().cast_mut().cast());

@@ -1,4 +1,4 @@
-//! Which partition an event goes to: one per month of expiry, made here when it is missing.
+//! The partitions of events, one for each month of expiry. A missing partition is created here.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -18,26 +18,29 @@ use crate::pg::values::Text;
 sql_function!(audit_partition_name, pg_finfo_audit_partition_name, partition_name);
 sql_function!(audit_is_partition_name, pg_finfo_audit_is_partition_name, is_partition_name);
 
-/// When an append makes a missing partition it makes those of the following months too.
+/// The number of following months whose partitions are created together with a missing one.
 const MONTHS_AHEAD: i32 = 2;
 
-/// What the names of all partitions begin with.
+/// The prefix of the names of all partitions.
 pub const PREFIX: &str = "event_";
 
-/// How often a partition may vanish between being found and being locked.
+/// The number of attempts to open a partition, which may be dropped between the look-up and the lock.
 const ATTEMPTS: usize = 3;
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
 
-/// How many partitions are remembered.
+/// The maximum number of cached partitions.
 const LIMIT: usize = 10_000;
 
-/// Days from 0000-03-01 to 2000-01-01, PostgreSQL's day zero.
+/// The number of days from 0000-03-01 to 2000-01-01, PostgreSQL's day zero.
 const EPOCH: i64 = 730_425;
 
-/// The partition for events that expire in `month` (see [`month_of`]), opened for insertion, and whether it has the
-/// columns of `audit.event` in their order. The lock is on the partition alone: whoever drops another one never waits
-/// for an append, nor an append for them.
+/// Opens the partition for events that expire in `month` (see [`month_of`]) for insertion, and creates it if it is
+/// missing. Also returns whether it has the columns of `audit.event` in their order. The lock is on the partition
+/// alone. Thus an append and the drop of another partition never wait for each other.
+///
+/// # Errors
+/// `55000` if a table of that name is not a partition of `audit.event`.
 pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
     for _ in 0..ATTEMPTS {
         let oid =
@@ -45,42 +48,43 @@ pub fn open(month: i32) -> Result<(pg_sys::Relation, bool), Error> {
                 Some(oid) => oid,
                 None => create(month)?,
             };
-        // SAFETY: returns null where the table has gone since; the lock is kept until the transaction ends.
+        // SAFETY: try_table_open returns null if the table no longer exists. The lock lasts until the transaction ends.
         let relation = unsafe { pg_sys::try_table_open(oid, LOCK) };
         if relation.is_null() {
             continue;
         }
-        // SAFETY: relation is open. Taking the lock has read the messages of whoever changed it before.
+        // SAFETY: the relation is open. PostgreSQL has read the invalidation messages of earlier changes when it took
+        // the lock.
         let is_partition = unsafe { (*(*relation).rd_rel).relispartition };
         if !is_partition {
-            // SAFETY: opened above.
+            // SAFETY: the relation was opened above.
             unsafe { pg_sys::table_close(relation, LOCK) };
             break;
         }
         let has_our_columns = match known(month) {
             Some(known) => known.has_our_columns,
-            // SAFETY: relation is open.
+            // SAFETY: the relation is open.
             None => unsafe { has_our_columns(relation) },
         };
         remember(Partition { month, oid, has_our_columns });
         return Ok((relation, has_our_columns));
     }
-    Err(Error::NoPartition(name(month)))
+    Err(Error::NoPartition(format!("audit_internal.{}", name(month))))
 }
 
-/// Has what is remembered of partitions follow their changes. To be called from `_PG_init`, once.
+/// Keeps the cached partitions in step with their changes. Must be called from `_PG_init`, once.
 pub fn watch() {
     relations::on_change(relation_changed);
 }
 
-/// The month of a day (days since 2000-01-01), as year × 12 + month - 1.
+/// Returns the month of a day, as year × 12 + month - 1. The day is in days since 2000-01-01.
 pub fn month_of(day: i32) -> i32 {
     let (year, month) = year_and_month(i64::from(day) + EPOCH);
     year * 12 + month - 1
 }
 
 /// # Safety
-/// `relation` is open.
+/// `relation` must be open.
 unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     // SAFETY: the descriptor of an open relation has natts attributes, whose names are NUL-terminated.
     unsafe {
@@ -93,7 +97,7 @@ unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     }
 }
 
-/// What is remembered of a partition until PostgreSQL says that it has changed.
+/// The cached data of a partition. It is valid until PostgreSQL reports a change.
 #[derive(Clone, Copy)]
 struct Partition {
     month: i32,
@@ -146,16 +150,18 @@ fn create(month: i32) -> Result<pg_sys::Oid, Error> {
             .expect("create_partition succeeds or raises");
         }
     })?;
-    relations::find(relations::INTERNAL, &name(month)).ok_or_else(|| Error::NotInstalled(name(month)))
+    relations::find(relations::INTERNAL, &name(month))
+        .ok_or_else(|| Error::NotInstalled(format!("audit_internal.{}", name(month))))
 }
 
-/// `audit_internal.partition_name(day)`: the name of the partition for events that expire in the month of the day.
+/// Implements `audit_internal.partition_name(day)`: returns the name of the partition for events that expire in the
+/// month of the day.
 fn partition_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let day = arguments.datum(0).map(|day| day.value() as i32);
     Ok(day.map(|day| Text::new(&name(month_of(day))).datum()))
 }
 
-/// `audit_internal.is_partition_name(name)`: whether a partition for the events of a month has this name.
+/// Implements `audit_internal.is_partition_name(name)`: returns whether the name is that of a partition for a month.
 fn is_partition_name(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(arguments.text(0).map(|text| Datum::from(month_in(text.value()).is_some())))
 }
@@ -170,7 +176,8 @@ fn name(month: i32) -> String {
     format!("{PREFIX}{:04}_{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
 }
 
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": civil_from_days, with days counted from 0000-03-01.
+/// Returns year and month of a number of days since 0000-03-01 (`civil_from_days` of Howard Hinnant, "chrono-Compatible
+/// Low-Level Date Algorithms").
 fn year_and_month(days: i64) -> (i32, i32) {
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

@@ -1,4 +1,4 @@
-//! Who may append which action.
+//! The right to append an action.
 
 use pgrx::pg_sys;
 
@@ -7,10 +7,10 @@ use crate::pg::error::Error;
 use crate::pg::owner;
 use crate::settings::{self, UnknownActions};
 
-/// Refuses an action that the caller may not append.
+/// Checks that the caller may append the action.
 ///
 /// # Errors
-/// `ZA004` if the catalog does not know the action and `audit.unknown_actions` is `reject`; `42501` for an action that is
+/// `ZA004` if the catalog does not have the action and `audit.unknown_actions` is `reject`; `42501` if the action is
 /// reserved.
 pub fn allow(name: &str, action: &Action) -> Result<(), Error> {
     if !action.known && settings::unknown_actions() == UnknownActions::Reject {
@@ -22,7 +22,7 @@ pub fn allow(name: &str, action: &Action) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the log's own functions alone append: what they tell is believed by those who verify.
+/// The actions that only functions of the extension append. Verification relies on these events.
 const OWN: [&str; 8] = [
     "heads_recorded",
     "incarnation_begun",
@@ -34,9 +34,9 @@ const OWN: [&str; 8] = [
     "legal_hold_released",
 ];
 
-/// Whether this is a superuser, or within a function of the extension that acts as its owner.
+/// Returns whether the current user is a superuser or the owner, as within a function of the extension.
 fn is_owner() -> bool {
-    // SAFETY: look-ups in the system caches.
+    // SAFETY: looks up roles in the system caches.
     unsafe {
         let user = pg_sys::GetUserId();
         pg_sys::superuser_arg(user) || owner::id().is_ok_and(|owner| owner == user)
@@ -44,7 +44,7 @@ fn is_owner() -> bool {
 }
 
 fn is_trusted() -> bool {
-    // SAFETY: look-ups in the system caches.
+    // SAFETY: looks up roles in the system caches.
     unsafe {
         let user = pg_sys::GetUserId();
         [c"audit_sidecar", c"audit_admin"].iter().any(|role| {

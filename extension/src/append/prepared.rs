@@ -1,6 +1,6 @@
-//! What an insert into a partition needs besides the row, kept in the backend from call to call: descriptions of the
-//! indexes, their compiled predicates and expressions, a slot. The executor makes these anew for each statement, which
-//! takes longer than the checks of an event.
+//! The data, other than the row, that an insert into a partition needs, kept in the backend between calls. It consists of
+//! the descriptions of the indexes, their compiled predicates and expressions, and a slot. The executor would make them
+//! anew for each statement, which takes longer than the checks of an event.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
@@ -12,37 +12,40 @@ use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
 
-/// How many partitions are kept: an import may fill one for each month of retention.
+/// The maximum number of kept partitions. An import may use one for each month of the retention.
 const LIMIT: usize = 32;
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
 
-/// Made once per partition and backend; the relations in it are open only between [`take`] and [`Prepared::put_back`].
-/// Everything it points to lives in a memory context of its own.
+/// A prepared insert, made once for each partition and backend. Its relations are open only between [`take`] and
+/// [`Prepared::put_back`]. Everything it points to lives in a memory context of its own.
 pub struct Prepared {
     partition: pg_sys::Oid,
     generation: u64,
     context: pg_sys::MemoryContext,
     indexes: Vec<Index>,
-    /// Memory and expression contexts for the constraints and the index expressions.
+    /// The memory and expression contexts for the constraints and the index expressions.
     pub executor: *mut pg_sys::EState,
-    /// The partition and its indexes, as the executor wants them.
+    /// The partition and its indexes, in the form that the executor needs.
     pub result: *mut pg_sys::ResultRelInfo,
-    /// A row on its way.
+    /// The slot for the row to insert.
     pub slot: *mut pg_sys::TupleTableSlot,
 }
 
 struct Index {
     oid: pg_sys::Oid,
     info: *mut pg_sys::IndexInfo,
-    /// Where the relation was when it was last open; what an access method keeps in `info` may point to it.
+    /// The address of the relation when it was last open. An access method may keep pointers to it in `info`.
     relation: pg_sys::Relation,
 }
 
-/// What inserts into `partition` need, with its indexes open; kept from an earlier call or made now.
+/// Returns a prepared insert into `partition`, with its indexes open. It is kept from an earlier call, or made now.
+///
+/// # Errors
+/// `42P01` if `audit.event` does not exist.
 ///
 /// # Safety
-/// `partition` is open, with at least the lock of an INSERT.
+/// `partition` must be open, with at least the lock of an INSERT.
 pub unsafe fn take(partition: pg_sys::Relation) -> Result<Prepared, Error> {
     // SAFETY: promised by the caller.
     let oid = unsafe { (*partition).rd_id };
@@ -52,8 +55,8 @@ pub unsafe fn take(partition: pg_sys::Relation) -> Result<Prepared, Error> {
         if kept.generation == GENERATION.get() {
             return Ok(kept);
         }
-        // A lock on an index has brought news of a change.
-        // SAFETY: open, and used no more.
+        // The lock on an index has brought an invalidation message.
+        // SAFETY: its indexes are open, and it is not used again.
         unsafe { kept.close() };
         kept.discard();
     }
@@ -61,7 +64,7 @@ pub unsafe fn take(partition: pg_sys::Relation) -> Result<Prepared, Error> {
     unsafe { Prepared::make(partition) }
 }
 
-/// Has what is kept follow the changes of partitions and indexes. To be called from `_PG_init`, once.
+/// Keeps the prepared inserts in step with changes of partitions and indexes. Must be called from `_PG_init`, once.
 pub fn watch() {
     relations::on_change(relation_changed);
 }
@@ -76,14 +79,14 @@ unsafe extern "C-unwind" fn relation_changed(_argument: pg_sys::Datum, relation:
 }
 
 thread_local! {
-    /// Nothing here is dropped when the process ends: PostgreSQL's memory is gone by then.
+    /// The prepared inserts. They are not dropped when the process ends, because PostgreSQL's memory is gone by then.
     static KEPT: RefCell<Vec<Prepared>> = const { RefCell::new(Vec::new()) };
     static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
-    /// Counts the changes of what is watched: what was made under an earlier number is stale.
+    /// The number of changes of watched relations. A prepared insert with an earlier number is stale.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Takes it out, so that a call within the call makes its own.
+/// Removes and returns the prepared insert of the partition. A nested call then makes its own.
 fn find(partition: pg_sys::Oid) -> Option<Prepared> {
     let generation = GENERATION.get();
     let stale: Vec<Prepared> =
@@ -105,11 +108,11 @@ fn remember_to_watch(relation: pg_sys::Oid) {
 
 impl Prepared {
     /// # Safety
-    /// As [`take`].
+    /// The conditions are those of [`take`].
     unsafe fn make(partition: pg_sys::Relation) -> Result<Prepared, Error> {
-        // Before anything is read: a change after this is noticed.
+        // The number is read before the relations, so that a later change is noticed.
         let generation = GENERATION.get();
-        // SAFETY: the context is current while what is to live in it is made; the partition is open.
+        // SAFETY: the context is current while its contents are made. The partition is open.
         unsafe {
             remember_to_watch((*partition).rd_id);
             let context = pg_sys::AllocSetContextCreateInternal(
@@ -124,7 +127,7 @@ impl Prepared {
             let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
             pg_sys::InitResultRelInfo(result, partition, 0, std::ptr::null_mut(), 0);
-            // A copy: a slot of the relation's own descriptor would count as a use of it.
+            // The slot needs a copy, because a slot of the relation's own descriptor would count as a reference to it.
             let descriptor = pg_sys::CreateTupleDescCopy((*partition).rd_att);
             let slot = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
             let oids = index_oids(partition);
@@ -146,7 +149,7 @@ impl Prepared {
             }
             let prepared =
                 Prepared { partition: (*partition).rd_id, generation, context, indexes, executor, result, slot };
-            // As an INSERT would: with the owner's right to execute what the indexes compute.
+            // The owner must have the right to execute the functions of the indexes.
             let compiled = as_owner(|| prepared.compile());
             pg_sys::MemoryContextSwitchTo(before);
             compiled.map(|()| prepared)
@@ -154,9 +157,9 @@ impl Prepared {
     }
 
     /// # Safety
-    /// The index infos are complete.
+    /// The index infos must be complete.
     unsafe fn compile(&self) {
-        // SAFETY: promised by the caller; the executor state belongs to this partition.
+        // SAFETY: promised by the caller. The executor state belongs to this partition.
         unsafe {
             for index in &self.indexes {
                 let info = index.info;
@@ -167,9 +170,9 @@ impl Prepared {
     }
 
     /// # Safety
-    /// `partition` is open and is the one that this was made for.
+    /// `partition` must be open, and must be the one that this was made for.
     unsafe fn open(&mut self, partition: pg_sys::Relation) {
-        // SAFETY: promised by the caller; arrays and infos were made for these indexes.
+        // SAFETY: promised by the caller. The arrays and infos were made for these indexes.
         unsafe {
             (*self.result).ri_RelationDesc = partition;
             for (i, index) in self.indexes.iter_mut().enumerate() {
@@ -184,7 +187,7 @@ impl Prepared {
     }
 
     /// # Safety
-    /// The indexes are open.
+    /// The indexes must be open.
     unsafe fn close(&self) {
         for index in &self.indexes {
             // SAFETY: promised by the caller.
@@ -199,9 +202,9 @@ impl Prepared {
     /// Closes the indexes and keeps the rest for the next call.
     ///
     /// # Safety
-    /// It was taken, no error has occurred since, and it is used no more.
+    /// It must have been taken, no error may have occurred since, and it must not be used again.
     pub unsafe fn put_back(self) {
-        // SAFETY: taken, so its indexes are open; the slot has a copy of its last row.
+        // SAFETY: it was taken, so its indexes are open. The slot has a copy of its last row.
         unsafe {
             self.close();
             (*((*self.slot).tts_ops)).clear.expect("every slot type has it")(self.slot);
@@ -219,17 +222,17 @@ impl Prepared {
         }
     }
 
-    /// Frees it. After an error, what is open is closed by the transaction's end.
+    /// Frees the memory. After an error, the end of the transaction closes the open indexes.
     pub fn discard(self) {
-        // SAFETY: all of it lives in this context or below it, and it is used no more.
+        // SAFETY: everything in it lives in this context or below it, and it is not used again.
         unsafe { pg_sys::MemoryContextDelete(self.context) }
     }
 }
 
 /// # Safety
-/// `relation` is open.
+/// `relation` must be open.
 unsafe fn index_oids(relation: pg_sys::Relation) -> Vec<pg_sys::Oid> {
-    // SAFETY: promised by the caller; the list is NIL or a list of oids, of `length` cells.
+    // SAFETY: promised by the caller. The list is NIL or a list of OIDs, with `length` cells.
     unsafe {
         let list = pg_sys::RelationGetIndexList(relation);
         if list.is_null() {

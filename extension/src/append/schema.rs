@@ -1,4 +1,4 @@
-//! JSON Schema of an action's details.
+//! The JSON Schema of the details of an action.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::values::{self, Text};
 
-/// How many problems an error names.
+/// The maximum number of problems that an error names.
 const PROBLEMS: usize = 3;
 
 sql_function!(audit_schema_error, pg_finfo_audit_schema_error, schema_error);
 
-/// `audit_internal.schema_error(jsonb)`: what is wrong with a JSON Schema, or NULL.
+/// Implements `audit_internal.schema_error(jsonb)`: returns the error in a JSON Schema, or NULL if it is valid.
 fn schema_error(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(datum) = arguments.datum(0) else {
         return Ok(None);
@@ -24,11 +24,11 @@ fn schema_error(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(problem.map(|problem| Text::new(&problem).datum()))
 }
 
-/// A schema, ready to check with.
+/// A compiled schema.
 pub struct Schema(Validator);
 
 impl Schema {
-    /// Reads a schema; the error says what is wrong with it. Nothing is fetched, and patterns run in linear time.
+    /// Compiles a schema. The error describes the problem. References are not fetched, and patterns run in linear time.
     pub fn compile(text: &str) -> Result<Schema, String> {
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         jsonschema::options()
@@ -38,8 +38,8 @@ impl Schema {
             .map_err(|error| error.to_string())
     }
 
-    /// Checks details; the error names up to three places that do not satisfy the schema, not their values: those may
-    /// be secret.
+    /// Checks the details. The error names up to three places that do not match the schema. It does not show their
+    /// values, which may be secret.
     pub fn check(&self, details: Datum) -> Result<(), String> {
         let details: Value = serde_json::from_str(&json_text(details))
             .map_err(|error| format!("cannot be checked against its schema: {error}"))?;
@@ -50,12 +50,12 @@ impl Schema {
             let separator = if problems.is_empty() { "" } else { "; " };
             let _ = write!(problems, "{separator}{place}: {}", error.masked());
         }
-        if problems.is_empty() { Ok(()) } else { Err(format!("do not satisfy its schema: {problems}")) }
+        if problems.is_empty() { Ok(()) } else { Err(format!("do not match its schema: {problems}")) }
     }
 }
 
 fn json_text(datum: Datum) -> String {
-    // SAFETY: the callers pass a non-null jsonb; JsonbToCString returns a NUL-terminated string in UTF-8.
+    // SAFETY: the callers pass a non-null jsonb. JsonbToCString returns a NUL-terminated string in UTF-8.
     unsafe {
         let (bytes, _) = values::jsonb_bytes(datum);
         let text =

@@ -1,4 +1,4 @@
-//! `audit.append`: one event in the caller's transaction.
+//! `audit.append`: one event in the transaction of the caller.
 
 use pgrx::pg_sys::Datum;
 
@@ -12,7 +12,7 @@ use crate::pg::error::Error;
 
 sql_function!(audit_append, pg_finfo_audit_append, append);
 
-/// `audit.append(…)`: the id of the event. Its arguments are those that [`Input::of_call`] names.
+/// Implements `audit.append(…)`: appends an event, and returns its id. [`Input::of_call`] lists the arguments.
 fn append(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let context = Context::current();
     let event = Event::prepare(Input::of_call(arguments), &context)?;

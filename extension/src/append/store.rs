@@ -1,4 +1,4 @@
-//! Stores an event that is ready: draws its id, claims its idempotency key, inserts its row.
+//! The storage of a checked event: draws its id, claims its idempotency key, and inserts its row.
 
 use pgrx::pg_sys;
 
@@ -8,15 +8,18 @@ use crate::append::insert::Inserter;
 use crate::pg::error::Error;
 use crate::pg::relations;
 
-/// What became of an event.
+/// The result of storing an event.
 pub struct Stored {
-    /// Its id, or that of the event that its idempotency key stands for.
+    /// The id of the event. If its idempotency key refers to an earlier event, the id of that one.
     pub id: i64,
-    /// Whether it was stored.
+    /// Whether the event was stored.
     pub is_new: bool,
 }
 
-/// Stores an event, unless its idempotency key stands for one already.
+/// Stores an event, unless its idempotency key already refers to one.
+///
+/// # Errors
+/// `42P01` if a relation of the extension does not exist; `55000` as [`Inserter::insert`].
 pub fn store(event: &Event, inserter: &mut Inserter) -> Result<Stored, Error> {
     let id = next_id()?;
     if let Some((workspace, key)) = &event.idempotency
@@ -30,8 +33,8 @@ pub fn store(event: &Event, inserter: &mut Inserter) -> Result<Stored, Error> {
 
 fn next_id() -> Result<i64, Error> {
     let sequence = relations::oid(relations::INTERNAL, "event_id_seq")?;
-    // SAFETY: exported by the server with this signature since version 10, not bound by pgrx; it raises through
-    // longjmp, which the boundary catches. The privilege to append stands for that on the sequence.
+    // SAFETY: the server has exported this function with this signature since version 10, but pgrx does not bind it. It
+    // raises through longjmp, which the boundary catches. The privilege to append replaces that on the sequence.
     Ok(unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| nextval_internal(sequence, false)) })
 }
 
