@@ -1,4 +1,4 @@
-//! The digest of a head, as the system log holds it.
+//! The digest of a head, as the system log records it.
 
 use audit_proof::head::Head;
 use pgrx::pg_sys::Datum;
@@ -9,10 +9,11 @@ use crate::pg::values::{self, Text};
 
 sql_function!(audit_head_digest, pg_finfo_audit_head_digest, head_digest);
 
-/// `audit_internal.head_digest(workspace, log_id, size, root)`: the digest of the head in base64; NULL for what no head can be.
+/// Implements `audit_internal.head_digest(workspace, log_id, size, root)`: returns the digest of the head in base64.
+/// Returns NULL if no head has these values.
 fn head_digest(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let digest = || {
-        // SAFETY: declared as bytea.
+        // SAFETY: the argument is declared as bytea.
         let bytes = |index| arguments.datum(index).map(|datum| unsafe { values::varlena_bytes(datum) }.0);
         let head = Head {
             workspace: arguments.text(0)?.value(),

@@ -1,4 +1,4 @@
-//! A row of `audit.event` as an event of format v1, from its columns as they are stored.
+//! The conversion of the stored columns of `audit.event` to an event of format v1.
 
 use std::ffi::CStr;
 
@@ -14,20 +14,21 @@ use crate::pg::values::{self, Text};
 
 sql_function!(audit_leaf_hash, pg_finfo_audit_leaf_hash, leaf_hash);
 
-/// Microseconds from 1970-01-01 to 2000-01-01, from where PostgreSQL counts.
+/// Microseconds from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// `audit.leaf_hash_of(…)`, of the columns of `audit.event` in their order; NULL for a row that has no line, as only a direct INSERT
-/// makes it.
+/// Implements `audit.leaf_hash_of(…)`: returns the leaf hash of the columns of `audit.event`, in their order.
+/// Returns NULL for a row that has no line, which only a direct INSERT can make.
 fn leaf_hash(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let hash = |event: Row<'_>| event.leaf_hash(&mut Vec::with_capacity(512)).ok();
     Ok(with_event(|column| arguments.datum(column as usize), hash).map(|hash| values::varlena(&[&hash])))
 }
 
-/// Does something with the event of a composite value of type `audit.event`; None if it is not what an event has.
+/// Passes the event of a composite value of type `audit.event` to `work`. Returns None if the value is not a valid
+/// event.
 ///
 /// # Safety
-/// `row` is a non-null value of that type.
+/// `row` must be a non-null value of that type.
 pub unsafe fn with_row<T>(row: Datum, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
     // SAFETY: promised by the caller.
     let row = unsafe { tuple::deform(row, &columns::TYPES) }?;
@@ -37,21 +38,22 @@ pub unsafe fn with_row<T>(row: Datum, work: impl FnOnce(Row<'_>) -> Option<T>) -
 /// An event that borrows from its row.
 pub type Row<'a> = Event<'a, &'a [&'a str]>;
 
-/// Takes the event that has these columns; false where they are not what an event has.
+/// Adds the event with these columns to the batch. Returns false if they are not those of a valid event.
 pub fn push(batch: &mut Batch, column: impl Fn(Column) -> Option<Datum>) -> bool {
     with_event(column, |event| batch.push_event(&event).ok()).is_some()
 }
 
-/// Does something with the event whose columns these are; None where they are not what an event has.
+/// Passes the event with these columns to `work`. Returns None if they are not those of a valid event.
 fn with_event<T>(column: impl Fn(Column) -> Option<Datum>, work: impl FnOnce(Row<'_>) -> Option<T>) -> Option<T> {
-    // SAFETY: each is declared as what it is read as here and below; they live as long as this call.
+    // SAFETY: each column is declared with the type that it is read as, here and below. The datums live as long as this
+    // call.
     let text = |which| column(which).map(|datum| unsafe { Text::from_datum(datum) }.value());
     let address = |which| column(which).map(inet_text);
     let time = |which| {
         // Infinity is at the end of the range of i64.
         column(which).map(|micros| (micros.value() as i64).saturating_add(POSTGRES_EPOCH))
     };
-    // SAFETY: as above, text[] and bytea.
+    // SAFETY: as above. The columns are text[] and bytea.
     let (targets, salt): (Option<Vec<&str>>, &[u8]) = unsafe {
         let targets = values::text_array_elements(column(Column::Targets)?);
         let targets = targets.map(|target| target.map(|text: Text<'_>| text.value())).collect();
@@ -82,18 +84,19 @@ fn with_event<T>(column: impl Fn(Column) -> Option<Datum>, work: impl FnOnce(Row
     })
 }
 
-/// An inet as PostgreSQL writes it, in the current memory context.
+/// Returns an inet as PostgreSQL writes it. The text is in the current memory context.
 fn inet_text<'a>(datum: Datum) -> &'a str {
-    // SAFETY: declared as inet; inet_out returns a palloc'd C string of ASCII.
+    // SAFETY: the datum is declared as inet. inet_out returns a palloc'd C string of ASCII.
     unsafe {
         let text = pgrx::direct_function_call_as_datum(pg_sys::inet_out, &[Some(datum)]).expect("inet_out is strict");
         CStr::from_ptr(text.cast_mut_ptr()).to_str().expect("an address is ASCII")
     }
 }
 
-/// A jsonb as PostgreSQL writes it, in the current memory context.
+/// Returns a jsonb as PostgreSQL writes it. The text is in the current memory context.
 fn jsonb_text<'a>(datum: Datum) -> &'a str {
-    // SAFETY: declared as jsonb; JsonbToCString returns a palloc'd C string in the database's encoding, which is UTF8.
+    // SAFETY: the datum is declared as jsonb. JsonbToCString returns a palloc'd C string in the encoding of the
+    // database, which is UTF8.
     unsafe {
         let (bytes, _) = values::jsonb_bytes(datum);
         let root = bytes.as_ptr().cast_mut().cast::<pg_sys::JsonbContainer>();

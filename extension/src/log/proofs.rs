@@ -1,4 +1,4 @@
-//! What the tiles of a log prove: roots, and the proofs of RFC 6962, sections 2.1.1 and 2.1.2.
+//! Roots of workspace logs, and the proofs of RFC 6962, sections 2.1.1 and 2.1.2, made from the tiles.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -21,27 +21,29 @@ sql_function!(audit_inclusion_proof, pg_finfo_audit_inclusion_proof, inclusion_p
 sql_function!(audit_consistency_proof, pg_finfo_audit_consistency_proof, consistency_proof);
 sql_function!(audit_subset_proof, pg_finfo_audit_subset_proof, subset_proof);
 
-/// `audit_internal.subtree_root(hashes)`: the root of the perfect subtree over the hashes; NULL where their number is no power of two.
+/// Implements `audit_internal.subtree_root(hashes)`: returns the root of the perfect subtree over the hashes. Returns
+/// NULL if their number is not a power of two.
 fn subtree_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(hashes) = arguments.datum(0) else { return Ok(None) };
-    // SAFETY: declared as bytea.
+    // SAFETY: the argument is declared as bytea.
     let (bytes, _) = unsafe { values::varlena_bytes(hashes) };
     let (hashes, rest) = bytes.as_chunks::<32>();
     let is_perfect = rest.is_empty() && hashes.len().is_power_of_two();
     Ok(is_perfect.then(|| values::varlena(&[&fold(hashes.to_vec())])))
 }
 
-/// `audit_internal.frontier_root(size, frontier)`: the root of the tree that the frontier is of; NULL where there is none.
+/// Implements `audit_internal.frontier_root(size, frontier)`: returns the root of the tree with this frontier. Returns
+/// NULL if no tree of that size has it.
 fn frontier_root(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let (Some(size), Some(frontier)) = (arguments.datum(0), arguments.datum(1)) else { return Ok(None) };
-    // SAFETY: declared as bytea.
+    // SAFETY: the argument is declared as bytea.
     let (bytes, _) = unsafe { values::varlena_bytes(frontier) };
     let (nodes, rest) = bytes.as_chunks::<32>();
     let frontier = Frontier::from_nodes(size.value() as u64, nodes.to_vec()).ok().filter(|_| rest.is_empty());
     Ok(frontier.map(|frontier| values::varlena(&[&frontier.root()])))
 }
 
-/// `audit.root_at(workspace, size)`: the root that the log had at this size.
+/// Implements `audit.root_at(workspace, size)`: returns the root of the workspace log at this size.
 fn root_at(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     prove(arguments, 1, root, |[size], nodes| {
         if size == 0 {
@@ -58,31 +60,31 @@ fn root_at(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit.inclusion_proof(workspace, leaf, size)`.
+/// Implements `audit.inclusion_proof(workspace, leaf, size)`: returns the hashes of the proof.
 fn inclusion_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     prove(arguments, 2, hashes, |[leaf, size], nodes| {
         if leaf >= size {
-            return Err(out_of_range("leaf", format!("{leaf} is not in a tree of {size}")));
+            return Err(out_of_range("leaf", format!("{leaf} is not in a tree of {size} leaves")));
         }
         tree::inclusion_proof(leaf, size, nodes)
     })
 }
 
-/// `audit.consistency_proof(workspace, old_size, new_size)`.
+/// Implements `audit.consistency_proof(workspace, old_size, new_size)`: returns the hashes of the proof.
 fn consistency_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     prove(arguments, 2, hashes, |[old, new], nodes| {
         if old > new {
-            return Err(out_of_range("old_size", format!("{old} is more than the new size, {new}")));
+            return Err(out_of_range("old_size", format!("{old} is greater than new_size {new}")));
         }
-        // From nothing, or to itself, there is nothing to prove.
+        // The proof is empty if the old size is 0 or the same.
         if old == 0 || old == new { Ok(Vec::new()) } else { tree::consistency_proof(old, new, nodes) }
     })
 }
 
-/// `audit.subset_proof(workspace, size, firsts, beyonds)`.
+/// Implements `audit.subset_proof(workspace, size, firsts, beyonds)`: returns the hashes of the proof.
 fn subset_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let bounds = |index| {
-        // SAFETY: declared as bigint[].
+        // SAFETY: the argument is declared as bigint[].
         arguments.datum(index).and_then(|datum| unsafe { values::bigint_array_elements(datum) })
     };
     let (Some(firsts), Some(beyonds)) = (bounds(2), bounds(3)) else { return Ok(None) };
@@ -102,8 +104,9 @@ fn subset_proof(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// Reads the workspace and the `N` numbers behind it, of which the last is a size that the log must have reached, and proves.
-/// `made` makes the result of it when the session is over: what PostgreSQL allocates before goes with that.
+/// Reads the workspace and the `N` numbers after it, and makes a proof. The number at `size_at` is a size, which the
+/// workspace log must have reached. `made` makes the result after the session has ended, because the end of the session
+/// frees earlier allocations.
 fn prove<const N: usize>(
     arguments: &Arguments,
     size_at: usize,
@@ -115,14 +118,17 @@ fn prove<const N: usize>(
     for (i, number) in numbers.iter_mut().enumerate() {
         let Some(datum) = arguments.datum(1 + i) else { return Ok(None) };
         *number = u64::try_from(datum.value() as i64)
-            .map_err(|_| out_of_range("a leaf or size", format!("is negative: {}", datum.value() as i64)))?;
+            .map_err(|_| out_of_range("a leaf index or size", format!("is negative: {}", datum.value() as i64)))?;
     }
     let size = numbers[size_at - 1];
     let result = spi::connect(|session| {
         let found = session.prepare(SIZE, &[pg_sys::TEXTOID]).run(&[Some(workspace.datum())]);
         let reached = if found.len() == 0 { 0 } else { found.datum(0, 0).map_or(0, |size| size.value() as u64) };
         if size > reached {
-            return Err(out_of_range("size", format!("{size} is more than the {reached} leaves of the log")));
+            return Err(out_of_range(
+                "size",
+                format!("{size} is greater than {reached}, the size of the workspace log"),
+            ));
         }
         let mut nodes = TileNodes {
             tile: session.prepare(TILE, &[pg_sys::TEXTOID, pg_sys::INT2OID, pg_sys::INT8OID]),
@@ -135,11 +141,11 @@ fn prove<const N: usize>(
     result.map(|hashes| Some(made(&hashes)))
 }
 
-/// The hashes in the tiles of a log.
+/// The hashes in the tiles of a workspace log.
 struct TileNodes<'a> {
     tile: Statement,
     workspace: &'a str,
-    /// Of each level the tile that was read last: proofs go through the tree from left to right.
+    /// The tile that was last read, for each level. Proofs traverse the tree from left to right.
     tiles: HashMap<u8, (u64, Vec<Hash>)>,
     _session: &'a Session,
 }
@@ -159,7 +165,7 @@ impl Nodes for TileNodes<'_> {
         let hashes = self.tiles[&level].1.get(start..start + (1 << height));
         let hashes = hashes.ok_or_else(|| Error::DamagedLog {
             problem: format!(
-                "tile {tile} of level {level} of the log of workspace \"{}\" lacks hashes",
+                "tile {tile} of level {level} of the workspace log of \"{}\" lacks hashes",
                 self.workspace
             ),
         })?;
@@ -175,12 +181,12 @@ impl TileNodes<'_> {
             Some(Datum::from((tile * TILE_WIDTH) as i64)),
         ]);
         let bytes = (rows.len() == 1).then(|| rows.datum(0, 0)).flatten();
-        // SAFETY: a bytea of a row that lives on.
+        // SAFETY: the datum is a bytea of a row that is still held.
         bytes.map_or_else(Vec::new, |bytes| unsafe { values::varlena_bytes(bytes).0.as_chunks::<32>().0.to_vec() })
     }
 }
 
-/// The root over a power of two of hashes.
+/// Returns the root over the hashes, whose number must be a power of two.
 fn fold(mut hashes: Vec<Hash>) -> Hash {
     while hashes.len() > 1 {
         hashes = hashes.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
@@ -197,7 +203,11 @@ fn hashes(proof: &[Hash]) -> Datum {
 }
 
 fn out_of_range(name: &'static str, problem: String) -> Error {
-    Error::InvalidValue { name, problem, hint: "SELECT size FROM audit.log tells how many leaves a log has." }
+    Error::InvalidValue {
+        name,
+        problem,
+        hint: "Run SELECT workspace, size FROM audit.log to see the number of leaves of each workspace log.",
+    }
 }
 
 const SIZE: &CStr = c"SELECT l.size FROM audit.log l WHERE l.workspace OPERATOR(pg_catalog.=) $1";

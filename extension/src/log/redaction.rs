@@ -1,4 +1,4 @@
-//! The salts of events of which fields were erased.
+//! The salts of redacted events.
 
 use audit_proof::{Field, Salt};
 use pgrx::pg_sys::Datum;
@@ -12,8 +12,8 @@ sql_function!(audit_redacted_salt, pg_finfo_audit_redacted_salt, redacted_salt);
 sql_function!(audit_erased_fields, pg_finfo_audit_erased_fields, erased_fields);
 sql_function!(audit_is_redacted, pg_finfo_audit_is_redacted, is_redacted);
 
-/// `audit_internal.redacted_salt(audit.event, field)`: what the salt becomes when the field is erased; NULL if there is no such field or the
-/// row has no line.
+/// Implements `audit_internal.redacted_salt(audit.event, field)`: returns the salt of the event after the erasure of
+/// the field. Returns NULL if there is no such field or the row has no line.
 fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(field) = arguments.text(1).and_then(|name| Field::from_name(name.value())) else {
         return Ok(None);
@@ -23,12 +23,13 @@ fn redacted_salt(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         let digest = event.field_digest(field, &mut Vec::new()).ok()?;
         Some(event.salt.redact(field, digest).to_stored())
     };
-    // SAFETY: declared as audit.event.
+    // SAFETY: the argument is declared as audit.event.
     let salt = unsafe { leaf::with_row(row, redacted) };
     Ok(salt.map(|salt| values::varlena(&[&salt])))
 }
 
-/// `audit_internal.erased_fields(salt)`: the names of the fields that were erased; NULL if this is not the salt of an event.
+/// Implements `audit_internal.erased_fields(salt)`: returns the names of the erased fields. Returns NULL if the value
+/// is not the salt of an event.
 fn erased_fields(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(salt(arguments).map(|salt| {
         let erased = Field::ALL.into_iter().filter(|&field| salt.is_redacted(field));
@@ -36,12 +37,13 @@ fn erased_fields(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     }))
 }
 
-/// `audit_internal.is_redacted(salt)`: whether a field was erased; false for what is not the salt of an event.
+/// Implements `audit_internal.is_redacted(salt)`: returns whether a field was erased. Returns false if the value is not
+/// the salt of an event.
 fn is_redacted(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     Ok(Some(Datum::from(matches!(salt(arguments), Some(Salt::Redacted(_))))))
 }
 
 fn salt(arguments: &Arguments) -> Option<Salt> {
-    // SAFETY: declared as bytea.
+    // SAFETY: the argument is declared as bytea.
     Salt::from_stored(unsafe { values::varlena_bytes(arguments.datum(0)?) }.0)
 }

@@ -1,5 +1,5 @@
-//! The hot part of sealing: committed events that no log holds yet go to their logs. Which they are, and what was sealed
-//! before, is the business of `audit.seal` in sql/api/seal.sql.
+//! The performance-critical part of sealing, which adds committed events to their workspace logs. `audit.seal` in
+//! sql/api/seal.sql decides which events are new.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -23,13 +23,15 @@ sql_function!(audit_seal_events, pg_finfo_audit_seal_events, seal_events);
 sql_function!(audit_seal_unknown, pg_finfo_audit_seal_unknown, seal_unknown);
 sql_function!(audit_next_transaction_id, pg_finfo_audit_next_transaction_id, next_transaction_id);
 
-/// Rows fetched, and logs opened, at a time.
+/// The number of rows that are fetched, and of workspace logs that are opened, at a time.
 const FETCH: usize = 1024;
 
-/// Leaves that are read before they go to their logs: bounds the memory, at about 50 bytes each, however many there are.
+/// The maximum number of leaves that are read before they are added to their logs. It bounds the memory, at about 50
+/// bytes for each leaf.
 const MOST_LEAVES: usize = 250_000;
 
-/// `audit_internal.seal_events(since, below, in_progress, ids_after, snapshot)`: how many were sealed.
+/// Implements `audit_internal.seal_events(since, below, in_progress, ids_after, snapshot)`: seals the new events, and
+/// returns their number.
 fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let parameters: Vec<Option<Datum>> = (0..5).map(|i| arguments.datum(i)).collect();
     let types = [pg_sys::XID8OID, pg_sys::XID8OID, pg_sys::XID8ARRAYOID, pg_sys::INT8OID, pg_sys::PG_SNAPSHOTOID];
@@ -40,8 +42,8 @@ fn seal_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit_internal.seal_unknown()`: seals what others have committed and no tile names; the snapshot that it went by becomes the
-/// sealer's, as far as that did not reach further. How many were sealed.
+/// Implements `audit_internal.seal_unknown()`: seals the committed events that no tile contains, except those of its
+/// own transaction. Returns their number. Also extends the snapshot of the sealer by the one that the query used.
 fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
     spi::connect(|session| {
         let mut cursor = session.prepare(&with_columns(UNKNOWN_EVENTS), &[]).open(&[]);
@@ -53,14 +55,15 @@ fn seal_unknown(_: &Arguments) -> Result<Option<Datum>, Error> {
     })
 }
 
-/// `audit_internal.next_transaction_id()`: what the next transaction or subtransaction gets.
+/// Implements `audit_internal.next_transaction_id()`: returns the id that the next transaction or subtransaction gets.
 fn next_transaction_id(_: &Arguments) -> Result<Option<Datum>, Error> {
-    // SAFETY: reads shared memory under its lock; every backend may.
+    // SAFETY: reads shared memory under its lock, which every backend may do.
     let next = unsafe { pg_sys::ReadNextFullTransactionId() };
     Ok(Some(Datum::from(next.value)))
 }
 
-/// Gives leaves to the rows, of [`COUNT`] columns and perhaps a snapshot; how many there were, and the snapshot of the first.
+/// Adds the events of the rows to their workspace logs. The rows have [`COUNT`] columns, and may have a snapshot after
+/// them. Returns the number of events, and the snapshot of the first row.
 fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
     let _pass = Pass::begin();
     let mut writer = Writer::new(session);
@@ -74,10 +77,10 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
             break;
         }
         if rows.width() > COUNT && snapshot.is_none() {
-            // SAFETY: a snapshot is a varlena; the copy is of the session, which outlives this.
+            // SAFETY: a snapshot is a varlena. The copy is in the memory of the session, which outlives this call.
             snapshot = rows.datum(0, COUNT).map(|datum| unsafe { values::varlena(&[values::varlena_bytes(datum).0]) });
         }
-        // SAFETY: what is allocated inside is of no use after it; the leaves are Rust's.
+        // SAFETY: memory that is allocated inside is not used later. The leaves are in Rust's memory.
         unsafe {
             memory.switch_to(|_| leaves.read(&rows));
             memory.reset();
@@ -90,17 +93,17 @@ fn seal(session: &Session, cursor: &mut Cursor) -> (i64, Option<Datum>) {
     count += leaves.write(&mut writer, &mut memory);
     if leaves.without_line > 0 {
         pgrx::warning!(
-            "audit log: {} rows were not sealed: they are not what audit.append writes",
+            "audit log: {} rows were not sealed, because audit.append cannot have written them",
             leaves.without_line
         );
     }
     (count, snapshot)
 }
 
-/// Leaves that are not in their logs yet.
+/// Leaves that are not in their workspace logs yet.
 #[derive(Default)]
 struct Leaves {
-    /// By workspace, each with the id of its event.
+    /// The leaves of each workspace, each with the id of its event.
     logs: HashMap<String, Vec<(i64, Hash)>>,
     count: usize,
     batch: Batch,
@@ -116,7 +119,7 @@ impl Leaves {
             if leaf::push(&mut self.batch, |column| columns.datum(column as usize)) {
                 let [id, workspace] = [Column::Id, Column::Workspace]
                     .map(|column| columns.datum(column as usize).expect("the batch has taken it"));
-                // SAFETY: a text of a row that the caller holds.
+                // SAFETY: the datum is a text of a row that the caller holds.
                 let workspace = unsafe { Text::from_datum(workspace) };
                 unhashed.push((id.value() as i64, workspace.value()));
             } else {
@@ -139,12 +142,12 @@ impl Leaves {
         }
     }
 
-    /// Adds them to their logs, in the order of the ids; how many there were.
+    /// Adds the leaves to their workspace logs, in the order of the ids. Returns their number.
     fn write(&mut self, writer: &mut Writer, memory: &mut PgMemoryContexts) -> i64 {
         let mut logs: Vec<_> = self.logs.drain().collect();
         logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for logs in logs.chunks_mut(FETCH) {
-            // SAFETY: what is allocated inside is of no use after it; the logs keep their own.
+            // SAFETY: memory that is allocated inside is not used later. The logs keep their data in Rust's memory.
             unsafe {
                 memory.switch_to(|_| {
                     writer.find(logs.iter().map(|(workspace, _)| workspace));
@@ -167,8 +170,8 @@ fn with_columns(query: &str) -> CString {
     CString::new(query.replace("{columns}", &select_list("e."))).expect("no query holds a zero byte")
 }
 
-// Two parts, so that the planner takes the index on xid for each. What came with a restore can bear the number of a transaction
-// that was in progress here, and have its leaf.
+// The query has two parts, so that the planner uses the index on xid for each. A restored event may have the id of a
+// transaction that was in progress here, and may already have a leaf.
 const NEW_EVENTS: &str = "SELECT {columns} FROM audit.event e \
      WHERE e.xid OPERATOR(pg_catalog.>=) $1 AND e.xid OPERATOR(pg_catalog.<) $2 AND e.id OPERATOR(pg_catalog.>) $4 \
        AND pg_catalog.pg_visible_in_snapshot(e.xid, $5) \

@@ -1,7 +1,8 @@
-//! Writing to the logs: leaves go to the frontier of their log and into tiles, in the layout of C2SP tlog-tiles.
+//! The writer of workspace logs. It adds leaves to the frontier of their log and to tiles, in the layout of C2SP
+//! tlog-tiles.
 //!
-//! A tile under way is several rows of `audit.tile`, one for each pass that added to it; when its last hash comes they become
-//! one.
+//! An incomplete tile consists of several rows of `audit.tile`, one for each pass that added to it. They become one row
+//! when the tile is full.
 
 use std::collections::HashMap;
 
@@ -13,17 +14,19 @@ use pgrx::pg_sys::Datum;
 use crate::pg::spi::{Session, Statement};
 use crate::pg::values::{self, Text};
 
-/// Hashes in a full tile.
+/// The number of hashes in a full tile.
 pub const TILE_WIDTH: u64 = 256;
 
-/// Levels of the tree from one level of tiles to the next.
+/// The number of levels of the tree between two levels of tiles.
 pub const TILE_HEIGHT: u8 = 8;
 
-/// Bytes of hashes, and heads, that wait at most before they are written.
+/// The maximum number of bytes of hashes that wait to be written.
 const MOST_BYTES: usize = 1 << 20;
+
+/// The maximum number of heads that wait to be written.
 const MOST_HEADS: usize = 1000;
 
-/// Writes to the logs, many rows at a time: a statement for each would take longer than the row.
+/// A writer of many rows at a time. A statement for each row would take longer than the row itself.
 pub struct Writer {
     find: Statement,
     begin: Statement,
@@ -35,7 +38,7 @@ pub struct Writer {
     heads: Vec<Head>,
 }
 
-/// Rows of `audit.tile` that are still to be written, column by column.
+/// Rows of `audit.tile` that are not written yet, column by column.
 #[derive(Default)]
 struct Tiles {
     workspaces: Vec<String>,
@@ -43,7 +46,8 @@ struct Tiles {
     firsts: Vec<i64>,
     hashes: Vec<Vec<u8>>,
     bytes: usize,
-    /// The ids of all of them, where those of each begin and end, and between which numbers they are.
+    /// The ids of all rows. `starts` and `ends` say which of them belong to a row, `least` and `greatest` are their
+    /// bounds.
     ids: Vec<i64>,
     starts: Vec<i64>,
     ends: Vec<i64>,
@@ -51,14 +55,14 @@ struct Tiles {
     greatest: Vec<i64>,
 }
 
-/// What is still to be written to `audit.log`.
+/// A row of `audit.log` that is not written yet.
 struct Head {
     workspace: String,
     frontier: Frontier,
 }
 
 impl Writer {
-    /// Plans the statements.
+    /// Prepares the statements.
     pub fn new(session: &Session) -> Writer {
         let tile = [
             pg_sys::TEXTOID,
@@ -93,12 +97,13 @@ impl Writer {
         }
     }
 
-    /// Looks up the logs of workspaces that will be opened next; SQLSTATE XX001 where one is not what sealing wrote.
+    /// Looks up the logs of the workspaces that will be opened next. Raises SQLSTATE XX001 if a frontier is damaged.
     pub fn find<'a>(&mut self, workspaces: impl Iterator<Item = &'a String>) {
         let rows = self.find.run(&[Some(text_array(workspaces))]);
         self.found = (0..rows.len())
             .map(|row| {
-                // SAFETY: columns of a row that lives on: text, bigint and bytea, none of them NULL.
+                // SAFETY: the columns belong to a row that is still held. They are text, bigint and bytea, and none is
+                // NULL.
                 let (workspace, size, nodes) = unsafe {
                     let datum = |column| rows.datum(row, column).expect("no column of audit.log is NULL");
                     (Text::from_datum(datum(0)).value(), datum(1).value() as u64, values::varlena_bytes(datum(2)).0)
@@ -110,8 +115,8 @@ impl Writer {
                         pgrx::ereport!(
                             ERROR,
                             PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                            format!("the frontier of the log of workspace \"{workspace}\" is damaged: {error}"),
-                            "No event of any workspace is sealed before it is right: audit.verify names what else is damaged."
+                            format!("the frontier of the workspace log of \"{workspace}\" is damaged: {error}"),
+                            "No event of any workspace is sealed until the frontier is repaired. audit.verify lists all damage."
                         );
                     }
                 }
@@ -119,8 +124,8 @@ impl Writer {
             .collect();
     }
 
-    /// The log of a workspace that was looked up, to add to it; a new one where there is none. Once after each look, which sees
-    /// what was flushed.
+    /// Opens the log of a workspace that [`Writer::find`] has looked up, to add leaves to it. Begins a new log if there
+    /// is none. Must be called at most once for each look-up, which sees only flushed rows.
     pub fn open(&mut self, workspace: &str) -> Log {
         let frontier = self.found.remove(workspace).unwrap_or_else(|| {
             let root = values::varlena(&[&Frontier::new().root()]);
@@ -130,7 +135,7 @@ impl Writer {
         Log { workspace: workspace.to_owned(), frontier, levels: Vec::new() }
     }
 
-    /// Writes what waits.
+    /// Writes all rows that wait.
     pub fn flush(&mut self) {
         let tiles = std::mem::take(&mut self.tiles);
         if !tiles.firsts.is_empty() {
@@ -160,14 +165,14 @@ impl Writer {
     }
 }
 
-/// The log of one workspace, with what is not written yet.
+/// The log of one workspace, with the hashes that are not written yet.
 pub struct Log {
     workspace: String,
     frontier: Frontier,
     levels: Vec<Strip>,
 }
 
-/// Hashes of one level of tiles that belong to the same tile and are not written yet.
+/// Hashes of one level that belong to the same tile and are not written yet.
 #[derive(Default)]
 struct Strip {
     first: u64,
@@ -176,7 +181,7 @@ struct Strip {
 }
 
 impl Log {
-    /// Adds a leaf. What PostgreSQL allocates meanwhile is the caller's to free.
+    /// Adds a leaf. The caller must free the memory that PostgreSQL allocates meanwhile.
     pub fn push(&mut self, id: i64, leaf: Hash, writer: &mut Writer) {
         let Self { frontier, levels, .. } = self;
         let mut complete = 0;
@@ -205,7 +210,7 @@ impl Log {
         }
     }
 
-    /// Hands over what is left, and the new head.
+    /// Passes the remaining hashes and the new head to the writer.
     pub fn finish(mut self, writer: &mut Writer) {
         for level in 0..self.levels.len() {
             self.write(level, writer);
@@ -223,7 +228,7 @@ impl Log {
         }
         let beyond = strip.first + (strip.hashes.len() / 32) as u64;
         if beyond.is_multiple_of(TILE_WIDTH) && !strip.first.is_multiple_of(TILE_WIDTH) {
-            // What it completes came with earlier passes.
+            // Earlier passes wrote the first hashes of this tile.
             writer.complete_tile.run(&[
                 Some(Text::new(&self.workspace).datum()),
                 Some(Datum::from(level as i64)),
