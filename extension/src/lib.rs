@@ -1,8 +1,7 @@
 //! The library of the PostgreSQL extension `audit_log`.
 //!
-//! The SQL objects are in `sql/`, one concept in each file. This crate holds the functions that need the library: it
-//! appends and checks events, moves and removes rows past the guard, seals, makes proofs, and runs the background
-//! workers.
+//! The SQL objects are in `sql/`, one concept in each file. This crate holds the functions that need the library. They append and check
+//! events, move and remove rows past the guard, seal, and make proofs. The background workers are here, too.
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("PostgreSQL errors unwind through this library as panics: build it with panic = \"unwind\"");

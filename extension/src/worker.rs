@@ -19,10 +19,10 @@ use crate::settings;
 /// The time between two rounds of the launcher.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The time from the start of a sealer to that of the next. A sealer ends if the extension is not installed.
+/// The minimum time between the starts of two sealers of a database. A sealer ends if the extension is not installed.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The maximum number of events that a sealer takes in one transaction, which `SEAL` repeats.
+/// The maximum number of events that a sealer takes in one transaction. `SEAL` contains the same number.
 const BATCH: i64 = 50_000;
 // Another session that seals or drops a partition holds the lock until it commits, for some seconds. The sealer then
 // skips the pass.

@@ -4,8 +4,8 @@ use std::ffi::c_int;
 
 use pgrx::pg_sys;
 
-/// An error that the extension itself raises. Class `ZA` belongs to the extension: the SQL standard reserves classes
-/// that begin with `I` to `Z` for implementations, and PostgreSQL uses none that begins with `Z`.
+/// An error that the extension itself raises. Class `ZA` belongs to the extension. The SQL standard reserves classes
+/// that begin with `I` to `Z` for implementations. PostgreSQL uses none that begins with `Z`.
 #[derive(Debug)]
 pub enum Error {
     /// `ZA001`: a statement tries to change or delete events.
@@ -72,7 +72,7 @@ impl Error {
     fn message(&self) -> String {
         match self {
             Error::AppendOnly { what } => format!("{what} is refused: the audit log is append-only"),
-            Error::NoWorkspace => "no workspace is given".into(),
+            Error::NoWorkspace => "no workspace given".into(),
             Error::InvalidValue { name, problem, .. } => format!("{name} {problem}"),
             Error::UnknownAction(action) => format!("action \"{action}\" is not in the catalog"),
             Error::InvalidDetails { action, problem } => {

@@ -167,7 +167,7 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Returns the digits of a numeric: those of its weight, in groups of four, and those of its display scale
+/// Returns the digits of a numeric: those of its weight, in groups of four, plus its display scale
 /// (`NumericShort` and `NumericLong` in PostgreSQL's `numeric.c`).
 fn digits(numeric: &[u8]) -> usize {
     // The content follows the header of the datum, which has one byte or four.
