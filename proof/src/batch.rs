@@ -8,23 +8,23 @@ use crate::line::{Content, Line, Part, Salts};
 use crate::salt::{Kept, Salt};
 use crate::{digest, tree};
 
-/// Leaf hashes of many events at a time, which takes a fraction of what one after the other takes where the processor has no
-/// instructions for SHA-256.
+/// Leaf hashes of many events, computed together. On a processor without instructions for SHA-256, this takes a
+/// fraction of the time of one event after the other.
 ///
-/// It keeps what it is given until [`Batch::finish`], and about a kilobyte an event besides.
+/// The batch keeps all events until [`Batch::finish`], and needs about a kilobyte more for each.
 #[derive(Default)]
 pub struct Batch {
-    /// What is hashed, with room in it for the hashes that go into other hashes.
+    /// The messages to hash, with room for the hashes that are parts of other messages.
     buffer: Vec<u8>,
-    /// What the hashes of the next stage are made of comes before them.
+    /// The jobs of each stage. Earlier stages compute the hashes that the messages of later stages contain.
     stages: [Vec<Job>; STAGES],
 }
 
 impl Batch {
-    /// Takes an event.
+    /// Adds an event.
     ///
     /// # Errors
-    /// As [`Event::write_line`]; then it is not taken.
+    /// The errors of [`Event::write_line`]. The event is then not added.
     pub fn push_event<T>(&mut self, event: &Event<'_, T>) -> Result<(), Error>
     where
         T: Clone + IntoIterator<Item: AsRef<str>>,
@@ -42,7 +42,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes the event of a line, in any form.
+    /// Adds the event of a line of any form.
     pub fn push_line(&mut self, line: &Line<'_>) {
         let body = self.push_leaf(|out| out.extend_from_slice(line.head.raw.as_bytes()));
         match &line.content {
@@ -66,22 +66,22 @@ impl Batch {
         }
     }
 
-    /// How many events it has.
+    /// Returns the number of events.
     pub fn len(&self) -> usize {
         self.stages[LEAF].len()
     }
 
-    /// Whether it has none.
+    /// Returns whether the batch has no events.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it is time to call [`Batch::finish`]: more would take memory and save no time.
+    /// Returns whether [`Batch::finish`] should be called. More events would take memory and save no time.
     pub fn is_full(&self) -> bool {
         self.len() >= MOST_EVENTS || self.buffer.len() >= MOST_BYTES
     }
 
-    /// Gives the leaf hashes of the events, in the order in which they were taken, and is empty again.
+    /// Returns the leaf hashes of the events in the order in which they were added, and empties the batch.
     pub fn finish(&mut self) -> Vec<tree::Hash> {
         for stage in &self.stages {
             lanes::hash_all(&mut self.buffer, stage);
@@ -93,7 +93,7 @@ impl Batch {
         hashes
     }
 
-    /// Begins an event; gives where its body goes.
+    /// Begins an event, and returns the place of its body.
     fn push_leaf(&mut self, write_head: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let to = self.room(32).start;
         let start = self.buffer.len();
@@ -125,7 +125,8 @@ impl Batch {
         }
     }
 
-    /// Makes room for the salt of a field, HMAC-SHA-256 (RFC 2104) of its name by the salt of the event; gives where that is.
+    /// Adds the jobs for the salt of a field: HMAC-SHA-256 (RFC 2104) of its name, with the salt of the event as the
+    /// key. Returns the position of the salt.
     fn push_salt(&mut self, salt: &[u8; 16], field: Field) -> usize {
         let inner = self.push_key(salt, 0x36);
         self.buffer.extend_from_slice(field.name().as_bytes());
@@ -151,7 +152,7 @@ impl Batch {
     }
 }
 
-/// What is known of the digest of a field.
+/// The known input of the digest of a field.
 #[derive(Clone, Copy)]
 enum Share {
     OfEvent([u8; 16]),
@@ -159,7 +160,8 @@ enum Share {
     Digest([u8; 32]),
 }
 
-/// Of an event that is whole. One after the other, deriving the four salts together is cheaper.
+/// Returns the shares of an event that is whole. If messages are hashed one by one, it is cheaper to derive the four
+/// salts together.
 fn whole(salt: &[u8; 16]) -> [Share; 4] {
     if lanes::has_lanes() { [Share::OfEvent(*salt); 4] } else { digest::field_salts(salt).map(Share::Salt) }
 }

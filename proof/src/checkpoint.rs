@@ -1,5 +1,5 @@
-//! Checkpoints: the head of a log as a signed note (C2SP tlog-checkpoint and signed-note), with the
-//! cosignatures of witnesses (C2SP tlog-cosignature, cosignature/v1).
+//! Checkpoints: heads as signed notes (C2SP tlog-checkpoint and signed-note), with the cosignatures of witnesses (C2SP
+//! tlog-cosignature, cosignature/v1).
 
 mod key;
 
@@ -11,7 +11,7 @@ use crate::tree::{Hash, MAX_SIZE};
 
 pub use key::{Key, Kind, key_id};
 
-/// A signed checkpoint. Whose signatures hold is not known before [`Checkpoint::verify`].
+/// A signed checkpoint. Its signatures are not verified before [`Checkpoint::verify`].
 #[derive(Debug)]
 pub struct Checkpoint {
     origin: String,
@@ -21,58 +21,57 @@ pub struct Checkpoint {
     note: Note,
 }
 
-/// A signature that holds.
+/// A valid signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signed {
-    /// When a witness signed, by its own clock, in seconds since 1970-01-01T00:00:00Z; none for the
-    /// log's own signature, which names no time.
+    /// The time at which a witness signed, by its own clock, in seconds since 1970-01-01T00:00:00Z. None for the
+    /// signature of the log itself, which has no time.
     pub at: Option<u64>,
 }
 
-/// Why a checkpoint is not what it should be.
+/// The error in a checkpoint or a verifier key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are not a signed note.
-    #[error("not a signed note")]
+    #[error("the checkpoint is not a signed note")]
     Note,
     /// The text of the note is not a checkpoint.
     #[error("the signed note is not a checkpoint")]
     Body,
     /// The text is not a verifier key.
-    #[error("not a verifier key of the form name+hash+key, Ed25519 or cosignature/v1: {text}")]
+    #[error("\"{text}\" is not a verifier key of the form name+hash+key, of type Ed25519 or cosignature/v1")]
     Key {
-        /// The text, cut after 100 characters.
+        /// The text, truncated to 100 characters.
         text: String,
     },
-    /// A log signs under its own origin.
-    #[error("the checkpoint is of \"{origin}\", not of the log that the key {key} belongs to")]
+    /// The key is that of another log. A log signs under its own origin.
+    #[error("the checkpoint belongs to the log \"{origin}\", and the key {key} to another log")]
     Origin {
         /// The origin of the checkpoint.
         origin: String,
-        /// Name and hash of the key.
+        /// The name and the hash of the key.
         key: String,
     },
-    /// There is no signature by this key.
+    /// The checkpoint has no signature by this key.
     #[error("the checkpoint is not signed by {key}")]
     Unsigned {
-        /// Name and hash of the key.
+        /// The name and the hash of the key.
         key: String,
     },
-    /// There is one, and it does not fit the text.
-    #[error("the signature by {key} does not hold")]
+    /// The signature by this key does not match the text.
+    #[error("the signature by {key} is invalid")]
     Signature {
-        /// Name and hash of the key.
+        /// The name and the hash of the key.
         key: String,
     },
 }
 
 impl Checkpoint {
-    /// Takes a signed checkpoint apart. It may have extension lines and any signatures: neither is
-    /// judged here.
+    /// Parses a signed checkpoint. It may have extension lines and any signatures. This function checks neither.
     ///
     /// # Errors
-    /// [`Error::Note`] or [`Error::Body`].
+    /// [`Error::Note`] or [`Error::Body`], if the bytes are not a signed note or the note is not a checkpoint.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let note = Note::from_bytes(bytes).map_err(|_| Error::Note)?;
         let body = Body::from_bytes(note.text()).map_err(|_| Error::Body)?;
@@ -83,31 +82,31 @@ impl Checkpoint {
         Ok(Self { origin: body.origin().to_owned(), size: body.size(), root: body.hash().0, text, note })
     }
 
-    /// The name of the log.
+    /// Returns the name of the log.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Number of leaves of the log.
+    /// Returns the number of leaves of the log.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The root of the log's tree of that size.
+    /// Returns the root of the tree of that size.
     pub fn root(&self) -> Hash {
         self.root
     }
 
-    /// What is signed: the lines before the signatures, each ended by a line feed.
+    /// Returns the signed text: the lines before the signatures, each ended by a line feed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Checks the signature of a key.
+    /// Verifies the signature of a key.
     ///
     /// # Errors
-    /// [`Error::Unsigned`] or [`Error::Signature`]; for the key of a log, [`Error::Origin`] where the
-    /// checkpoint is not of that log.
+    /// [`Error::Unsigned`] or [`Error::Signature`]. For the key of a log, [`Error::Origin`] if the checkpoint belongs
+    /// to another log.
     pub fn verify(&self, key: &Key) -> Result<Signed, Error> {
         if key.kind() == Kind::Log && key.name() != self.origin {
             return Err(Error::Origin { origin: self.origin.clone(), key: key.to_string() });
@@ -121,13 +120,14 @@ impl Checkpoint {
     }
 }
 
-/// What the log signs: a checkpoint without extension lines.
+/// Returns the text that the log signs: a checkpoint without extension lines.
 pub fn text(origin: &str, size: u64, root: &Hash) -> String {
     format!("{origin}\n{size}\n{}\n", to_base64(root))
 }
 
-/// What a witness signs for the text of a checkpoint: `at` is in seconds since 1970-01-01T00:00:00Z.
-/// Its signature in the note is `at` as 8 bytes, the highest first, and the 64 bytes of Ed25519.
+/// Returns the text that a witness signs for the text of a checkpoint. `at` is in seconds since 1970-01-01T00:00:00Z.
+/// The signature of the witness in the note consists of `at` as 8 bytes, most significant first, and the 64 bytes of
+/// Ed25519.
 pub fn cosigned(text: &str, at: u64) -> String {
     format!("cosignature/v1\ntime {at}\n{text}")
 }

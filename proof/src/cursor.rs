@@ -2,7 +2,7 @@ use crate::encoding::{base64, hex};
 use crate::error::Error;
 use crate::{json, string, time};
 
-/// A place in a text from which the parts of the format are read one after the other.
+/// A position in a text, from which the parts of the format are read in turn.
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -13,7 +13,7 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    /// What has been read since `start`, an earlier [`Cursor::position`].
+    /// Returns the text that was read since `start`, an earlier [`Cursor::position`].
     pub(crate) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
     }
@@ -22,7 +22,7 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// Passes over `literal` if it stands here.
+    /// Skips `literal` and returns true if the text continues with it.
     pub(crate) fn has(&mut self, literal: &str) -> bool {
         let found = self.rest().starts_with(literal.as_bytes());
         self.at += if found { literal.len() } else { 0 };
@@ -37,7 +37,7 @@ impl<'a> Cursor<'a> {
         if self.rest().is_empty() { Ok(()) } else { Err(self.expected("the end of the line")) }
     }
 
-    /// A string, given as it stands between its quotes.
+    /// Reads a string, and returns the raw text between its quotes.
     pub(crate) fn string(&mut self) -> Result<&'a str, Error> {
         let start = self.at;
         self.at = string::end(self.text.as_bytes(), start).map_err(into_error)?;
@@ -53,13 +53,13 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// An integer of 0 to 2⁶³ − 1.
+    /// Reads an integer from 0 to 2⁶³ − 1.
     pub(crate) fn number(&mut self) -> Result<i64, Error> {
         let length = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         let digits = &self.text[self.at..self.at + length];
         let has_one_form = digits == "0" || !digits.starts_with('0');
         let value = digits.parse().ok().filter(|_| has_one_form);
-        let value = value.ok_or_else(|| self.expected("an integer of 0 to 2^63 - 1"))?;
+        let value = value.ok_or_else(|| self.expected("an integer from 0 to 2^63 - 1"))?;
         self.at += length;
         Ok(value)
     }
@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         Error::Line { position: self.at, expected }
     }
 
-    /// A value that stands in quotes and always has the same length.
+    /// Reads a quoted value of fixed length.
     fn fixed<T>(
         &mut self,
         length: usize,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Appends the base64 of `bytes`, in quotes.
 pub(crate) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    // 44 characters are what 32 bytes take, the longest value of the format.
+    // The longest value of the format has 32 bytes, which take 44 characters.
     let mut text = [0; 44];
     let length = STANDARD.encode_slice(bytes, &mut text).expect("no value has more than 32 bytes");
     out.push(b'"');
@@ -13,12 +13,12 @@ pub(crate) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The base64 of `bytes`, without quotes.
+/// Returns the base64 of `bytes`, without quotes.
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The `N` bytes that a base64 text stands for, if it is their only one.
+/// Decodes `N` bytes from base64. The text must be their only encoding.
 pub(crate) fn base64<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }
@@ -30,7 +30,7 @@ pub(crate) fn write_hex(bytes: &[u8; 32], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The 32 bytes that 64 hexadecimal digits in lower case stand for.
+/// Decodes 32 bytes from 64 lower-case hexadecimal digits.
 pub(crate) fn hex(text: &[u8]) -> Option<[u8; 32]> {
     let (pairs, []) = text.as_chunks::<2>() else {
         return None;
@@ -45,7 +45,7 @@ pub(crate) fn hex(text: &[u8]) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// The value of a hexadecimal digit in lower case.
+/// Returns the value of a lower-case hexadecimal digit.
 pub(crate) fn digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -1,24 +1,24 @@
-/// Why an event has no line, or a line no event.
+/// The reason why an event has no line, or a text is not a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are not a line of format v1.
-    #[error("not an event line: expected {expected} at byte {position}")]
+    #[error("malformed line: expected {expected} at byte {position}")]
     Line {
-        /// Offset of the byte at which it was expected, counted from 0.
+        /// The offset of the first wrong byte, counted from 0.
         position: usize,
-        /// What would have fitted there.
+        /// The text that the format allows there.
         expected: &'static str,
     },
-    /// An event's time lies outside the years 0001 to 9999.
+    /// A time of the event is outside the years 0001 to 9999.
     #[error("{key} is outside the years 0001 to 9999: {micros} µs since 1970")]
     Time {
-        /// The key that the time would have stood under.
+        /// The key of the time.
         key: &'static str,
         /// The time, in microseconds since 1970-01-01T00:00:00Z.
         micros: i64,
     },
-    /// An event's id is below 1, or its leaf index above 2⁶³ − 1.
+    /// The id of the event is below 1, or its leaf index is above 2⁶³ − 1.
     #[error("{key} is outside the range of the format: {value}")]
     Number {
         /// `id` or `leaf`.
@@ -26,12 +26,12 @@ pub enum Error {
         /// The number.
         value: i128,
     },
-    /// An event's details are not a JSON object as PostgreSQL prints it.
-    #[error("details are not a JSON object: expected {expected} at byte {position}")]
+    /// The details of the event are not a JSON object as PostgreSQL prints it.
+    #[error("the details are not a JSON object: expected {expected} at byte {position}")]
     Details {
-        /// Offset within the details, counted from 0.
+        /// The offset of the first wrong byte within the details, counted from 0.
         position: usize,
-        /// What would have fitted there.
+        /// The text that the format allows there.
         expected: &'static str,
     },
 }

@@ -6,58 +6,56 @@ use crate::salt::{Kept, Salt};
 use crate::string::{write as write_string, write_or_null};
 use crate::{digest, json, time};
 
-/// An audit event, borrowed from wherever its row is.
+/// An audit event, borrowed from its row.
 ///
-/// `T` holds the targets: a slice or array of strings, or any iterator over strings that is cheap
-/// to clone, so that a caller need not collect them.
+/// `T` holds the targets. It is a slice or array of strings, or any iterator over strings that is cheap to clone. A
+/// caller need not collect them.
 #[derive(Debug, Clone, Copy)]
 pub struct Event<'a, T = &'a [&'a str]> {
     /// The id, at least 1.
     pub id: i64,
     /// The workspace.
     pub workspace: &'a str,
-    /// When it happened, in microseconds since 1970-01-01T00:00:00Z, from [`time::MIN`] to
-    /// [`time::MAX`].
+    /// The time of the event, in microseconds since 1970-01-01T00:00:00Z, from [`time::MIN`] to [`time::MAX`].
     pub occurred_at: i64,
-    /// When it was recorded, in the same unit and range.
+    /// The time of the record, in the same unit and range.
     pub recorded_at: i64,
     /// The category of the action.
     pub category: &'a str,
-    /// What was done.
+    /// The name of what was done.
     pub action: &'a str,
-    /// What came of it.
+    /// The outcome of the action.
     pub outcome: &'a str,
-    /// Who did it, if that is known.
+    /// The person or program that acted, if known.
     pub actor: Option<&'a str>,
-    /// What it was done to, in the order of the row.
+    /// The things that the action was done to, in the order of the row.
     pub targets: T,
-    /// Where it came from.
+    /// The origin of the event.
     pub source: Source<'a>,
-    /// The details: PostgreSQL's text of the stored `jsonb`, an object.
+    /// The details: an object, in PostgreSQL's text of the stored `jsonb`.
     pub details: &'a str,
-    /// The salt, random for each event. What a field holds that was erased does not matter.
+    /// The salt, random for each event. If a field was erased, the value that the event has for it does not matter.
     pub salt: Salt,
-    /// The leaf index in the log of the workspace, from 0 to 2⁶³ − 1; none if the event
-    /// is not in a log yet.
+    /// The leaf index in the workspace log, from 0 to 2⁶³ − 1. None if the event is not in the log yet.
     pub leaf: Option<u64>,
 }
 
-/// Where an event came from, as far as that is known.
+/// The origin of an event, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Source<'a> {
-    /// Address of the user, as the application sees it.
+    /// The address of the user, as the application sees it.
     pub ip: Option<&'a str>,
-    /// User agent of the request.
+    /// The user agent of the request.
     pub user_agent: Option<&'a str>,
-    /// Session of the application.
+    /// The session of the application.
     pub session_id: Option<&'a str>,
-    /// Request of the application.
+    /// The request of the application.
     pub request_id: Option<&'a str>,
-    /// Role that was logged in to the database.
+    /// The role that logged in to the database.
     pub database_user: Option<&'a str>,
-    /// Name that the database connection gave itself.
+    /// The name that the database connection set for itself.
     pub application_name: Option<&'a str>,
-    /// Address that the database connection came from.
+    /// The address of the client of the database connection.
     pub client_addr: Option<&'a str>,
 }
 
@@ -65,13 +63,13 @@ impl<T> Event<'_, T>
 where
     T: Clone + IntoIterator<Item: AsRef<str>>,
 {
-    /// Appends the line of the event to `out`, without a line feed: the full one, or that with the erased fields withheld.
+    /// Appends the line of the event to `out`, without a line feed. It is a full line, or one that withholds the erased
+    /// fields.
     ///
-    /// What has been written is a line that [`crate::Line::parse`] accepts. After an error `out` is
-    /// as before.
+    /// [`crate::Line::parse`] accepts the line. After an error, `out` is unchanged.
     ///
     /// # Errors
-    /// [`Error::Number`], [`Error::Time`] or [`Error::Details`] for an event that has no line.
+    /// [`Error::Number`], [`Error::Time`] or [`Error::Details`] if the event has no line.
     pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let times = self.check()?;
         self.write_head(&times, out);
@@ -108,31 +106,31 @@ where
         Ok(())
     }
 
-    /// The digest of a field, as a parsed line gives it. `scratch` is overwritten; reusing it saves
+    /// Returns the digest of a field, the same that a parsed line has. `scratch` is overwritten. Reuse it to save
     /// allocations.
     ///
     /// # Errors
-    /// As [`Event::write_line`].
+    /// The errors of [`Event::write_line`].
     pub fn field_digest(&self, field: Field, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
         self.check()?;
         Ok(self.digest(field, self.salt.share(field), scratch))
     }
 
-    /// The body of the event, as a parsed line gives it. `scratch` is overwritten; reusing it saves
+    /// Returns the body of the event, the same that a parsed line has. `scratch` is overwritten. Reuse it to save
     /// allocations.
     ///
     /// # Errors
-    /// As [`Event::write_line`].
+    /// The errors of [`Event::write_line`].
     pub fn body(&self, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
         self.check()?;
         Ok(self.unchecked_body(scratch))
     }
 
-    /// The leaf hash of the event, as a parsed line gives it. `scratch` is overwritten; reusing it
-    /// saves allocations.
+    /// Returns the leaf hash of the event, the same that a parsed line has. `scratch` is overwritten. Reuse it to save
+    /// allocations.
     ///
     /// # Errors
-    /// As [`Event::write_line`].
+    /// The errors of [`Event::write_line`].
     pub fn leaf_hash(&self, scratch: &mut Vec<u8>) -> Result<[u8; 32], Error> {
         let times = self.check()?;
         let body = self.unchecked_body(scratch);
@@ -141,8 +139,7 @@ where
         Ok(digest::leaf_hash(scratch, &body))
     }
 
-    /// Refuses what has no line; gives the texts of the two times, which only exist for times that
-    /// do.
+    /// Refuses an event that has no line. Returns the texts of the two times, which exist only for times in range.
     pub(crate) fn check(&self) -> Result<[[u8; 27]; 2], Error> {
         if self.id < 1 {
             return Err(Error::Number { key: "id", value: self.id.into() });
@@ -169,7 +166,7 @@ where
             Kept::Salt(salt) => salt,
             Kept::Digest(digest) => return digest,
         };
-        // The details are their own raw text.
+        // The raw text of the details is the details themselves.
         if field == Field::Details {
             return digest::field_digest(&salt, self.details.as_bytes());
         }
@@ -221,7 +218,7 @@ where
 }
 
 impl<'a> Source<'a> {
-    /// The values, in the order of [`SOURCE_KEYS`].
+    /// Returns the values, in the order of [`SOURCE_KEYS`].
     fn values(&self) -> [Option<&'a str>; 7] {
         [
             self.ip,

@@ -1,13 +1,13 @@
-/// One of the four parts of an event that can be withheld, each hashed on its own.
+/// One of the four parts of an event that can be withheld. Each is hashed on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// Who did it.
+    /// The person or program that acted.
     Actor,
-    /// What it was done to.
+    /// The things that the action was done to.
     Targets,
-    /// Where it came from.
+    /// The origin of the event.
     Source,
-    /// What else is known of it.
+    /// All other data about the event.
     Details,
 }
 
@@ -15,12 +15,12 @@ impl Field {
     /// All fields, in the order of the line.
     pub const ALL: [Self; 4] = [Self::Actor, Self::Targets, Self::Source, Self::Details];
 
-    /// The field of this name.
+    /// Returns the field of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// The key of the field, which is also the message that its salt is derived from.
+    /// Returns the key of the field. Its salt is derived from this text, too.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Actor => "actor",
@@ -30,7 +30,7 @@ impl Field {
         }
     }
 
-    /// What stands before the raw text of the field.
+    /// Returns the text in front of the raw text of the field.
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Actor => r#","actor":"#,
@@ -40,7 +40,7 @@ impl Field {
         }
     }
 
-    /// What stands before the digest of the field.
+    /// Returns the text in front of the digest of the field.
     pub(crate) const fn digest_key(self) -> &'static str {
         match self {
             Self::Actor => r#","actor_digest":"#,

@@ -1,4 +1,4 @@
-//! The other two forms of a line: with fields withheld, and as a stub.
+//! The other two forms of a line: a line with withheld fields, and a stub.
 
 use crate::digest;
 use crate::encoding::{write_base64, write_hex};
@@ -7,10 +7,10 @@ use crate::layout::{write_leaf, write_salts};
 use crate::line::{Content, Line, Part};
 
 impl Line<'_> {
-    /// The same event with these fields withheld, besides those that already are. Its leaf hash is
+    /// Returns the line of the same event with these fields withheld, besides those that already are. The leaf hash is
     /// the same.
     ///
-    /// A stub, which shows no field, comes back as it is; so does any line if nothing changes.
+    /// A stub shows no field and is returned as it is. So is any other line that does not change.
     pub fn withhold(&self, fields: &[Field]) -> Vec<u8> {
         let Content::Fields { parts, salts } = &self.content else {
             return self.text.into();
@@ -47,7 +47,7 @@ impl Line<'_> {
         out
     }
 
-    /// The same event as a stub: its head and body. Its leaf hash is the same.
+    /// Returns the same event as a stub: its head and body. The leaf hash is the same.
     pub fn stub(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.head.raw.len() + 96);
         out.extend_from_slice(self.head.raw.as_bytes());

@@ -1,40 +1,40 @@
-//! Heads of logs, and how the system log holds them.
+//! Heads of workspace logs, and their digests in the system log.
 
 use crate::digest::sha256;
 use crate::encoding::to_base64;
 use crate::string;
 use crate::tree::Hash;
 
-/// The head of a log: size and root of the tree of one workspace.
+/// The head of a workspace log: the size and the root of its tree.
 ///
-/// It enters the system log by its digest alone. The log id is random for each log, so the digest
-/// tells nothing to whoever does not know it.
+/// The system log holds only the digest of a head. The log id is random for each log, so the digest reveals nothing to
+/// a party that does not know the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The log id, random for each log.
     pub log_id: [u8; 16],
     /// The workspace.
     pub workspace: &'a str,
-    /// Number of leaves.
+    /// The number of leaves.
     pub size: u64,
     /// The root of the tree of that size.
     pub root: Hash,
 }
 
 impl Head<'_> {
-    /// The text that stands for the head: five lines, each ended by a line feed.
+    /// Returns the text of the head: five lines, each ended by a line feed.
     pub fn text(&self) -> String {
         let workspace = string::quoted(self.workspace);
         let (log_id, root) = (to_base64(&self.log_id), to_base64(&self.root));
         format!("audit-head/v1\n{log_id}\n{workspace}\n{}\n{root}\n", self.size)
     }
 
-    /// SHA-256 of [`Head::text`].
+    /// Returns SHA-256 of [`Head::text`].
     pub fn digest(&self) -> Hash {
         sha256(&[self.text().as_bytes()])
     }
 
-    /// [`Head::digest`] in base64, as `details.heads` of an event `heads_recorded` holds it.
+    /// Returns [`Head::digest`] in base64, the form that `details.heads` of an event `heads_recorded` holds.
     pub fn digest_text(&self) -> String {
         to_base64(&self.digest())
     }

@@ -2,12 +2,12 @@
 
 use crate::string;
 
-/// Where the JSON object that starts at `start` ends, just after its closing brace; or where it
-/// goes wrong, and how.
+/// Returns the position just after the closing brace of the JSON object that starts at `start`. An error has the
+/// position of the first wrong byte and the text that was expected.
 ///
-/// White space is U+0020 alone and strings are in the format's escaping, both as PostgreSQL prints
-/// `jsonb`. The containers that are open stand in a vector, not on the call stack, so depth costs
-/// one byte a level and has no limit.
+/// White space is U+0020 alone, and strings have the format's escapes, both as PostgreSQL prints `jsonb`. A vector
+/// holds the open containers, so the call stack does not grow. The depth is not limited and costs one byte for each
+/// level.
 pub(crate) fn object_end(text: &[u8], start: usize) -> Result<usize, (usize, &'static str)> {
     if text.get(start) != Some(&b'{') {
         return Err((start, "a JSON object"));
@@ -15,7 +15,7 @@ pub(crate) fn object_end(text: &[u8], start: usize) -> Result<usize, (usize, &'s
     let mut open = Vec::new();
     let mut at = start;
     loop {
-        // Here a value starts.
+        // A value starts at this position.
         at = match text.get(at) {
             Some(b'{') => {
                 open.push(b'}');
@@ -27,8 +27,7 @@ pub(crate) fn object_end(text: &[u8], start: usize) -> Result<usize, (usize, &'s
             }
             _ => scalar_end(text, at)?,
         };
-        // A container that has just been opened may close at once; otherwise it expects no comma
-        // before its first part.
+        // A container that has just been opened may close at once. Otherwise, no comma precedes its first element.
         let mut first = matches!(text[at - 1], b'{' | b'[');
         at = skip_spaces(text, at);
         while let Some(&close) = open.last() {

@@ -1,5 +1,5 @@
-//! SHA-256 (FIPS 180-4) of eight or sixteen messages at a time, each in a lane of the processor's vectors, for processors that
-//! have no instructions for SHA-256. Those that have them, and all other kinds, hash one message after the other.
+//! SHA-256 (FIPS 180-4) of eight or sixteen messages at a time, each in a lane of the processor's vectors. It is used
+//! on processors without instructions for SHA-256. All other processors hash one message after the other.
 
 use std::ops::Range;
 
@@ -8,29 +8,29 @@ use crate::digest::sha256;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// A message, and where its hash goes, both in the same buffer.
+/// A message, and the place of its hash in the same buffer.
 pub(crate) struct Job {
     pub(crate) message: Range<usize>,
     pub(crate) to: usize,
 }
 
-/// Does all jobs. None may read what another writes.
+/// Runs all jobs. No job may read the hash that another one writes.
 pub(crate) fn hash_all(buffer: &mut [u8], jobs: &[Job]) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
     if has_lanes() {
         return if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor was just asked for AVX-512.
+            // SAFETY: the processor has AVX-512, as just checked.
             unsafe { x86::avx512::hash_all(buffer, jobs) }
         } else {
-            // SAFETY: has_lanes has asked the processor for AVX2.
+            // SAFETY: the processor has AVX2, as has_lanes has checked.
             unsafe { x86::avx2::hash_all(buffer, jobs) }
         };
     }
     one_by_one(buffer, jobs);
 }
 
-/// Whether many messages take less time together than one after the other.
+/// Returns whether it is faster to hash many messages together than one after the other.
 pub(crate) fn has_lanes() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2") && !is_x86_feature_detected!("sha");

@@ -1,11 +1,11 @@
-//! What the forms of a line have in common besides its values: keys, salts, the end.
+//! The parts that all forms of a line share: keys, salts and the end.
 
 use std::io::Write;
 
 use crate::encoding::write_base64;
 use crate::field::Field;
 
-/// What stands before each value of a source.
+/// The text in front of each value of a source.
 pub(crate) const SOURCE_KEYS: [&str; 7] = [
     r#"{"ip":"#,
     r#","user_agent":"#,
@@ -20,7 +20,7 @@ pub(crate) const SOURCE_KEYS: [&str; 7] = [
 pub(crate) fn write_salts<'a>(salts: impl Iterator<Item = (Field, &'a [u8; 32])>, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","salts":{"#);
     for (place, (field, salt)) in salts.enumerate() {
-        // Without the comma in front of the first.
+        // The first key has no comma in front of it.
         out.extend_from_slice(&field.key().as_bytes()[usize::from(place == 0)..]);
         write_base64(salt, out);
     }

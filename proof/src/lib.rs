@@ -1,16 +1,14 @@
 //! The bytes of an audit event, and the proofs over them.
 //!
-//! An event becomes one line of JSON ([`Event::write_line`]); a line is read back into slices of
-//! itself ([`Line::parse`]) without re-serialising anything, so every hash is over bytes that a
-//! reader can see. A field can be withheld from a line, or the whole line cut down to a stub, and
-//! its leaf hash stays the same. The rules are in `FORMAT.md` beside this crate; this is the
-//! implementation that the writer and the verifier share.
+//! An event becomes one line of JSON ([`Event::write_line`]). [`Line::parse`] reads a line back into slices of itself.
+//! It serializes nothing anew, so every hash is over bytes that a reader can see. A field can be withheld from a line,
+//! or the whole line reduced to a stub. Its leaf hash stays the same. `FORMAT.md` beside this crate has the rules. The
+//! writer and the verifier share this implementation.
 //!
-//! Leaf hashes are the leaves of a log: a Merkle tree ([`tree`]), whose size and root are its
-//! [`head::Head`]. A signed head is a [`checkpoint`]. What all of them prove together of an
-//! evidence pack is in [`pack`].
+//! Leaf hashes are the leaves of a workspace log, a Merkle tree ([`tree`]). Its size and root are its [`head::Head`]. A
+//! signed head is a [`checkpoint`]. [`pack`] checks what all of them prove together about an evidence pack.
 //!
-//! Nothing here does I/O, reads a clock or makes randomness.
+//! This crate does no I/O, reads no clock and generates no random bytes.
 //!
 //! ```
 //! use audit_proof::{Event, Field, Line, Source};

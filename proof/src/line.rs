@@ -13,65 +13,64 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The whole line.
+    /// Returns the whole line.
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// The head: the bytes from the opening brace to the closing quote of the outcome.
+    /// Returns the head: the bytes from the opening brace to the closing quote of the outcome.
     pub fn head(&self) -> &'a str {
         self.head.raw
     }
 
-    /// The id of the event, at least 1.
+    /// Returns the id of the event, at least 1.
     pub fn id(&self) -> i64 {
         self.head.id
     }
 
-    /// The workspace. Borrowed from the line unless it holds an escape, as all texts of the head.
+    /// Returns the workspace. Like all texts of the head, it is borrowed from the line unless it contains an escape.
     pub fn workspace(&self) -> Cow<'a, str> {
         string::unescape(self.head.workspace)
     }
 
-    /// When the event happened, in microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the time of the event, in microseconds since 1970-01-01T00:00:00Z.
     pub fn occurred_at(&self) -> i64 {
         self.head.occurred_at
     }
 
-    /// When the event was recorded, in microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the time of the record, in microseconds since 1970-01-01T00:00:00Z.
     pub fn recorded_at(&self) -> i64 {
         self.head.recorded_at
     }
 
-    /// The category.
+    /// Returns the category.
     pub fn category(&self) -> Cow<'a, str> {
         string::unescape(self.head.category)
     }
 
-    /// The action.
+    /// Returns the action.
     pub fn action(&self) -> Cow<'a, str> {
         string::unescape(self.head.action)
     }
 
-    /// The outcome.
+    /// Returns the outcome.
     pub fn outcome(&self) -> Cow<'a, str> {
         string::unescape(self.head.outcome)
     }
 
-    /// The leaf index that the line claims, counted from 0; none if the event is not in a log yet.
+    /// Returns the leaf index that the line claims, counted from 0. Returns None if the event is not in the log yet.
     ///
-    /// It is the one part of a line that [`Line::leaf_hash`] does not cover.
+    /// [`Line::leaf_hash`] covers every part of a line but this one.
     pub fn leaf(&self) -> Option<u64> {
         self.leaf
     }
 
-    /// Whether the line is a stub, which shows none of the four fields and not their digests
-    /// either.
+    /// Returns whether the line is a stub. A stub shows neither the four fields nor their digests.
     pub fn is_stub(&self) -> bool {
         matches!(self.content, Content::Stub(_))
     }
 
-    /// The raw text of a field's value, which is JSON; none if the line does not show it.
+    /// Returns the raw text of the value of a field, which is JSON. Returns None if the line does not show the field.
     pub fn shown(&self, field: Field) -> Option<&'a str> {
         match &self.content {
             Content::Fields { parts, .. } => match parts[field as usize] {
@@ -82,8 +81,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The digest of a field: computed if the line shows the field, as given if it is withheld,
-    /// none in a stub.
+    /// Returns the digest of a field: computed if the line shows the field, or as given if it is withheld. Returns None
+    /// for a stub.
     pub fn field_digest(&self, field: Field) -> Option<[u8; 32]> {
         match &self.content {
             Content::Fields { parts, salts } => Some(parts[field as usize].digest(&salts.of_fields()[field as usize])),
@@ -91,7 +90,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The body: computed from the digests of the fields, or as given in a stub.
+    /// Returns the body: computed from the digests of the fields, or as given in a stub.
     pub fn body(&self) -> [u8; 32] {
         match &self.content {
             Content::Fields { parts, salts } => {
@@ -102,13 +101,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The leaf hash, the same for all forms of one event's line.
+    /// Returns the leaf hash, which is the same for all forms of the line of an event.
     pub fn leaf_hash(&self) -> [u8; 32] {
         digest::leaf_hash(self.head.raw.as_bytes(), &self.body())
     }
 }
 
-/// The head: its raw text, and its values, strings as they stand between their quotes.
+/// The head: its raw text and its values. Strings are raw, as between their quotes.
 #[derive(Debug, Clone)]
 pub(crate) struct Head<'a> {
     pub(crate) raw: &'a str,
@@ -121,7 +120,7 @@ pub(crate) struct Head<'a> {
     pub(crate) outcome: &'a str,
 }
 
-/// What stands between the head and the leaf.
+/// The part of a line between the head and the leaf.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost an allocation a line")]
 pub(crate) enum Content<'a> {

@@ -1,7 +1,7 @@
-//! Whether a pack proves what it says, from its parts: no files, no zip. `FORMAT.md` has the rules.
+//! The check of a pack against its proof, from its parts. It reads no files and no zip. `FORMAT.md` has the rules.
 //!
-//! A [`Log`] is what `proof/log.json` says, a [`Check`] takes the lines of the other files one by one and
-//! gives a [`Verdict`] or the [`Problem`]s. It keeps 40 bytes for each leaf.
+//! A [`Log`] is the content of `proof/log.json`. A [`Check`] takes the lines of the other files one by one, and returns
+//! a [`Verdict`] or the [`Problem`]s. It keeps 40 bytes for each leaf.
 
 mod array;
 mod check;

@@ -1,4 +1,4 @@
-//! From bytes to a [`Line`].
+//! The parser of a [`Line`].
 
 use crate::cursor::Cursor;
 use crate::error::Error;
@@ -7,13 +7,13 @@ use crate::layout::SOURCE_KEYS;
 use crate::line::{Content, Head, Line, Part, Salts};
 
 impl<'a> Line<'a> {
-    /// Takes a line apart, without the line feed or comma that may follow it in a file.
+    /// Parses a line, without the line feed or comma that may follow it in a file.
     ///
-    /// Full lines, lines with withheld fields and stubs are all accepted. Stack use does not depend
-    /// on the input.
+    /// Full lines, lines with withheld fields and stubs are accepted. The use of the stack does not depend on the
+    /// input.
     ///
     /// # Errors
-    /// [`Error::Line`] for every line that breaks a rule of the format.
+    /// [`Error::Line`] if the line breaks a rule of the format.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let text =
             str::from_utf8(bytes).map_err(|error| Error::Line { position: error.valid_up_to(), expected: "UTF-8" })?;
@@ -101,7 +101,7 @@ fn source(cursor: &mut Cursor<'_>) -> Result<(), Error> {
     cursor.literal("}")
 }
 
-/// The salts of the fields that are shown; zeros stand for the others and are never used.
+/// Reads the salts of the fields that are shown. The others are zero and never used.
 fn salts(cursor: &mut Cursor<'_>, parts: &[Part<'_>; 4]) -> Result<[[u8; 32]; 4], Error> {
     let mut salts = [[0; 32]; 4];
     cursor.literal(r#","salts":{"#)?;

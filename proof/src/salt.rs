@@ -1,4 +1,4 @@
-//! What keeps the digests of an event's fields from being guessed, also after some of the fields were erased.
+//! The salt of an event. It prevents guesses of the values behind digests, also after the erasure of fields.
 
 use crate::digest;
 use crate::field::Field;
@@ -6,18 +6,18 @@ use crate::field::Field;
 /// The salt of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Salt {
-    /// Of an event that is whole: the salts of its fields are derived from it.
+    /// The salt of a whole event. The salts of its fields are derived from it.
     Whole([u8; 16]),
-    /// Of an event of which fields were erased.
+    /// The rest of the salt of a redacted event.
     Redacted(Redacted),
 }
 
-/// What is left of the salt of an event of which fields were erased: for each field, in the order of [`Field::ALL`], its salt, or
-/// its digest where it was erased.
+/// The rest of the salt of a redacted event. For each field, in the order of [`Field::ALL`], it has the salt, or the
+/// digest if the field was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redacted([Kept; 4]);
 
-/// What is kept of a field's share.
+/// The rest of the salt for one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
     Salt([u8; 32]),
@@ -25,7 +25,7 @@ pub(crate) enum Kept {
 }
 
 impl Salt {
-    /// Reads what [`Salt::to_stored`] gives; none for anything else.
+    /// Reads the bytes that [`Salt::to_stored`] returns. Returns None for any other bytes.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         if let Ok(salt) = bytes.try_into() {
             return Some(Self::Whole(salt));
@@ -44,8 +44,9 @@ impl Salt {
         }))))
     }
 
-    /// The bytes to store it in: the 16 of a whole one, or 129: a bit for each field that was erased, the first field the lowest,
-    /// then 32 bytes for each field, its salt or its digest.
+    /// Returns the stored form. A whole salt has its 16 bytes. A redacted one has 129. The first byte has a bit
+    /// for each erased field, with the first field in the lowest bit. Then come 32 bytes for each field, its salt or its
+    /// digest.
     pub fn to_stored(&self) -> Vec<u8> {
         match self {
             Self::Whole(salt) => salt.to_vec(),
@@ -65,7 +66,7 @@ impl Salt {
         }
     }
 
-    /// The same with a field erased, whose digest this is. The digest of one that was erased before stays.
+    /// Returns the salt after the erasure of a field with this digest. A field that was erased before keeps its digest.
     pub fn redact(&self, field: Field, digest: [u8; 32]) -> Self {
         let mut shares = self.shares();
         if let Kept::Salt(_) = shares[field as usize] {
@@ -74,7 +75,7 @@ impl Salt {
         Self::Redacted(Redacted(shares))
     }
 
-    /// Whether a field was erased.
+    /// Returns whether a field was erased.
     pub fn is_redacted(&self, field: Field) -> bool {
         match self {
             Self::Whole(_) => false,

@@ -1,5 +1,4 @@
-//! Strings in the one escaping that the format allows, which is also that of PostgreSQL's `jsonb`
-//! text.
+//! Strings with the only escapes that the format allows, which are also those of PostgreSQL's `jsonb` text.
 
 use std::borrow::Cow;
 
@@ -25,7 +24,7 @@ pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// `text` as a JSON string.
+/// Returns `text` as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     write(text, &mut out);
@@ -40,8 +39,8 @@ pub(crate) fn write_or_null(text: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// Where the string that starts at `start` ends, just after its closing quote; or where it goes
-/// wrong, and how.
+/// Returns the position just after the closing quote of the string that starts at `start`. An error has the position of
+/// the first wrong byte and the text that was expected.
 pub(crate) fn end(text: &[u8], start: usize) -> Result<usize, (usize, &'static str)> {
     if text.get(start) != Some(&b'"') {
         return Err((start, "a string"));
@@ -58,7 +57,7 @@ pub(crate) fn end(text: &[u8], start: usize) -> Result<usize, (usize, &'static s
     }
 }
 
-/// The text of a string that [`end`] has found the end of, given without its quotes.
+/// Returns the text of a string that [`end`] has accepted. It is passed without its quotes.
 pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
     let Some(plain) = inner.find('\\') else {
         return Cow::Borrowed(inner);
@@ -76,13 +75,13 @@ pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// What stands for itself: neither a quote, a backslash nor a control character.
+/// Returns whether a byte needs no escape: it is neither a quote, a backslash nor a control character.
 fn is_plain(byte: u8) -> bool {
     PLAIN[usize::from(byte)]
 }
 
-/// The character that an escape stands for and the length of the escape, given from after its
-/// backslash.
+/// Returns the character of an escape and the length of the escape. `after` is the text after the backslash of a
+/// string.
 fn escape(after: &[u8]) -> Option<(u8, usize)> {
     match after {
         [b'u', b'0', b'0', high, low, ..] => {
@@ -95,7 +94,7 @@ fn escape(after: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-/// The letters of the short escapes and what they stand for.
+/// The letters of the short escapes, and their characters.
 const SHORT: [(u8, u8); 7] =
     [(b'"', b'"'), (b'\\', b'\\'), (b'b', 0x08), (b't', b'\t'), (b'n', b'\n'), (b'f', 0x0c), (b'r', b'\r')];
 
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_character_survives_and_agrees_with_another_writer() {
-        // Every character of the shorter encodings, and a sample of what lies beyond.
+        // Every character of the shorter encodings, and a sample of the others.
         let all = ('\0'..='\u{3000}').chain(('\u{3001}'..=char::MAX).step_by(257)).chain([char::MAX]);
         for c in all {
             let text = format!("a{c}{c}b");

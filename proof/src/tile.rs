@@ -1,29 +1,29 @@
-//! Tiles: rows of up to 256 hashes of a tree, and their paths as C2SP tlog-tiles has them.
+//! Tiles: rows of up to 256 hashes of a tree, with the paths of C2SP tlog-tiles.
 
-/// Levels of a tree that one level of tiles stands for: a full tile of level L+1 has the hash of a
-/// whole tile of level L in each place.
+/// The number of levels of a tree between two levels of tiles. Each hash in a full tile of level L+1 is that of a whole
+/// tile of level L.
 pub const HEIGHT: u8 = 8;
 
-/// Hashes in a full tile.
+/// The number of hashes in a full tile.
 pub const FULL: u16 = 1 << HEIGHT;
 
-/// The highest level of tiles: no tree has so many leaves that it needs another.
+/// The highest level of tiles. No tree has enough leaves to need another.
 pub const MAX_LEVEL: u8 = 7;
 
-/// Which tile: its hashes are those of the perfect subtrees of 2^(8·level) leaves, from `index` · 256 on.
+/// A tile. Its hashes are those of the perfect subtrees of 2^(8·level) leaves, from `index` · 256 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
-    /// From 0, where the hashes are those of leaves, to [`MAX_LEVEL`].
+    /// The level, from 0 for the hashes of leaves to [`MAX_LEVEL`].
     pub level: u8,
-    /// Which tile of its level, from 0.
+    /// The position of the tile in its level, counted from 0.
     pub index: u64,
-    /// How many hashes, from 1 to [`FULL`].
+    /// The number of hashes, from 1 to [`FULL`].
     pub width: u16,
 }
 
 impl Tile {
-    /// The path, relative to the prefix of the log: `tile/0/x001/x234/067`, with `.p/5` at its end where
-    /// the tile has but 5 hashes.
+    /// Returns the path, relative to the prefix of the log, such as `tile/0/x001/x234/067`. A tile of only 5 hashes has
+    /// `.p/5` at the end of its path.
     pub fn path(&self) -> String {
         let mut index = format!("{:03}", self.index % 1000);
         let mut rest = self.index / 1000;
@@ -35,9 +35,9 @@ impl Tile {
         format!("tile/{}/{index}{part}", self.level)
     }
 
-    /// The tile of a path that [`Tile::path`] gives; none for every other text.
+    /// Returns the tile of a path that [`Tile::path`] returns. Returns None for any other text.
     pub fn from_path(path: &str) -> Option<Self> {
-        // Not by `tlog_tiles`, which ends the process on `tile/8/0/000.p/0`.
+        // `tlog_tiles` is not used here, because it ends the process on `tile/8/0/000.p/0`.
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let (index, width) = match rest.split_once(".p/") {
             Some((index, width)) => (index, width.parse().ok()?),
@@ -49,7 +49,7 @@ impl Tile {
             tile.index = tile.index.checked_mul(1000)?.checked_add(digits)?;
         }
         let exists = tile.level <= MAX_LEVEL && (1..=FULL).contains(&tile.width);
-        // Whatever else was wrong with the text, it is not what the tile is called.
+        // The comparison refuses every other spelling of the path.
         (exists && tile.path() == path).then_some(tile)
     }
 }
@@ -114,7 +114,7 @@ mod tests {
                 let tile = Tile { level: 3, index, width };
                 let path = tile.path();
                 assert_eq!(Tile::from_path(&path), Some(tile));
-                // That crate has the height of a tile in its paths.
+                // That crate includes the height of a tile in its paths.
                 let theirs = tlog_tiles::Tile::new(HEIGHT, 3, index, width.into(), false).path();
                 assert_eq!(theirs.replacen("tile/8/", "tile/", 1), path);
             }

@@ -1,19 +1,17 @@
-//! Times as they stand in a line: RFC 3339, UTC, six decimals.
+//! Times as a line contains them: RFC 3339, UTC, six decimals.
 //!
-//! The two conversions between days and dates are `days_from_civil` and `civil_from_days` of Howard
-//! Hinnant, "chrono-Compatible Low-Level Date Algorithms"
-//! (<https://howardhinnant.github.io/date_algorithms.html>), for the years that the format knows.
+//! The two conversions between days and dates are `days_from_civil` and `civil_from_days` of Howard Hinnant,
+//! "chrono-Compatible Low-Level Date Algorithms" (<https://howardhinnant.github.io/date_algorithms.html>). They are
+//! limited to the years of the format.
 
-/// The first time that has a text, 0001-01-01T00:00:00.000000Z, in microseconds since
-/// 1970-01-01T00:00:00Z.
+/// The first time that has a text: 0001-01-01T00:00:00.000000Z, in microseconds since 1970-01-01T00:00:00Z.
 pub const MIN: i64 = -62_135_596_800_000_000;
 
-/// The last time that has a text, 9999-12-31T23:59:59.999999Z, in microseconds since
-/// 1970-01-01T00:00:00Z.
+/// The last time that has a text: 9999-12-31T23:59:59.999999Z, in microseconds since 1970-01-01T00:00:00Z.
 pub const MAX: i64 = 253_402_300_799_999_999;
 
-/// The text of a time in microseconds since 1970-01-01T00:00:00Z, all ASCII; none outside [`MIN`]
-/// to [`MAX`].
+/// Returns the text of a time in microseconds since 1970-01-01T00:00:00Z. It is ASCII. Returns None outside [`MIN`] to
+/// [`MAX`].
 pub fn to_text(micros: i64) -> Option<[u8; 27]> {
     if !(MIN..=MAX).contains(&micros) {
         return None;
@@ -35,8 +33,8 @@ pub fn to_text(micros: i64) -> Option<[u8; 27]> {
     Some(text)
 }
 
-/// The time of a text, in microseconds since 1970-01-01T00:00:00Z; none where the text is not
-/// exactly what [`to_text`] writes for some time.
+/// Returns the time of a text, in microseconds since 1970-01-01T00:00:00Z. Returns None if the text is not exactly what
+/// [`to_text`] writes for some time.
 pub fn from_text(text: &[u8]) -> Option<i64> {
     let text: &[u8; 27] = text.try_into().ok()?;
     for (at, mark) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')] {
@@ -52,7 +50,7 @@ pub fn from_text(text: &[u8]) -> Option<i64> {
     let second = number(&text[17..19], 0, 59)?;
     let micros = number(&text[20..26], 0, 999_999)?;
     let days = days(year, month, day);
-    // A day that its month does not have comes back as one of the next month.
+    // A day that its month does not have turns into one of the next month.
     if date(days) != (year, month, day) {
         return None;
     }
@@ -77,7 +75,7 @@ fn number(digits: &[u8], min: i64, max: i64) -> Option<i64> {
     (min..=max).contains(&value).then_some(value)
 }
 
-/// Days since 1970-01-01 of a date. The year starts in March here, so that a leap day is its last.
+/// Returns the days since 1970-01-01 of a date. The year starts in March here, so that a leap day is its last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year / 400;
@@ -87,7 +85,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Year, month and day of a number of days since 1970-01-01.
+/// Returns year, month and day of a number of days since 1970-01-01.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days / 146_097;

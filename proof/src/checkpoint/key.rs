@@ -6,31 +6,30 @@ use signed_note::{Signature, StandardVerifier, Verifier};
 
 use super::{Error, cosigned};
 
-/// The public key of a log or a witness, with its name.
+/// A public key of a log or a witness, with its name.
 #[derive(Clone)]
 pub struct Key {
     kind: Kind,
     id: u32,
     encoded: String,
-    /// Under the same name and key, but as the key of a log whatever the kind: it checks plain
-    /// Ed25519 signatures.
+    /// The verifier of plain Ed25519 signatures. It has the same name and key, and the type of a log's key in any case.
     ed25519: StandardVerifier,
 }
 
-/// What a key signs.
+/// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Checkpoints of its own log, with Ed25519 (signature type 0x01).
+    /// A key that signs checkpoints of its own log, with Ed25519 (signature type 0x01).
     Log = 0x01,
-    /// Checkpoints of others, with a time (cosignature/v1, type 0x04).
+    /// A key that signs checkpoints of other logs, with a time (cosignature/v1, type 0x04).
     Witness = 0x04,
 }
 
 impl Key {
-    /// Reads a verifier key of C2SP signed-note: `<name>+<hash>+<base64 of type and public key>`.
+    /// Parses a verifier key of C2SP signed-note: `<name>+<hash>+<base64 of type and public key>`.
     ///
     /// # Errors
-    /// [`Error::Key`] where it is not one, or of a type other than [`Kind`] has.
+    /// [`Error::Key`] if the text is not a verifier key, or its type is not one of [`Kind`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         Self::read(text).ok_or_else(|| Error::Key { text: text.chars().take(100).collect() })
     }
@@ -42,7 +41,7 @@ impl Key {
         let [kind, public @ ..] = typed;
         let kind = [Kind::Log, Kind::Witness].into_iter().find(|known| *known as u8 == kind)?;
         let right = key_id(name, kind, &public);
-        // In this one form alone: it also reads upper case and a sign.
+        // Only this form is accepted. A parser of integers would also accept upper case and a sign.
         (id == format!("{right:08x}")).then_some(())?;
         let as_log = format!(
             "{name}+{:08x}+{}",
@@ -53,32 +52,32 @@ impl Key {
         Some(Self { kind, id: right, encoded: encoded.to_owned(), ed25519 })
     }
 
-    /// The verifier key of a name and the 32 bytes of an Ed25519 public key.
+    /// Makes the verifier key of a name and the 32 bytes of an Ed25519 public key.
     ///
     /// # Errors
-    /// [`Error::Key`] where the name is empty or holds white space or a plus sign, or the bytes are no
-    /// public key.
+    /// [`Error::Key`] if the name is empty or contains white space or a plus sign, or if the bytes are not a public
+    /// key.
     pub fn new(name: &str, kind: Kind, public: &[u8; 32]) -> Result<Self, Error> {
         let typed = STANDARD.encode([&[kind as u8], &public[..]].concat());
         Self::parse(&format!("{name}+{:08x}+{typed}", key_id(name, kind, public)))
     }
 
-    /// The name: of a log, its origin.
+    /// Returns the name. The name of a log's key is the origin of the log.
     pub fn name(&self) -> &str {
         self.ed25519.name()
     }
 
-    /// The hash in the key and in each of its signatures.
+    /// Returns the hash, which the key and each of its signatures contain.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// What it signs.
+    /// Returns the kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The whole key, as [`Key::parse`] reads it.
+    /// Returns the whole key, as [`Key::parse`] reads it.
     pub fn encoded(&self) -> String {
         format!("{self}+{}", self.encoded)
     }
@@ -87,13 +86,13 @@ impl Key {
         Box::new(self.clone())
     }
 
-    /// The time that a signature by this key holds, in seconds since 1970.
+    /// Returns the time in a signature by this key, in seconds since 1970-01-01T00:00:00Z.
     pub(super) fn time(&self, signature: &Signature) -> Option<u64> {
         let (time, _) = self.parts(signature.signature())?;
         time
     }
 
-    /// The time and the Ed25519 signature that the bytes of a signature consist of.
+    /// Splits the bytes of a signature into the time and the Ed25519 signature.
     fn parts<'a>(&self, signature: &'a [u8]) -> Option<(Option<u64>, &'a [u8])> {
         match self.kind {
             Kind::Log => Some((None, signature)),
@@ -125,7 +124,7 @@ impl Verifier for Key {
     }
 }
 
-/// Name and hash, which tell keys apart in words.
+/// Writes the name and the hash, which identify the key in messages.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{:08x}", Key::name(self), self.id)
@@ -138,7 +137,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The hash of a key: the first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key).
+/// Returns the hash of a key: the first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key).
 pub fn key_id(name: &str, kind: Kind, public: &[u8; 32]) -> u32 {
     signed_note::key_id(name, &[&[kind as u8], &public[..]].concat())
 }

@@ -1,4 +1,4 @@
-//! Messages in the lanes of vectors.
+//! SHA-256 of messages in the lanes of vectors.
 
 use std::array;
 
@@ -8,7 +8,7 @@ pub(super) mod avx2;
 pub(super) mod avx512;
 mod compress;
 
-/// Hashes with a function that takes a block of each message.
+/// Runs the jobs with a function that compresses one block of each message.
 #[inline(always)]
 fn in_lanes<const LANES: usize>(
     buffer: &mut [u8],
@@ -20,7 +20,7 @@ fn in_lanes<const LANES: usize>(
 
     let mut waiting = short.into_iter();
     let mut lanes: [Option<Lane<'_>>; LANES] = [const { None }; LANES];
-    // A word of each message stands beside those of the others.
+    // Each array holds the same word of all messages.
     let mut state = [[0; LANES]; 8];
     let mut words = [[0; LANES]; 16];
     loop {
@@ -55,18 +55,18 @@ fn in_lanes<const LANES: usize>(
     }
 }
 
-/// A message under way, and how many of its blocks are done.
+/// A message in progress, and the number of its blocks that are done.
 struct Lane<'a> {
     job: &'a Job,
     block: usize,
 }
 
-/// Number of blocks of a message of this length: behind it come a byte and its length in eight more.
+/// Returns the number of blocks of a message of this length. Padding adds a byte, and the length in eight bytes.
 fn blocks(length: usize) -> usize {
     (length + 9).div_ceil(64)
 }
 
-/// A block of the padded message (section 5.1.1).
+/// Returns a block of the padded message (section 5.1.1).
 #[inline(always)]
 fn message_block(message: &[u8], block: usize) -> [u8; 64] {
     let rest = &message[message.len().min(block * 64)..];
@@ -84,7 +84,7 @@ fn message_block(message: &[u8], block: usize) -> [u8; 64] {
     padded
 }
 
-/// Bytes above which a message is hashed alone: in its lane it would be under way when all others are done.
+/// The length in bytes above which a message is hashed alone. In a lane, it would continue after all others are done.
 const LONG: usize = 8192;
 
 /// The initial hash value (section 5.3.3).
@@ -119,17 +119,17 @@ mod tests {
 
     type Way = fn(&mut [u8], &[Job]);
 
-    /// Those that this processor can go.
+    /// Returns the ways that this processor supports.
     fn ways() -> Vec<Way> {
         let mut ways: Vec<Way> = vec![hash_all, one_by_one];
         #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
         if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor was just asked for AVX2.
+            // SAFETY: the processor has AVX2, as just checked.
             ways.push(|buffer, jobs| unsafe { avx2::hash_all(buffer, jobs) });
         }
         #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
         if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor was just asked for AVX-512.
+            // SAFETY: the processor has AVX-512, as just checked.
             ways.push(|buffer, jobs| unsafe { avx512::hash_all(buffer, jobs) });
         }
         ways

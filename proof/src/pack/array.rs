@@ -1,7 +1,7 @@
-//! The JSON arrays of a pack, which have each element on a line of its own.
+//! The JSON arrays of a pack, in which each element has a line of its own.
 
-/// Reads such an array line by line: `[`, then the elements, each but the last with a comma after it,
-/// then `]`, each line ended by a line feed.
+/// A reader of such an array, line by line: `[`, the elements, and `]`. A comma follows each element but the last, and
+/// a line feed ends each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Array(State);
 
@@ -16,15 +16,15 @@ enum State {
 }
 
 impl Array {
-    /// The array before its first line.
+    /// Returns the reader in its state before the first line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next line, without its line feed; gives the element on it, if it has one.
+    /// Takes the next line without its line feed, and returns the element on it, if it has one.
     ///
     /// # Errors
-    /// Where such a line cannot stand here.
+    /// [`NotAnArray`] if the format does not allow this line here.
     pub fn line<'a>(&mut self, line: &'a [u8]) -> Result<Option<&'a [u8]>, NotAnArray> {
         let (next, element) = match (self.0, line) {
             (State::Before, b"[") => (State::Open, None),
@@ -37,10 +37,10 @@ impl Array {
         Ok(element)
     }
 
-    /// Checks that the array has come to its end.
+    /// Checks that the array is complete.
     ///
     /// # Errors
-    /// Where it has not.
+    /// [`NotAnArray`] if it is not.
     pub fn end(self) -> Result<(), NotAnArray> {
         if self.0 == State::Closed { Ok(()) } else { Err(NotAnArray) }
     }
@@ -48,7 +48,7 @@ impl Array {
 
 /// The lines are not those of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a JSON array with an element on each line")]
+#[error("the file is not a JSON array with one element on each line")]
 pub struct NotAnArray;
 
 #[cfg(test)]

@@ -9,37 +9,37 @@ use crate::checkpoint::Checkpoint;
 use crate::tree::{self, Frontier, Hash};
 use crate::{Batch, Line};
 
-/// What the manifest says that the pack is about.
+/// The subject of the pack, as the manifest states it.
 pub struct Scope<'a> {
     /// The workspace.
     pub workspace: &'a str,
-    /// The beginning of the period, in microseconds since 1970-01-01T00:00:00Z.
+    /// The start of the period, in microseconds since 1970-01-01T00:00:00Z.
     pub since: i64,
-    /// Its end, which is not included, in the same unit.
+    /// The end of the period, which is not included, in the same unit.
     pub until: i64,
     /// Whether the definition names events of this action, category and outcome.
     pub includes: &'a dyn Fn(&str, &str, &str) -> bool,
-    /// Whether filters narrowed the pack besides.
+    /// Whether filters narrowed the pack further.
     pub filtered: bool,
 }
 
-/// Takes the lines of a pack one by one.
+/// A check that takes the lines of a pack one by one.
 pub struct Check<'a> {
     scope: Scope<'a>,
     proof: Option<Proof>,
     leaves: Vec<(u64, Hash)>,
-    /// The last of the leaves, whose hashes are still to be computed.
+    /// The last of the leaves, whose hashes are not computed yet.
     unhashed: Batch,
     shown: u64,
     newer: u64,
     stubs: u64,
     removed: u64,
-    /// When the last of the events with a leaf was recorded.
+    /// The latest time of the record among the events with a leaf.
     last: Option<i64>,
     problems: Problems,
 }
 
-/// What the leaves are held against.
+/// The proof that the leaves are compared with.
 struct Proof {
     log: Log,
     size: u64,
@@ -47,35 +47,38 @@ struct Proof {
     head_at: Option<i64>,
 }
 
-/// What a pack proves.
+/// The statement that a pack proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What holds; none for a pack without a proof.
+    /// The claim that is true. None for a pack without a proof.
     pub claim: Option<Claim>,
-    /// Events that are shown and proven to be in the log; in a pack without a proof, those that are shown.
+    /// The number of events that are shown and proven to be in the log. For a pack without a proof, the number of
+    /// events shown.
     pub shown: u64,
-    /// Events that are shown and newer than the head: nothing is proven of them.
+    /// The number of events that are shown and newer than the head. Nothing is proven about them.
     pub newer: u64,
-    /// Leaves that stand as a stub.
+    /// The number of leaves whose event is a stub.
     pub stubs: u64,
-    /// Leaves whose events retention has removed: nothing is known of them.
+    /// The number of leaves whose events retention has removed. Nothing is known about them.
     pub removed: u64,
-    /// The leaves that the claim is about: for [`Claim::Complete`] all of these are in the pack.
+    /// The leaves that the claim is about. With [`Claim::Complete`], all of them are in the pack.
     pub leaves: Range<u64>,
-    /// When the head was recorded, in microseconds since 1970. What was recorded later is not covered: where this is before
-    /// the end of the period, the pack is complete only until then.
+    /// The time at which the head was recorded, in microseconds since 1970-01-01T00:00:00Z. The head does not cover
+    /// later events. If this time is before the end of the period, the pack is complete only up to this time.
     pub head_at: Option<i64>,
 }
 
 impl<'a> Check<'a> {
-    /// Begins with what the pack claims; none for a pack without a proof. Whether the checkpoint is
-    /// signed by whom it should be is for the caller to see to, with [`Checkpoint::verify`].
+    /// Begins the check with the claims of the pack, or with None for a pack without a proof. The caller must check the
+    /// signatures of the checkpoint with [`Checkpoint::verify`].
     ///
-    /// `most` is how many leaves the files can hold at most: a log that claims more gets no room for them.
+    /// `most` is the maximum number of leaves that the files can hold. A log that claims more leaves gets no memory for
+    /// them.
     pub fn new(scope: Scope<'a>, proof: Option<(Log, &Checkpoint)>, most: usize) -> Self {
         let mut problems = Problems::default();
         let proof = proof.map(|(log, checkpoint)| Proof::new(log, checkpoint, &scope, &mut problems));
-        // In one piece: growing would take twice as much for a while. Where it cannot be had, it may still suffice to grow.
+        // The memory is reserved at once, because growth would temporarily take twice as much. If that fails, growth
+        // may still succeed.
         let mut leaves = Vec::new();
         let within = proof.as_ref().map_or(0, |proof| proof.size.saturating_sub(proof.log.first));
         let _ = leaves.try_reserve_exact(most.min(usize::try_from(within).unwrap_or(usize::MAX)));
@@ -93,7 +96,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Takes a line of `events.json`; `number` counts them from 1, for messages.
+    /// Takes a line of `events.json`. `number` is its position, counted from 1, for messages.
     pub fn event(&mut self, number: u64, line: &[u8]) {
         let Some(line) = self.line("events.json", number, line) else { return };
         if line.is_stub() {
@@ -115,7 +118,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Takes a line of `proof/stubs.json`.
+    /// Takes a line of `proof/stubs.json`. `number` is its position, counted from 1.
     pub fn stub(&mut self, number: u64, line: &[u8]) {
         let Some(line) = self.line("proof/stubs.json", number, line) else { return };
         if !line.is_stub() {
@@ -134,7 +137,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Takes a line of `proof/removed.json`.
+    /// Takes a line of `proof/removed.json`. `number` is its position, counted from 1.
     pub fn removed(&mut self, number: u64, line: &[u8]) {
         let Removed { leaf, hash } = match Removed::parse(line) {
             Ok(removed) => removed,
@@ -155,16 +158,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// How many problems there are so far.
+    /// Returns the number of problems so far.
     pub fn problems(&self) -> u64 {
         self.problems.count()
     }
 
-    /// Judges, when all lines have been taken. `prefixes`, the content of `proof/prefixes.bin`, is
-    /// believed in nothing, and helps to say which leaf is wrong.
+    /// Finishes the check after the last line. `prefixes` is the content of `proof/prefixes.bin`. It is not trusted,
+    /// and only helps to find the leaf that is wrong.
     ///
     /// # Errors
-    /// The problems. Those that are about a leaf, found only now, do not know its event: its line does.
+    /// The problems. Those that are found now name a leaf but no event. The line of the leaf contains the event.
     pub fn finish(mut self, prefixes: &[u8]) -> Result<Verdict, Problems> {
         self.hash();
         self.leaves.sort_unstable_by_key(|(leaf, _)| *leaf);
@@ -236,7 +239,7 @@ impl Proof {
     fn new(log: Log, checkpoint: &Checkpoint, scope: &Scope<'_>, problems: &mut Problems) -> Self {
         let mut wrong = |why| problems.push(Problem::of_pack(why));
         if log.workspace != scope.workspace {
-            wrong(Why::Log("it is about another workspace"));
+            wrong(Why::Log("it is for another workspace"));
         }
         let (size, root, head_at) = match &log.head {
             Some(head) => {
@@ -250,14 +253,14 @@ impl Proof {
             }
         };
         if log.first > size {
-            wrong(Why::Log("its range begins behind its head"));
+            wrong(Why::Log("its range begins beyond its head"));
         }
         match (log.claim, &log.from) {
             (Claim::Complete, _) if scope.filtered => {
-                wrong(Why::Log("it claims to be complete, and filters narrowed the pack"));
+                wrong(Why::Log("it claims to be complete, but filters narrowed the pack"));
             }
             (Claim::Complete, None) if log.first > 0 => {
-                wrong(Why::Log("its range begins within the log, without a head there"));
+                wrong(Why::Log("its range begins within the workspace log, but it has no head at the beginning"));
             }
             (Claim::Complete, Some(from)) => {
                 if from.size != log.first {
@@ -270,7 +273,7 @@ impl Proof {
                 }
             }
             (Claim::Inclusion, from) if log.first > 0 || from.is_some() => {
-                wrong(Why::Log("it has a range, and claims inclusion alone"));
+                wrong(Why::Log("it has a range, but claims only inclusion"));
             }
             _ => {}
         }
@@ -303,12 +306,12 @@ impl Proof {
         }
     }
 
-    /// Leaves that stand twice; for a complete range, also those that do not stand at all.
+    /// Finds leaves that occur twice. For a complete range, it also finds leaves that are missing.
     fn find_gaps(&self, leaves: &[(u64, Hash)], problems: &mut Problems) {
         let mut next = self.log.first;
         let is_complete = self.log.claim == Claim::Complete;
         let missing = |range: Range<u64>, problems: &mut Problems| {
-            // A forged head may be far away: each missing leaf is named, as far as they are kept.
+            // The head may be forged and far away, so only as many missing leaves are named as problems are kept.
             for leaf in range.take(Problems::KEPT) {
                 problems.push(Problem { event: None, leaf: Some(leaf), why: Why::Missing });
             }
@@ -328,7 +331,7 @@ impl Proof {
         }
     }
 
-    /// The root at the beginning of the range, which the same hashes lead to.
+    /// Checks the root at the beginning of the range, which the same hashes lead to.
     fn judge_from(&self, problems: &mut Problems) {
         let Some(from) = &self.log.from else { return };
         let root = if self.log.first == self.size {
@@ -342,5 +345,5 @@ impl Proof {
     }
 }
 
-/// Bytes of each leaf hash that `proof/prefixes.bin` holds.
+/// The number of bytes of each leaf hash in `proof/prefixes.bin`.
 const PREFIX: usize = 4;

@@ -1,4 +1,4 @@
-//! From a head to the checkpoint, over the event that names the head.
+//! The check that a checkpoint covers a head, by the event that names the head.
 
 use serde::Deserialize;
 
@@ -10,12 +10,12 @@ use crate::encoding::to_base64;
 use crate::head::Head;
 use crate::{Field, Line, tree};
 
-/// The action of the events that name heads, and who records them.
+/// The action and the actor of the events that name heads.
 const ACTION: &str = "heads_recorded";
 const ACTOR: &str = r#""system:sealer""#;
 
-/// Checks that the checkpoint covers a head; when the event that names it occurred, in microseconds
-/// since 1970.
+/// Checks that the checkpoint covers a head. Returns the time of the event that names the head, in microseconds since
+/// 1970-01-01T00:00:00Z.
 pub(super) fn check(log: &Log, head: &RecordedHead, checkpoint: &Checkpoint) -> Result<i64, HeadProblem> {
     let line = Line::parse(head.heads_event.as_bytes()).map_err(HeadProblem::Line)?;
     let recorded = line.workspace() == SYSTEM_WORKSPACE
@@ -41,7 +41,7 @@ pub(super) fn check(log: &Log, head: &RecordedHead, checkpoint: &Checkpoint) -> 
 
 #[derive(Deserialize)]
 struct Details<'a> {
-    /// Base64 needs no escapes: each can be borrowed.
+    /// Base64 needs no escapes, so each text can be borrowed.
     #[serde(borrow)]
     heads: Vec<&'a str>,
 }

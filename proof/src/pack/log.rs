@@ -1,4 +1,4 @@
-//! `proof/log.json`: what a pack claims, and the proofs of it.
+//! `proof/log.json`: the claim of a pack, and its proofs.
 
 use std::io::{self, Write};
 
@@ -8,40 +8,39 @@ use super::object::Object;
 use crate::encoding::{base64, to_base64};
 use crate::tree::{Hash, MAX_SIZE};
 
-/// What `proof/log.json` says. Nothing of it is true before a [`super::Check`] has found it so.
+/// The content of `proof/log.json`. It is not trusted before a [`super::Check`] confirms it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// The format: 1.
+    /// The version of the format, 1.
     pub v: u32,
     /// The workspace.
     pub workspace: String,
     /// The log id.
     #[serde(with = "bytes")]
     pub log_id: [u8; 16],
-    /// What is claimed.
+    /// The claim.
     pub claim: Claim,
-    /// The head that the leaves are proven against; none for the system log, where the checkpoint
-    /// stands for it.
+    /// The head that the leaves are proven against. None for the system log, whose checkpoint takes its place.
     #[serde(deserialize_with = "recorded")]
     pub head: Option<RecordedHead>,
-    /// The head at the beginning of the range; none where that is the beginning of the log.
+    /// The head at the beginning of the range. None if the range begins with the log.
     #[serde(deserialize_with = "recorded")]
     pub from: Option<RecordedHead>,
-    /// The first leaf of the range, which ends with the head.
+    /// The first leaf of the range. The range ends with the head.
     pub first: u64,
-    /// The subset proof of all leaves that the pack has.
+    /// The subset proof of all leaves of the pack.
     #[serde(with = "hashes")]
     pub hashes: Vec<Hash>,
 }
 
-/// What a pack claims of the events in it.
+/// A claim of a pack about its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Claim {
-    /// That they are all that the definition names, of the period.
+    /// The events are all that the definition names in the period.
     Complete,
-    /// That they are in the log.
+    /// The events are in the log.
     Inclusion,
 }
 
@@ -49,7 +48,7 @@ pub enum Claim {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordedHead {
-    /// Number of leaves.
+    /// The number of leaves.
     pub size: u64,
     /// The root of the tree of that size.
     #[serde(with = "bytes")]
@@ -61,26 +60,26 @@ pub struct RecordedHead {
     pub path: Vec<Hash>,
 }
 
-/// Why a text is not a `proof/log.json`.
+/// The reason why a text is not a `proof/log.json`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
-    /// It is not JSON, or has other keys or values.
+    /// The text is not JSON, or has other keys or values.
     #[error("log.json cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    /// It is of another version.
-    #[error("log.json has version {0}, this program reads version 1")]
+    /// The version is not supported.
+    #[error("log.json has version {0}, but this program reads only version 1")]
     Version(u32),
     /// A number is above 2⁶³ − 1.
-    #[error("log.json holds a size that no log has")]
+    #[error("log.json contains a size above 2^63 - 1")]
     Size,
 }
 
 impl Log {
-    /// Reads the file.
+    /// Parses the file.
     ///
     /// # Errors
-    /// [`LogError`].
+    /// [`LogError`] if the text is not such a file.
     pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
         let Object(log) = serde_json::from_slice::<Object<Self>>(bytes)?;
         if log.v != 1 {
@@ -93,10 +92,10 @@ impl Log {
         Ok(log)
     }
 
-    /// Writes the file, with these hashes in place of [`Self::hashes`]: there may be more of them than memory has room for.
+    /// Writes the file with these hashes in place of [`Self::hashes`]. There may be too many of them for memory.
     ///
     /// # Errors
-    /// Those of `hashes` and `to`.
+    /// The errors of `hashes` and `to`.
     pub fn write(&self, hashes: impl IntoIterator<Item = io::Result<Hash>>, to: &mut impl Write) -> io::Result<()> {
         let text = serde_json::to_vec(&Self { hashes: Vec::new(), ..self.clone() })?;
         to.write_all(text.strip_suffix(b"]}").expect("the array of hashes is the last value"))?;
@@ -107,10 +106,10 @@ impl Log {
         to.write_all(b"]}\n")
     }
 
-    /// The file as text.
+    /// Returns the file as text.
     ///
     /// # Errors
-    /// Never: everything in it has a text.
+    /// None occur, because every part has a text.
     pub fn to_json(&self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         self.write(self.hashes.iter().copied().map(Ok), &mut text)?;
@@ -118,12 +117,12 @@ impl Log {
     }
 }
 
-/// An object or null, but there.
+/// Reads an object or null. The key must be present.
 fn recorded<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RecordedHead>, D::Error> {
     Ok(Option::<Object<RecordedHead>>::deserialize(from)?.map(|Object(head)| head))
 }
 
-/// Bytes of a fixed number, as base64.
+/// Conversion of a fixed number of bytes to and from base64.
 mod bytes {
     use super::*;
 
@@ -137,7 +136,7 @@ mod bytes {
     }
 }
 
-/// Hashes, each as base64.
+/// Conversion of hashes to and from base64.
 mod hashes {
     use super::*;
 

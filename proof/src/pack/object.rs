@@ -1,4 +1,4 @@
-//! JSON objects that are nothing else.
+//! Values that are read only from JSON objects.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A `T` that is written as an object. What serde derives would also take an array of its values.
+/// A `T` that is written as an object. An implementation that serde derives would also accept an array of its values.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

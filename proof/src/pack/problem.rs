@@ -2,25 +2,25 @@ use std::fmt;
 
 use crate::{Error, checkpoint, tree};
 
-/// Something that makes a pack invalid, and the event or leaf that it is about.
+/// A reason why a pack is invalid, and the event or leaf that it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The id of the event, where it is about one that could be read.
+    /// The id of the event, if the problem concerns one that could be read.
     pub event: Option<i64>,
-    /// The leaf index, where it is about one.
+    /// The leaf index, if the problem concerns a leaf.
     pub leaf: Option<u64>,
-    /// What is wrong.
+    /// The reason.
     pub why: Why,
 }
 
-/// What is wrong with a pack.
+/// The reason why a pack is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each says in its message what it means")]
+#[expect(missing_docs, reason = "the message of each variant explains it")]
 pub enum Why {
     #[error("line {number} of {file}: {error}")]
     Line { file: &'static str, number: u64, error: Error },
-    #[error("it is of another workspace than the pack")]
+    #[error("it belongs to another workspace than the pack")]
     Workspace,
     #[error("it did not occur in the period of the pack")]
     Period,
@@ -28,53 +28,55 @@ pub enum Why {
     NotIncluded,
     #[error("it was left out of events.json, though the definition of the pack names such events")]
     LeftOut,
-    #[error("events.json shows it as a stub only")]
+    #[error("events.json shows it only as a stub")]
     StubShown,
-    #[error("stubs.json holds more of it than a stub")]
+    #[error("stubs.json contains a line of it that is not a stub")]
     NotAStub,
-    #[error("it stands without a leaf, or with one behind the head, where only leaves before the head can stand")]
+    #[error("it has no leaf index, or one beyond the head, in a file that may contain only leaves before the head")]
     BehindHead,
     #[error("it lies before the first leaf of the range")]
     BeforeRange,
     #[error("it is missing: neither shown, nor a stub, nor removed")]
     Missing,
-    #[error("it stands in the pack more than once")]
+    #[error("it occurs in the pack more than once")]
     Twice,
-    #[error("its hash is not the one in the log")]
+    #[error("its hash is not the one in the workspace log")]
     Hash,
-    #[error("the leaves do not lead to the root of the log: at least one of them is not what the log holds ({0})")]
+    #[error("the leaves do not lead to the root of the workspace log: at least one of them differs from the log ({0})")]
     Root(tree::Error),
-    #[error("the head of the log: {0}")]
+    #[error("the head of the workspace log is not proven: {0}")]
     Head(HeadProblem),
-    #[error("the head at the beginning of the range: {0}")]
+    #[error("the head at the beginning of the range is not proven: {0}")]
     From(HeadProblem),
-    #[error("the head at the beginning of the range is not one of the log's: its root does not follow from the proof")]
+    #[error(
+        "the head at the beginning of the range is not one of the workspace log: its root does not follow from the proof"
+    )]
     FromRoot,
-    #[error("the head at the beginning of the range was recorded only after the period had begun")]
+    #[error("the head at the beginning of the range was recorded after the period had begun")]
     FromTooLate,
     #[error("log.json contradicts itself or the pack: {0}")]
     Log(&'static str),
-    #[error("checkpoint: {0}")]
+    #[error("{0}")]
     Checkpoint(checkpoint::Error),
 }
 
-/// Why a head is not one that the checkpoint covers.
+/// The reason why the checkpoint does not cover a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each says in its message what it means")]
+#[expect(missing_docs, reason = "the message of each variant explains it")]
 pub enum HeadProblem {
-    #[error("its event is not an event line: {0}")]
+    #[error("its heads_recorded event cannot be read: {0}")]
     Line(Error),
-    #[error("its event is not a heads_recorded of the sealer in the system log, with details and leaf")]
+    #[error("its event is not a heads_recorded event of the sealer, in the system log, with details and leaf")]
     Event,
-    #[error("its event does not name it")]
+    #[error("its heads_recorded event does not contain its digest")]
     NotNamed,
-    #[error("its event is not in the log of the checkpoint ({0})")]
+    #[error("its heads_recorded event is not in the log of the checkpoint ({0})")]
     Path(tree::Error),
 }
 
 impl Problem {
-    /// One that is about the pack as a whole.
+    /// Returns a problem that concerns the pack as a whole.
     pub fn of_pack(why: Why) -> Self {
         Self { event: None, leaf: None, why }
     }
@@ -91,7 +93,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The problems of a pack: the first [`Problems::KEPT`], and how many there are.
+/// The problems of a pack: the first [`Problems::KEPT`] of them, and their number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems {
     first: Vec<Problem>,
@@ -99,25 +101,25 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// So many are kept: a pack that is wrong from end to end must not take memory for each event.
+    /// The maximum number of problems that are kept. The memory must not grow with every event of an invalid pack.
     pub const KEPT: usize = 100;
 
-    /// The first of them.
+    /// Returns the first problems.
     pub fn first(&self) -> &[Problem] {
         &self.first
     }
 
-    /// The first of them, to complete what they say.
+    /// Returns the first problems, so that the caller can complete them.
     pub fn first_mut(&mut self) -> &mut [Problem] {
         &mut self.first
     }
 
-    /// How many there are.
+    /// Returns the number of problems.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Adds one.
+    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.count += 1;
         if self.first.len() < Self::KEPT {

@@ -3,7 +3,7 @@ use crate::encoding::write_base64;
 use crate::error::Error;
 use crate::tree::Hash;
 
-/// A line of `proof/removed.json`: a leaf of whose event nothing is left but the hash.
+/// A line of `proof/removed.json`: the leaf of a removed event, of which only the hash is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     /// The leaf index, from 0 to 2⁶³ − 1.
@@ -13,10 +13,10 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// Reads a line, without the line feed or comma after it.
+    /// Parses a line, without the line feed or comma after it.
     ///
     /// # Errors
-    /// [`Error::Line`] for every other text.
+    /// [`Error::Line`] if the text is not such a line.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let text =
             str::from_utf8(bytes).map_err(|error| Error::Line { position: error.valid_up_to(), expected: "UTF-8" })?;

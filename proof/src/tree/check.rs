@@ -1,11 +1,10 @@
 use super::{Error, Hash, MAX_SIZE, empty_root, node_hash, split};
 
-/// The root that an inclusion proof leads to (the algorithm of RFC 9162, 2.1.3.2). It proves
-/// something only if it equals a root that the caller has from elsewhere.
+/// Returns the root that an inclusion proof leads to, by the algorithm of RFC 9162, 2.1.3.2. The proof is valid only if
+/// this root equals one that the caller trusts.
 ///
 /// # Errors
-/// [`Error`] where a proof for this leaf and size would have another number of hashes, or there is no
-/// such leaf.
+/// [`Error`] if a proof for this leaf and size has another number of hashes, or there is no such leaf.
 pub fn root_from_inclusion(leaf: u64, size: u64, leaf_hash: &Hash, path: &[Hash]) -> Result<Hash, Error> {
     if size > MAX_SIZE {
         return Err(Error::Size { size });
@@ -35,11 +34,10 @@ pub fn root_from_inclusion(leaf: u64, size: u64, leaf_hash: &Hash, path: &[Hash]
     if last == 0 { Ok(root) } else { Err(Error::TooFew) }
 }
 
-/// Checks that the tree of `new` leaves and root `new_root` begins with the `old` leaves whose root
-/// is `old_root`.
+/// Checks that the tree of `new` leaves with the root `new_root` begins with the `old` leaves whose root is `old_root`.
 ///
 /// # Errors
-/// [`Error`] where the hashes do not prove it.
+/// [`Error`] if the hashes do not prove it.
 pub fn check_consistency(old: u64, old_root: &Hash, new: u64, new_root: &Hash, path: &[Hash]) -> Result<(), Error> {
     if new > MAX_SIZE {
         return Err(Error::Size { size: new });
@@ -49,8 +47,7 @@ pub fn check_consistency(old: u64, old_root: &Hash, new: u64, new_root: &Hash, p
     }
     let mut path = path.iter();
     let roots = if old == 0 {
-        // Every tree extends the empty one, and nothing is to be proven of its root, unless it is
-        // empty as well.
+        // Every tree extends the empty one. Nothing about its root is proven, unless it is empty as well.
         (empty_root(), if new == 0 { empty_root() } else { *new_root })
     } else {
         roots(old, new, Some(old_root), &mut path)?
@@ -61,9 +58,9 @@ pub fn check_consistency(old: u64, old_root: &Hash, new: u64, new_root: &Hash, p
     if roots == (*old_root, *new_root) { Ok(()) } else { Err(Error::Root) }
 }
 
-/// The hashes of a subtree of `new` leaves and of its first `old`, from the end of a proof, which is
-/// written from the leaves up. `known` is the root of the older tree, where that tree lies within
-/// this subtree from its first leaf on.
+/// Returns the hashes of a subtree of `new` leaves and of its first `old` leaves. A proof begins near the leaves, so it
+/// is read from the end. `known` is the root of the older tree, if that tree begins with the first leaf of this subtree
+/// and lies in it.
 fn roots<'a>(
     old: u64,
     new: u64,

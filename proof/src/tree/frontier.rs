@@ -1,7 +1,7 @@
 use super::{Error, Hash, MAX_SIZE, empty_root, node_hash};
 
-/// A tree that grows at its end: the hashes of the perfect subtrees that it consists of, from the
-/// left, the largest first. There are as many as its size has binary ones.
+/// A tree that grows at its end. It keeps the hashes of the perfect subtrees that it consists of, from left to right,
+/// the largest first. Their number is that of the bits set in the size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
@@ -9,15 +9,15 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// The tree without leaves.
+    /// Returns the tree without leaves.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The tree of `size` leaves from what [`Frontier::nodes`] gave.
+    /// Returns the tree of `size` leaves with the given [`Frontier::nodes`].
     ///
     /// # Errors
-    /// [`Error::Size`] or [`Error::Frontier`] where no tree of that size has so many nodes.
+    /// [`Error::Size`] or [`Error::Frontier`] if no tree of that size has so many nodes.
     pub fn from_nodes(size: u64, nodes: Vec<Hash>) -> Result<Self, Error> {
         if size > MAX_SIZE {
             return Err(Error::Size { size });
@@ -28,16 +28,15 @@ impl Frontier {
         Ok(Self { size, nodes })
     }
 
-    /// Appends a leaf. Calls `completed` with level, index and hash of the leaf itself (level 0) and
-    /// then of every perfect subtree that it completes, upward: these are what [`super::Nodes`] is
-    /// later asked for.
+    /// Appends a leaf. Calls `completed` with the level, index and hash of the leaf itself (level 0), and then of every
+    /// perfect subtree that it completes, upward. [`super::Nodes`] must return these hashes later.
     pub fn push(&mut self, leaf: Hash, mut completed: impl FnMut(u8, u64, &Hash)) {
         let mut hash = leaf;
         let mut level = 0;
         completed(level, self.size, &hash);
-        // A one at the end of the size is a subtree that waits for a neighbour of its own size.
+        // A bit set at the end of the size is a subtree that waits for a neighbor of its own size.
         while self.size >> level & 1 == 1 {
-            let left = self.nodes.pop().expect("each one of the size has a node");
+            let left = self.nodes.pop().expect("each bit set in the size has a node");
             hash = node_hash(&left, &hash);
             level += 1;
             completed(level, self.size >> level, &hash);
@@ -46,12 +45,12 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// Number of leaves.
+    /// Returns the number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The root of the tree.
+    /// Returns the root of the tree.
     pub fn root(&self) -> Hash {
         let mut nodes = self.nodes.iter().rev();
         match nodes.next() {
@@ -60,7 +59,7 @@ impl Frontier {
         }
     }
 
-    /// The hashes of the perfect subtrees, the largest first.
+    /// Returns the hashes of the perfect subtrees, the largest first.
     pub fn nodes(&self) -> &[Hash] {
         &self.nodes
     }

@@ -1,15 +1,14 @@
-//! Proofs for one leaf and between two sizes, in the order of RFC 6962: the hash next to the leaves
-//! first.
+//! Proofs for one leaf and between two sizes, in the order of RFC 6962, which begins with the hash next to the leaves.
 
 use super::{Hash, Nodes, node_hash, split};
 
-/// The hashes that lead from a leaf to the root of the tree of `size` leaves (RFC 6962, 2.1.1).
+/// Returns the hashes that lead from a leaf to the root of the tree of `size` leaves (RFC 6962, 2.1.1).
 ///
 /// # Errors
-/// Those of `nodes`.
+/// The errors of `nodes`.
 ///
 /// # Panics
-/// If the tree has no such leaf.
+/// Panics if the tree has no such leaf.
 pub fn inclusion_proof<N: Nodes>(leaf: u64, size: u64, nodes: &mut N) -> Result<Vec<Hash>, N::Error> {
     assert!(leaf < size, "a tree of {size} leaves has no leaf {leaf}");
     let mut path = Vec::new();
@@ -29,14 +28,14 @@ pub fn inclusion_proof<N: Nodes>(leaf: u64, size: u64, nodes: &mut N) -> Result<
     Ok(path)
 }
 
-/// The hashes that show that the tree of `new` leaves extends that of its first `old` (RFC 6962,
-/// 2.1.2). There are none where `old` is 0 or equal to `new`.
+/// Returns the hashes that show that the tree of `new` leaves extends that of its first `old` leaves (RFC 6962, 2.1.2).
+/// There are none if `old` is 0 or equal to `new`.
 ///
 /// # Errors
-/// Those of `nodes`.
+/// The errors of `nodes`.
 ///
 /// # Panics
-/// If `old` is greater than `new`.
+/// Panics if `old` is greater than `new`.
 pub fn consistency_proof<N: Nodes>(old: u64, new: u64, nodes: &mut N) -> Result<Vec<Hash>, N::Error> {
     assert!(old <= new, "a tree of {new} leaves cannot extend one of {old}");
     let mut path = Vec::new();
@@ -55,8 +54,7 @@ pub fn consistency_proof<N: Nodes>(old: u64, new: u64, nodes: &mut N) -> Result<
             size -= left;
         }
     }
-    // The last subtree is the older tree itself if it starts with the first leaf: the verifier has
-    // its root.
+    // If the last subtree starts with the first leaf, it is the older tree itself. The verifier has its root.
     if start > 0 {
         path.push(hash(start, size, nodes)?);
     }
@@ -64,15 +62,15 @@ pub fn consistency_proof<N: Nodes>(old: u64, new: u64, nodes: &mut N) -> Result<
     Ok(path)
 }
 
-/// The hash of the subtree of `size` leaves (at least one) from `start` on, which must be one that splitting a tree
-/// leads to.
+/// Returns the hash of the subtree of `size` leaves from `start` on. The size must be at least one, and the subtree
+/// must result from splits of a tree.
 pub(super) fn hash<N: Nodes>(start: u64, size: u64, nodes: &mut N) -> Result<Hash, N::Error> {
     if size.is_power_of_two() {
         let level = size.trailing_zeros();
         return nodes.node(level as u8, start >> level);
     }
     let left = split(size);
-    // Left before right: a store that reads ahead is asked in order.
+    // The left subtree is read first, so that a store that reads ahead is asked in order.
     let left_hash = hash(start, left, nodes)?;
     Ok(node_hash(&left_hash, &hash(start + left, size - left, nodes)?))
 }

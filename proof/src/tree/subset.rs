@@ -1,21 +1,21 @@
-//! Proofs for any set of leaves: the hashes of the largest subtrees without any of them, from left to
-//! right. `FORMAT.md` has the rule.
+//! Proofs for any set of leaves. A proof has the hashes of the largest subtrees without any of these leaves, from left
+//! to right. `FORMAT.md` has the rule.
 
 use std::iter::Peekable;
 use std::ops::Range;
 
 use super::{Error, Hash, MAX_SIZE, Nodes, empty_root, node_hash, prove, split};
 
-/// The hashes that, with those of the given leaves, lead to the root of the tree of `size` leaves.
+/// Returns the hashes that, together with the given leaves, lead to the root of the tree of `size` leaves.
 ///
-/// For the leaves from some index to the end they are the nodes of the [`super::Frontier`] of the
-/// leaves before; for no leaves, the root alone.
+/// For the leaves from some index to the end, they are the nodes of the [`super::Frontier`] of the leaves before. For
+/// no leaves, the only hash is the root.
 ///
 /// # Errors
-/// Those of `nodes`.
+/// The errors of `nodes`.
 ///
 /// # Panics
-/// If `leaves` is not ascending and disjoint, or goes beyond the end of the tree. Ranges may touch.
+/// Panics if `leaves` is not ascending and disjoint, or goes beyond the end of the tree. Ranges may touch.
 pub fn subset_proof<N: Nodes>(size: u64, leaves: &[Range<u64>], nodes: &mut N) -> Result<Vec<Hash>, N::Error> {
     let ordered = leaves.windows(2).all(|pair| pair[0].end <= pair[1].start);
     let within = leaves.iter().all(|range| range.start < range.end && range.end <= size);
@@ -27,7 +27,7 @@ pub fn subset_proof<N: Nodes>(size: u64, leaves: &[Range<u64>], nodes: &mut N) -
     Ok(hashes)
 }
 
-/// `leaves` holds all that reach into the subtree, and maybe more.
+/// Adds the hashes of a subtree. `leaves` must have all ranges that reach into the subtree, and may have others.
 fn visit<N: Nodes>(
     start: u64,
     size: u64,
@@ -50,13 +50,12 @@ fn visit<N: Nodes>(
     Ok(())
 }
 
-/// The root that a subset proof leads to from the given leaves, which are index and hash in ascending
-/// order. It proves something only if it equals a root that the caller has from elsewhere: then these
-/// are the leaves at these indices.
+/// Returns the root that a subset proof leads to from the given leaves. They are pairs of index and hash in ascending
+/// order. The proof is valid only if this root equals one that the caller trusts. The leaves then have these indices in
+/// that tree.
 ///
 /// # Errors
-/// [`Error`] where the leaves are out of order or not in the tree, or a proof for them would have
-/// another number of hashes.
+/// [`Error`] if the leaves are out of order or not in the tree. Also if a proof for them has another number of hashes.
 pub fn root_from_subset(
     size: u64,
     leaves: impl IntoIterator<Item = (u64, Hash)>,
@@ -75,7 +74,7 @@ pub fn root_from_subset(
     }
 }
 
-/// The same walk as that of [`visit`], over what has not been used yet.
+/// The walk of [`visit`] over the leaves and hashes that are not used yet.
 struct Walk<'a, I: Iterator<Item = (u64, Hash)>> {
     leaves: Peekable<I>,
     hashes: std::slice::Iter<'a, Hash>,

@@ -84,10 +84,10 @@ fn a_changed_event_is_reported() {
         let at = lines.iter().position(|line| line.contains(r#""leaf":12}"#)).unwrap();
         lines[at] = lines[at].replacen(from, to, 1);
         pack.set_lines("events.json", &lines);
-        assert_invalid(&pack.zip(), "(leaf 12): its hash is not the one in the log");
+        assert_invalid(&pack.zip(), "(leaf 12): its hash is not the one in the workspace log");
         // The change is detected even without the prefixes, but not located.
         pack.files.get_mut("proof/prefixes.bin").unwrap().clear();
-        assert_invalid(&pack.zip(), "at least one of them is not what the log holds");
+        assert_invalid(&pack.zip(), "at least one of them differs from the log");
     }
 }
 
@@ -107,12 +107,12 @@ fn an_omitted_event_is_detected() {
     // A stub must not be a full line, and an event must not be repeated.
     *stubs.last_mut().unwrap() = gone;
     pack.set_lines("proof/stubs.json", &stubs);
-    assert_invalid(&pack.zip(), "event 1015 (leaf 15): stubs.json holds more of it than a stub");
+    assert_invalid(&pack.zip(), "event 1015 (leaf 15): stubs.json contains a line of it that is not a stub");
     let mut pack = good.clone();
     let mut lines = good.lines("events.json");
     lines.push(lines[0].clone());
     pack.set_lines("events.json", &lines);
-    assert_invalid(&pack.zip(), "event 1006 (leaf 6): it stands in the pack more than once");
+    assert_invalid(&pack.zip(), "event 1006 (leaf 6): it occurs in the pack more than once");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn swapped_and_moved_leaves_are_detected() {
         pack.set_lines("events.json", &changed);
         pack.zip()
     };
-    assert_invalid(&swap(r#""leaf":9}"#, r#""leaf":12}"#), "its hash is not the one in the log");
+    assert_invalid(&swap(r#""leaf":9}"#, r#""leaf":12}"#), "its hash is not the one in the workspace log");
     for (to, why) in [
         (r#""leaf":1}"#, "it lies before the first leaf of the range"),
         (r#""leaf":null}"#, "leaf 9: it is missing"),
@@ -183,18 +183,27 @@ fn forged_heads_and_checkpoints_are_detected() {
     };
     let head = |pack: &mut Pack| pack.log.head.take().unwrap();
     assert_invalid(&with(&|pack| drop(head(pack))), "it has no head");
-    assert_invalid(&with(&|pack| pack.log.head.as_mut().unwrap().root[0] ^= 1), "its event does not name it");
-    assert_invalid(&with(&|pack| pack.log.head.as_mut().unwrap().size -= 1), "its event does not name it");
-    assert_invalid(&with(&|pack| pack.log.log_id[0] ^= 1), "its event does not name it");
+    assert_invalid(
+        &with(&|pack| pack.log.head.as_mut().unwrap().root[0] ^= 1),
+        "its heads_recorded event does not contain its digest",
+    );
+    assert_invalid(
+        &with(&|pack| pack.log.head.as_mut().unwrap().size -= 1),
+        "its heads_recorded event does not contain its digest",
+    );
+    assert_invalid(&with(&|pack| pack.log.log_id[0] ^= 1), "its heads_recorded event does not contain its digest");
     assert_invalid(
         &with(&|pack| pack.log.head.as_mut().unwrap().path[0][0] ^= 1),
-        "its event is not in the log of the checkpoint",
+        "its heads_recorded event is not in the log of the checkpoint",
     );
-    assert_invalid(&with(&|pack| pack.log.hashes[0][0] ^= 1), "at least one of them is not what the log holds");
+    assert_invalid(&with(&|pack| pack.log.hashes[0][0] ^= 1), "at least one of them differs from the log");
     assert_invalid(&with(&|pack| pack.log.hashes.truncate(1)), "the proof has too few hashes");
     assert_invalid(&with(&|pack| pack.log.hashes.push([0; 32])), "the proof has too many hashes");
     assert_invalid(&with(&|pack| pack.log.first += 1), "its range does not begin with the head at the beginning");
-    assert_invalid(&with(&|pack| pack.log.from = None), "its range begins within the log, without a head there");
+    assert_invalid(
+        &with(&|pack| pack.log.from = None),
+        "its range begins within the workspace log, but it has no head at the beginning",
+    );
     // A genuine but later head at the beginning would hide the events before it.
     assert_invalid(
         &with(&|pack| pack.log.from = pack.log.head.clone()),
@@ -210,7 +219,7 @@ fn forged_heads_and_checkpoints_are_detected() {
             let head = pack.log.head.as_mut().unwrap();
             head.heads_event = head.heads_event.replacen(from, to, 1);
         });
-        assert_invalid(&forged, "its event is not a heads_recorded of the sealer");
+        assert_invalid(&forged, "its event is not a heads_recorded event of the sealer");
     }
     // A forged head, named by an event that is not in the signed log.
     let forged = with(&|pack| {
@@ -219,19 +228,19 @@ fn forged_heads_and_checkpoints_are_detected() {
         pack.log.head.as_mut().unwrap().size = 104;
         pack.log.head.as_mut().unwrap().heads_event = heads_event(1, UNTIL, &[named]);
     });
-    assert_invalid(&forged, "its event is not in the log of the checkpoint");
+    assert_invalid(&forged, "its heads_recorded event is not in the log of the checkpoint");
     // A checkpoint without a valid signature.
     let forged = with(&|pack| {
         let note = str::from_utf8(&pack.files["proof/checkpoint.txt"]).unwrap().replacen("\n2\n", "\n3\n", 1);
         pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
     });
-    assert_invalid(&forged, "does not hold");
+    assert_invalid(&forged, "is invalid");
     // A signed checkpoint of another tree.
     let forged = with(&|pack| {
         let note = note(&text(forge::ORIGIN, 2, &[1; 32]));
         pack.files.insert("proof/checkpoint.txt".to_owned(), note.into_bytes());
     });
-    assert_invalid(&forged, "its event is not in the log of the checkpoint");
+    assert_invalid(&forged, "its heads_recorded event is not in the log of the checkpoint");
 }
 
 #[test]

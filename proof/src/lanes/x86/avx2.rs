@@ -11,7 +11,7 @@ compress!("avx2");
 
 #[target_feature(enable = "avx2")]
 fn load(words: &[u32; LANES]) -> __m256i {
-    // SAFETY: there are as many bytes as are read, which need not be aligned.
+    // SAFETY: the array has as many bytes as are read. They need not be aligned.
     #[expect(unsafe_code, reason = "there is no safe function for it")]
     unsafe {
         _mm256_loadu_si256(words.as_ptr().cast())
@@ -21,7 +21,7 @@ fn load(words: &[u32; LANES]) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn store(vector: __m256i) -> [u32; LANES] {
     let mut words = [0; LANES];
-    // SAFETY: there is room for as many bytes as are written, and they need not be aligned.
+    // SAFETY: the array has room for as many bytes as are written. They need not be aligned.
     #[expect(unsafe_code, reason = "there is no safe function for it")]
     unsafe {
         _mm256_storeu_si256(words.as_mut_ptr().cast(), vector);
@@ -54,7 +54,7 @@ fn rotate<const BITS: u32>(a: __m256i) -> __m256i {
     _mm256_or_si256(_mm256_srlv_epi32(a, splat(BITS)), _mm256_sllv_epi32(a, splat(32 - BITS)))
 }
 
-/// Of each bit of `a`: that of `b` where it is set, that of `c` where not.
+/// Returns, for each bit of `a`, the bit of `b` if it is set, and that of `c` otherwise.
 #[target_feature(enable = "avx2")]
 fn choose(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
     _mm256_xor_si256(_mm256_and_si256(_mm256_xor_si256(b, c), a), c)

@@ -1,4 +1,5 @@
-//! Sixteen messages at a time, with AVX-512. A function of three bits is the table of its values for 000 to 111, the last first.
+//! Sixteen messages at a time, with AVX-512. A function of three bits is given as the table of its values for 000 to
+//! 111, with the last value first.
 
 use std::arch::x86_64::*;
 
@@ -11,7 +12,7 @@ compress!("avx512f");
 
 #[target_feature(enable = "avx512f")]
 fn load(words: &[u32; LANES]) -> __m512i {
-    // SAFETY: there are as many bytes as are read, which need not be aligned.
+    // SAFETY: the array has as many bytes as are read. They need not be aligned.
     #[expect(unsafe_code, reason = "there is no safe function for it")]
     unsafe {
         _mm512_loadu_si512(words.as_ptr().cast())
@@ -21,7 +22,7 @@ fn load(words: &[u32; LANES]) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn store(vector: __m512i) -> [u32; LANES] {
     let mut words = [0; LANES];
-    // SAFETY: there is room for as many bytes as are written, and they need not be aligned.
+    // SAFETY: the array has room for as many bytes as are written. They need not be aligned.
     #[expect(unsafe_code, reason = "there is no safe function for it")]
     unsafe {
         _mm512_storeu_si512(words.as_mut_ptr().cast(), vector);
@@ -54,7 +55,7 @@ fn rotate<const BITS: i32>(a: __m512i) -> __m512i {
     _mm512_ror_epi32::<BITS>(a)
 }
 
-/// Of each bit of `a`: that of `b` where it is set, that of `c` where not.
+/// Returns, for each bit of `a`, the bit of `b` if it is set, and that of `c` otherwise.
 #[target_feature(enable = "avx512f")]
 fn choose(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0xca>(a, b, c)

@@ -3,13 +3,13 @@
 /// Defines `compress` and `hash_all` for vectors of `LANES` words with the functions of the module around it.
 macro_rules! compress {
     ($features:literal) => {
-        /// Does all jobs.
+        /// Runs all jobs.
         #[target_feature(enable = $features)]
         pub(in crate::lanes) fn hash_all(buffer: &mut [u8], jobs: &[Job]) {
             in_lanes(buffer, jobs, |state, words| compress(state, words));
         }
 
-        /// Takes a block of each message (section 6.2.2).
+        /// Compresses one block of each message (section 6.2.2).
         #[target_feature(enable = $features)]
         fn compress(state: &mut [[u32; LANES]; 8], block: &[[u32; LANES]; 16]) {
             let mut words = [splat(0); 16];
@@ -40,7 +40,7 @@ macro_rules! compress {
                         words[t] = add(add(words[t], w7), add(s0, s1));
                     }
                 }
-                // Names go round instead of values, which saves moving them.
+                // The names rotate instead of the values, so no value is moved.
                 round!(0 k: a b c d e f g h);
                 round!(1 k: h a b c d e f g);
                 round!(2 k: g h a b c d e f);
