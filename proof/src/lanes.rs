@@ -17,7 +17,7 @@ pub(crate) struct Job {
 /// Runs all jobs. No job may read the hash that another one writes.
 pub(crate) fn hash_all(buffer: &mut [u8], jobs: &[Job]) {
     #[cfg(target_arch = "x86_64")]
-    #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
+    #[expect(unsafe_code, reason = "the instructions of the processor are known only at run time")]
     if has_lanes() {
         return if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has AVX-512, as just checked.

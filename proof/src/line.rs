@@ -122,7 +122,10 @@ pub(crate) struct Head<'a> {
 
 /// The part of a line between the head and the leaf.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one; a box would cost an allocation a line")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large variant is the common one, and a box would cost an allocation for each line"
+)]
 pub(crate) enum Content<'a> {
     Fields { parts: [Part<'a>; 4], salts: Salts },
     Stub([u8; 32]),

@@ -1,7 +1,7 @@
 //! The Merkle tree of RFC 6962, section 2.1, over leaf hashes from [`crate::Line::leaf_hash`].
 //!
-//! A tree grows in a [`Frontier`], which keeps no more than 63 hashes. A store that keeps the completed hashes can make
-//! proofs from them later, through [`Nodes`]:
+//! A tree grows in a [`Frontier`], which keeps no more than 63 hashes. A store that keeps the completed hashes can later
+//! prove these statements from them, through [`Nodes`]:
 //!
 //! - A leaf is in the tree ([`inclusion_proof`]).
 //! - A tree extends an older one ([`consistency_proof`]).

@@ -122,12 +122,12 @@ mod tests {
     /// Returns the ways that this processor supports.
     fn ways() -> Vec<Way> {
         let mut ways: Vec<Way> = vec![hash_all, one_by_one];
-        #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
+        #[expect(unsafe_code, reason = "the instructions of the processor are known only at run time")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2, as just checked.
             ways.push(|buffer, jobs| unsafe { avx2::hash_all(buffer, jobs) });
         }
-        #[expect(unsafe_code, reason = "that the processor has the instructions is known only when it runs")]
+        #[expect(unsafe_code, reason = "the instructions of the processor are known only at run time")]
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has AVX-512, as just checked.
             ways.push(|buffer, jobs| unsafe { avx512::hash_all(buffer, jobs) });
