@@ -363,7 +363,7 @@ fn an_inclusion_pack_may_hold_newer_events() {
     pack.manifest["counts"]["events"] = 2.into();
     assert_invalid(&pack.zip(), "do not lead to the root");
     pack.log.claim = Claim::Complete;
-    assert_invalid(&pack.zip(), "it claims to be complete, and filters narrowed the pack");
+    assert_invalid(&pack.zip(), "it claims to be complete, but filters narrowed the pack");
 }
 
 #[test]
