@@ -41,13 +41,13 @@ GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audi
 GRANT EXECUTE ON FUNCTION
     audit.preset(text),
     audit.status(),
-    audit.check_filters(text, text, text, text, text, text, timestamptz, timestamptz, jsonb),
+    audit.check_filters,
     audit.retention_setting(text),
     audit.export_leaves(text, bigint, bigint, refcursor),
-    audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer),
+    audit.events,
     audit.event(bigint),
-    audit.activity(text, interval, timestamptz, timestamptz, text, text, text, text, text, text, jsonb),
-    audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor)
+    audit.activity,
+    audit.export
     TO audit_reader;
 
 -- audit_admin: also the catalog, imports, retention, legal holds and maintenance.

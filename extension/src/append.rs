@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod content_keys;
 pub mod context;
 pub mod details;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod input;
 pub mod insert;
 pub mod many;
 pub mod mask;
+pub mod network;
 pub mod partition;
 pub mod permission;
 pub mod prepared;
@@ -17,4 +19,3 @@ pub mod salt;
 pub mod schema;
 pub mod single;
 pub mod store;
-pub mod target;

@@ -25,13 +25,13 @@ extension_sql_file!("../../sql/internal/columns.sql", name = "columns", requires
 extension_sql_file!("../../sql/internal/catalog.sql", name = "catalog", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/event_id.sql", name = "event_id", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/guard.sql", name = "guard", requires = ["setup"]);
-extension_sql_file!("../../sql/internal/target.sql", name = "target", requires = ["setup"]);
+extension_sql_file!("../../sql/internal/content_keys.sql", name = "content_keys", requires = ["setup"]);
 extension_sql_file!("../../sql/api/workspace.sql", name = "workspace", requires = ["catalog"]);
 extension_sql_file!("../../sql/api/action.sql", name = "action", requires = ["workspace"]);
 extension_sql_file!("../../sql/api/event.sql", name = "event", requires = ["event_id", "guard"]);
 extension_sql_file!("../../sql/api/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/internal/idempotency.sql", name = "idempotency", requires = ["event"]);
-extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["idempotency", "target"]);
+extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["idempotency", "content_keys"]);
 extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires = ["workspace"]);
 extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires = ["expiry", "arguments"]);
 extension_sql_file!("../../sql/api/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
@@ -46,7 +46,11 @@ extension_sql_file!("../../sql/internal/tree.sql", name = "tree", requires = ["l
 extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["tree", "append"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["maintain", "seal"]);
-extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["expiry", "target", "columns"]);
+extension_sql_file!(
+    "../../sql/internal/filters.sql",
+    name = "filters",
+    requires = ["expiry", "content_keys", "columns"]
+);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters", "columns"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/api/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);

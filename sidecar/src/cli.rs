@@ -8,6 +8,7 @@ use crate::config::LogArgs;
 
 pub mod archive;
 pub mod checkpoint;
+mod filters;
 pub mod hold;
 mod interactive;
 pub mod key;

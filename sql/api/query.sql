@@ -24,7 +24,11 @@ CREATE FUNCTION audit.events(
     until timestamptz DEFAULT NULL,
     details jsonb DEFAULT NULL,
     cursor text DEFAULT NULL,
-    max_rows integer DEFAULT 100
+    max_rows integer DEFAULT 100,
+    request_id text DEFAULT NULL,
+    session_id text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    filters jsonb DEFAULT NULL
 ) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -33,9 +37,15 @@ CREATE FUNCTION audit.events(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    -- What is computed is so for the rows of the page alone, not for all that are sorted.
-    statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.occurred_at DESC, e.id DESC LIMIT %s) e '
-                               'ORDER BY e.occurred_at DESC, e.id DESC';
+    -- What is computed is so for the rows of the page alone, not for all that are sorted. The order names the workspace, although it is
+    -- the same in all rows: from found_by_keys the planner does not learn that, and would not take the index in the order of time.
+    statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s) e '
+                               'ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC';
+    asked audit_internal.filters := audit_internal.make_filters(
+        workspace, since, until, details,
+        jsonb_build_object('action', action, 'actor', actor, 'target', target, 'category', category, 'outcome', outcome,
+                           'request_id', request_id, 'session_id', session_id, 'ip', ip),
+        filters);
     place record;
     after_place text := '';
     retention interval;
@@ -52,37 +62,36 @@ BEGIN
         place := audit_internal.parse_cursor(cursor);
         after_place := format(' AND (e.occurred_at, e.id) < (%L, %s)', place.occurred_at, place.id);
         IF place.occurred_at >= coalesce(since, '-infinity') THEN
-            until := least(until, place.occurred_at + interval '1 microsecond');
+            asked.until := least(until, place.occurred_at + interval '1 microsecond');
         END IF;
     END IF;
 
-    -- No index has the events of a target in the order of time. Where many have it, the newest partition is enough; so go from one to the
-    -- one before, as long as another month of as many would fill the page.
-    newest := least(until, now());
-    IF target IS NOT NULL AND newest > now() - interval '200 years' THEN
-        retention := audit_internal.retention_in_force(coalesce(workspace, current_setting('audit.workspace', true)));
+    -- If no index has the events in the order of time, and many match, the newest partition is enough. So go from one to the one
+    -- before, as long as another month of as many would fill the page.
+    newest := least(asked.until, now());
+    IF NOT audit_internal.is_sorted(asked) AND newest > now() - interval '200 years' THEN
+        retention := audit_internal.retention_in_force(asked.workspace);
         recent := audit_internal.partition_begin(newest - interval '1 microsecond', retention);
     END IF;
     WHILE missing > 0 LOOP
         IF recent <= coalesce(since, '-infinity') THEN
             recent := NULL;
         END IF;
+        asked.since := coalesce(recent, since);
         RETURN QUERY EXECUTE format(
-            statement, audit_internal.event_columns(),
-            audit_internal.event_filter(workspace, action, actor, target, category, outcome, coalesce(recent, since), until, details) || after_place,
-            missing);
+            statement, audit_internal.event_columns(), audit_internal.event_filter(asked) || after_place, missing);
         EXIT WHEN recent IS NULL;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
-        until := recent;
+        asked.until := recent;
         recent := CASE WHEN found * interval '31 days' >= missing * (newest - recent)
                        THEN audit_internal.partition_begin(recent - interval '1 microsecond', retention) END;
-        newest := until;
+        newest := asked.until;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION audit.events(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text, integer) IS
-    'Events of a workspace, newest first, at most max_rows (1 to 10000); the cursor of the last row continues (SQLSTATE ZA002, ZA003, ZA008, ZA009)';
+COMMENT ON FUNCTION audit.events IS
+    'Events of a workspace, newest first, at most max_rows (1 to 10000). The cursor of the last row continues. filters is a JSON object with one value or a list for each field (SQLSTATE ZA002, ZA003, ZA008, ZA009)';
 
 CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SECURITY DEFINER
@@ -109,7 +118,11 @@ CREATE FUNCTION audit.activity(
     target text DEFAULT NULL,
     category text DEFAULT NULL,
     outcome text DEFAULT NULL,
-    details jsonb DEFAULT NULL
+    details jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    session_id text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    filters jsonb DEFAULT NULL
 ) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -118,7 +131,11 @@ CREATE FUNCTION audit.activity(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    clause text := audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    asked audit_internal.filters := audit_internal.make_filters(
+        workspace, since, until, details,
+        jsonb_build_object('action', action, 'actor', actor, 'target', target, 'category', category, 'outcome', outcome,
+                           'request_id', request_id, 'session_id', session_id, 'ip', ip),
+        filters);
     seconds numeric := extract(epoch FROM bucket);
 BEGIN
     IF seconds IS NULL OR seconds < 1 THEN
@@ -132,10 +149,10 @@ BEGIN
     RETURN QUERY EXECUTE format(
         'SELECT to_timestamp((floor(extract(epoch FROM e.occurred_at) / %1$s) * %1$s)::float8), %2$s, count(*) '
         'FROM audit.event e WHERE %3$s GROUP BY 1, 2 ORDER BY 1, 2',
-        seconds, coalesce('e.' || quote_ident(group_by), 'NULL::text'), clause);
+        seconds, coalesce('e.' || quote_ident(group_by), 'NULL::text'), audit_internal.event_filter(asked));
 END
 $$;
-COMMENT ON FUNCTION audit.activity(text, interval, timestamptz, timestamptz, text, text, text, text, text, text, jsonb) IS
+COMMENT ON FUNCTION audit.activity IS
     'How many events there were in each bucket of time (UTC, counted from 1970) and, with group_by, per action, actor, category or outcome';
 
 CREATE FUNCTION audit.export(
@@ -151,7 +168,11 @@ CREATE FUNCTION audit.export(
     any_action text[] DEFAULT NULL,
     any_category text[] DEFAULT NULL,
     newest_first boolean DEFAULT false,
-    portal refcursor DEFAULT 'audit_export'
+    portal refcursor DEFAULT 'audit_export',
+    request_id text DEFAULT NULL,
+    session_id text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    filters jsonb DEFAULT NULL
 ) RETURNS refcursor
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -161,7 +182,12 @@ CREATE FUNCTION audit.export(
     SET cursor_tuple_fraction = 1
 AS $$
 DECLARE
-    clause text := audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    asked audit_internal.filters := audit_internal.make_filters(
+        workspace, since, until, details,
+        jsonb_build_object('action', action, 'actor', actor, 'target', target, 'category', category, 'outcome', outcome,
+                           'request_id', request_id, 'session_id', session_id, 'ip', ip),
+        filters);
+    clause text := audit_internal.event_filter(asked);
 BEGIN
     IF any_action IS NOT NULL OR any_category IS NOT NULL THEN
         clause := clause || format(' AND (e.action = ANY (%L) OR e.category = ANY (%L))',
@@ -173,21 +199,36 @@ BEGIN
     RETURN portal;
 END
 $$;
-COMMENT ON FUNCTION audit.export(text, text, text, text, text, text, timestamptz, timestamptz, jsonb, text[], text[], boolean, refcursor) IS
+COMMENT ON FUNCTION audit.export IS
     'Opens a cursor over all events of the filters, for FETCH in the same transaction; any_action and any_category keep what matches either (SQLSTATE ZA002, ZA003, ZA009)';
 
 CREATE FUNCTION audit.check_filters(
-    workspace text, action text, actor text, target text, category text, outcome text,
-    since timestamptz, until timestamptz, details jsonb
+    workspace text DEFAULT NULL,
+    action text DEFAULT NULL,
+    actor text DEFAULT NULL,
+    target text DEFAULT NULL,
+    category text DEFAULT NULL,
+    outcome text DEFAULT NULL,
+    since timestamptz DEFAULT NULL,
+    until timestamptz DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    session_id text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    filters jsonb DEFAULT NULL
 ) RETURNS void
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM audit_internal.event_filter(workspace, action, actor, target, category, outcome, since, until, details);
+    PERFORM audit_internal.make_filters(
+        workspace, since, until, details,
+        jsonb_build_object('action', action, 'actor', actor, 'target', target, 'category', category, 'outcome', outcome,
+                           'request_id', request_id, 'session_id', session_id, 'ip', ip),
+        filters);
 END
 $$;
-COMMENT ON FUNCTION audit.check_filters(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
+COMMENT ON FUNCTION audit.check_filters IS
     'Raises the error that audit.events raises for these filters, without reading an event (SQLSTATE ZA002, ZA003, ZA009)';
 
 CREATE FUNCTION audit.export_leaves(workspace text, first bigint, beyond bigint, portal refcursor DEFAULT 'audit_leaves') RETURNS refcursor
@@ -213,7 +254,7 @@ BEGIN
            FROM audit.leaves(%2$L, %3$L, %4$L) l
            LEFT JOIN audit.event e ON e.id = l.id AND %5$s$q$,
         audit_internal.event_columns(), workspace, first, beyond,
-        audit_internal.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+        audit_internal.event_filter(audit_internal.make_filters(workspace)));
     RETURN portal;
 END
 $$;

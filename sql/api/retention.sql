@@ -141,7 +141,7 @@ BEGIN
                                + coalesce(octet_length(e.session_id), 0) + coalesce(octet_length(e.request_id), 0)
                                + octet_length(e.workspace) + octet_length(e.action) + 150), 0)::bigint
            FROM audit.event e WHERE %s$q$,
-        audit_internal.event_filter(workspace, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) INTO events, oldest, bytes;
+        audit_internal.event_filter(audit_internal.make_filters(workspace))) INTO events, oldest, bytes;
     to_remove := (SELECT count(*) FROM audit.event e WHERE e.workspace = retention.workspace) - events;
     legal_holds := (SELECT count(*) FROM audit.legal_hold h WHERE h.workspace = retention.workspace AND h.released_at IS NULL);
 END

@@ -26,7 +26,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.seal in a READ COMMITTED transaction.';
     END IF;
     -- Loads the library: before, anyone can set its settings.
-    PERFORM audit_internal.target_keys('', '{}');
+    PERFORM audit_internal.networks('{}');
     LOCK TABLE audit_internal.sealer IN SHARE ROW EXCLUSIVE MODE;
     IF audit_internal.is_restoring() THEN
         RETURN 0;

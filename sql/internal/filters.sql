@@ -1,17 +1,196 @@
--- The text of the query functions' statements: filters, columns, and places in the audit log.
+-- The text of the query functions' statements: filters, columns, and places in the audit log. The arguments of a query function are
+-- checked once, and become audit_internal.filters.
 
-CREATE FUNCTION audit_internal.event_filter(
-    workspace text, action text, actor text, target text, category text, outcome text,
-    since timestamptz, until timestamptz, details jsonb
-) RETURNS text
+CREATE TYPE audit_internal.field_filter AS (
+    field text,
+    is_excluded boolean,
+    "values" text[],
+    prefixes text[]
+);
+COMMENT ON TYPE audit_internal.field_filter IS
+    'A field must have one of the values or begin with one of the prefixes; if is_excluded, it must not';
+
+CREATE TYPE audit_internal.filters AS (
+    workspace text,
+    since timestamptz,
+    until timestamptz,
+    details jsonb,
+    fields audit_internal.field_filter[]
+);
+COMMENT ON TYPE audit_internal.filters IS 'What a query function is asked for; a NULL filters nothing';
+
+CREATE FUNCTION audit_internal.filter_field(
+    OUT field text, OUT has_prefixes boolean, OUT has_keys boolean, OUT equals text, OUT equals_any text
+) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES ('action',     true,  false, 'e.action = %L',     'e.action = ANY (%L)'),
+           ('actor',      true,  false, 'e.actor = %L',      'e.actor = ANY (%L)'),
+           ('target',     false, true,  '%L = ANY (e.targets)', 'e.targets && %L'),
+           ('category',   false, false, 'e.category = %L',   'e.category = ANY (%L)'),
+           ('outcome',    false, false, 'e.outcome = %L',    'e.outcome = ANY (%L)'),
+           ('request_id', false, true,  'e.request_id = %L', 'e.request_id = ANY (%L)'),
+           ('session_id', false, true,  'e.session_id = %L', 'e.session_id = ANY (%L)'),
+           ('ip',         false, true,  'e.ip <<= %L',       'e.ip <<= ANY (%L)')
+$$;
+COMMENT ON FUNCTION audit_internal.filter_field() IS
+    'The fields that filters name: whether a value may be a prefix, whether audit_internal.content_keys has keys of it, and the conditions over audit.event AS e that format() makes of one value and of several';
+
+CREATE FUNCTION audit_internal.make_filters(
+    workspace text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, details jsonb DEFAULT NULL,
+    plain jsonb DEFAULT NULL, patterns jsonb DEFAULT NULL
+) RETURNS audit_internal.filters
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
     SET datestyle = 'ISO, YMD'
 AS $$
+DECLARE
+    asked audit_internal.filters;
+BEGIN
+    asked.workspace := coalesce(workspace, nullif(current_setting('audit.workspace', true), ''));
+    asked.since := since;
+    asked.until := until;
+    asked.details := details;
+    IF asked.workspace IS NULL THEN
+        RAISE EXCEPTION 'no workspace given'
+            USING ERRCODE = 'ZA002', HINT = 'Pass workspace => ''…'' or SET LOCAL audit.workspace = ''…''.';
+    END IF;
+    IF since >= until THEN
+        RAISE EXCEPTION 'the range from % to % is empty', since, until
+            USING ERRCODE = 'ZA009', HINT = 'since must be before until; until itself is not included.';
+    END IF;
+    IF jsonb_typeof(patterns) <> 'object' THEN
+        RAISE EXCEPTION 'filters is a JSON %, it must be an object', jsonb_typeof(patterns)
+            USING ERRCODE = 'ZA003', HINT = 'Pass filters => ''{"action": ["ticket.*", "login_failed"], "actor!": "system:*"}''.';
+    END IF;
+    asked.fields := ARRAY(SELECT audit_internal.field_filter(p.key, ARRAY[p.value], false)
+                          FROM jsonb_each_text(plain) p WHERE p.value IS NOT NULL)
+                    || ARRAY(SELECT audit_internal.field_filter(p.key, audit_internal.filter_values(p.key, p.value), true)
+                             FROM jsonb_each(patterns) p);
+    RETURN asked;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.make_filters(text, timestamptz, timestamptz, jsonb, jsonb, jsonb) IS
+    'Takes the arguments of a query function apart. plain has a value for each field, to be found as it is. patterns has one or several for each, which may be prefixes, and a field with "!" behind its name is excluded (SQLSTATE ZA002, ZA003, ZA009)';
+
+CREATE FUNCTION audit_internal.filter_values(key text, given jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    list jsonb := CASE jsonb_typeof(given) WHEN 'array' THEN given ELSE jsonb_build_array(given) END;
+BEGIN
+    IF EXISTS (SELECT FROM jsonb_array_elements(list) l (value) WHERE jsonb_typeof(l.value) <> 'string') THEN
+        RAISE EXCEPTION 'filter "%" is not a string or a list of strings', left(key, 100) USING ERRCODE = 'ZA003';
+    END IF;
+    IF jsonb_array_length(list) NOT BETWEEN 1 AND 50 THEN
+        RAISE EXCEPTION 'filter "%" has % values, it must have between 1 and 50', left(key, 100), jsonb_array_length(list)
+            USING ERRCODE = 'ZA003';
+    END IF;
+    RETURN ARRAY(SELECT jsonb_array_elements_text(list));
+END
+$$;
+COMMENT ON FUNCTION audit_internal.filter_values(text, jsonb) IS 'The values of a filter that is given as a string or a list of strings (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit_internal.field_filter(key text, "values" text[], is_pattern boolean) RETURNS audit_internal.field_filter
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
 #variable_conflict use_variable
 DECLARE
-    space text := coalesce(workspace, nullif(current_setting('audit.workspace', true), ''));
+    result audit_internal.field_filter;
+    definition record;
+    unknown text;
+BEGIN
+    result.is_excluded := right(key, 1) = '!';
+    result.field := CASE WHEN result.is_excluded THEN left(key, -1) ELSE key END;
+    SELECT * INTO definition FROM audit_internal.filter_field() f WHERE f.field = result.field;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no filter "%"', left(key, 100)
+            USING ERRCODE = 'ZA003',
+                  HINT = format('Filters are %s; "!" behind a name excludes.', (SELECT string_agg(f.field, ', ') FROM audit_internal.filter_field() f));
+    END IF;
+
+    result.prefixes := '{}';
+    IF is_pattern AND definition.has_prefixes THEN
+        -- An asterisk at the end stands for any characters; two stand for one that is meant.
+        result.prefixes := ARRAY(SELECT left(v, -1) FROM unnest("values") v WHERE v LIKE '%*' AND v NOT LIKE '%**');
+        "values" := ARRAY(SELECT CASE WHEN v LIKE '%**' THEN left(v, -1) ELSE v END
+                          FROM unnest("values") v WHERE v NOT LIKE '%*' OR v LIKE '%**');
+    END IF;
+    result."values" := "values";
+
+    CASE result.field
+    WHEN 'outcome' THEN
+        unknown := (SELECT v FROM unnest("values") v WHERE v NOT IN ('success', 'failure', 'denied') LIMIT 1);
+        IF unknown IS NOT NULL THEN
+            RAISE EXCEPTION 'outcome "%" does not exist', left(unknown, 100)
+                USING ERRCODE = 'ZA003', HINT = 'Outcomes are success, failure and denied.';
+        END IF;
+    WHEN 'category' THEN
+        unknown := (SELECT v FROM unnest("values") v WHERE NOT EXISTS (SELECT FROM audit.category c WHERE c.category = v) LIMIT 1);
+        IF unknown IS NOT NULL THEN
+            RAISE EXCEPTION 'category "%" does not exist', left(unknown, 100)
+                USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
+        END IF;
+    WHEN 'ip' THEN
+        result."values" := audit_internal.networks("values");
+    ELSE
+        NULL;
+    END CASE;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.field_filter(text, text[], boolean) IS
+    'The filter of one field; key is its name, with "!" behind it if the values are excluded (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit_internal.field_condition(wanted audit_internal.field_filter) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    definition record;
+    condition text;
+BEGIN
+    SELECT * INTO definition FROM audit_internal.filter_field() f WHERE f.field = wanted.field;
+    -- An index gives the events of one value in the order of time, but not those of ANY, be it of one.
+    condition := CASE cardinality(wanted."values")
+                     WHEN 0 THEN NULL
+                     WHEN 1 THEN format(definition.equals, wanted."values"[1])
+                     ELSE format(definition.equals_any, wanted."values")
+                 END;
+    condition := concat_ws(' OR ', condition,
+                           (SELECT string_agg(format('e.%I LIKE %L ESCAPE ''!''', wanted.field,
+                                              replace(replace(replace(p, '!', '!!'), '%', '!%'), '_', '!_') || '%'), ' OR ')
+                            FROM unnest(wanted.prefixes) p));
+    RETURN format(CASE WHEN wanted.is_excluded THEN '(%s) IS NOT TRUE' ELSE '(%s)' END, condition);
+END
+$$;
+COMMENT ON FUNCTION audit_internal.field_condition(audit_internal.field_filter) IS
+    'The condition over audit.event AS e that one filter stands for. An event that has no value passes an exclusion';
+
+CREATE FUNCTION audit_internal.is_sorted(asked audit_internal.filters) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM unnest(asked.fields) f JOIN audit_internal.filter_field() d USING (field)
+        WHERE NOT f.is_excluded AND (d.has_keys OR cardinality(f."values") <> 1 OR f.prefixes <> '{}'))
+$$;
+COMMENT ON FUNCTION audit_internal.is_sorted(audit_internal.filters) IS
+    'Whether an index has the events that the filters find in the order of time';
+
+CREATE FUNCTION audit_internal.event_filter(asked audit_internal.filters) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+DECLARE
+    since timestamptz := asked.since;
+    until timestamptz := asked.until;
     retention interval;
     shortest integer;
     longest integer;
@@ -20,37 +199,38 @@ DECLARE
     held text;
     bounds text;
     clause text;
+    wanted audit_internal.field_filter;
+    condition text;
+    keys bigint[];
+    has_keys boolean := false;
 BEGIN
-    IF space IS NULL THEN
-        RAISE EXCEPTION 'no workspace given'
-            USING ERRCODE = 'ZA002', HINT = 'Pass workspace => ''…'' or SET LOCAL audit.workspace = ''…''.';
-    END IF;
-    IF since >= until THEN
-        RAISE EXCEPTION 'the range from % to % is empty', since, until
-            USING ERRCODE = 'ZA009', HINT = 'since must be before until; until itself is not included.';
-    END IF;
-    IF outcome NOT IN ('success', 'failure', 'denied') THEN
-        RAISE EXCEPTION 'outcome "%" does not exist', left(outcome, 100)
-            USING ERRCODE = 'ZA003', HINT = 'Outcomes are success, failure and denied.';
-    END IF;
-    IF category IS NOT NULL AND NOT EXISTS (SELECT FROM audit.category c WHERE c.category = event_filter.category) THEN
-        RAISE EXCEPTION 'category "%" does not exist', left(category, 100)
-            USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
-    END IF;
-
     SELECT w.retention, w.shortest_days, w.longest_days, w.settled_at + interval '1 day'
-    INTO retention, shortest, longest, exact_from FROM audit.workspace w WHERE w.workspace = space;
+    INTO retention, shortest, longest, exact_from FROM audit.workspace w WHERE w.workspace = asked.workspace;
     IF NOT FOUND THEN
         retention := audit_internal.default_retention();
         exact_from := '-infinity';
     END IF;
     kept_from := audit_internal.midnight(audit_internal.first_kept_day(retention, audit_internal.today()));
-    held := audit_internal.held_condition(space);
+    held := audit_internal.held_condition(asked.workspace);
 
-    IF target IS NULL THEN
-        clause := format('e.workspace = %L', space);
-    ELSE
-        clause := format('audit_internal.has_target(audit_internal.target_keys(e.workspace, e.targets), e.workspace, e.targets, %L, %L)', space, target);
+    FOREACH wanted IN ARRAY asked.fields LOOP
+        condition := audit_internal.field_condition(wanted);
+        keys := CASE WHEN NOT wanted.is_excluded AND (SELECT f.has_keys FROM audit_internal.filter_field() f WHERE f.field = wanted.field)
+                     THEN audit_internal.wanted_keys(asked.workspace, wanted.field, wanted."values") END;
+        IF keys IS NOT NULL THEN
+            has_keys := true;
+            condition := format(
+                'audit_internal.found_by_keys(audit_internal.content_keys(e.workspace, e.targets, e.request_id, e.session_id, e.ip), '
+                'e.workspace, %L, %L, %s)', asked.workspace, keys, condition);
+        END IF;
+        clause := concat_ws(' AND ', clause, condition);
+    END LOOP;
+    -- found_by_keys compares the workspace. If the clause said it twice, the planner would take the two for independent.
+    IF NOT has_keys THEN
+        clause := concat_ws(' AND ', format('e.workspace = %L', asked.workspace), clause);
+    END IF;
+    IF asked.details IS NOT NULL THEN
+        clause := clause || format(' AND e.details @> %L', asked.details);
     END IF;
     IF held IS NULL THEN
         since := greatest(since, kept_from);
@@ -74,30 +254,13 @@ BEGIN
             'e.expires_on <= %L', CASE WHEN coalesce(since, '-infinity') >= exact_from THEN audit_internal.expires_on(coalesce(until, now() + interval '2 days'), retention)
                                        ELSE (coalesce(until, now() + interval '2 days') AT TIME ZONE 'UTC')::date + longest END));
     END IF;
-    IF bounds IS NOT NULL AND EXISTS (SELECT FROM audit.legal_hold h WHERE h.workspace = space AND h.cleared_at IS NULL) THEN
+    IF bounds IS NOT NULL AND EXISTS (SELECT FROM audit.legal_hold h WHERE h.workspace = asked.workspace AND h.cleared_at IS NULL) THEN
         bounds := format('(%s OR e.expires_on = ''infinity'')', bounds);
     END IF;
-    clause := concat_ws(' AND ', clause, bounds);
-    IF action IS NOT NULL THEN
-        clause := clause || format(' AND e.action = %L', action);
-    END IF;
-    IF category IS NOT NULL THEN
-        clause := clause || format(' AND e.category = %L', category);
-    END IF;
-    IF actor IS NOT NULL THEN
-        clause := clause || format(' AND e.actor = %L', actor);
-    END IF;
-    IF outcome IS NOT NULL THEN
-        clause := clause || format(' AND e.outcome = %L', outcome);
-    END IF;
-    IF details IS NOT NULL THEN
-        clause := clause || format(' AND e.details @> %L', details);
-    END IF;
-    RETURN clause;
+    RETURN concat_ws(' AND ', clause, bounds);
 END
 $$;
-COMMENT ON FUNCTION audit_internal.event_filter(text, text, text, text, text, text, timestamptz, timestamptz, jsonb) IS
-    'The WHERE clause, over audit.event AS e, of the filters given; NULL filters nothing (SQLSTATE ZA002, ZA003, ZA009)';
+COMMENT ON FUNCTION audit_internal.event_filter(audit_internal.filters) IS 'The WHERE clause, over audit.event AS e, that the filters stand for';
 
 CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -44,7 +44,7 @@ CREATE FUNCTION audit_internal.begin_maintenance() RETURNS boolean
 AS $$
 BEGIN
     -- Loads the library: before, anyone can set its settings.
-    PERFORM audit_internal.target_keys('', '{}');
+    PERFORM audit_internal.networks('{}');
     BEGIN
         LOCK TABLE audit.maintenance IN SHARE ROW EXCLUSIVE MODE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN

@@ -2,6 +2,7 @@
 
 pub mod bad_input;
 mod docs;
+mod filters;
 pub mod http;
 mod retention;
 mod rights;

@@ -1,7 +1,7 @@
 //! Values in PostgreSQL's own representation: text, text[], bigint[], inet and jsonb. They are read in place and made
 //! in the current memory context, to avoid copies.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
@@ -217,6 +217,20 @@ pub fn inet(address: IpAddr) -> Datum {
     match address {
         IpAddr::V4(v4) => varlena(&[&[INET_FAMILY_4, 32], &v4.octets()]),
         IpAddr::V6(v6) => varlena(&[&[INET_FAMILY_6, 128], &v6.octets()]),
+    }
+}
+
+/// Returns the address of an inet, whatever its netmask is.
+///
+/// # Safety
+/// `datum` must be a non-null inet.
+pub unsafe fn inet_address(datum: Datum) -> IpAddr {
+    // SAFETY: promised by the caller. Behind the family and the bits, an inet has the 4 or 16 bytes of its address.
+    let (bytes, _) = unsafe { varlena_bytes(datum) };
+    let address = &bytes[2..];
+    match <[u8; 4]>::try_from(address) {
+        Ok(octets) if bytes[0] == INET_FAMILY_4 => Ipv4Addr::from(octets).into(),
+        _ => Ipv6Addr::from(<[u8; 16]>::try_from(address).expect("an inet of 4 or 16 bytes")).into(),
     }
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount};
 
+use crate::cli::filters::FilterArgs;
 use crate::cli::interactive::{interrupted, progress_bar};
 use crate::cli::session::actor;
 use crate::config::{DatabaseArgs, PackDefinitionsArgs};
@@ -45,24 +46,8 @@ pub struct PackArgs {
     /// File to write, or directory to write it into; the current one, if left out
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Only this action (export)
-    #[arg(long)]
-    action: Option<String>,
-    /// Only this actor (export)
-    #[arg(long)]
-    actor: Option<String>,
-    /// Only events that have this among their targets (export)
-    #[arg(long)]
-    target: Option<String>,
-    /// Only this category (export)
-    #[arg(long)]
-    category: Option<String>,
-    /// Only this outcome: success, failure or denied (export)
-    #[arg(long)]
-    outcome: Option<String>,
-    /// Only events whose details contain this JSON object (export)
-    #[arg(long, value_name = "JSON")]
-    details: Option<String>,
+    #[command(flatten)]
+    filters: FilterArgs,
 }
 
 /// Writes an evidence pack, or lists those that there are.
@@ -112,17 +97,8 @@ fn find(definitions: &Definitions, name: &str) -> anyhow::Result<Arc<Definition>
 }
 
 fn filters(args: PackArgs) -> Filters {
-    Filters {
-        workspace: args.workspace.unwrap_or_default(),
-        action: args.action,
-        actor: args.actor,
-        target: args.target,
-        category: args.category,
-        outcome: args.outcome,
-        since: args.since,
-        until: args.until,
-        details: args.details,
-    }
+    let FilterArgs { details, fields } = args.filters;
+    Filters { workspace: args.workspace.unwrap_or_default(), since: args.since, until: args.until, details, fields }
 }
 
 async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {

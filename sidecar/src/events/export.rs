@@ -1,6 +1,6 @@
 //! All events of some filters, however many, in one snapshot and bounded memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use deadpool_postgres::{Client, Transaction};
 use futures_util::{Stream, StreamExt};
@@ -64,22 +64,9 @@ impl<'c> Export<'c> {
         let transaction =
             client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start().await?;
         timeout::lift(&transaction).await?;
-        let filters = &selection.filters;
-        let parameters: [&(dyn ToSql + Sync); 12] = [
-            &filters.workspace,
-            &filters.action,
-            &filters.actor,
-            &filters.target,
-            &filters.category,
-            &filters.outcome,
-            &filters.since,
-            &filters.until,
-            &filters.details(),
-            &selection.any_action,
-            &selection.any_category,
-            &selection.newest_first,
-        ];
-        let open = transaction.prepare_cached(OPEN).await?;
+        let open = transaction.prepare_cached(&OPEN).await?;
+        let filters = selection.filters.arguments();
+        let parameters = filters.and(&[&selection.any_action, &selection.any_category, &selection.newest_first]);
         transaction.query_one(&open, &parameters).await?;
         // What a FETCH returns is known only once its cursor is open.
         let fetch = transaction.prepare(FETCH).await?;
@@ -158,9 +145,9 @@ impl Drop for Running {
     }
 }
 
-const OPEN: &str = "SELECT audit.export(workspace => $1, action => $2, actor => $3, target => $4, category => $5, \
-                    outcome => $6, since => coalesce($7, now() - interval '168 hours'), until => $8, details => $9, \
-                    any_action => $10, any_category => $11, newest_first => $12)";
+static OPEN: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT audit.export({}, any_action => $6, any_category => $7, newest_first => $8)", Filters::ARGUMENTS)
+});
 
 /// The driver hands rows on as they arrive, so this bounds what the server gathers, not what we hold.
 const FETCH: &str = "FETCH FORWARD 500 FROM audit_export";

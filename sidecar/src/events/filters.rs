@@ -1,53 +1,198 @@
-//! Which events are asked for.
+//! Which events are asked for. A filter of a text or of an address is one row of [`FIELDS`]: query parameters, options of the
+//! command line, the API description, the argument of the database and the record of a query all follow from it.
 
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use bytes::BytesMut;
 use serde_json::{Map, Value};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type as SchemaType};
 
 use crate::postgres::types::JsonText;
 use crate::time::Time;
 
-/// The filters of a query or an export. What is none filters nothing, but for `since`: left out, the last 168 hours count.
+/// A filter that takes several values, and values to exclude.
+#[derive(Debug)]
+pub struct Field {
+    /// Name of the query parameter, of the option of the command line and of the field in `filters` of the query functions.
+    pub name: &'static str,
+    /// The same with `!` behind it: an event that has one of these values is left out.
+    pub excluded: &'static str,
+    /// Which events have a value, to follow "Only events …".
+    pub about: &'static str,
+    example: &'static str,
+}
+
+macro_rules! field {
+    ($name:literal, $about:literal, $example:literal) => {
+        Field { name: $name, excluded: concat!($name, "!"), about: $about, example: $example }
+    };
+}
+
+/// The filters, beside workspace, period and details.
+pub const FIELDS: &[Field] = &[
+    field!("action", "with this action, or actions that begin with what stands before an asterisk", "ticket.*"),
+    field!("actor", "of this actor, or of actors that begin with what stands before an asterisk", "system:*"),
+    field!("target", "that have this among their targets", "ticket:991"),
+    field!("category", "of this category: auth, admin, rule, writeback, feedback, audit or other", "auth"),
+    field!("outcome", "with this outcome: success, failure or denied", "failure"),
+    field!("request_id", "from this request of the application", "request-7f3a"),
+    field!("session_id", "from this session of the application", "session-42"),
+    field!("ip", "from this address or CIDR range", "192.0.2.0/24"),
+];
+
+/// The filters of a query or an export. One that is None or has no values filters nothing, except for `since`: without it, the
+/// last 168 hours count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     /// The workspace.
     pub workspace: String,
-    /// Exactly this action.
-    pub action: Option<String>,
-    /// Exactly this actor.
-    pub actor: Option<String>,
-    /// Events that have this among their targets.
-    pub target: Option<String>,
-    /// Exactly this category.
-    pub category: Option<String>,
-    /// success, failure or denied.
-    pub outcome: Option<String>,
     /// Events that occurred then or later.
     pub since: Option<Time>,
     /// Events that occurred before.
     pub until: Option<Time>,
     /// Events whose details contain this JSON object; its text as it was given.
     pub details: Option<String>,
+    /// The values of each field.
+    pub fields: FieldFilters,
 }
 
+/// The values of each of [`FIELDS`], by its `name` or `excluded`. An event must have one of the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldFilters(BTreeMap<&'static str, Vec<String>>);
+
 impl Filters {
-    /// What details must contain, for the database.
-    pub fn details(&self) -> Option<JsonText<'_>> {
-        self.details.as_deref().map(JsonText)
+    /// The arguments of a query function of the database; `$1` to `$5` are [`Filters::arguments`].
+    pub const ARGUMENTS: &str = "workspace => $1, since => coalesce($2, now() - interval '168 hours'), until => $3, \
+                                 details => $4, filters => $5";
+
+    /// The query parameters that may be given once.
+    pub const SINGLE: [&str; 4] = ["workspace", "since", "until", "details"];
+
+    /// The query parameters that may be repeated.
+    pub fn repeated() -> impl Iterator<Item = &'static str> {
+        FIELDS.iter().flat_map(|field| [field.name, field.excluded])
+    }
+
+    /// The parameters of [`Filters::ARGUMENTS`].
+    pub fn arguments(&self) -> Arguments<'_> {
+        Arguments { filters: self, details: self.details.as_deref().map(JsonText) }
     }
 
     /// The filters that are there, as the details of an event about the query. The text of the details filter stands as a
     /// string: it may hold numbers that no double holds.
     pub fn to_json(&self) -> Map<String, Value> {
-        let times = [("since", self.since), ("until", self.until)];
-        let texts = [
-            ("action", &self.action),
-            ("actor", &self.actor),
-            ("target", &self.target),
-            ("category", &self.category),
-            ("outcome", &self.outcome),
-            ("details", &self.details),
-        ];
-        let texts = texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), Value::from(text.clone()?))));
-        let times = times.into_iter().filter_map(|(key, time)| Some((key.to_owned(), Value::from(time?.to_string()))));
-        texts.chain(times).collect()
+        let mut json = self.fields.to_json();
+        json.extend(self.details.as_ref().map(|text| ("details".to_owned(), text.clone().into())));
+        json.extend(self.since.map(|time| ("since".to_owned(), time.to_string().into())));
+        json.extend(self.until.map(|time| ("until".to_owned(), time.to_string().into())));
+        json
     }
 }
+
+/// The parameters of [`Filters::ARGUMENTS`].
+pub struct Arguments<'a> {
+    filters: &'a Filters,
+    details: Option<JsonText<'a>>,
+}
+
+impl Arguments<'_> {
+    /// The parameters, followed by `more`.
+    pub fn and<'s>(&'s self, more: &[&'s (dyn ToSql + Sync)]) -> Vec<&'s (dyn ToSql + Sync)> {
+        let Filters { workspace, since, until, details: _, fields } = self.filters;
+        let own: [&(dyn ToSql + Sync); 5] = [workspace, since, until, &self.details, fields];
+        [&own, more].concat()
+    }
+}
+
+impl FieldFilters {
+    /// Takes the values of each name; those of a name that is none of a field are ignored.
+    pub fn new(mut values: impl FnMut(&str) -> Vec<String>) -> Self {
+        Self(Filters::repeated().map(|name| (name, values(name))).filter(|(_, values)| !values.is_empty()).collect())
+    }
+
+    /// A value alone stands for itself.
+    fn to_json(&self) -> Map<String, Value> {
+        let json = |values: &Vec<String>| match values.as_slice() {
+            [value] => value.clone().into(),
+            values => values.into(),
+        };
+        self.0.iter().map(|(name, values)| ((*name).to_owned(), json(values))).collect()
+    }
+}
+
+/// The argument `filters` of the query functions.
+impl ToSql for FieldFilters {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        JsonText(&Value::from(self.to_json()).to_string()).to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <JsonText<'_> as ToSql>::accepts(ty)
+    }
+
+    to_sql_checked!();
+}
+
+impl IntoParams for Filters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let single = [
+            ("workspace", "Workspace; needed if the token is for all of them".to_owned(), None),
+            (
+                "since",
+                "Events that occurred then or later: RFC 3339 or a date (midnight UTC). Without it, the last 168 hours; name a \
+                 time to reach further back"
+                    .to_owned(),
+                Some("2026-03-01T00:00:00Z"),
+            ),
+            ("until", "Events that occurred before this time".to_owned(), None),
+            ("details", "Events whose details contain this JSON object".to_owned(), Some("{\"rule\": 7}")),
+        ];
+        let single = single.map(|(name, about, example)| parameter(name, about, example, text().into()));
+        let fields = FIELDS.iter().flat_map(|field| {
+            let about = field.about;
+            [
+                parameter(
+                    field.name,
+                    format!("Only events {about}. Repeat it for events that have one of several values"),
+                    Some(field.example),
+                    list(),
+                ),
+                parameter(
+                    field.excluded,
+                    format!("No events {about}. Repeat it to exclude several values"),
+                    None,
+                    list(),
+                ),
+            ]
+        });
+        single.into_iter().chain(fields).collect()
+    }
+}
+
+fn parameter(name: &str, about: String, example: Option<&str>, schema: Schema) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(about))
+        .example(example.map(Into::into))
+        .schema(Some(schema))
+        .build()
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::String)
+}
+
+/// A list in a query is one parameter for each value, as OpenAPI has it by default.
+fn list() -> Schema {
+    ArrayBuilder::new().items(text()).max_items(Some(MOST_VALUES)).into()
+}
+
+/// How many values `filters` of the query functions takes for a field.
+const MOST_VALUES: usize = 50;

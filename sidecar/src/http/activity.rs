@@ -1,18 +1,20 @@
 //! `GET /v1/activity`.
 
+use std::sync::LazyLock;
+
 use axum::extract::{RawQuery, State};
 use axum::{Json, response::IntoResponse, response::Response};
 use serde::Serialize;
 use serde_json::json;
-use tokio_postgres::types::ToSql;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
+use crate::events::filters::Filters;
 use crate::http::auth::Principal;
 use crate::http::middleware::Envelope;
-use crate::http::query::{FILTERS, Params};
+use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
@@ -53,17 +55,9 @@ pub struct Bucket {
     path = "/v1/activity",
     tag = "events",
     params(
-        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
+        Filters,
         ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h or 7d; 1d if left out", example = "1h"),
         ("group_by" = Option<String>, Query, description = "action, actor, category or outcome"),
-        ("action" = Option<String>, Query, description = "Exactly this action"),
-        ("actor" = Option<String>, Query, description = "Exactly this actor"),
-        ("target" = Option<String>, Query, description = "Events that have this among their targets"),
-        ("category" = Option<String>, Query, description = "auth, admin, rule, writeback, feedback, audit or other"),
-        ("outcome" = Option<String>, Query, description = "success, failure or denied"),
-        ("since" = Option<String>, Query, description = "Events that occurred then or later; left out, the last 168 hours"),
-        ("until" = Option<String>, Query, description = "Events that occurred before"),
-        ("details" = Option<String>, Query, description = "Events whose details contain this JSON object"),
     ),
     responses(
         (status = 200, description = "The counts", body = Activity),
@@ -81,8 +75,7 @@ async fn count_events(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     principal.require(Right::Query)?;
-    let known: Vec<&'static str> = FILTERS.into_iter().chain(["bucket", "group_by"]).collect();
-    let params = Params::parse(query.as_deref(), &known)?;
+    let params = Params::parse_with_filters(query.as_deref(), &["bucket", "group_by"])?;
     let filters = params.filters(&principal)?;
     let seconds = params.seconds("bucket")?.unwrap_or(86_400.0);
     let group_by = params.text("group_by");
@@ -91,21 +84,10 @@ async fn count_events(
         .read(|client| {
             let filters = &filters;
             async move {
-                let statement = client.prepare_cached(ACTIVITY).await?;
-                let parameters: [&(dyn ToSql + Sync); 12] = [
-                    &filters.workspace,
-                    &seconds,
-                    &filters.since,
-                    &filters.until,
-                    &group_by,
-                    &filters.action,
-                    &filters.actor,
-                    &filters.target,
-                    &filters.category,
-                    &filters.outcome,
-                    &filters.details(),
-                    &(MOST as i64 + 1),
-                ];
+                let statement = client.prepare_cached(&ACTIVITY).await?;
+                let filters = filters.arguments();
+                let limit = MOST as i64 + 1;
+                let parameters = filters.and(&[&seconds, &group_by, &limit]);
                 Ok(client.query(&statement, &parameters).await?)
             }
         })
@@ -139,6 +121,9 @@ async fn count_events(
 
 const MOST: usize = 10_000;
 
-const ACTIVITY: &str = "SELECT * FROM audit.activity(workspace => $1, bucket => make_interval(secs => $2), \
-                        since => coalesce($3, now() - interval '168 hours'), until => $4, group_by => $5, action => $6, \
-                        actor => $7, target => $8, category => $9, outcome => $10, details => $11) LIMIT $12";
+static ACTIVITY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT * FROM audit.activity({}, bucket => make_interval(secs => $6), group_by => $7) LIMIT $8",
+        Filters::ARGUMENTS
+    )
+});

@@ -9,13 +9,16 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, Code};
+use crate::events::filters::Filters;
 use crate::http::auth::Principal;
 use crate::http::middleware::Envelope;
-use crate::http::query::{FILTERS, Params};
+use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::http::stream;
@@ -73,15 +76,7 @@ async fn list_packs(
     tag = "packs",
     params(
         ("name" = String, Path, description = "Name of the pack, as the list of packs has it", example = "access-review"),
-        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
-        ("since" = String, Query, description = "Beginning of the period: RFC 3339 or a date (midnight UTC)", example = "2026-01-01"),
-        ("until" = Option<String>, Query, description = "End of the period, not included; now, if left out", example = "2026-04-01"),
-        ("action" = Option<String>, Query, description = "Exactly this action (export only)"),
-        ("actor" = Option<String>, Query, description = "Exactly this actor (export only)"),
-        ("target" = Option<String>, Query, description = "Events that have this among their targets (export only)", example = "customer:17"),
-        ("category" = Option<String>, Query, description = "auth, admin, rule, writeback, feedback, audit or other (export only)"),
-        ("outcome" = Option<String>, Query, description = "success, failure or denied (export only)"),
-        ("details" = Option<String>, Query, description = "Events whose details contain this JSON object (export only)"),
+        PackParams,
     ),
     responses(
         (status = 200, description = "The pack", body = [u8], content_type = "application/zip"),
@@ -111,7 +106,7 @@ async fn get_pack(
         ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(&pack)))
             .with_hint(format!("There are: {}.", names.join(", ")))
     })?;
-    let filters = Params::parse(query.as_deref(), &FILTERS)?.filters(&principal)?;
+    let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal)?;
     let running = state.exports.begin(Kind::Pack)?;
     let asker = Asker { database: state.database.clone(), context: context.clone(), actor: principal.actor() };
     let job = Job::start(asker, definition, filters).await?;
@@ -154,6 +149,27 @@ async fn get_pack(
     }
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
+}
+
+/// The filters, of which a pack needs `since`.
+struct PackParams;
+
+impl utoipa::IntoParams for PackParams {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = <Filters as utoipa::IntoParams>::into_params(place);
+        for parameter in &mut parameters {
+            match parameter.name.as_str() {
+                "workspace" => (),
+                "since" => {
+                    parameter.required = Required::True;
+                    parameter.description = Some("Beginning of the period: RFC 3339 or a date (midnight UTC)".into());
+                }
+                "until" => parameter.description = Some("End of the period, not included; now, if left out".into()),
+                _ => parameter.description = parameter.description.take().map(|about| about + " (export only)"),
+            }
+        }
+        parameters
+    }
 }
 
 const CHUNK: usize = 64 << 10;

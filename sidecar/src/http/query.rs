@@ -1,4 +1,4 @@
-//! Query parameters, taken strictly: what is unknown, given twice, empty or not UTF-8 is refused.
+//! Query parameters, taken strictly: what is unknown, given twice although it takes one value, empty or not UTF-8 is refused.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::config;
 use crate::error::{ApiError, Code};
-use crate::events::filters::Filters;
+use crate::events::filters::{FieldFilters, Filters};
 use crate::http::auth::Principal;
 use crate::text::shorten;
 use crate::time::Time;
@@ -16,12 +16,8 @@ use crate::time::Time;
 /// The parameters of a request.
 #[derive(Debug)]
 pub struct Params {
-    values: BTreeMap<&'static str, String>,
+    values: BTreeMap<&'static str, Vec<String>>,
 }
-
-/// The names of the parameters that [`Params::filters`] reads.
-pub const FILTERS: [&str; 9] =
-    ["workspace", "action", "actor", "target", "category", "outcome", "since", "until", "details"];
 
 impl Params {
     /// Takes a query string apart; only `known` names may occur, each at most once and not empty.
@@ -29,15 +25,29 @@ impl Params {
     /// # Errors
     /// `unknown_parameter`, `repeated_parameter`, `invalid_value`, `invalid_utf8`.
     pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, ApiError> {
-        let mut values = BTreeMap::new();
+        Self::parse_names(query, known, &[])
+    }
+
+    /// Takes a query string apart that has the parameters of [`Params::filters`], of which some may be repeated, and others, each at
+    /// most once. None may be empty.
+    ///
+    /// # Errors
+    /// As [`Params::parse`].
+    pub fn parse_with_filters(query: Option<&str>, others: &[&'static str]) -> Result<Self, ApiError> {
+        let repeated: Vec<&'static str> = Filters::repeated().collect();
+        Self::parse_names(query, &[&Filters::SINGLE, others].concat(), &repeated)
+    }
+
+    fn parse_names(query: Option<&str>, single: &[&'static str], repeated: &[&'static str]) -> Result<Self, ApiError> {
+        let mut values = BTreeMap::<_, Vec<_>>::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, "the name of a parameter")?;
-            let Some(&name) = known.iter().find(|known| **known == name) else {
+            let Some(&name) = single.iter().chain(repeated).find(|known| **known == name) else {
                 let name = shorten(&name);
                 return Err(ApiError::new(Code::UnknownParameter, format!("there is no parameter \"{name}\" here"))
                     .with_detail(json!({ "parameter": name }))
-                    .with_hint(format!("There are: {}.", known.join(", "))));
+                    .with_hint(format!("There are: {}.", [single, repeated].concat().join(", "))));
             };
             let value = decode(value, name)?;
             if value.is_empty() {
@@ -48,7 +58,9 @@ impl Params {
             if value.contains('\0') {
                 return Err(invalid(name, format!("{name} contains the character U+0000, which no event can hold")));
             }
-            if values.insert(name, value).is_some() {
+            let given = values.entry(name).or_default();
+            given.push(value);
+            if given.len() > 1 && single.contains(&name) {
                 return Err(ApiError::new(Code::RepeatedParameter, format!("{name} is given more than once"))
                     .with_detail(json!({ "parameter": name })));
             }
@@ -58,7 +70,7 @@ impl Params {
 
     /// The value, if it is given.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
+        self.values.get(name)?.first().map(String::as_str)
     }
 
     /// The value as a point in time.
@@ -152,17 +164,12 @@ impl Params {
                 format!("workspace has {} bytes, at most 200 are possible", workspace.len()),
             ));
         }
-        let owned = |name| self.text(name).map(ToOwned::to_owned);
         let filters = Filters {
             workspace,
-            action: owned("action"),
-            actor: owned("actor"),
-            target: owned("target"),
-            category: owned("category"),
-            outcome: owned("outcome"),
             since: self.time("since")?,
             until: self.time("until")?,
             details: self.json_object("details")?,
+            fields: FieldFilters::new(|name| self.values.get(name).cloned().unwrap_or_default()),
         };
         match (filters.since, filters.until) {
             (Some(since), Some(until)) if since >= until => {
@@ -214,6 +221,19 @@ mod tests {
         assert_eq!(code("actor"), Code::InvalidValue);
         assert_eq!(code("actor=a%00b"), Code::InvalidValue);
         assert_eq!(code("actor=%ff"), Code::InvalidUtf8);
+    }
+
+    #[test]
+    fn filters_may_be_repeated_and_excluded() {
+        let code = |query: &str| Params::parse_with_filters(Some(query), &["cursor"]).unwrap_err().code();
+        assert_eq!(code("since=2026-01-01&since=2026-01-01"), Code::RepeatedParameter);
+        assert_eq!(code("cursor=1.1&cursor=1.1"), Code::RepeatedParameter);
+        assert_eq!(code("since!=2026-01-01"), Code::UnknownParameter);
+        assert_eq!(code("actor!!=a"), Code::UnknownParameter);
+        assert_eq!(code("actor!="), Code::InvalidValue);
+        let params = Params::parse_with_filters(Some("actor!=system:*&actor%21=a,b&actor=c"), &[]).unwrap();
+        assert_eq!(params.values["actor!"], ["system:*", "a,b"]);
+        assert_eq!(params.values["actor"], ["c"]);
     }
 
     #[test]

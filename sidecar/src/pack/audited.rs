@@ -1,11 +1,10 @@
 //! No pack without a trace: an event before its first byte, and one when it has ended, however it has ended.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use deadpool_postgres::Client;
 use serde_json::{Map, json};
-use tokio_postgres::types::ToSql;
 
 use super::definition::Definition;
 use super::error::Error;
@@ -141,19 +140,9 @@ async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiE
     let statement = client.prepare_cached(WORKSPACE).await?;
     let row = client.query_one(&statement, &[&filters.workspace]).await?;
     let until = filters.until.map_or_else(|| row.try_get("now"), Ok)?;
-    let parameters: [&(dyn ToSql + Sync); 9] = [
-        &filters.workspace,
-        &filters.action,
-        &filters.actor,
-        &filters.target,
-        &filters.category,
-        &filters.outcome,
-        &since,
-        &until,
-        &filters.details(),
-    ];
-    let statement = client.prepare_cached(FILTERS).await?;
-    client.query_one(&statement, &parameters).await?;
+    let statement = client.prepare_cached(&CHECK).await?;
+    let period = Filters { since: Some(since), until: Some(until), ..filters.clone() };
+    client.query_one(&statement, &period.arguments().and(&[])).await?;
     if !row.try_get::<_, bool>("known")? {
         let workspace = first_chars(&filters.workspace, 200);
         return Err(ApiError::new(Code::UnknownWorkspace, format!("workspace \"{workspace}\" has no events"))
@@ -170,4 +159,4 @@ const WORKSPACE: &str = "\
               AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";
 
 /// Raises what [`crate::events::export::Export::open`] would, before anything is recorded.
-const FILTERS: &str = "SELECT audit.check_filters($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+static CHECK: LazyLock<String> = LazyLock::new(|| format!("SELECT audit.check_filters({})", Filters::ARGUMENTS));

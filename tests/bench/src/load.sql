@@ -12,9 +12,13 @@ SELECT nextval('audit_internal.event_id_seq'), d.at, d.at, pg_current_xact_id(),
            WHEN 'admin' THEN ARRAY['setting:' || d.person % 40, 'customer:' || d.customer]
            ELSE ARRAY['ticket:' || d.ticket, 'customer:' || d.customer]
        END,
-       inet '10.0.0.0' + d.person,
+       -- Some work behind the one address of an office, some at home, by either protocol.
+       CASE WHEN d.category <> 'rule' THEN CASE
+           WHEN d.person % 10 < 4 THEN inet '198.51.100.0' + d.space
+           WHEN d.person % 10 < 7 THEN inet '10.0.0.0' + d.person::bigint * 40503 % 16777216
+           ELSE ('2001:db8:' || to_hex(d.space) || ':' || to_hex(d.person) || '::' || to_hex(d.n % 9 + 1))::inet END END,
        CASE WHEN d.category <> 'rule' THEN 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0' END,
-       CASE WHEN d.category <> 'rule' THEN 'session-' || d.n / 50 || '-' || d.person END,
+       CASE WHEN d.category <> 'rule' THEN 'session-' || d.person || '-' || to_char(d.at, 'IYYY-IW') END,
        'request-' || to_hex(d.n * 7919), 'postgres', 'bench', NULL,
        CASE d.category
            WHEN 'rule' THEN jsonb_build_object(

@@ -36,7 +36,11 @@ BEGIN
                 target => CASE c.filter WHEN 'target' THEN c.value END,
                 category => CASE c.filter WHEN 'category' THEN c.value END,
                 outcome => CASE c.filter WHEN 'outcome' THEN c.value END,
-                details => CASE c.filter WHEN 'details' THEN c.value::jsonb END);
+                details => CASE c.filter WHEN 'details' THEN c.value::jsonb END,
+                request_id => CASE c.filter WHEN 'request_id' THEN c.value END,
+                session_id => CASE c.filter WHEN 'session_id' THEN c.value END,
+                ip => CASE WHEN c.filter IN ('ip', 'range') THEN c.value::inet END,
+                filters => CASE c.filter WHEN 'list' THEN c.value::jsonb END);
         ELSE
             SELECT count(*) INTO n FROM audit.events(
                 c.workspace,
@@ -46,6 +50,10 @@ BEGIN
                 category => CASE c.filter WHEN 'category' THEN c.value END,
                 outcome => CASE c.filter WHEN 'outcome' THEN c.value END,
                 details => CASE c.filter WHEN 'details' THEN c.value::jsonb END,
+                request_id => CASE c.filter WHEN 'request_id' THEN c.value END,
+                session_id => CASE c.filter WHEN 'session_id' THEN c.value END,
+                ip => CASE WHEN c.filter IN ('ip', 'range') THEN c.value::inet END,
+                filters => CASE c.filter WHEN 'list' THEN c.value::jsonb END,
                 since => NULL);
         END IF;
         ended := clock_timestamp();

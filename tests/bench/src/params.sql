@@ -29,5 +29,20 @@ SELECT bench.choose('outcome', 'e.outcome');
 SELECT bench.choose('target', 'unnest(e.targets)');
 SELECT bench.choose('details', 'unnest(ARRAY[''{"priority": "'' || (e.details ->> ''priority'') || ''"}'', '
                                '''{"ticket": '' || (e.details ->> ''ticket'') || ''}''])');
+SELECT bench.choose('request_id', 'e.request_id');
+SELECT bench.choose('session_id', 'e.session_id');
+SELECT bench.choose('ip', 'host(e.ip)');
+SELECT bench.choose('range', 'unnest(ARRAY(SELECT network(set_masklen(e.ip, l))::text '
+                             'FROM unnest(CASE family(e.ip) WHEN 4 THEN ARRAY[12, 16, 20, 24, 28] ELSE ARRAY[40, 48, 56, 64, 112] END) l))');
+-- Several values, prefixes and exclusions.
+INSERT INTO bench.param
+SELECT 'list', l.kind, s.workspace, l.value
+FROM bench.size s
+CROSS JOIN (VALUES ('values', '{"action": ["login_failed", "rule_edited", "branding_updated"]}'),
+                   ('rare values', '{"action": ["integration_credentials_saved", "branding_updated"]}'),
+                   ('prefix', '{"action": "rule_*"}'),
+                   ('rare prefix', '{"action": "integration_*"}'),
+                   ('exclusion', '{"actor!": "system:*", "outcome!": "success"}'),
+                   ('targets', '{"target": ["customer:1", "customer:7", "setting:3"]}')) l (kind, value);
 DELETE FROM bench.param WHERE filter = 'workspace' AND kind <> 'common';
 ANALYZE bench.param;

@@ -15,11 +15,11 @@ BEGIN
     LOOP
         EXECUTE format('CREATE TABLE twin.%I PARTITION OF twin.event %s', p.relname, p.bound);
         FOR definition IN SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = p.oid LOOP
-            EXECUTE replace(definition, ' audit.' || p.relname || ' ', ' twin.' || p.relname || ' ');
+            EXECUTE replace(definition, ' audit_internal.' || p.relname || ' ', ' twin.' || p.relname || ' ');
         END LOOP;
     END LOOP;
     IF (SELECT count(*) FROM pg_indexes WHERE schemaname = 'twin')
-       <> (SELECT count(*) FROM pg_indexes WHERE schemaname = 'audit' AND tablename ~ '^event_\d') THEN
+       <> (SELECT count(*) FROM pg_indexes WHERE schemaname = 'audit_internal' AND tablename ~ '^event_\d') THEN
         RAISE EXCEPTION 'the twin has other indexes than the log';
     END IF;
 END

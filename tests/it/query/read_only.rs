@@ -13,6 +13,7 @@ use audit_harness::query::{all, one, refused, run};
 const READS: &[&str] = &[
     "SELECT count(*) FROM audit.events('acme')",
     "SELECT count(*) FROM audit.events('acme', target => 't:1', details => '{\"n\": 1}', category => 'other')",
+    "SELECT count(*) FROM audit.events('acme', filters => '{\"action\": [\"x*\", \"y\"], \"ip!\": \"10.0.0.0/8\"}')",
     "SELECT count(*) FROM audit.event((SELECT min(id) FROM audit.event))",
     "SELECT count(*) FROM audit.activity('acme', group_by => 'actor')",
 ];

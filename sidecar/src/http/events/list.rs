@@ -1,6 +1,7 @@
 //! `GET /v1/events`: a page of JSON, or all of it as a stream.
 
 use std::pin::pin;
+use std::sync::LazyLock;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
@@ -9,7 +10,6 @@ use deadpool_postgres::Client;
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio_postgres::types::ToSql;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
@@ -20,7 +20,7 @@ use crate::http::auth::Principal;
 use crate::http::events::format::{Event, write_json};
 use crate::http::events::stream;
 use crate::http::middleware::Envelope;
-use crate::http::query::{FILTERS, Params};
+use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
@@ -48,16 +48,7 @@ pub struct Page<'a> {
     path = "/v1/events",
     tag = "events",
     params(
-        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
-        ("action" = Option<String>, Query, description = "Exactly this action", example = "login_failed"),
-        ("actor" = Option<String>, Query, description = "Exactly this actor"),
-        ("target" = Option<String>, Query, description = "Events that have this among their targets", example = "ticket:991"),
-        ("category" = Option<String>, Query, description = "auth, admin, rule, writeback, feedback, audit or other"),
-        ("outcome" = Option<String>, Query, description = "success, failure or denied"),
-        ("since" = Option<String>, Query, description = "Events that occurred then or later, RFC 3339 or a date (midnight UTC). \
-            Left out, the last 168 hours; name a time to reach further back", example = "2026-03-01T00:00:00Z"),
-        ("until" = Option<String>, Query, description = "Events that occurred before"),
-        ("details" = Option<String>, Query, description = "Events whose details contain this JSON object", example = "{\"rule\": 7}"),
+        Filters,
         ("cursor" = Option<String>, Query, description = "Where the page before ended (pages only)"),
         ("max_rows" = Option<i32>, Query, description = "Events in a page, 1 to 10000, 100 if left out (pages only)", minimum = 1, maximum = 10000),
     ),
@@ -85,8 +76,7 @@ pub(super) async fn find_events(
 ) -> Result<Response, ApiError> {
     let format = Format::of(&headers)?;
     principal.require(Right::Query)?;
-    let known: Vec<&'static str> = FILTERS.into_iter().chain(["cursor", "max_rows"]).collect();
-    let params = Params::parse(query.as_deref(), &known)?;
+    let params = Params::parse_with_filters(query.as_deref(), &["cursor", "max_rows"])?;
     let filters = params.filters(&principal)?;
     if format != Format::Json {
         principal.require(Right::Export)?;
@@ -140,20 +130,9 @@ async fn read_page(
     let asked = (max_rows + 1).min(MAX_ROWS);
     let mut lease = Lease::new(client);
     let client = lease.client();
-    let statement = client.prepare_cached(EVENTS).await?;
-    let parameters: [&(dyn ToSql + Sync); 11] = [
-        &filters.workspace,
-        &filters.action,
-        &filters.actor,
-        &filters.target,
-        &filters.category,
-        &filters.outcome,
-        &filters.since,
-        &filters.until,
-        &filters.details(),
-        &cursor,
-        &asked,
-    ];
+    let statement = client.prepare_cached(&EVENTS).await?;
+    let filters = filters.arguments();
+    let parameters = filters.and(&[&cursor, &asked]);
     let mut rows = pin!(client.query_raw(&statement, parameters).await?);
     let mut body = br#"{"events":["#.to_vec();
     let mut count = 0;
@@ -195,6 +174,5 @@ const MAX_ROWS: i32 = 10_000;
 /// A page ends after so many bytes even where more rows are asked for: details may have megabytes each.
 const MAX_BYTES: usize = 16 << 20;
 
-const EVENTS: &str = "SELECT * FROM audit.events(workspace => $1, action => $2, actor => $3, target => $4, category => $5, \
-                      outcome => $6, since => coalesce($7, now() - interval '168 hours'), until => $8, details => $9, \
-                      cursor => $10, max_rows => $11)";
+static EVENTS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT * FROM audit.events({}, cursor => $6, max_rows => $7)", Filters::ARGUMENTS));
