@@ -1,9 +1,9 @@
-//! The archive: events that are due to be dropped, as Parquet in a folder or in object storage.
+//! The archive: it writes events that are due to be dropped as Parquet to a folder or to object storage.
 //!
-//! A partition is read once, in one snapshot. Its rows come by workspace and time, so one file is open at a time: a thread
-//! gathers rows into row groups of bounded size, which go to the store while the next rows come. Then every file is read
-//! back from the store, and its events are hashed again. Only where count and hash are those of the database is the
-//! partition recorded as archived, which is what lets it be dropped.
+//! A partition is read once, in one snapshot. Its rows are ordered by workspace and time, so one file is open at a
+//! time. A thread gathers rows into row groups of limited size. The groups are uploaded while further rows arrive. Then
+//! every file is read back from the store, and its events are hashed again. The partition is recorded as archived only
+//! if count and hash match those of the database. Only a recorded partition may be dropped.
 
 use std::pin::Pin;
 
@@ -36,32 +36,32 @@ pub use error::Error;
 pub use place::Place;
 pub use progress::Progress;
 
-/// A partition that is due to be dropped and not archived.
+/// A partition that is due to be dropped and is not archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Its name in schema audit.
+    /// Name in the schema audit.
     pub partition: String,
-    /// How many events it holds.
+    /// Number of its events.
     pub events: i64,
 }
 
-/// What was written.
+/// The result of archiving a partition.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Number of files.
     pub files: usize,
-    /// Their size in bytes.
+    /// Total size of the files in bytes.
     pub bytes: u64,
-    /// Number and hash of the events in them.
+    /// Number and hash of the events in the files.
     pub content: Content,
-    /// Objects of the same partition that an earlier run has left and that hold nothing of it any more.
+    /// Objects that an earlier run has written for the same partition, and that are not part of the archive.
     pub leftovers: Vec<String>,
 }
 
-/// The partitions that are due to be dropped and not archived, or not as they are now.
+/// Returns the partitions that are due to be dropped and are not archived in their present state.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn due(database: &Database) -> Result<Vec<Due>, Error> {
     let mut client = database.client().await?;
     let transaction = patient(client.transaction().await?).await?;
@@ -70,10 +70,10 @@ pub async fn due(database: &Database) -> Result<Vec<Due>, Error> {
     rows.iter().map(due).collect()
 }
 
-/// Whether a partition has been archived as it is now; where it has not, it is not due.
+/// Returns whether a partition has been archived in its present state. If not, it is not due.
 ///
 /// # Errors
-/// [`Error::Refused`] where there is no such partition, or those of the database.
+/// Fails with [`Error::Refused`] if the partition does not exist, or with other errors of the database.
 pub async fn is_archived(database: &Database, partition: &str) -> Result<bool, Error> {
     let mut client = database.client().await?;
     let transaction = patient(client.transaction().await?).await?;
@@ -81,10 +81,10 @@ pub async fn is_archived(database: &Database, partition: &str) -> Result<bool, E
     Ok(row.try_get(0)?)
 }
 
-/// Archives a partition: writes it, reads it back, records it. `actor` is who does that, in the log.
+/// Archives a partition: it writes the events, reads them back and records the archive. Events name `actor`.
 ///
 /// # Errors
-/// [`Error`]. Objects that have been written stay; without a record they count for nothing.
+/// Fails with [`Error`]. Objects that were written remain, but have no effect without a record.
 pub async fn archive(
     database: &Database,
     place: &Place,
@@ -131,7 +131,7 @@ pub async fn archive(
     Ok(report)
 }
 
-/// Writes the files and reads them back; also gives the checksum of the ids in the snapshot that was written.
+/// Writes the files and reads them back. Also returns the checksum of the ids in the snapshot that was written.
 async fn copy(
     database: &Database,
     place: &Place,
@@ -169,7 +169,7 @@ async fn copy(
     Ok((Report { files: written.files.len(), bytes, content: found, leftovers }, id_checksum))
 }
 
-/// A transaction that the time-out of statements does not end: counting a partition takes its time.
+/// Removes the limit on statements from the transaction, because counting a partition takes long.
 async fn patient(transaction: Transaction<'_>) -> Result<Transaction<'_>, Error> {
     timeout::lift(&transaction).await?;
     Ok(transaction)

@@ -1,9 +1,10 @@
-//! Checkpoints: signed heads of the system log, which commit to everything that was sealed until then. The private keys
-//! and the memory of what was signed are on this machine, where whoever rewrites the database does not reach them.
+//! Checkpoints: signed heads of the system log, which commit to everything that was sealed before. The private keys and
+//! the state of the signer are on this machine, where someone who rewrites the database has no access.
 //!
-//! A round ([`Signer::round`]) records the heads of all logs in the system log, reads what the database says of them in one
-//! snapshot (`database`), and holds it against what is remembered (`check`, `refusal`, `state`). What holds is remembered,
-//! then signed, then given away: to the database, to witnesses, to an object store. What does not hold is never signed.
+//! A round ([`Signer::round`]) records the heads of all workspace logs in the system log. It reads the database in one
+//! snapshot (`database`), and compares the logs with the stored state (`check`, `refusal`, `state`). If they are
+//! consistent, it stores the new state, signs, and then publishes the checkpoint. Checkpoints go to the database, to
+//! witnesses and to an object store. It never signs an inconsistent log.
 
 mod check;
 mod database;
@@ -22,10 +23,10 @@ pub use refusal::{Cause, Refusal};
 pub use settings::Settings;
 pub use signer::{Error, Round, Signed, Signer, reset};
 
-/// The signed note of the largest checkpoint in the database; none where nothing was signed yet.
+/// Returns the signed note of the largest checkpoint in the database, or none if nothing has been signed.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn latest(client: deadpool_postgres::Client) -> Result<Option<String>, crate::error::ApiError> {
     database::note(&client, None).await
 }

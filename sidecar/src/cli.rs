@@ -23,7 +23,7 @@ pub mod token;
 pub mod verify;
 pub mod witness;
 
-/// REST, evidence packs and tokens for the audit log that the PostgreSQL extension audit_log keeps.
+/// REST, evidence packs, signing and tokens for the audit log of the PostgreSQL extension audit_log
 #[derive(Parser)]
 #[command(name = "audit-sidecar", version)]
 pub struct Cli {
@@ -35,41 +35,41 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Serve REST over HTTP until SIGTERM or SIGINT
     Serve(Box<crate::config::ServeArgs>),
     /// Create, list and revoke bearer tokens
     Token(token::TokenArgs),
-    /// Sign a checkpoint now, or make signing begin anew
+    /// Sign a checkpoint now, or reset signing
     Checkpoint(Box<checkpoint::CheckpointArgs>),
-    /// Make keys that checkpoints are signed with
+    /// Create and show signing keys
     Key(key::KeyArgs),
     /// Cosign the checkpoints of other deployments
     Witness(witness::WitnessArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
-    /// Check an evidence pack, offline: exit status 0 where it holds, 1 where it does not, 2 where it is unreadable
+    /// Verify an evidence pack offline; exit with 0 if it is valid, 1 if not, and 2 if it cannot be read
     Verify(verify::VerifyArgs),
-    /// Write what is due to be dropped to object storage, as Parquet
+    /// Write partitions that are due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
     Retention(retention::RetentionArgs),
     /// Place, release and list legal holds
     Hold(hold::HoldArgs),
-    /// Erase one field of an event for good; its leaf stays valid
+    /// Erase one field of an event permanently; proofs of the event stay valid
     Redact(redact::RedactArgs),
-    /// Run maintenance once: make partitions, remove what is past its retention
+    /// Run maintenance once: create partitions and remove expired events
     Maintain(maintain::MaintainArgs),
-    /// Show how the log gets on; exit status 1 where someone has to look
+    /// Show health checks; exit with 1 if one fails
     Status(status::StatusArgs),
 }
 
-/// Does it.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// With what the person at the command line should read.
+/// Fails with a message for the user of the command line.
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args).await,

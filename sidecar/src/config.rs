@@ -1,4 +1,4 @@
-//! Flags and environment variables. A flag wins over its variable.
+//! Flags and environment variables. A flag takes precedence over its variable.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,68 +13,69 @@ mod witness_address;
 
 pub use witness_address::WitnessAddress;
 
-/// How to log.
+/// Format and filter of the sidecar log.
 #[derive(Args, Clone, Debug)]
 pub struct LogArgs {
-    /// Format of the log on standard error
+    /// Format of the sidecar log, which goes to standard error
     #[arg(long, env = "AUDIT_LOG", value_enum, default_value = "text", global = true)]
     pub log: LogFormat,
-    /// What to log: a level, or target=level pairs with commas between them
+    /// Filter of the sidecar log: a level, or pairs of target=level separated by commas
     #[arg(long, env = "AUDIT_LOG_FILTER", default_value = "info", global = true)]
     pub log_filter: String,
 }
 
-/// Formats of the log.
+/// Formats of the sidecar log.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Which database, and how many connections to it.
+/// The database, and how the sidecar connects to it.
 #[derive(Args, Clone)]
 pub struct DatabaseArgs {
-    /// Connection string of PostgreSQL, as a URL or as key=value pairs; the role must be a member of audit_sidecar
+    /// Connection string of PostgreSQL, as a URL or as key=value pairs. The role must be a member of audit_sidecar
     #[arg(long, env = "AUDIT_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-    /// Connections to the database at most
+    /// Maximum number of connections to the database
     #[arg(long, env = "AUDIT_POOL_SIZE", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1000))]
     pub pool_size: u16,
-    /// Wait at most this long for a connection
+    /// Maximum time to wait for a connection
     #[arg(long, env = "AUDIT_CONNECT_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub connect_timeout: Duration,
-    /// Let no query run longer than this in the database; exports, and maintenance on the command line, are exempt
+    /// Maximum time for a query in the database. Exports, and maintenance on the command line, are exempt
     #[arg(long, env = "AUDIT_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub statement_timeout: Duration,
 }
 
-/// Which packs there are besides the built-in ones.
+/// Definitions of packs besides the built-in ones.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PackDefinitionsArgs {
-    /// File with definitions of further packs (TOML)
+    /// TOML file with definitions of additional packs
     #[arg(long, env = "AUDIT_PACKS", value_name = "FILE")]
     pub packs: Option<PathBuf>,
 }
 
-/// With what checkpoints are signed, and where they go.
+/// The keys that checkpoints are signed with, and the destinations of checkpoints.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SigningArgs {
-    /// Key file to sign checkpoints with; may be given several times, for a while, to change from an old key to a new one.
-    /// AUDIT_SIGNING_KEY may hold the key itself instead
+    /// Key file to sign checkpoints with. To change to a new key, give both files for a while. You can put the key
+    /// itself into AUDIT_SIGNING_KEY instead
     #[arg(long = "signing-key", env = "AUDIT_SIGNING_KEY_FILE", value_delimiter = ',', value_name = "FILE")]
     pub signing_keys: Vec<PathBuf>,
-    /// Folder where the last signed checkpoint is remembered; not on the database's disk, and not shared with another sidecar
+    /// Folder in which the signer stores the last checkpoint. It must not be on the database's disk, and every sidecar
+    /// needs its own
     #[arg(long, env = "AUDIT_SIGNING_STATE", value_name = "DIR")]
     pub signing_state: Option<PathBuf>,
-    /// Where a copy of each checkpoint goes: a folder, s3://bucket/prefix, gs://… or az://…
+    /// Destination for a copy of each checkpoint: a folder, s3://bucket/prefix, gs://… or az://…
     #[arg(long, env = "AUDIT_CHECKPOINT_STORE", value_name = "URL")]
     pub checkpoint_store: Option<String>,
-    /// Public key and URL of a witness to ask for cosignatures, with a space between them; may be given several times
+    /// Public key and URL of a witness that cosigns checkpoints, separated by a space. You can repeat this option
     #[arg(long = "witness", env = "AUDIT_WITNESSES", value_delimiter = ',', value_name = "VKEY URL")]
     pub witnesses: Vec<WitnessAddress>,
-    /// How many witnesses should have cosigned a checkpoint; default: all
+    /// Number of witnesses that must cosign a checkpoint; default: all
     #[arg(long, env = "AUDIT_WITNESS_QUORUM", value_name = "N")]
     pub witness_quorum: Option<usize>,
 }
@@ -91,54 +92,54 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub signing: SigningArgs,
-    /// Sign a checkpoint this often
+    /// Interval between two checkpoints
     #[arg(long, env = "AUDIT_CHECKPOINT_INTERVAL", default_value = "60s", value_parser = duration)]
     pub checkpoint_interval: Duration,
-    /// Let anyone fetch checkpoints and the tiles of the system log (hashes, no content) without a token
+    /// Serve checkpoints and tiles of the system log (hashes, no content) without a token
     #[arg(long, env = "AUDIT_PUBLISH_CHECKPOINTS")]
     pub publish_checkpoints: bool,
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "AUDIT_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// Largest request body, in bytes or with a unit such as MB or MiB
+    /// Maximum size of a request body, in bytes or with a unit such as MB or MiB
     #[arg(long, env = "AUDIT_MAX_BODY", default_value = "64MiB", value_parser = bytes)]
     pub max_body: usize,
-    /// Answer within this time, or with an error; streams are exempt
+    /// Maximum time to answer a request; streams are exempt
     #[arg(long, env = "AUDIT_REQUEST_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// End a stream whose client takes nothing for this long
+    /// Abort a stream if its client reads nothing for this long
     #[arg(long, env = "AUDIT_STALL_TIMEOUT", default_value = "60s", value_parser = duration)]
     pub stall_timeout: Duration,
-    /// Exports at the same time; default: half the connections
+    /// Maximum number of concurrent exports; default: half the connections
     #[arg(long, env = "AUDIT_MAX_EXPORTS", value_parser = clap::value_parser!(u16).range(1..=500))]
     pub max_exports: Option<u16>,
-    /// On SIGTERM or SIGINT, let running requests and exports go on for at most this long
+    /// Maximum time for running requests and exports to complete after SIGTERM or SIGINT
     #[arg(long, env = "AUDIT_SHUTDOWN_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub shutdown_timeout: Duration,
-    /// Address of a reverse proxy whose X-Forwarded-For is believed; may be given several times
+    /// Address of a reverse proxy whose X-Forwarded-For is trusted. You can repeat this option
     #[arg(long = "trusted-proxy", env = "AUDIT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "IP")]
     pub trusted_proxies: Vec<std::net::IpAddr>,
 }
 
-/// Reads a length of time such as `30s`, `5m`, `1h 30m`, `90d` or `2w`.
+/// Parses a length of time such as `30s`, `5m`, `1h 30m`, `90d` or `2w`.
 ///
 /// # Errors
-/// In words for the person who wrote it.
+/// Fails with a message for the user who wrote the text.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
-        format!("\"{}\" is not a length of time ({error}): write for example 30s, 5m, 12h or 90d", shorten(text))
+        format!("\"{}\" is not a length of time ({error}). Write for example 30s, 5m, 12h or 90d", shorten(text))
     })
 }
 
-/// Reads a size such as `1000`, `10MB` (10,000,000 bytes) or `64MiB` (67,108,864 bytes).
+/// Parses a size such as `1000`, `10MB` (10,000,000 bytes) or `64MiB` (67,108,864 bytes).
 fn bytes(text: &str) -> Result<usize, String> {
     let wrong = |why: &str| {
-        format!("\"{}\" is not a size ({why}): write a number of bytes, or for example 10MB or 64MiB", shorten(text))
+        format!("\"{}\" is not a size ({why}). Write a number of bytes, or for example 10MB or 64MiB", shorten(text))
     };
     let ByteSize(size) = text.parse().map_err(|error: String| wrong(&error))?;
     match usize::try_from(size) {
         Ok(0) => Err(wrong("it is zero")),
-        // A number that is too large is read as the largest one.
+        // The crate parses a number that is too large as the largest one.
         Ok(size) if size <= isize::MAX.unsigned_abs() => Ok(size),
         _ => Err(wrong("it is too large")),
     }

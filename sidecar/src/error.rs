@@ -1,9 +1,9 @@
-//! What goes wrong, as a client sees it: one code, one status, one envelope.
+//! Errors as a client sees them: each has one code, one HTTP status and one envelope.
 //!
-//! A handler returns [`ApiError`]. Its message, detail and hint go to the client, so they hold nothing that the client
-//! must not know; what only the operator should see is the cause, which is logged. The text of a database error is such a
-//! cause, but for those of the extension itself (SQLSTATE class `ZA`), which are written for users. The envelope around
-//! it is made in one place, [`crate::http::middleware`], where the id of the request is known.
+//! A handler returns [`ApiError`]. The client receives its message, detail and hint, so they must hold nothing
+//! confidential. The cause is for the operator, and goes to the sidecar log. The text of a database error is such a
+//! cause. The errors of the extension (SQLSTATE class `ZA`) are an exception, because they are written for users.
+//! [`crate::http::middleware`] writes the envelope, because it knows the id of the request.
 
 mod api_error;
 mod code;

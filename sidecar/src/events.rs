@@ -1,4 +1,4 @@
-//! Events as they leave the database: rows, filters, CSV and exports.
+//! Events that leave the database: rows, filters, CSV and exports.
 
 pub mod csv;
 pub mod csv_cell;

@@ -1,4 +1,4 @@
-//! The HTTP interface: the router, a file per resource, and what surrounds them.
+//! The HTTP interface: the router, one module per resource, and the middleware.
 
 pub mod accept;
 pub mod activity;

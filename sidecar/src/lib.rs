@@ -1,5 +1,6 @@
-//! The sidecar of the audit log: REST over the query functions of the extension, appends over HTTP, evidence packs, and
-//! the bearer tokens that guard them. Everything lives in PostgreSQL, but for what it signs with and has signed.
+//! The sidecar of the audit log. It offers queries and appends over REST, evidence packs, the archive, signing, and the
+//! bearer tokens that protect them. All of its data is in PostgreSQL, except for signing keys and the state of the
+//! signer.
 
 pub mod archive;
 pub mod checkpoint;

@@ -1,4 +1,4 @@
-//! The command line of the sidecar.
+//! The program `audit-sidecar`.
 
 use std::process::ExitCode;
 

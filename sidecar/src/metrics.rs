@@ -1,4 +1,4 @@
-//! What `/metrics` tells, in the text format of Prometheus.
+//! The metrics that `/metrics` shows in the text format of Prometheus.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus::{
 
 use crate::service::status;
 
-/// The counters. Cloning is cheap, clones count together.
+/// The counters. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -20,37 +20,37 @@ pub struct Metrics {
     /// Events that were appended and committed through the sidecar.
     pub events_appended: IntCounter,
     events_returned: IntCounterVec,
-    /// Exports that run.
+    /// Exports that are running.
     pub exports_running: IntGauge,
     exports_finished: IntCounterVec,
 }
 
-/// How events are given out, as a label of metrics.
+/// The format in which events are returned, as a label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A page, or one event.
     Json,
-    /// A stream with an object a line.
+    /// A stream with one object per line.
     Ndjson,
-    /// A stream with a row a line.
+    /// A stream with one row per line.
     Csv,
     /// An evidence pack.
     Pack,
 }
 
-/// How an export has ended, as a label of metrics.
+/// The way in which an export ended, as a label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportEnd {
-    /// All of it was written.
+    /// The export was written completely.
     Success,
     /// The sidecar or the database failed.
     Failure,
-    /// Its reader broke it off.
+    /// The reader aborted the export.
     Aborted,
 }
 
 impl Kind {
-    /// The value of the label.
+    /// Returns the value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -62,7 +62,7 @@ impl Kind {
 }
 
 impl ExportEnd {
-    /// The value of the label.
+    /// Returns the value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -73,10 +73,10 @@ impl ExportEnd {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates the metrics, with all counters at zero.
     ///
     /// # Errors
-    /// Never in practice: where a name is given twice.
+    /// Fails if the name of a metric is registered twice, which does not happen in practice.
     pub fn new() -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
@@ -87,7 +87,7 @@ impl Metrics {
             durations: HistogramVec::new(
                 HistogramOpts::new(
                     "audit_http_request_duration_seconds",
-                    "Time until the head of the answer; streams go on after it",
+                    "Time until the head of the answer; the body of a stream follows later",
                 )
                 .buckets(vec![
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -97,18 +97,18 @@ impl Metrics {
             connections: IntGaugeVec::new(
                 Opts::new(
                     "audit_database_connections",
-                    "Connections to the database: open, idle, waited for, and at most",
+                    "Connections to the database: open, idle, waited for, and the maximum",
                 ),
                 &["state"],
             )?,
             events_appended: IntCounter::new("audit_events_appended_total", "Events appended and committed")?,
             events_returned: IntCounterVec::new(
-                Opts::new("audit_events_returned_total", "Events given out"),
+                Opts::new("audit_events_returned_total", "Events returned"),
                 &["format"],
             )?,
-            exports_running: IntGauge::new("audit_exports_running", "Exports that run")?,
+            exports_running: IntGauge::new("audit_exports_running", "Exports that are running")?,
             exports_finished: IntCounterVec::new(
-                Opts::new("audit_exports_finished_total", "Exports that have ended"),
+                Opts::new("audit_exports_finished_total", "Exports that have finished"),
                 &["kind", "outcome"],
             )?,
         };
@@ -122,10 +122,10 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Adds what is told only where it is set up.
+    /// Adds a metric that is shown only if its part of the sidecar is configured.
     ///
     /// # Errors
-    /// Never in practice: where a name is given twice.
+    /// Fails if the name of a metric is registered twice, which does not happen in practice.
     pub fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(collector))
     }
@@ -136,7 +136,7 @@ impl Metrics {
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
-    /// Counts events that were given out.
+    /// Counts events that were returned.
     pub fn count_returned(&self, kind: Kind, events: u64) {
         self.events_returned.with_label_values(&[kind.as_str()]).inc_by(events);
     }
@@ -146,10 +146,10 @@ impl Metrics {
         self.exports_finished.with_label_values(&[kind.as_str(), end.as_str()]).inc();
     }
 
-    /// The page, without what the database could not tell.
+    /// Returns the page. It lacks the metrics that the database could not provide.
     ///
     /// # Errors
-    /// Never in practice: where a metric is not consistent.
+    /// Fails if a metric is not consistent, which does not happen in practice.
     pub fn render(&self, pool: &Status, status: Option<&status::Status>) -> Result<String, prometheus::Error> {
         for (state, count) in
             [("open", pool.size), ("idle", pool.available), ("waited_for", pool.waiting), ("max", pool.max_size)]
@@ -164,16 +164,19 @@ impl Metrics {
     }
 }
 
-/// A registry of its own each time: what is not known now must not be told from what was.
+/// Builds a registry for each page, so that a value that is unknown now is not shown from an earlier page.
 fn of_status(status: &status::Status) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
-    let checks = IntGaugeVec::new(Opts::new("audit_status_ok", "How the log gets on: 1 is well"), &["check"])?;
+    let checks = IntGaugeVec::new(
+        Opts::new("audit_status_ok", "Result of each health check: 1 if it passes, otherwise 0"),
+        &["check"],
+    )?;
     for check in &status.checks {
         checks.with_label_values(&[&check.name]).set(check.ok.into());
     }
     registry.register(Box::new(checks))?;
     if let Some(age) = status.maintenance_age {
-        let gauge = Gauge::new("audit_maintenance_age_seconds", "Time since maintenance has last run to its end")?;
+        let gauge = Gauge::new("audit_maintenance_age_seconds", "Time since maintenance last ran to completion")?;
         gauge.set(age);
         registry.register(Box::new(gauge))?;
     }

@@ -1,4 +1,4 @@
-//! How what an event tells of has ended.
+//! The outcome of an event.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It was done.
+    /// The action succeeded.
     Success,
-    /// It was tried and did not work.
+    /// The action was attempted and failed.
     Failure,
-    /// It was refused.
+    /// The action was refused.
     Denied,
 }
 
@@ -19,7 +19,7 @@ impl Outcome {
     /// All outcomes.
     pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Denied];
 
-    /// As it stands in an event.
+    /// Returns the text that an event holds.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",

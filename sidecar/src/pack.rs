@@ -1,8 +1,8 @@
-//! Evidence packs: a zip with the events of a period, written as a stream from one snapshot of the database.
+//! Evidence packs: zip files with the events of a period, written as a stream from one snapshot of the database.
 //!
-//! The rows are read once. Two threads take them from there: one compresses events.json straight into the output, the
-//! other compresses events.csv into a temporary file at the same time, which is then copied into the output as it is.
-//! What waits between them is bounded by its bytes, so memory does not grow with the number of events.
+//! The rows are read once and sent to two threads. One thread compresses events.json into the output. At the same time,
+//! the other one compresses events.csv into a temporary file, which is then copied into the output. The channels
+//! between them are limited in bytes, so memory does not grow with the number of events.
 
 use std::io::Write;
 
@@ -41,13 +41,13 @@ pub use error::Error;
 pub use report::{Progress, Report};
 pub use request::Request;
 
-/// Writes the pack to `out`, and calls `opened` once the snapshot is open (what the database has against the filters it
-/// has said by then) and `progress` every now and then. Appends no event: see [`audited`].
+/// Writes the pack to `out`. It calls `opened` once the snapshot is open, when the database has accepted the filters,
+/// and `progress` from time to time. It does not append events; see [`audited`].
 ///
-/// When this fails or is dropped, what was written is not a zip, and the connection is closed at once.
+/// If this fails or is dropped, the output is not a zip, and the connection is closed at once.
 ///
 /// # Errors
-/// [`Error`].
+/// Fails with [`Error`].
 pub async fn write<W>(
     client: Client,
     request: Request,

@@ -1,4 +1,4 @@
-//! The connection to PostgreSQL: pool, leases, cursors and the types that tokio-postgres lacks.
+//! The connection to PostgreSQL: the pool, leases, cursors, and the types that tokio-postgres lacks.
 
 pub mod cursor;
 pub mod lease;

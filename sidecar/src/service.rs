@@ -1,4 +1,4 @@
-//! The operations behind REST and the command line, each with its audit trail.
+//! The operations that REST and the command line share, each with its audit trail.
 
 pub mod audit_trail;
 pub mod export_trail;

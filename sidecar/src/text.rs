@@ -1,11 +1,11 @@
-//! Texts as they are shown to people.
+//! Helpers for texts that people read.
 
 use std::fmt::Write;
 
-/// Most characters of a value that an error repeats.
+/// Maximum length, in characters, of a value that an error message repeats.
 pub const SHOWN: usize = 60;
 
-/// Two lower-case digits for each byte.
+/// Returns two lower-case hexadecimal digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -15,8 +15,8 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The text on one line, with a replacement character for each control character and for each character that is invisible
-/// or turns the text around. Text that others have written can then neither steer a terminal nor deceive its reader.
+/// Returns the text on one line. Control characters, invisible characters and characters that change the direction of
+/// text become replacement characters. So text from others can neither control a terminal nor deceive its reader.
 pub fn printable(text: &str) -> String {
     let is_hidden = |c: char| {
         c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -24,17 +24,17 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The beginning of a value that an error repeats: [`SHOWN`] characters at most.
+/// Returns the first [`SHOWN`] characters of a value that an error message repeats.
 pub fn shorten(text: &str) -> &str {
     first_chars(text, SHOWN)
 }
 
-/// The beginning of the text: `most` characters at most.
+/// Returns the first `most` characters of the text.
 pub fn first_chars(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
 }
 
-/// The beginning of the text: `most` bytes at most, and no part of a character.
+/// Returns the start of the text, at most `most` bytes, without splitting a character.
 pub fn first_bytes(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

@@ -15,33 +15,33 @@ pub struct Time {
     micros: i64,
 }
 
-/// A text that is no time; its words are written for whoever gave it.
+/// The error for a text that is not a time. Its message is for the user who wrote the text.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is not a time: write RFC 3339 such as 2026-03-01T08:00:00Z, or a date such as 2026-03-01 (midnight UTC), in the years 1 to 9999"
+    "\"{0}\" is not a time in the years 1 to 9999. Write RFC 3339 such as 2026-03-01T08:00:00Z, or a date such as 2026-03-01 (midnight UTC)"
 )]
 pub struct NotATime(String);
 
 impl Time {
-    /// The time that is so many microseconds after 1970-01-01T00:00:00Z, if it has a text.
+    /// Returns the time that is this many microseconds after 1970-01-01T00:00:00Z, if it is in the years 1 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
         (audit_proof::time::MIN..=audit_proof::time::MAX).contains(&micros).then_some(Self { micros })
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     pub fn micros(self) -> i64 {
         self.micros
     }
 
-    /// This machine's clock.
+    /// Returns the time of this machine's clock.
     pub fn now() -> Self {
         Self { micros: jiff::Timestamp::now().as_microsecond() }
     }
 
-    /// Reads RFC 3339 with any offset, or a date, which is its midnight in UTC.
+    /// Parses RFC 3339 with any offset, or a date, which stands for its midnight in UTC.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
         let wrong = || NotATime(shorten(text).to_owned());
-        // Its parts rather than a jiff::Timestamp, which ends before the year 9999 does.
+        // The parts are used because a jiff::Timestamp ends before the year 9999 does.
         let parts = jiff::fmt::temporal::Pieces::parse(text).map_err(|_| wrong())?;
         let days = jiff::civil::date(1970, 1, 1).until(parts.date()).map_err(|_| wrong())?.get_days();
         let midnight = i64::from(days) * MICROS_PER_DAY;
@@ -60,7 +60,7 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Both hold: a value exists only within the range that has a text, and the text is ASCII.
+        // Neither step fails: every value is within the range that has a text, and the text is ASCII.
         let text = audit_proof::time::to_text(self.micros).ok_or(fmt::Error)?;
         f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
@@ -99,7 +99,7 @@ impl ToSql for Time {
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// 2000-01-01T00:00:00Z, from which PostgreSQL counts.
+/// 2000-01-01T00:00:00Z, the epoch of PostgreSQL.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! A witness of the logs of others: the server's side of <https://c2sp.org/tlog-witness>. It cosigns a checkpoint where the
-//! log proves that it goes on from the last one that was cosigned here, and remembers it before the cosignature leaves.
-//! It needs no database.
+//! A witness for the logs of other deployments: the server side of <https://c2sp.org/tlog-witness>. It cosigns a
+//! checkpoint if a proof shows that the log extends the checkpoint that it cosigned last. It stores the checkpoint
+//! before it sends the cosignature. It needs no database.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -20,55 +20,56 @@ use crate::checkpoint::file;
 use crate::checkpoint::key::PrivateKey;
 use crate::text::hex;
 
-/// A witness, and what it remembers.
+/// A witness and its state.
 #[derive(Debug)]
 pub struct Witness {
     key: PrivateKey,
-    /// The keys of each log, by its origin.
+    /// The keys of each log, by the log's origin.
     logs: BTreeMap<String, Vec<Key>>,
     folder: PathBuf,
-    /// Comparing with what is remembered and remembering anew must not be divided.
+    /// Lock that makes comparing and storing one step.
     turn: Mutex<()>,
-    // Released when it is closed.
+    // The lock is released when the file is closed.
     _lock: File,
 }
 
-/// Why there is no witness.
+/// Errors of setting up a witness.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The key is that of a log.
-    #[error("{0} is the key of a log: a witness needs one of its own, from audit-sidecar key create --witness")]
+    #[error("the key {0} belongs to a log, not to a witness. Create a key with audit-sidecar key create --witness")]
     NoWitnessKey(String),
     /// The key of a log is that of a witness.
-    #[error("{0} is the key of a witness, not of a log")]
+    #[error("the key {0} belongs to a witness, not to a log")]
     NoLogKey(String),
     /// The folder cannot be used.
-    #[error("the state of the witness in {path} cannot be used")]
+    #[error("the state folder {path} of the witness cannot be used")]
     Folder {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another process has the folder.
-    #[error("another witness uses the state in {0}: two need a folder each, and a key each")]
+    /// Another process uses the folder.
+    #[error("another witness uses the state folder {0}. Give each witness its own folder and its own key")]
     Busy(PathBuf),
 }
 
 /// An answer of the protocol.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Status of HTTP.
+    /// HTTP status.
     pub status: StatusCode,
-    /// Signature lines, the size of the last cosigned checkpoint, or what is wrong.
+    /// Signature lines, the size of the last cosigned checkpoint, or an error message.
     pub body: String,
 }
 
 impl Witness {
-    /// One with that key, for those logs; it remembers in that folder, which is made where it is missing.
+    /// Creates a witness with this key for these logs. It stores its state in `folder`, which is created if it is
+    /// missing.
     ///
     /// # Errors
-    /// [`Error`].
+    /// Fails with [`Error`].
     pub fn new(key: PrivateKey, logs: &[Key], folder: &Path) -> Result<Self, Error> {
         if key.kind() != Kind::Witness {
             return Err(Error::NoWitnessKey(key.label()));
@@ -87,28 +88,31 @@ impl Witness {
         Ok(Self { key, logs: known, folder: folder.to_owned(), turn: Mutex::default(), _lock: lock })
     }
 
-    /// Answers a request `add-checkpoint` with that body.
+    /// Answers a request `add-checkpoint` with this body.
     pub fn add_checkpoint(&self, body: &[u8]) -> Answer {
         let Some((old, proof, note)) = read(body) else {
-            return Answer::wrong(StatusCode::BAD_REQUEST, "the body is not an old size, a proof, and a checkpoint");
+            return Answer::wrong(
+                StatusCode::BAD_REQUEST,
+                "the body does not consist of an old size, a proof and a checkpoint",
+            );
         };
         let Ok(new) = Checkpoint::parse(note) else {
             return Answer::wrong(
                 StatusCode::BAD_REQUEST,
-                "the body does not end with a checkpoint that is a signed note",
+                "the body does not end with a checkpoint in the form of a signed note",
             );
         };
         let Some(keys) = self.logs.get(new.origin()) else {
-            return Answer::wrong(StatusCode::NOT_FOUND, "this witness does not know the log");
+            return Answer::wrong(StatusCode::NOT_FOUND, "this witness does not know the origin of the checkpoint");
         };
         if !keys.iter().any(|key| new.verify(key).is_ok()) {
             return Answer::wrong(
                 StatusCode::FORBIDDEN,
-                "no key that this witness knows of the log has signed the checkpoint",
+                "the checkpoint is not signed by a key that this witness knows for the log",
             );
         }
         if old > new.size() {
-            return Answer::wrong(StatusCode::BAD_REQUEST, "the old size is larger than that of the checkpoint");
+            return Answer::wrong(StatusCode::BAD_REQUEST, "the old size is larger than the size of the checkpoint");
         }
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         match self.compare_and_remember(old, &proof, &new) {
@@ -118,17 +122,17 @@ impl Witness {
                 Answer { status: StatusCode::OK, body: String::from_utf8_lossy(&line).into_owned() }
             }
             Ok(Some(answer)) => {
-                tracing::warn!(origin = new.origin(), size = new.size(), old, status = %answer.status, "not cosigned");
+                tracing::warn!(origin = new.origin(), size = new.size(), old, status = %answer.status, "a checkpoint was not cosigned");
                 answer
             }
             Err(error) => {
                 tracing::error!(%error, "the state of the witness cannot be read or written");
-                Answer::wrong(StatusCode::INTERNAL_SERVER_ERROR, "the witness cannot read or write what it remembers")
+                Answer::wrong(StatusCode::INTERNAL_SERVER_ERROR, "the witness cannot read or write its state")
             }
         }
     }
 
-    /// None where the checkpoint goes on from the last one; it is then the last one.
+    /// Stores the checkpoint and returns none if it extends the last one. Otherwise, returns the answer.
     fn compare_and_remember(&self, old: u64, proof: &[Hash], new: &Checkpoint) -> io::Result<Option<Answer>> {
         let path = self.folder.join(format!("{}.txt", hex(&Sha256::digest(new.origin()))));
         let (last_size, last_root) = match file::read(&path)? {
@@ -139,7 +143,7 @@ impl Witness {
             return Ok(Some(Answer { status: StatusCode::CONFLICT, body: format!("{last_size}\n") }));
         }
         if tree::check_consistency(old, &last_root, new.size(), &new.root(), proof).is_err() {
-            let wrong = "the proof does not lead from the last cosigned checkpoint to this one";
+            let wrong = "the proof does not show that this checkpoint extends the last cosigned one";
             return Ok(Some(Answer::wrong(StatusCode::UNPROCESSABLE_ENTITY, wrong)));
         }
         if old != new.size() {
@@ -151,7 +155,7 @@ impl Witness {
 }
 
 impl Answer {
-    /// The media type of the body.
+    /// Returns the media type of the body.
     pub fn content_type(&self) -> &'static str {
         match self.status {
             StatusCode::CONFLICT => "text/x.tlog.size",
@@ -164,7 +168,7 @@ impl Answer {
     }
 }
 
-/// Old size, proof and checkpoint of a request.
+/// Parses a request into old size, proof and checkpoint.
 fn read(body: &[u8]) -> Option<(u64, Vec<Hash>, &[u8])> {
     let end = body.windows(2).position(|two| two == b"\n\n")?;
     let mut lines = str::from_utf8(&body[..end]).ok()?.split('\n');
@@ -175,7 +179,7 @@ fn read(body: &[u8]) -> Option<(u64, Vec<Hash>, &[u8])> {
     (old.to_string() == size && proof.len() <= MOST_HASHES).then(|| (old, proof, &body[end + 2..]))
 }
 
-/// Size and root of what was remembered. Damaged memory is no reason to begin anew.
+/// Parses the stored size and root. Damaged state is an error, so that the witness does not start anew.
 fn remembered(text: &str, origin: &str) -> io::Result<(u64, Hash)> {
     let read = || {
         let mut lines = text.strip_suffix('\n')?.split('\n');
@@ -183,11 +187,12 @@ fn remembered(text: &str, origin: &str) -> io::Result<(u64, Hash)> {
             (lines.next()?, lines.next()?.parse().ok()?, BASE64_STANDARD.decode(lines.next()?).ok()?);
         (name == origin && lines.next().is_none()).then_some((size, root.try_into().ok()?))
     };
-    read()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("what is remembered of {origin} is damaged")))
+    read().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the stored checkpoint of {origin} is damaged"))
+    })
 }
 
-/// No proof needs more.
+/// Maximum number of hashes in a consistency proof.
 const MOST_HASHES: usize = 63;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The columns of a row group: gathered from events, written to a file, read from one, and taken apart into events.
+//! The columns of a row group. Events become columns, which are written to a file, read back, and become events again.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,7 +16,7 @@ use parquet::schema::types::{ColumnPath, TypePtr};
 
 use super::record::Record;
 
-/// What a file holds, in types that every reader of Parquet knows: details as text, `xid` as a signed number.
+/// Schema of a file. It uses types that every reader of Parquet knows: details are text, and `xid` is a signed number.
 pub(super) static SCHEMA: LazyLock<TypePtr> =
     LazyLock::new(|| Arc::new(parse_message_type(MESSAGE_TYPE).expect("the schema is valid")));
 
@@ -43,10 +43,10 @@ const MESSAGE_TYPE: &str = "message event {
     required int32 expires_on (DATE);
 }";
 
-/// Level of zstd, 1 to 22.
+/// Compression level of zstd, 1 to 22.
 const LEVEL: i32 = 3;
 
-/// How files are written.
+/// Returns the properties of the files.
 pub(super) fn properties() -> WriterPropertiesPtr {
     let level = ZstdLevel::try_new(LEVEL).expect("the level exists");
     let mut properties = WriterProperties::builder()
@@ -58,11 +58,11 @@ pub(super) fn properties() -> WriterPropertiesPtr {
                 .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false })
                 .into(),
         ));
-    // Values that hardly ever occur twice.
+    // The values of these columns are rarely equal.
     for name in ["id", "occurred_at", "recorded_at", "details", "salt"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
     }
-    // Their least and greatest value help nobody to skip anything.
+    // The least and the greatest value of these columns do not help to skip rows.
     for name in ["details", "salt"] {
         properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None);
     }
@@ -98,11 +98,11 @@ pub(super) struct Columns {
     expires_on: Vec<i32>,
 }
 
-/// What a row takes besides its bytes.
+/// Memory of a row besides its values, in bytes.
 const ROW_OVERHEAD: usize = 800;
 
 impl Columns {
-    /// With no row.
+    /// Creates the columns without rows.
     pub fn new() -> Self {
         Self {
             rows: 0,
@@ -157,20 +157,20 @@ impl Columns {
         self.expires_on.push(*expires_on);
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// How much memory they take, about.
+    /// Returns the approximate memory of the rows, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Writes them as a row group.
+    /// Writes the rows as a row group.
     ///
     /// # Errors
-    /// Those of the output.
+    /// Returns the errors of the output.
     pub fn write(&mut self, mut group: SerializedRowGroupWriter<'_, Vec<u8>>) -> Result<()> {
         for column in self.in_order() {
             let mut out = group.next_column()?.ok_or_else(|| ParquetError::General("a column is missing".into()))?;
@@ -181,10 +181,10 @@ impl Columns {
         Ok(())
     }
 
-    /// Reads a row group of a file of this [`SCHEMA`].
+    /// Reads a row group of a file with this [`SCHEMA`].
     ///
     /// # Errors
-    /// Where the file is damaged.
+    /// Fails if the file is damaged.
     pub fn read(group: &dyn RowGroupReader) -> Result<Self> {
         let rows = usize::try_from(group.metadata().num_rows())?;
         let mut columns = Self { rows, ..Self::new() };
@@ -197,7 +197,7 @@ impl Columns {
     /// Calls `then` with each row.
     ///
     /// # Errors
-    /// Where a text is not UTF-8 or a salt is none, and those of `then`.
+    /// Fails if a text is not UTF-8 or a salt is not valid, and returns the errors of `then`.
     pub fn each<E: From<ParquetError>>(
         &self,
         mut then: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
@@ -234,7 +234,7 @@ impl Columns {
                 },
                 details: self.details.text(row)?,
                 salt: Salt::from_stored(salt)
-                    .ok_or_else(|| ParquetError::General(format!("a salt of {} bytes", salt.len())))?,
+                    .ok_or_else(|| ParquetError::General(format!("a salt has {} bytes", salt.len())))?,
                 leaf: None,
             };
             then(&Record { event, xid: self.xid[row], expires_on: self.expires_on[row] })?;
@@ -242,7 +242,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The columns in the order of [`SCHEMA`].
+    /// Returns the columns in the order of [`SCHEMA`].
     fn in_order(&mut self) -> [&mut dyn Column; 20] {
         [
             &mut self.id,
@@ -271,10 +271,10 @@ impl Columns {
 
 /// The values of a column.
 trait Column {
-    /// Writes all of them.
+    /// Writes all values.
     fn write(&self, out: &mut SerializedColumnWriter<'_>) -> Result<()>;
 
-    /// Reads those of so many rows.
+    /// Reads the values of `rows` rows.
     fn read(&mut self, from: ColumnReader, rows: usize) -> Result<()>;
 }
 
@@ -330,8 +330,8 @@ fn read<T: DataType>(
     Ok(())
 }
 
-/// Texts or bytes. Levels are those of the Dremel paper: a definition of 1 says that there is a value; a repetition of 1,
-/// that it belongs to the same row as the one before.
+/// A column of texts or bytes. Levels are those of the Dremel paper. A definition level of 1 means that there is a
+/// value. A repetition level of 1 means that the value belongs to the same row as the one before.
 struct Texts {
     values: Vec<ByteArray>,
     definition: Option<Vec<i16>>,
@@ -381,19 +381,19 @@ impl Texts {
         }
     }
 
-    /// The text of a row, in a column that has one in each.
+    /// Returns the text of a row. Every row of the column must have one.
     fn text(&self, row: usize) -> Result<&str> {
         self.values.get(row).ok_or_else(cut)?.as_utf8()
     }
 
-    /// The rows, in a column that has not.
+    /// Returns an iterator over the rows of an optional column or of a list.
     fn rows(&self) -> Rows<'_> {
         let definition = self.definition.as_deref().unwrap_or_default();
         Rows { values: &self.values, definition, repetition: self.repetition.as_deref().unwrap_or_default() }
     }
 }
 
-/// What is left of a column, row by row.
+/// The remaining rows of a column.
 struct Rows<'a> {
     values: &'a [ByteArray],
     definition: &'a [i16],
@@ -401,7 +401,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The value of the next row.
+    /// Returns the value of the next row.
     fn next_text(&mut self) -> Result<Option<&'a str>> {
         let (defined, rest) = self.definition.split_first().ok_or_else(cut)?;
         self.definition = rest;
@@ -413,7 +413,7 @@ impl<'a> Rows<'a> {
         value.as_utf8().map(Some)
     }
 
-    /// The values of the next row.
+    /// Returns the values of the next row.
     fn next_list(&mut self) -> Result<Vec<&'a str>> {
         let length = 1 + self.repetition.iter().skip(1).take_while(|repeated| **repeated == 1).count();
         self.repetition = self.repetition.get(length..).ok_or_else(cut)?;

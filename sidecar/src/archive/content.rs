@@ -1,19 +1,19 @@
-//! Count and hash of events: what tells whether two places hold the same.
+//! Number and hash of events, which show whether two places hold the same events.
 
 use crate::text::hex;
 
-/// What some events come to.
+/// Number and hash of some events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// How many they are.
+    /// Number of events.
     pub events: u64,
-    /// SHA-256 over, for each event in order: its line of format v1 (with no leaf), a tab, the transaction id in
-    /// decimal, a tab, expires_on as YYYY-MM-DD, a line feed.
+    /// SHA-256 over the concatenation of these fields of each event: its line in format v1 (without a leaf), a tab, the
+    /// transaction id in decimal, a tab, `expires_on` as YYYY-MM-DD, and a line feed.
     pub sha256: [u8; 32],
 }
 
 impl Content {
-    /// The hash in hexadecimal.
+    /// Returns the hash in hexadecimal.
     pub fn hex(&self) -> String {
         hex(&self.sha256)
     }

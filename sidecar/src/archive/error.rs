@@ -1,4 +1,4 @@
-//! Why a partition is not archived.
+//! Errors of archiving.
 
 use std::io;
 
@@ -8,67 +8,67 @@ use parquet::errors::ParquetError;
 use super::content::Content;
 use crate::error::ApiError;
 
-/// Why a partition was not archived. Nothing is recorded then; the next attempt writes the same objects anew.
+/// Errors of archiving a partition. Nothing is recorded, and the next attempt replaces the same objects.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database failed or went away.
+    /// The database failed or became unavailable.
     #[error(transparent)]
     Database(#[from] ApiError),
-    /// The extension refused, in words that are written for users.
+    /// The extension refused. Its message is written for users.
     #[error("{0}")]
     Refused(String),
     /// An event cannot be written.
     #[error("event {id} cannot be archived: {source}")]
     Event {
-        /// Its id.
+        /// Id of the event.
         id: i64,
-        /// Why.
+        /// The cause.
         source: NoLine,
     },
-    /// Where to archive was said in a way that cannot be used.
+    /// The destination is not valid.
     #[error("cannot archive to {to}: {why}")]
     Place {
-        /// What was said.
+        /// The destination as it was given.
         to: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The store cannot be written to or read from.
+    /// The store cannot be written or read.
     #[error("cannot {attempt} {object}")]
     Store {
-        /// What was attempted: `write`, `read back`, `list`.
+        /// Operation that failed: `write`, `read back` or `list`.
         attempt: &'static str,
-        /// Which object, or the place.
+        /// The object, or the place.
         object: String,
-        /// Why.
+        /// The cause.
         source: object_store::Error,
     },
     /// An object is not the Parquet file that was written.
     #[error("{object} is not the file that was written")]
     File {
-        /// Which object.
+        /// The object.
         object: String,
-        /// Why.
+        /// The cause.
         source: ParquetError,
     },
-    /// What was written or read back is not what the database holds.
-    #[error("{which} holds {} events with SHA-256 {}, the database {} with {}", .found.events, .found.hex(), .expected.events, .expected.hex())]
+    /// The content that was written or read back differs from the database.
+    #[error("{which} holds {} events with SHA-256 {}, but the database holds {} events with SHA-256 {}", .found.events, .found.hex(), .expected.events, .expected.hex())]
     Different {
-        /// What was compared with the database.
+        /// The side that was compared with the database.
         which: String,
-        /// What it holds.
+        /// Its content.
         found: Content,
-        /// What it should hold.
+        /// The content of the database.
         expected: Content,
     },
-    /// The temporary file to read back from cannot be used.
-    #[error("the temporary file in {} cannot be written; it takes one object at a time, TMPDIR says where it lies", std::env::temp_dir().display())]
+    /// The temporary file for reading back cannot be used.
+    #[error("the temporary file in {} cannot be written. It needs space for one object; set TMPDIR to use another folder", std::env::temp_dir().display())]
     Spool(#[source] io::Error),
-    /// It was ended from outside.
-    #[error("the archive was broken off: {0}")]
+    /// A signal ended the archive.
+    #[error("the archive was aborted: {0}")]
     Stopped(&'static str),
-    /// A thread of the archive ended early.
-    #[error("a thread of the archive ended early")]
+    /// A thread ended unexpectedly.
+    #[error("a thread of the archive ended unexpectedly")]
     Thread,
 }
 

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::record::Record;
 use crate::postgres::types::Date;
 
-/// Takes events, one by one.
+/// A counter and hasher of events.
 #[derive(Default)]
 pub(super) struct Meter {
     events: u64,
@@ -18,14 +18,14 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Takes the next event.
+    /// Adds the next event.
     ///
     /// # Errors
-    /// [`Error::Event`] for an event that has no line.
+    /// Fails with [`Error::Event`] if the event has no line.
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), Error> {
         self.line.clear();
         record.event.write_line(&mut self.line).map_err(|source| Error::Event { id: record.event.id, source })?;
-        // A date that a damaged file holds may have no text: it then counts as its number.
+        // A damaged file may hold a date without a text. Its number is then hashed instead.
         let expires_on = Date { days: record.expires_on };
         let _ = write!(self.line, "\t{}\t", record.xid);
         if write!(self.line, "{expires_on}").is_err() {
@@ -37,12 +37,12 @@ impl Meter {
         Ok(())
     }
 
-    /// How many there were so far.
+    /// Returns the number of events so far.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// What they come to.
+    /// Returns the number and the hash of the events.
     pub fn finish(self) -> Content {
         Content { events: self.events, sha256: self.hash.finalize().into() }
     }

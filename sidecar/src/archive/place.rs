@@ -1,4 +1,4 @@
-//! Where the archive goes: a folder, or a bucket of S3, Google Cloud Storage or Azure.
+//! The destination of the archive: a folder, or a bucket of S3, Google Cloud Storage or Azure.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -17,16 +17,16 @@ use url::Url;
 
 use super::error::Error;
 
-/// Size of the parts of an upload. S3 takes 10,000 of them, so a file may have 80 GB.
+/// Size of the parts of an upload. S3 allows 10,000 parts, so a file may have 80 GB.
 const PART: usize = 8 << 20;
 
-/// How many parts are under way at a time.
+/// Maximum number of parts that are uploaded at the same time.
 const PARTS: usize = 3;
 
-/// What begins the names of the variables that the stores are configured by.
+/// Prefixes of the variables that configure the stores.
 const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
-/// A store, and where in it the archive is.
+/// A store, and the prefix of the archive in it.
 #[derive(Clone, Debug)]
 pub struct Place {
     store: Arc<dyn ObjectStore>,
@@ -35,11 +35,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// Opens what is named by a path or a URL: `file://`, `s3://`, `gs://`, `az://` and the like. A folder is made
-    /// where it is missing; a bucket is not looked at before the first object is written to it.
+    /// Opens a path or a URL: `file://`, `s3://`, `gs://`, `az://` and similar. A folder is created if it is missing. A
+    /// bucket is not contacted before the first object is written.
     ///
     /// # Errors
-    /// [`Error::Place`].
+    /// Fails with [`Error::Place`].
     pub fn open(to: &str) -> Result<Self, Error> {
         let wrong = |why: String| Error::Place { to: without_secrets(to), why };
         let Some((scheme, _)) = to.split_once("://") else {
@@ -56,38 +56,38 @@ impl Place {
         }
     }
 
-    /// What it is called in the log: the absolute path of the folder, or the URL without what could be secret.
+    /// Returns the name for the audit log: the absolute path of the folder, or the URL without its secrets.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// On any store; for tests.
+    /// Uses any store, for tests.
     #[cfg(test)]
     pub(super) fn on(store: impl ObjectStore) -> Self {
         Self { store: Arc::new(store), below: String::new(), name: "test".into() }
     }
 
-    /// The object for events of a workspace and a month of a partition.
+    /// Returns the object for the events of a partition, by workspace and month.
     pub(super) fn object(&self, workspace: &str, month: &str, partition: &str) -> Result<Path, object_store::Error> {
         let name = format!("workspace={}/month={month}/{partition}.parquet", encode(workspace));
         Ok(Path::parse(format!("{}/{name}", self.below).trim_start_matches('/'))?)
     }
 
-    /// Where an object is, for people.
+    /// Returns the location of an object, for people.
     pub(super) fn locate(&self, object: &Path) -> String {
         let below = object.as_ref().strip_prefix(&self.below).unwrap_or(object.as_ref());
         format!("{}/{}", self.name.trim_end_matches('/'), below.trim_start_matches('/'))
     }
 
-    /// Writes an object; it takes the place of an earlier one when it is complete.
+    /// Returns a writer of an object. The object replaces an earlier one when it is complete.
     pub(super) fn writer(&self, object: Path) -> BufWriter {
         BufWriter::with_capacity(Arc::clone(&self.store), object, PART).with_max_concurrency(PARTS)
     }
 
-    /// Writes a small object of that name, in place of an earlier one.
+    /// Writes a small object with this name. It replaces an earlier one.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// Fails with [`Error::Store`].
     pub async fn put(&self, name: &str, content: Bytes) -> Result<(), Error> {
         let failed = |source| Error::Store { attempt: "write", object: format!("{}/{name}", self.name), source };
         let object = Path::parse(format!("{}/{name}", self.below).trim_start_matches('/'));
@@ -99,7 +99,7 @@ impl Place {
     /// Copies an object to a temporary file, which has no name.
     ///
     /// # Errors
-    /// [`Error::Store`] or [`Error::Spool`].
+    /// Fails with [`Error::Store`] or [`Error::Spool`].
     pub(super) async fn fetch(&self, object: &Path) -> Result<File, Error> {
         let failed = |source| Error::Store { attempt: "read back", object: self.locate(object), source };
         let mut file = tempfile::tempfile().map_err(Error::Spool)?;
@@ -111,11 +111,11 @@ impl Place {
         Ok(file)
     }
 
-    /// Objects of a partition that are not among `files`: what an earlier run has written of events that
-    /// the partition does not hold any more.
+    /// Returns the objects of a partition that are not among `files`. An earlier run wrote them for events that the
+    /// partition no longer holds.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// Fails with [`Error::Store`].
     pub(super) async fn leftovers(&self, partition: &str, files: &BTreeSet<&Path>) -> Result<Vec<String>, Error> {
         let below = Path::parse(&self.below).unwrap_or_default();
         let name = format!("{partition}.parquet");
@@ -137,13 +137,13 @@ impl Place {
         let path =
             std::fs::create_dir_all(path).and_then(|()| path.canonicalize()).map_err(|error| error.to_string())?;
         let name = path.to_str().ok_or("the path is not UTF-8")?.to_owned();
-        // The partition may be dropped next: its archive must survive a power failure.
+        // The partition may be dropped next, so its archive must survive a power failure.
         let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| error.to_string())?.with_fsync(true);
         Ok(Self { store: Arc::new(store), below: String::new(), name })
     }
 
     fn bucket(url: &Url) -> Result<Self, String> {
-        // The first to be asked for wins; whoever installed another had a reason.
+        // If another default provider is installed already, it is kept.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let options = env::vars().filter(|(name, _)| VARIABLES.iter().any(|prefix| name.starts_with(prefix)));
         let (store, below) = object_store::parse_url_opts(url, options).map_err(|error| error.to_string())?;
@@ -151,11 +151,11 @@ impl Place {
     }
 }
 
-/// A URL without password and query, which may hold a signature.
+/// Returns a URL without password and query, which may hold a signature.
 fn without_secrets(to: &str) -> String {
     match Url::parse(to) {
         Ok(mut url) if to.contains("://") => {
-            // Fails where there can be none.
+            // This fails only for a URL that cannot have these parts.
             let _ = url.set_password(None);
             url.set_query(None);
             url.set_fragment(None);
@@ -165,8 +165,8 @@ fn without_secrets(to: &str) -> String {
     }
 }
 
-/// The name of a workspace as part of a path. Hive, and all who read its layout, undo it. What is not ASCII stays: a name
-/// in a file system has 255 bytes at most.
+/// Encodes the name of a workspace as a part of a path. Hive and readers of its layout decode it. Characters that are
+/// not ASCII stay, because a name in a file system has at most 255 bytes.
 fn encode(workspace: &str) -> String {
     let mut encoded = String::with_capacity(workspace.len());
     for c in workspace.chars() {

@@ -1,10 +1,10 @@
-//! How far an archive is.
+//! The progress of an archive.
 
-/// How far an archive is.
+/// The progress of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many events have been written, in so many bytes.
+    /// Number of events that have been written, and the size of the files in bytes.
     Written(u64, u64),
-    /// So many events have been read back.
+    /// Number of events that have been read back.
     ReadBack(u64),
 }

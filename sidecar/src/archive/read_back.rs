@@ -1,4 +1,4 @@
-//! Reading the archive back: what is in the store, not what was sent to it, is compared with the database.
+//! Reading back of the archive. The content of the store is compared with the database.
 
 use std::fs::File;
 
@@ -14,10 +14,10 @@ use super::place::Place;
 use super::progress::Progress;
 use super::writer::Written;
 
-/// Reads the files in order; what they hold.
+/// Reads the files in order and returns the number and the hash of their events.
 ///
 /// # Errors
-/// Where a file cannot be read or is not of the form in which it was written.
+/// Fails if a file cannot be read, or does not have the expected form.
 pub(super) async fn content(
     place: &Place,
     files: &[Written],
@@ -44,7 +44,7 @@ pub(super) async fn content(
 fn read(file: File, meter: &mut Meter, progress: impl Fn(Progress)) -> Result<(), Failure> {
     let reader = SerializedFileReader::new(file)?;
     if reader.metadata().file_metadata().schema() != &**SCHEMA {
-        return Err(ParquetError::General("its schema is another one".into()).into());
+        return Err(ParquetError::General("its schema is not the expected one".into()).into());
     }
     for index in 0..reader.num_row_groups() {
         let columns = Columns::read(&*reader.get_row_group(index)?)?;
@@ -83,7 +83,7 @@ mod tests {
     use super::super::writer::{Files, Writer};
     use super::*;
 
-    /// Writes so many events in two months; `wrong` is the id of one whose actor is another than it should be.
+    /// Writes `events` events in two months. `wrong` is the id of an event with a different actor.
     async fn write(place: &Place, events: i64, wrong: i64) -> Files {
         let (to_store, pieces) = mpsc::channel(2);
         let thread = {
@@ -149,7 +149,7 @@ mod tests {
         let written = write(&place, 100, 0).await;
         let object = &written.files[1].object;
 
-        // Another value, in a file that is otherwise the same.
+        // This file has another value, and is otherwise the same.
         write(&place, 100, 70).await;
         let found = read(&place, &written.files).await.unwrap();
         assert_eq!(found.events, 100);
@@ -164,7 +164,7 @@ mod tests {
                 "{error}"
             );
         }
-        // One byte anywhere. Statistics and the like are not looked at; all else must show, and end nothing but the archive.
+        // A changed byte must be detected at any place, except in statistics and the like. It must not cause a panic.
         let mut noticed = 0;
         let places = (0..bytes.len()).step_by(5);
         let all = places.len();

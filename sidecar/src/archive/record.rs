@@ -1,4 +1,4 @@
-//! An event with all that its row holds.
+//! An event with all columns of its row.
 
 use audit_proof::Event;
 use tokio_postgres::Row;
@@ -7,19 +7,19 @@ use crate::error::ApiError;
 use crate::events::row::EventRow;
 use crate::postgres::types::{Date, Xid};
 
-/// An event, and the columns of its row that format v1 leaves out.
+/// An event, and the columns of its row that format v1 omits.
 #[derive(Clone, Debug)]
 pub(super) struct Record<'a> {
-    /// What format v1 has a line for.
+    /// The event as format v1 knows it.
     pub event: Event<'a, &'a [&'a str]>,
-    /// The transaction that recorded it.
+    /// Id of the transaction that recorded the event.
     pub xid: i64,
-    /// The last day on which it is kept, in days since 1970-01-01.
+    /// Last day on which the event is kept, in days since 1970-01-01.
     pub expires_on: i32,
 }
 
 impl Record<'_> {
-    /// How many bytes its texts have.
+    /// Returns the total size of the texts, in bytes.
     pub fn text_bytes(&self) -> usize {
         let (event, source) = (&self.event, &self.event.source);
         let required = [event.workspace, event.category, event.action, event.outcome, event.details];
@@ -38,10 +38,10 @@ impl Record<'_> {
     }
 }
 
-/// Calls `then` with what a row of `audit.partition_events` holds.
+/// Calls `then` with the record in a row of `audit.partition_events`.
 ///
 /// # Errors
-/// Where the row is of another form, and those of `then`.
+/// Fails if the row does not have that form, and returns the errors of `then`.
 pub(super) fn with_record<T, E: From<ApiError>>(
     row: &Row,
     then: impl FnOnce(&Record<'_>) -> Result<T, E>,

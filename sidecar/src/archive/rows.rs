@@ -1,11 +1,11 @@
-//! The rows of a partition on their way from the database to the thread that makes files of them.
+//! The channel of rows from the database to the thread that writes files.
 
 use tokio_postgres::Row;
 
-/// What the thread gets.
+/// A message to the thread.
 pub(super) enum Batch {
     /// Rows of `audit.partition_events`, in order.
     Rows(Vec<Row>),
-    /// There are no more. A channel that closes without it closes because something failed.
+    /// There are no more rows. If the channel closes without this message, reading has failed.
     End,
 }

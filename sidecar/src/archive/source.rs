@@ -1,4 +1,4 @@
-//! The rows of a partition: from a cursor to the thread that makes files of them, and from there to the store.
+//! The path of a partition's rows: from a cursor to the thread that writes files, and from there to the store.
 
 use std::pin::Pin;
 
@@ -17,16 +17,16 @@ use super::rows::Batch;
 use super::writer::{self, Files, Piece};
 use crate::postgres::cursor::Fetch;
 
-/// A batch is handed on when it has so many bytes.
+/// Minimum size of a batch, in bytes.
 const BATCH: usize = 1 << 20;
 
-/// How many batches and how many pieces wait at most.
+/// Maximum number of batches, and of pieces, that wait.
 const WAITING: usize = 2;
 
-/// Writes all events of a partition. What `stop` breaks off is not left half-way in the store.
+/// Writes all events of a partition. If `stop` completes, no incomplete object remains in the store.
 ///
 /// # Errors
-/// The first thing that failed.
+/// Returns the first error that occurs.
 pub(super) async fn write(
     transaction: &Transaction<'_>,
     place: &Place,
@@ -49,7 +49,7 @@ pub(super) async fn write(
     };
     let (pumped, uploaded, made) = tokio::join!(pump, upload(place, pieces), thread);
     let made = made.map_err(|_| Error::Thread).flatten();
-    // Where one fails, the others end early: the one that was first says why.
+    // If one task fails, the others end early. The first error is the cause.
     let mut outcome = Err(Error::Thread);
     for result in [pumped.err(), uploaded.err()].into_iter().flatten().map(Err).chain([made]) {
         match result {
@@ -63,7 +63,7 @@ pub(super) async fn write(
     outcome
 }
 
-/// Reads all rows and hands them to the thread.
+/// Reads all rows and sends them to the thread.
 async fn pump(transaction: &Transaction<'_>, thread: mpsc::Sender<Batch>) -> Result<(), Error> {
     let mut fetch = Fetch::new("audit_archive");
     while let Some((rows, _)) = fetch.next(transaction, BATCH).await? {
@@ -72,7 +72,7 @@ async fn pump(transaction: &Transaction<'_>, thread: mpsc::Sender<Batch>) -> Res
     thread.send(Batch::End).await.map_err(|_| Error::Thread)
 }
 
-/// Writes the pieces to the store, and takes back an object that is not completed.
+/// Uploads the pieces, and aborts an object that is not completed.
 pub(super) async fn upload(place: &Place, mut pieces: mpsc::Receiver<Piece>) -> Result<(), Error> {
     let mut object: Option<(Path, BufWriter)> = None;
     while let Some(piece) = pieces.recv().await {

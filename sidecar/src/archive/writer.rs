@@ -1,4 +1,4 @@
-//! The thread that makes files of the rows. What it makes goes to the store in pieces, by a task of its own.
+//! The thread that writes files. Its output is uploaded in pieces by another task.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -15,45 +15,45 @@ use super::progress::Progress;
 use super::record::{Record, with_record};
 use super::rows::Batch;
 
-/// Most rows of a row group.
+/// Maximum number of rows of a row group.
 const ROWS: usize = 100_000;
 
-/// Most bytes of rows that a row group is made of; one row may exceed it.
+/// Maximum size of the rows of a row group, in bytes. One row may exceed it.
 const BYTES: usize = 32 << 20;
 
-/// What happens to the store next.
+/// A step of an upload.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// An object begins.
+    /// Start of an object.
     Begin(Path),
-    /// It goes on.
+    /// Content of the object.
     Bytes(Bytes),
-    /// It is complete.
+    /// End of the object.
     End,
 }
 
 /// An object that was written.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
-    /// Where it is.
+    /// Path of the object.
     pub object: Path,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// All that was written of a partition.
+/// All files of a partition.
 #[derive(Debug)]
 pub(super) struct Files {
     /// The objects, in the order of their events.
     pub files: Vec<Written>,
-    /// The events in them.
+    /// Number and hash of the events in them.
     pub content: Content,
 }
 
-/// Makes files of the rows that come, which are ordered by workspace and time: one per workspace and month (UTC).
+/// Writes files of the rows, which are ordered by workspace and time. Each file holds one workspace and month (UTC).
 ///
 /// # Errors
-/// [`Error::Event`], or [`Error::Thread`] where the rows broke off or nobody takes the pieces.
+/// Fails with [`Error::Event`]. Fails with [`Error::Thread`] if reading the rows or uploading the pieces has failed.
 pub(super) fn write(
     mut rows: mpsc::Receiver<Batch>,
     pieces: mpsc::Sender<Piece>,
@@ -77,7 +77,7 @@ pub(super) fn write(
     writer.finish()
 }
 
-/// Makes files of events that come in order.
+/// A writer of files for ordered events.
 pub(super) struct Writer<'a> {
     pieces: mpsc::Sender<Piece>,
     place: &'a Place,
@@ -88,7 +88,7 @@ pub(super) struct Writer<'a> {
     bytes: u64,
 }
 
-/// The file that is being made.
+/// The file that is being written.
 struct Open {
     workspace: String,
     month: String,
@@ -98,15 +98,15 @@ struct Open {
 }
 
 impl<'a> Writer<'a> {
-    /// Sends what it makes for this place to `pieces`.
+    /// Creates a writer for this place, which sends its output to `pieces`.
     pub fn new(pieces: mpsc::Sender<Piece>, place: &'a Place, partition: &'a str) -> Self {
         Self { pieces, place, partition, open: None, meter: Meter::default(), files: Vec::new(), bytes: 0 }
     }
 
-    /// Takes the next event.
+    /// Adds the next event.
     ///
     /// # Errors
-    /// As [`write`].
+    /// Returns the same errors as [`write`].
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), Error> {
         self.meter.add(record)?;
         let month = month(record)?;
@@ -122,10 +122,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Ends the last file.
+    /// Completes the last file.
     ///
     /// # Errors
-    /// As [`write`].
+    /// Returns the same errors as [`write`].
     pub fn finish(mut self) -> Result<Files, Error> {
         self.close()?;
         Ok(Files { files: self.files, content: self.meter.finish() })
@@ -142,7 +142,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Makes a row group of the rows so far.
+    /// Writes the rows so far as a row group.
     fn flush(&mut self) -> Result<(), Error> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let mut columns = std::mem::replace(&mut open.columns, Columns::new());
@@ -160,7 +160,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends the file, if there is one.
+    /// Completes the file, if there is one.
     fn close(&mut self) -> Result<(), Error> {
         if self.open.as_ref().is_some_and(|open| open.columns.rows() > 0) {
             self.flush()?;
@@ -198,7 +198,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The month (UTC) in which the event occurred, as `YYYY-MM`.
+/// Returns the month (UTC) in which the event occurred, as `YYYY-MM`.
 fn month(record: &Record<'_>) -> Result<String, Error> {
     let micros = record.event.occurred_at;
     let text = audit_proof::time::to_text(micros)

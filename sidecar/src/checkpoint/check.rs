@@ -1,4 +1,4 @@
-//! What must hold before a checkpoint is signed.
+//! The checks that must pass before a checkpoint is signed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,26 +12,26 @@ use super::refusal::{Cause, Refusal, TreeHead, compare};
 use super::state::{Heads, LogHead};
 use crate::error::ApiError;
 
-/// What was found in one snapshot of the database.
+/// The result of the checks in one snapshot of the database.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Nothing was sealed yet, nor signed.
+    /// Nothing has been sealed or signed.
     Nothing,
-    /// All that was checked holds.
+    /// All checks pass.
     Sound {
         /// The head of the system log.
         head: TreeHead,
-        /// The heads to remember.
+        /// The heads to store.
         heads: Heads,
     },
-    /// What does not hold.
+    /// Some checks fail.
     Unsound(Vec<Refusal>),
 }
 
-/// Holds the logs against what is remembered: the last checkpoint, and the heads of the workspaces' logs.
+/// Compares the logs with the stored state: the last checkpoint, and the heads of the workspace logs.
 ///
 /// # Errors
-/// Those of the database where it is not there or takes too long.
+/// Returns errors of the database only if it is unavailable or takes too long.
 pub(super) async fn check(
     transaction: &Transaction<'_>,
     signed: Option<&Checkpoint>,
@@ -48,7 +48,7 @@ pub(super) async fn check(
             refusals.push(refusal);
             Ok(Found::Unsound(refusals))
         }
-        // What was found before stands, whatever became of the database.
+        // The refusals that were found before the database failed are still valid.
         Err(Failure::Unavailable(_)) if !refusals.is_empty() => Ok(Found::Unsound(refusals)),
         Err(Failure::Unavailable(error)) => Err(error),
     }
@@ -64,14 +64,14 @@ async fn check_all(
     let head = match (database::system_head(transaction).await?, signed) {
         (None, None) => return Ok(Found::Nothing),
         (None, Some(signed)) => {
-            let message = format!("the system log is gone: it had {signed}");
+            let message = format!("the system log is missing: it had {signed}");
             return Err(Failure::Wrong(Refusal::new(Cause::Shrunk, None, message)));
         }
         (Some(head), _) => head,
     };
     if let Some(signed) = signed {
         let proof = database::consistency_proof(transaction, None, signed.size, head.size).await?;
-        // The leaves of a system log that is another are no ground to judge anything else by.
+        // If the system log is not the same, its leaves cannot be used to check anything else.
         compare(None, signed, head, &proof).map_err(Failure::Wrong)?;
     }
     let first_leaf = signed.map_or(0, |signed| signed.size);
@@ -82,7 +82,7 @@ async fn check_all(
     Ok(Found::Sound { head, heads })
 }
 
-/// The first time: what there is, is what later heads are held against.
+/// Returns the present heads. In the first round, they become the basis for later rounds.
 async fn adopt(transaction: &Transaction<'_>) -> Result<Heads, Failure> {
     let event_id = database::last_heads_event(transaction).await?;
     Ok(Heads { event_id, without_leaf: None, logs: database::logs(transaction).await? })
@@ -109,16 +109,14 @@ async fn check_heads(
         for id in ids {
             let Some(leaf) = leaves.get(&id) else {
                 if waited_for != Some(id) {
-                    // It was recorded by another session a moment ago: the next round will find its leaf.
+                    // Another session has just recorded it. The next round finds its leaf.
                     heads.without_leaf = Some(id);
                     break;
                 }
                 refusals.push(Refusal::new(
                     Cause::NotInSystemLog,
                     None,
-                    format!(
-                        "event {id}, which heads name as the one that tells of them, has got no leaf in the system log"
-                    ),
+                    format!("event {id}, which records heads, has no leaf in the system log"),
                 ));
                 return Ok(heads);
             };
@@ -137,8 +135,8 @@ async fn check_heads(
     }
 }
 
-/// Whether each log is still there, with no fewer leaves than it had: where nothing is added to a log any more, no new head
-/// would tell.
+/// Checks that each workspace log exists and extends its stored head. This also covers logs to which no event is added
+/// any more, and which therefore have no new head.
 async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut Vec<Refusal>) -> Result<(), Failure> {
     let logs = database::logs(transaction).await?;
     for (workspace, old) in &heads.logs {
@@ -146,7 +144,7 @@ async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut
         let refusal = match logs.get(workspace) {
             None => Some(gone(workspace, old_head)),
             Some(log) if log.log_id != old.log_id => Some(replaced(workspace)),
-            // Also where it has grown: a head that is not recorded would not be looked at.
+            // This check also covers a log that has grown but has no new recorded head.
             Some(log) => match database::consistency_proof(transaction, Some(workspace), old.size, log.size).await {
                 Ok(proof) => {
                     let new = TreeHead { size: log.size, root: log.root };
@@ -164,7 +162,7 @@ async fn check_logs(transaction: &Transaction<'_>, heads: &Heads, refusals: &mut
     Ok(())
 }
 
-/// The event as it is in the system log, or why it is not.
+/// Returns the event from the system log, or the refusal if it is not in there.
 async fn check_event(
     transaction: &Transaction<'_>,
     id: i64,
@@ -173,19 +171,23 @@ async fn check_event(
 ) -> Result<Result<HeadsEvent, Refusal>, Failure> {
     let wrong = |cause, message: String| Ok(Err(Refusal::new(cause, None, message)));
     let Some(event) = database::heads_event(transaction, id).await? else {
-        return wrong(Cause::NotInEvent, format!("there is no event {id} that tells of heads, though heads name it"));
+        return wrong(
+            Cause::NotInEvent,
+            format!("event {id}, which recorded heads refer to, does not exist or records no heads"),
+        );
     };
     let path = database::inclusion_proof(transaction, leaf, system.size).await?;
     match tree::root_from_inclusion(leaf, system.size, &event.leaf_hash, &path) {
         Ok(root) if root == system.root => Ok(Ok(event)),
         _ => wrong(
             Cause::NotInSystemLog,
-            format!("event {id}, which tells of heads, is not what leaf {leaf} of the system log was made of"),
+            format!("event {id}, which records heads, does not match leaf {leaf} of the system log"),
         ),
     }
 }
 
-/// Whether the head is in its event, and its log goes on from the head that is remembered; which is then this one.
+/// Checks that the event contains the head, and that the workspace log extends the stored head. The new head is then
+/// stored.
 async fn check_head(
     transaction: &Transaction<'_>,
     heads: &mut Heads,
@@ -196,7 +198,7 @@ async fn check_head(
     let event_id = recorded.event_id;
     let event = match event {
         Ok(event) => event,
-        // Once per workspace would be once too often.
+        // The caller removes duplicates of this refusal, which would occur once per workspace.
         Err(refusal) => return Ok(Err(refusal.clone())),
     };
     let (workspace, head) = match log_head(recorded) {
@@ -206,7 +208,7 @@ async fn check_head(
     let text = Head { log_id: head.log_id, workspace: &workspace, size: head.size, root: head.root };
     if !event.digests.contains(&text.digest()) {
         let message =
-            format!("the log of workspace \"{workspace}\": event {event_id} does not tell of its head with {new}");
+            format!("the log of workspace \"{workspace}\": event {event_id} does not record its head with {new}");
         return Ok(Err(Refusal::new(Cause::NotInEvent, Some(&workspace), message)));
     }
     if let Some(old) = heads.logs.get(&workspace) {
@@ -232,14 +234,14 @@ fn log_head(recorded: RecordedHead) -> Result<(String, LogHead), Refusal> {
 }
 
 fn gone(workspace: &str, head: TreeHead) -> Refusal {
-    let message = format!("the log of workspace \"{workspace}\" is gone: it had {head}");
+    let message = format!("the log of workspace \"{workspace}\" is missing: it had {head}");
     Refusal::new(Cause::Shrunk, Some(workspace), message)
 }
 
 fn replaced(workspace: &str) -> Refusal {
-    let message = format!("the log of workspace \"{workspace}\" was replaced: its id is another");
+    let message = format!("the log of workspace \"{workspace}\" was replaced: its id has changed");
     Refusal::new(Cause::OtherLog, Some(workspace), message)
 }
 
-/// More need not be told of: whoever looks will find them.
+/// Maximum number of refusals. An operator who investigates them will find the others.
 const MOST_REFUSALS: usize = 100;

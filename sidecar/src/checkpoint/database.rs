@@ -1,4 +1,4 @@
-//! What the database says of its logs. Nothing of it is believed before it is checked.
+//! Queries about the logs. Their answers are not trusted before they have been checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,52 +17,52 @@ use crate::events::row::EventRow;
 /// A head that was recorded in the system log.
 #[derive(Clone, Debug)]
 pub(super) struct RecordedHead {
-    /// Workspace of the log.
+    /// Workspace of the workspace log.
     pub workspace: String,
     /// The head.
     pub head: TreeHead,
-    /// Event `heads_recorded` that tells of it.
+    /// Id of the event `heads_recorded` that contains it.
     pub event_id: i64,
-    /// Id of the log; none where there is no such log.
+    /// Id of the workspace log. It is none if the log does not exist.
     pub log_id: Option<[u8; 16]>,
 }
 
 /// An event `heads_recorded`.
 #[derive(Debug)]
 pub(super) struct HeadsEvent {
-    /// Its leaf hash, worked out from what the database gives as its row.
+    /// Leaf hash, computed from the row that the database returns.
     pub leaf_hash: Hash,
-    /// The digests in its details.
+    /// Digests in the details of the event.
     pub digests: BTreeSet<Hash>,
 }
 
-/// A call that the database does not answer, or with what cannot be.
+/// An error of a query, or an impossible answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It cannot be reached, takes too long, or the sidecar lacks a right.
+    /// The database cannot be reached, takes too long, or refuses for lack of a privilege.
     Unavailable(ApiError),
-    /// It answers with what cannot be.
+    /// The answer is impossible in a sound database.
     Wrong(Refusal),
 }
 
-/// Records the heads that have changed. Their event gets its leaf in a transaction after this one.
+/// Records the heads that have changed. The event that contains them gets its leaf in a later transaction.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub(super) async fn record_heads(transaction: &Transaction<'_>) -> Result<(), ApiError> {
     transaction.query_one("SELECT audit.record_heads()", &[]).await?;
     Ok(())
 }
 
-/// Gives leaves to events that have committed; how many.
+/// Gives leaves to committed events, and returns their number.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub(super) async fn seal(transaction: &Transaction<'_>) -> Result<i64, ApiError> {
     Ok(transaction.query_one("SELECT audit.seal()", &[]).await?.try_get(0)?)
 }
 
-/// The head of the system log; none where nothing was sealed yet.
+/// Returns the head of the system log, or none if nothing has been sealed.
 pub(super) async fn system_head(transaction: &Transaction<'_>) -> Result<Option<TreeHead>, Failure> {
     let row = transaction.query_opt("SELECT size, root FROM audit.log WHERE workspace = 'audit'", &[]).await?;
     let Some(row) = row else { return Ok(None) };
@@ -70,7 +70,7 @@ pub(super) async fn system_head(transaction: &Transaction<'_>) -> Result<Option<
     head.map(Some).ok_or_else(|| Failure::Wrong(no_head(None)))
 }
 
-/// The proof that a log goes on from a head; none is needed where it has not grown.
+/// Returns the proof that a workspace log extends an earlier head. It is empty if the log has not grown.
 pub(super) async fn consistency_proof(
     transaction: &Transaction<'_>,
     workspace: Option<&str>,
@@ -86,11 +86,11 @@ pub(super) async fn consistency_proof(
     proof(
         row.map_err(ApiError::from).and_then(|row| Ok(row.try_get(0)?)),
         workspace,
-        "that the log goes on from what it was",
+        "that the log extends its earlier head",
     )
 }
 
-/// The heads that were recorded by events after `after`, in the order of the events; so many at most.
+/// Returns a page of the heads in events after `after`, in the order of the events.
 pub(super) async fn recorded_heads(
     transaction: &Transaction<'_>,
     after: (i64, &str),
@@ -99,7 +99,7 @@ pub(super) async fn recorded_heads(
     heads(transaction.query(&statement, &[&after.0, &after.1, &PAGE]).await?)
 }
 
-/// The logs of workspaces as they are now, by workspace: their ids and heads.
+/// Returns the present id and head of each workspace log, by workspace.
 pub(super) async fn logs(transaction: &Transaction<'_>) -> Result<BTreeMap<String, LogHead>, Failure> {
     let rows = transaction.query("SELECT workspace, log_id, size, root FROM audit.log WHERE workspace <> 'audit'", &[]);
     let log = |row: &tokio_postgres::Row| {
@@ -113,12 +113,12 @@ pub(super) async fn logs(transaction: &Transaction<'_>) -> Result<BTreeMap<Strin
     rows.await?.iter().map(log).collect()
 }
 
-/// The last event that tells of heads; 0 where there is none.
+/// Returns the id of the last event that contains heads, or 0 if there is none.
 pub(super) async fn last_heads_event(transaction: &Transaction<'_>) -> Result<i64, Failure> {
     Ok(transaction.query_one("SELECT coalesce(max(event_id), 0) FROM audit.head", &[]).await?.try_get(0)?)
 }
 
-/// The leaves of these events among those of the system log from `first` to before `beyond`.
+/// Returns the leaves of these events in the system log, from `first` to before `beyond`.
 pub(super) async fn leaves(
     transaction: &Transaction<'_>,
     first: u64,
@@ -130,7 +130,7 @@ pub(super) async fn leaves(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned()))).collect()
 }
 
-/// An event `heads_recorded`; none where there is none of that id.
+/// Returns the event `heads_recorded` with this id, or none if there is no such event.
 pub(super) async fn heads_event(transaction: &Transaction<'_>, id: i64) -> Result<Option<HeadsEvent>, Failure> {
     let statement = transaction.prepare_cached("SELECT * FROM audit.event($1)").await?;
     let Some(row) = transaction.query_opt(&statement, &[&id]).await? else { return Ok(None) };
@@ -154,24 +154,24 @@ pub(super) async fn heads_event(transaction: &Transaction<'_>, id: i64) -> Resul
     Ok(Some(HeadsEvent { leaf_hash, digests }))
 }
 
-/// The proof that a leaf is in the system log of that size.
+/// Returns the proof that a leaf is in the system log of this size.
 pub(super) async fn inclusion_proof(transaction: &Transaction<'_>, leaf: u64, size: u64) -> Result<Vec<Hash>, Failure> {
     let statement = transaction.prepare_cached("SELECT audit.inclusion_proof('audit', $1, $2)").await?;
     let row = transaction.query_one(&statement, &[&(leaf as i64), &(size as i64)]).await;
-    proof(row.map_err(ApiError::from).and_then(|row| Ok(row.try_get(0)?)), None, "that an event is in it")
+    proof(row.map_err(ApiError::from).and_then(|row| Ok(row.try_get(0)?)), None, "that an event is in the log")
 }
 
-/// The note of the largest checkpoint, or of one of that size.
+/// Returns the note of the largest checkpoint, or of the checkpoint with this size.
 pub(super) async fn note(client: &impl GenericClient, size: Option<u64>) -> Result<Option<String>, ApiError> {
     let statement = client.prepare_cached(NOTE).await?;
     let row = client.query_opt(&statement, &[&size.map(u64::cast_signed)]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Keeps a note in the database, in place of one of the same size and root.
+/// Stores a note in the database. It replaces a note with the same size and root.
 ///
 /// # Errors
-/// Those of the database, also where there is one of that size with another root.
+/// Returns the errors of the database. It refuses a note if another one has the same size and a different root.
 pub(super) async fn record_note(client: &impl GenericClient, head: TreeHead, note: &str) -> Result<(), ApiError> {
     let (size, root) = (head.size.cast_signed(), head.root.as_slice());
     client.query_one("SELECT audit.record_checkpoint($1, $2, $3)", &[&size, &root, &note]).await?;
@@ -199,8 +199,8 @@ fn no_head(workspace: Option<&str>) -> Refusal {
     Refusal::new(Cause::NoProof, workspace, "a head has a size below 0 or a root that does not have 32 bytes")
 }
 
-/// What was asked for proves nothing unless it is a list of hashes. An error of the database that is not about
-/// its being there is no proof, too: where tiles are damaged, that is how it shows.
+/// Returns the hashes of a proof. An answer that is not a list of hashes is a refusal. So is every error of the
+/// database, unless the database is unavailable: damaged tiles cause such errors.
 fn proof(
     answer: Result<Option<Vec<Vec<u8>>>, ApiError>,
     workspace: Option<&str>,
@@ -215,14 +215,14 @@ fn proof(
         ))
     };
     match answer {
-        Ok(None) => Err(wrong("it gives none")),
+        Ok(None) => Err(wrong("it returns none")),
         Ok(Some(hashes)) => {
             let hashes: Option<Vec<Hash>> = hashes.into_iter().map(|hash| hash.try_into().ok()).collect();
-            hashes.ok_or_else(|| wrong("it gives what is no list of hashes"))
+            hashes.ok_or_else(|| wrong("it does not return a list of hashes"))
         }
         Err(error) if matches!(error.code(), Code::Internal | Code::InvalidValue | Code::InvalidRange) => {
-            tracing::warn!(cause = error.cause(), workspace, "the database gives no proof");
-            Err(wrong("it gives an error"))
+            tracing::warn!(cause = error.cause(), workspace, "the database could not prove the log");
+            Err(wrong("it returns an error"))
         }
         Err(error) => Err(Failure::Unavailable(error)),
     }
@@ -240,7 +240,7 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// Heads that are looked at together.
+/// Number of heads in a page.
 pub(super) const PAGE: i64 = 5_000;
 
 const RECORDED: &str = "SELECT h.workspace, h.size, h.root, h.event_id, l.log_id \

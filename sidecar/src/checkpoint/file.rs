@@ -1,4 +1,4 @@
-//! Files whose content must survive a power failure, and folders that belong to one process at a time.
+//! Files that survive a power failure, and folders that one process uses at a time.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -6,11 +6,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Puts a file in the place of an earlier one, at once: whoever reads finds the one or the other, whole. When this
-/// returns, the new one is on disk. Its owner alone can read it.
+/// Replaces a file atomically: a reader sees either the old or the new file. The new file is on disk when this returns.
+/// Only its owner can read it.
 ///
 /// # Errors
-/// Where it cannot be written; the earlier one then stands, unless only the last step failed, and then either may.
+/// Fails if the file cannot be written. The old file then remains. If only the last step failed, either file may remain
+/// after a crash.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder_of(path))?;
     file.write_all(content)?;
@@ -19,10 +20,10 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// The content of a file, or none where there is no such file.
+/// Returns the content of a file, or none if the file does not exist.
 ///
 /// # Errors
-/// Where it cannot be read or is not UTF-8.
+/// Fails if the file cannot be read or is not UTF-8.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -31,18 +32,19 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Makes the names in the folder of that file survive.
+/// Makes the names in the folder of this file survive a power failure.
 ///
 /// # Errors
-/// Where the folder cannot be opened or written.
+/// Fails if the folder cannot be opened or written.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-/// Takes a folder for this process, until the file that this returns is closed. Makes the folder if it is missing.
+/// Locks a folder for this process until the returned file is closed. Creates the folder if it is missing.
 ///
 /// # Errors
-/// `WouldBlock` if another process has the folder for longer than `patience`; otherwise what the file system says.
+/// Fails with `WouldBlock` if another process locks the folder for longer than `patience`, or with an error of the file
+/// system.
 pub fn lock_folder(folder: &Path, patience: Duration) -> Result<File, TryLockError> {
     fs::create_dir_all(folder).map_err(TryLockError::Error)?;
     let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
@@ -61,7 +63,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// How names of files begin that are not yet complete.
+/// Prefix of the names of incomplete files.
 pub const TEMPORARY: &str = ".incomplete-";
 
 #[cfg(test)]
@@ -84,7 +86,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         replace(&path, b"one").unwrap();
-        // Written, and never renamed.
+        // This file was written but never renamed.
         fs::write(folder.path().join(format!("{TEMPORARY}x")), "tw").unwrap();
         assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
         replace(&path, b"two").unwrap();
@@ -97,7 +99,7 @@ mod tests {
         let path = folder.path().join("state");
         replace(&path, b"one").unwrap();
         assert!(replace(&folder.path().join("missing/state"), b"two").is_err());
-        // A folder in the way: the rename fails after everything was written.
+        // A folder makes the rename fail after everything has been written.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
         fs::write(taken.join("x"), "").unwrap();

@@ -1,4 +1,4 @@
-//! How signing gets on, for `/readyz`, `/metrics` and the log.
+//! The health of signing, for `/readyz`, `/metrics` and the sidecar log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use super::signer::{Error, Round};
 use crate::metrics::Metrics;
 use crate::time::Time;
 
-/// How signing gets on. Clones tell the same.
+/// The health of signing. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// None where nothing is to be signed.
+    /// The configuration. It is none if signing is not configured.
     set_up: Option<SetUp>,
     last: Last,
-    /// When the last round ended well, here or elsewhere.
+    /// Time at which the last successful round ended, in this sidecar or another one.
     well: Option<Instant>,
-    /// When it was last logged that nothing is signed.
+    /// Time at which a refusal was last logged.
     alarmed: Option<Instant>,
 }
 
@@ -31,7 +31,7 @@ struct SetUp {
     begun: Instant,
 }
 
-/// What the last round has come to.
+/// Result of the last round.
 #[derive(Debug, Default)]
 enum Last {
     #[default]
@@ -58,17 +58,17 @@ struct Gauges {
 }
 
 impl Health {
-    /// Signing is set up, with that long between two rounds.
+    /// Enables the health of signing, with this interval between two rounds.
     ///
     /// # Errors
-    /// Never in practice: where a name is given twice.
+    /// Fails if the name of a metric is registered twice, which does not happen in practice.
     pub fn set_up(&self, metrics: &Metrics, interval: Duration) -> Result<(), prometheus::Error> {
         let gauges = Gauges::register(metrics)?;
         self.lock().set_up = Some(SetUp { gauges, interval, begun: Instant::now() });
         Ok(())
     }
 
-    /// Takes down how a round went, and logs it.
+    /// Stores the result of a round, and logs it.
     pub fn note(&self, result: &Result<Round, Error>) {
         let mut inner = self.lock();
         let inner = &mut *inner;
@@ -78,10 +78,10 @@ impl Health {
         inner.last = match result {
             Ok(Round::Nothing) => {
                 inner.well = Some(now);
-                Last::Idle("nothing was sealed yet")
+                Last::Idle("nothing is sealed yet")
             }
-            // Anyone can hold the lock that sidecars take turns by: this is no round that went well.
-            Ok(Round::Elsewhere) => Last::Idle("another sidecar was at it"),
+            // Any database role can hold this lock, so a round that waits for it does not count as successful.
+            Ok(Round::Elsewhere) => Last::Idle("another sidecar was signing"),
             Ok(Round::Refused(refusals)) => {
                 gauges.refusals.set(count(refusals.len()));
                 if inner.alarmed.is_none_or(|alarmed| alarmed.elapsed() > HOUR) {
@@ -89,7 +89,7 @@ impl Health {
                     let causes: Vec<&str> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
                     tracing::error!(
                         causes = causes.join("; "),
-                        "ALARM: no checkpoint is signed until an operator has looked, and runs audit-sidecar checkpoint reset"
+                        "ALARM: no checkpoint is signed until an operator finds the cause and runs audit-sidecar checkpoint reset"
                     );
                 }
                 Last::Refused(refusals.len())
@@ -103,9 +103,9 @@ impl Health {
                 gauges.cosignatures.set(count(signed.cosignatures));
                 gauges.quorum.set((signed.cosignatures >= signed.quorum).into());
                 for problem in &signed.problems {
-                    tracing::warn!(size = signed.size, problem, "the checkpoint is signed, but");
+                    tracing::warn!(size = signed.size, problem, "the checkpoint is signed, but a later step failed");
                 }
-                tracing::debug!(size = signed.size, cosignatures = signed.cosignatures, "signed");
+                tracing::debug!(size = signed.size, cosignatures = signed.cosignatures, "a checkpoint is signed");
                 Last::Signed {
                     size: signed.size,
                     cosignatures: signed.cosignatures,
@@ -119,25 +119,24 @@ impl Health {
                     Error::Database(error) => error.cause(),
                     other => std::error::Error::source(other).map(ToString::to_string),
                 };
-                tracing::error!(%error, cause, "no checkpoint could be signed; the next round tries again");
+                tracing::error!(%error, cause, "no checkpoint could be signed; the next round retries");
                 Last::Failed
             }
         };
     }
 
-    /// Whether it is well, and how it stands, in words that tell nobody what is in the log.
+    /// Returns whether signing is healthy, and a description that discloses nothing about the events.
     pub fn check(&self) -> (bool, String) {
         let inner = self.lock();
-        let Some(set_up) = &inner.set_up else { return (true, "not set up".into()) };
+        let Some(set_up) = &inner.set_up else { return (true, "not configured".into()) };
         let late = inner.well.unwrap_or(set_up.begun).elapsed() > 3 * set_up.interval + GRACE;
         match &inner.last {
-            Last::Refused(causes) => (
-                false,
-                format!("REFUSED for {causes} causes: the log is not what it was; the sidecar's log tells more"),
-            ),
-            Last::Failed => (false, "the last round failed; the sidecar's log tells why".into()),
-            _ if late => (false, "no round has ended well for more than three intervals".into()),
-            Last::None => (true, "the first round is under way".into()),
+            Last::Refused(causes) => {
+                (false, format!("REFUSED for {causes} causes: the audit log was changed; the sidecar log has details"))
+            }
+            Last::Failed => (false, "the last round failed; the sidecar log has the cause".into()),
+            _ if late => (false, "no round has succeeded for more than three intervals".into()),
+            Last::None => (true, "the first round is running".into()),
             Last::Idle(why) => (true, (*why).into()),
             Last::Signed { size, cosignatures, quorum, problems } => {
                 let ok = cosignatures >= quorum;
@@ -145,7 +144,7 @@ impl Health {
                     if *quorum == 0 { String::new() } else { format!(", {cosignatures} of {quorum} cosignatures") };
                 let problems = match problems {
                     0 => String::new(),
-                    _ => format!(", {problems} problems that the sidecar's log tells of"),
+                    _ => format!(", {problems} problems; the sidecar log has details"),
                 };
                 (ok, format!("signed at size {size}{quorum}{problems}"))
             }
@@ -162,19 +161,25 @@ impl Gauges {
         let gauges = Self {
             size: IntGauge::new(
                 "audit_checkpoint_size",
-                "Leaves of the system log that the last checkpoint commits to",
+                "Number of leaves of the system log that the last checkpoint commits to",
             )?,
             signed_at: Gauge::new(
                 "audit_checkpoint_timestamp_seconds",
-                "When the log was last found sound and its checkpoint signed, in seconds since 1970",
+                "Time of the last signed checkpoint, in seconds since 1970",
             )?,
-            refusals: IntGauge::new("audit_checkpoint_refusals", "Why checkpoints are refused: above 0 is an alarm")?,
-            failures: IntCounter::new(
-                "audit_checkpoint_failures_total",
-                "Rounds of signing that did not come to their end",
+            refusals: IntGauge::new(
+                "audit_checkpoint_refusals",
+                "Causes for which checkpoints are refused: a value above 0 is an alarm",
             )?,
-            cosignatures: IntGauge::new("audit_checkpoint_cosignatures", "Cosignatures of the last checkpoint")?,
-            quorum: IntGauge::new("audit_checkpoint_quorum", "Whether these are as many as they should be: 1 is yes")?,
+            failures: IntCounter::new("audit_checkpoint_failures_total", "Rounds of signing that failed")?,
+            cosignatures: IntGauge::new(
+                "audit_checkpoint_cosignatures",
+                "Number of cosignatures of the last checkpoint",
+            )?,
+            quorum: IntGauge::new(
+                "audit_checkpoint_quorum",
+                "Whether the last checkpoint has enough cosignatures: 1 if yes, otherwise 0",
+            )?,
         };
         metrics.register(gauges.size.clone())?;
         metrics.register(gauges.signed_at.clone())?;
@@ -192,5 +197,5 @@ fn count(number: usize) -> i64 {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A round may take its time.
+/// Additional time, because a round takes a while.
 const GRACE: Duration = Duration::from_secs(30);

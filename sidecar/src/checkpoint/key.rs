@@ -1,5 +1,5 @@
-//! Private keys, in the text form of signed notes: `PRIVATE+KEY+<name>+<id>+<type and seed in base64>`. The form of the
-//! public ones (*vkeys*, `<name>+<id>+<type and key in base64>`) is that of <https://c2sp.org/signed-note>.
+//! Private keys as text: `PRIVATE+KEY+<name>+<id>+<type and seed in base64>`. Public keys are *vkeys*,
+//! `<name>+<id>+<type and key in base64>`, as in <https://c2sp.org/signed-note>.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -16,7 +16,8 @@ use signed_note::{Signature, is_key_name_valid};
 use super::file;
 use crate::text::{printable, shorten};
 
-/// An Ed25519 key with its name. One key must not serve both a log and a witness: what it signs would be open to two readings.
+/// An Ed25519 key with its name. One key must not serve both a log and a witness, because its signatures would be
+/// ambiguous.
 #[derive(Clone)]
 pub struct PrivateKey {
     name: String,
@@ -25,45 +26,45 @@ pub struct PrivateKey {
     key: SigningKey,
 }
 
-/// A key that cannot be made, read or kept. None of these shows the key.
+/// Errors of creating, reading and writing a key. No message shows the key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name is none.
+    /// The name is not valid.
     #[error(
-        "\"{0}\" is no name of a key: it has 1 to 200 characters, without spaces and \"+\", such as audit.example.com/log"
+        "\"{0}\" is not a valid name of a key. Use 1 to 200 characters without spaces and \"+\", such as audit.example.com/log"
     )]
     Name(String),
-    /// The text is no key.
-    #[error("{from} holds no private key: {why}; audit-sidecar key create makes one")]
+    /// The text is not a private key.
+    #[error("{from} does not hold a private key: {why}. Create a key with audit-sidecar key create")]
     Text {
-        /// The file or the variable.
+        /// File or variable that the text comes from.
         from: String,
-        /// What is wrong.
+        /// Defect of the text.
         why: &'static str,
     },
-    /// The file is there already.
-    #[error("{0} exists already and is not overwritten: a key that is lost cannot be made again")]
+    /// The file already exists.
+    #[error("the file {0} already exists, and keys are never overwritten. Choose another name")]
     Exists(PathBuf),
     /// The file cannot be read or written.
     #[error("the key file {path} cannot be {attempt}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What was attempted: `read`, `written`.
+        /// Operation that failed: `read` or `written`.
         attempt: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The operating system gives no random bytes.
-    #[error("the operating system gives no random bytes for a key")]
+    /// The operating system provides no random bytes.
+    #[error("the operating system provided no random bytes for a key")]
     Random(#[source] getrandom::Error),
 }
 
 impl PrivateKey {
-    /// A new key of that name.
+    /// Generates a key with this name.
     ///
     /// # Errors
-    /// [`Error::Name`], [`Error::Random`].
+    /// Fails with [`Error::Name`], [`Error::Random`].
     pub fn generate(name: &str, kind: Kind) -> Result<Self, Error> {
         if !is_name(name) {
             return Err(Error::Name(shorten(&printable(name)).to_owned()));
@@ -73,28 +74,28 @@ impl PrivateKey {
         Ok(Self::new(name, kind, &seed))
     }
 
-    /// Reads a key from a file; white space around it does not count.
+    /// Reads a key from a file. White space around it is ignored.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Text`].
+    /// Fails with [`Error::File`], [`Error::Text`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::File { path: path.to_owned(), attempt: "read", source };
         let text = fs::read_to_string(path).map_err(failed)?;
         let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
         if mode & 0o007 != 0 {
-            tracing::warn!(path = %path.display(), "everybody on this machine may read the key file: chmod 600 it");
+            tracing::warn!(path = %path.display(), "other users of this machine can read the key file; run chmod 600 on it");
         }
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// Reads a key from a text that comes from `from`, which stands in errors.
+    /// Parses a key. Errors name `from` as the origin of the text.
     ///
     /// # Errors
-    /// [`Error::Text`].
+    /// Fails with [`Error::Text`].
     pub fn parse(text: &str, from: &str) -> Result<Self, Error> {
         let wrong = |why| Error::Text { from: from.to_owned(), why };
         let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or(wrong("it does not begin with PRIVATE+KEY+"))?;
-        // The base64 at the end may hold a "+", the name cannot.
+        // The base64 at the end may contain a "+". The name cannot.
         let parts: Vec<&str> = rest.splitn(3, '+').collect();
         let &[name, id, key] = &parts[..] else { return Err(wrong("it has fewer than five parts")) };
         let key = BASE64_STANDARD.decode(key).map_err(|_| wrong("its last part is not base64"))?;
@@ -103,21 +104,21 @@ impl PrivateKey {
             Some((4, seed)) => (Kind::Witness, seed),
             _ => return Err(wrong("it is not of type 1 (Ed25519) or 4 (Ed25519 of a witness)")),
         };
-        let seed = seed.try_into().map_err(|_| wrong("the key does not have 32 bytes"))?;
+        let seed = seed.try_into().map_err(|_| wrong("its key does not have 32 bytes"))?;
         if !is_name(name) {
-            return Err(wrong("its name is empty, too long, or has a space in it"));
+            return Err(wrong("its name is empty or too long, or contains a space"));
         }
         let key = Self::new(name, kind, seed);
         if id.len() != 8 || u32::from_str_radix(id, 16) != Ok(key.id) {
-            return Err(wrong("its id is not that of the key: a slip in the text"));
+            return Err(wrong("its id does not match the key; the text is probably mistyped"));
         }
         Ok(key)
     }
 
-    /// Writes it to a new file that its owner alone can read.
+    /// Writes the key to a new file that only its owner can read.
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::File`].
+    /// Fails with [`Error::Exists`], [`Error::File`].
     pub fn write_new(&self, path: &Path) -> Result<(), Error> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
@@ -126,34 +127,34 @@ impl PrivateKey {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         let written = file.write_all(format!("{}\n", self.reveal()).as_bytes()).and_then(|()| file.sync_all());
         written.and_then(|()| file::sync_folder_of(path)).map_err(|error| {
-            // Half a key is none; the file is ours, made a moment ago.
+            // A part of a key is useless. The file was created by this function.
             let _ = fs::remove_file(path);
             failed(error)
         })
     }
 
-    /// The private text.
+    /// Returns the private text.
     pub fn reveal(&self) -> String {
         let key = BASE64_STANDARD.encode([&[self.kind as u8], &self.key.to_bytes()[..]].concat());
         format!("PRIVATE+KEY+{}+{:08x}+{key}", self.name, self.id)
     }
 
-    /// The public text, which verifiers need.
+    /// Returns the public text, which verifiers need.
     pub fn vkey(&self) -> String {
         format!("{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(public(self.kind, &self.key)))
     }
 
-    /// The name; that of a log's key is the origin of its checkpoints.
+    /// Returns the name. The name of a log's key is the origin of its checkpoints.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it is for.
+    /// Returns the purpose of the key.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Name and id, as signatures name the key: `audit.example.com/log+1a2b3c4d`.
+    /// Returns name and id, as in signatures: `audit.example.com/log+1a2b3c4d`.
     pub fn label(&self) -> String {
         format!("{}+{:08x}", self.name, self.id)
     }
@@ -175,7 +176,7 @@ impl PrivateKey {
     }
 
     fn signature(&self, bytes: Vec<u8>) -> Signature {
-        Signature::new(self.name.clone(), self.id, bytes).expect("a key with such a name is not made")
+        Signature::new(self.name.clone(), self.id, bytes).expect("every key has a valid name")
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(PrivateKey::read(&path).unwrap().reveal(), first.reveal());
     }
 
-    /// The key pair of the tests of Go's package golang.org/x/mod/sumdb/note.
+    /// The key pair in the tests of Go's package golang.org/x/mod/sumdb/note.
     #[test]
     fn keys_of_others_are_read() {
         let text = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_and_not_shown() {
         let key = PrivateKey::generate("a/b", Kind::Witness).unwrap().reveal();
-        // Base64 has a plus, too.
+        // Base64 may contain a plus sign, too.
         let seed = key.splitn(5, '+').last().unwrap().to_owned();
         for wrong in [
             String::new(),

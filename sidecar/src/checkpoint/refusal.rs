@@ -1,4 +1,4 @@
-//! Why a checkpoint is not signed.
+//! The reasons for which a checkpoint is not signed.
 
 use std::fmt;
 
@@ -7,37 +7,37 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-/// What was found in the database that cannot be if nothing was taken away or changed.
+/// A finding in the database that is impossible if nothing was removed or changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
-    /// What kind it is.
+    /// Kind of the finding.
     pub cause: Cause,
-    /// Workspace whose log it is about; none for the system log.
+    /// Workspace of the workspace log. It is none for the system log.
     pub workspace: Option<String>,
-    /// What was found, in words.
+    /// Description of the finding.
     pub message: String,
-    /// Whether the event that tells of it is in the log.
+    /// Whether an event in the audit log records the refusal.
     pub told: bool,
 }
 
-/// The kinds. Their names stand in events `checkpoint_refused`.
+/// The kinds of findings. Their names are stored in events `checkpoint_refused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The log has fewer leaves than before, or is gone.
+    /// The log has fewer leaves than before, or is missing.
     Shrunk,
-    /// It has as many leaves as before, and another root.
+    /// The log has as many leaves as before, but a different root.
     OtherRoot,
-    /// The database's proof does not lead from the old head to the new one.
+    /// The database's proof does not show that the new head extends the old one.
     Inconsistent,
-    /// The database cannot give a proof, or one of another form.
+    /// The database cannot provide a proof, or its answer is not a proof.
     NoProof,
-    /// The log's id is another.
+    /// The id of the log has changed.
     OtherLog,
-    /// The event that a head names does not tell of it, or is not there.
+    /// The event that a head refers to does not contain the head, or is missing.
     NotInEvent,
-    /// The event that a head names is not in the system log, or is not what its leaf says.
+    /// The event that a head refers to is not in the system log, or does not match its leaf.
     NotInSystemLog,
 }
 
@@ -51,14 +51,14 @@ pub struct TreeHead {
 }
 
 impl Refusal {
-    /// One that is not told yet. `workspace` is none for the system log.
+    /// Creates a refusal that is not recorded yet. `workspace` is none for the system log.
     pub fn new(cause: Cause, workspace: Option<&str>, message: impl Into<String>) -> Self {
         Self { cause, workspace: workspace.map(ToOwned::to_owned), message: message.into(), told: false }
     }
 }
 
 impl Cause {
-    /// As it stands in events.
+    /// Returns the name in events.
     pub fn name(self) -> &'static str {
         match self {
             Self::Shrunk => "shrunk",
@@ -78,10 +78,10 @@ impl fmt::Display for TreeHead {
     }
 }
 
-/// Whether a log still begins with what it had: `proof` is asked for only where the sizes differ.
+/// Checks whether a log extends its old head. `proof` is only used if the sizes differ.
 ///
 /// # Errors
-/// Why not.
+/// Returns the refusal if it does not.
 pub fn compare(workspace: Option<&str>, old: TreeHead, new: TreeHead, proof: &[Hash]) -> Result<(), Refusal> {
     let log = workspace.map_or("the system log".to_owned(), |name| format!("the log of workspace \"{name}\""));
     let refuse =
@@ -94,7 +94,7 @@ pub fn compare(workspace: Option<&str>, old: TreeHead, new: TreeHead, proof: &[H
     }
     match tree::check_consistency(old.size, &old.root, new.size, &new.root, proof) {
         Ok(()) => Ok(()),
-        Err(error) => refuse(Cause::Inconsistent, &format!("does not go on from what it was ({error})")),
+        Err(error) => refuse(Cause::Inconsistent, &format!("does not extend its earlier head ({error})")),
     }
 }
 
@@ -102,7 +102,7 @@ pub fn compare(workspace: Option<&str>, old: TreeHead, new: TreeHead, proof: &[H
 mod tests {
     use super::*;
 
-    /// Head of a log of these leaves.
+    /// Returns the head of a log with these leaves.
     fn head(leaves: &[u8]) -> TreeHead {
         let mut frontier = tree::Frontier::new();
         for leaf in leaves {

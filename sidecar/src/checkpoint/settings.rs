@@ -1,4 +1,4 @@
-//! How checkpoints are signed, as it was configured.
+//! The configuration of signing.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,41 +11,41 @@ use super::witness::{self, Witness};
 use crate::archive::Place;
 use crate::config::{SigningArgs, WitnessAddress};
 
-/// With what, and where to.
+/// The keys, the state folder and the destinations of checkpoints.
 #[derive(Debug)]
 pub struct Settings {
-    /// The keys, all of one name; each signs every checkpoint.
+    /// The keys, which all have one name. Each key signs every checkpoint.
     pub(super) keys: Vec<PrivateKey>,
     /// Their public keys.
     pub(super) public: Vec<Key>,
     /// Folder of the state.
     pub(super) folder: PathBuf,
-    /// Where a copy of each checkpoint goes.
+    /// Destination for a copy of each checkpoint.
     pub(super) store: Option<Place>,
-    /// Who is asked for cosignatures.
+    /// The witnesses that are asked for cosignatures.
     pub(super) witnesses: Vec<Witness>,
-    /// How many cosignatures a checkpoint should have.
+    /// Number of cosignatures that a checkpoint must have.
     pub(super) quorum: usize,
 }
 
 impl Settings {
-    /// Reads the keys; none where no key is configured.
+    /// Loads the keys. Returns none if no key is configured.
     ///
     /// # Errors
-    /// Where a key cannot be used, keys have several names, or there is no folder for the state.
+    /// Fails if a key cannot be used, if the keys have several names, or if no state folder is configured.
     pub fn load(args: &SigningArgs) -> anyhow::Result<Option<Self>> {
         let mut keys = Vec::new();
         for path in &args.signing_keys {
             keys.push(PrivateKey::read(path)?);
         }
-        // Not a flag: others can see those.
+        // This is not a flag, because other users of the machine can see flags.
         for text in env::var(KEY_VARIABLE).unwrap_or_default().split_whitespace() {
             keys.push(PrivateKey::parse(text, KEY_VARIABLE)?);
         }
         let Some(first) = keys.first() else {
             if args.signing_state.is_some() || !args.witnesses.is_empty() || args.checkpoint_store.is_some() {
                 bail!(
-                    "checkpoints are to be signed, but no key is given: use --signing-key, or {KEY_VARIABLE} with the key itself"
+                    "signing is configured, but no key is given. Use --signing-key, or put the key itself into {KEY_VARIABLE}"
                 );
             }
             return Ok(None);
@@ -53,20 +53,20 @@ impl Settings {
         for key in &keys {
             if key.kind() != Kind::Log {
                 bail!(
-                    "{} is the key of a witness: a log needs one of its own, from audit-sidecar key create",
+                    "the key {} belongs to a witness, not to a log. Create a key with audit-sidecar key create",
                     key.label()
                 );
             }
             if key.name() != first.name() {
                 bail!(
-                    "the signing keys have two names, \"{}\" and \"{}\": old and new key of a log need the same",
+                    "the signing keys have two names, \"{}\" and \"{}\". The old and the new key of a log must have the same name",
                     first.name(),
                     key.name()
                 );
             }
         }
         let folder = args.signing_state.clone().context(
-            "--signing-state is missing: the folder where what was signed last is remembered, on a disk that is not the database's",
+            "--signing-state is missing. Give a folder for the last signed checkpoint, which must not be on the database's disk",
         )?;
         let public = keys.iter().map(|key| Key::parse(&key.vkey())).collect::<Result<_, _>>()?;
         let store = args.checkpoint_store.as_deref().map(Place::open).transpose();
@@ -74,12 +74,12 @@ impl Settings {
         let witnesses = witnesses(&args.witnesses)?;
         let quorum = args.witness_quorum.unwrap_or(witnesses.len());
         if quorum > witnesses.len() {
-            bail!("a quorum of {quorum} cannot be reached with {} witnesses", witnesses.len());
+            bail!("--witness-quorum is {quorum}, but only {} witnesses are configured", witnesses.len());
         }
         Ok(Some(Self { keys, public, folder, store, witnesses, quorum }))
     }
 
-    /// Origin of the checkpoints.
+    /// Returns the origin of the checkpoints.
     pub fn origin(&self) -> &str {
         self.keys[0].name()
     }
@@ -93,5 +93,5 @@ fn witnesses(addresses: &[WitnessAddress]) -> anyhow::Result<Vec<Witness>> {
     Ok(addresses.iter().map(|address| Witness::new(address.clone(), http.clone())).collect())
 }
 
-/// The variable that holds the text of a key, or of several with white space between them.
+/// The variable that holds the text of a key, or of several keys separated by white space.
 const KEY_VARIABLE: &str = "AUDIT_SIGNING_KEY";

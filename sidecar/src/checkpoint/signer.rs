@@ -1,4 +1,4 @@
-//! One round of signing: record the heads, check that nothing was changed, remember, sign, give away.
+//! A round of signing: it records the heads, checks the logs, stores the state, signs and publishes.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -28,7 +28,7 @@ use crate::postgres::timeout;
 use crate::service::audit_trail::{self, AuditAction, Entry, SYSTEM_WORKSPACE};
 use crate::service::request_context::RequestContext;
 
-/// Signs the checkpoints of a log.
+/// The signer of a log's checkpoints.
 pub struct Signer {
     settings: Settings,
     database: Database,
@@ -36,75 +36,75 @@ pub struct Signer {
     copied: Mutex<Option<String>>,
 }
 
-/// How a round went.
+/// Result of a round.
 #[derive(Debug)]
 pub enum Round {
-    /// Nothing was sealed yet.
+    /// Nothing has been sealed.
     Nothing,
-    /// Another sidecar is at it.
+    /// Another sidecar is signing.
     Elsewhere,
-    /// The log is not what it was; nothing was signed, nor will be until an operator resets it.
+    /// The audit log was changed. Nothing was signed, and nothing will be until an operator resets signing.
     Refused(Vec<Refusal>),
-    /// The log goes on from what it was, and its checkpoint is signed.
+    /// The audit log is consistent with the last checkpoint, and its new checkpoint is signed.
     Signed(Signed),
 }
 
-/// A checkpoint that is signed.
+/// A signed checkpoint.
 #[derive(Debug)]
 pub struct Signed {
     /// Number of leaves.
     pub size: u64,
     /// The signed note.
     pub note: String,
-    /// How many witnesses have cosigned.
+    /// Number of witnesses that have cosigned.
     pub cosignatures: usize,
-    /// How many should.
+    /// Number of witnesses that must cosign.
     pub quorum: usize,
-    /// What did not go well, and is tried again in the next round.
+    /// Steps that failed. The next round retries them.
     pub problems: Vec<String>,
 }
 
-/// Why a round did not come to its end; the next one tries again.
+/// Errors of a round. The next round retries.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database is not there, takes too long, or refuses.
+    /// The database is unavailable, takes too long, or refuses.
     #[error("{}", .0.message())]
     Database(#[source] ApiError),
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// The state is of another log.
+    /// The state belongs to another log.
     #[error(
-        "the signing state {folder} is of the log {found}, and the key is of {wanted}: use another folder, or the log's own key"
+        "the signing state {folder} belongs to the log {found}, but the signing key to {wanted}. Use another folder, or the key of that log"
     )]
     OtherOrigin {
-        /// The folder.
+        /// Folder of the state.
         folder: PathBuf,
-        /// Origin in it.
+        /// Origin in the state.
         found: String,
-        /// Name of the key.
+        /// Name of the signing key.
         wanted: String,
     },
-    /// What is remembered is no checkpoint.
+    /// The stored checkpoint is not a checkpoint.
     #[error(
-        "the signing state {0} holds no checkpoint where one should be: restore it from a copy, or begin anew with audit-sidecar checkpoint reset"
+        "the checkpoint in the signing state {0} is damaged. Restore the state from a copy, or run audit-sidecar checkpoint reset"
     )]
     NoCheckpoint(PathBuf),
-    /// A thread ended early.
-    #[error("a thread of the signer ended early")]
+    /// A thread ended unexpectedly.
+    #[error("a thread of the signer ended unexpectedly")]
     Thread,
 }
 
 impl Signer {
-    /// Signs what is in that database.
+    /// Creates the signer for this database.
     pub fn new(settings: Settings, database: Database) -> Self {
         Self { settings, database, copied: Mutex::default() }
     }
 
-    /// Does what is to be done now. Sidecars take turns.
+    /// Runs a round. Only one sidecar at a time runs a round.
     ///
     /// # Errors
-    /// [`Error`]; nothing inconsistent was signed then either.
+    /// Fails with [`Error`]. Nothing inconsistent has been signed in that case either.
     pub async fn round(&self) -> Result<Round, Error> {
         let mut lease = Lease::new(self.database.client().await?);
         let client = lease.client();
@@ -118,7 +118,7 @@ impl Signer {
             tokio::time::sleep(TRY_AGAIN).await;
         }
         let outcome = self.in_turn(client).await;
-        // Where the lock cannot be given back, dropping the lease ends the session, and the lock with it.
+        // If the lock cannot be released, dropping the lease ends the session, which releases the lock.
         if client.query_one("SELECT pg_advisory_unlock($1)", &[&TURN]).await.is_ok() {
             lease.give_back();
         }
@@ -149,14 +149,14 @@ impl Signer {
                 let signatures: Vec<Signature> = self.settings.keys.iter().map(|key| key.sign(&text)).collect();
                 held.state.checkpoint = Some(note::compose(&text, &signatures));
                 held.state.heads = Some(heads);
-                // Before the signature leaves: who has it can hold us to it.
+                // The state is saved before the signature is published, because a published signature binds the signer.
                 save(held).await?;
                 Ok(Round::Signed(self.publish(client, head, &text, signatures).await?))
             }
         }
     }
 
-    /// Tells of keys that are new, or not used any more.
+    /// Records which signing keys were added and removed.
     async fn introduce(&self, client: &Client, mut held: Held) -> Result<Held, Error> {
         let state = &mut held.state;
         let origin = self.settings.origin();
@@ -181,33 +181,34 @@ impl Signer {
         record(client, AuditAction::SigningKeyChanged, None, details, Outcome::Success).await?;
         tracing::info!(?keys, "the signing keys have changed");
         state.keys = keys;
-        // After a crash here it is told twice, which is better than never.
+        // After a crash at this point, the event is recorded twice, which is better than not at all.
         save(held).await
     }
 
-    /// What the next checkpoint has to go on from.
+    /// Returns the checkpoint that the next one must extend.
     async fn last_signed(&self, client: &Client, held: &Held) -> Result<Option<Checkpoint>, Error> {
         if let Some(note) = &held.state.checkpoint {
             let checkpoint = Checkpoint::parse(note.as_bytes());
             return checkpoint.map(Some).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()));
         }
-        // An operator who has made it begin anew did not mean that.
+        // After a reset by an operator, the checkpoint in the database does not count.
         if held.state.resets > 0 {
             return Ok(None);
         }
-        // A state that is lost or new: what our own key has signed is as good, where the database still has it.
+        // If the state is lost or new, a checkpoint that our own key has signed can replace it, if the database has
+        // one.
         let note = database::note(client, None).await?;
         let signed = note.and_then(|note| note::signed_by(&note, &self.settings.public));
         if let Some(signed) = &signed {
             tracing::warn!(
                 size = signed.size(),
-                "the signing state is empty: going on from the last checkpoint in the database"
+                "the signing state is empty: the last checkpoint in the database is used instead"
             );
         }
         Ok(signed)
     }
 
-    /// Tells of what is not told yet. The state of a refusal is saved by then.
+    /// Records the refusals that are not recorded yet. The state already contains them.
     async fn refuse(&self, client: &Client, mut held: Held) -> Result<Round, Error> {
         let signed = held.state.checkpoint.as_deref().and_then(|note| Checkpoint::parse(note.as_bytes()).ok());
         let signed = signed.map(|signed| json!({ "size": signed.size(), "text": signed.text() }));
@@ -224,7 +225,7 @@ impl Signer {
             for message in told {
                 tracing::error!(
                     message,
-                    "ALARM: the log is not what it was when the last checkpoint was signed; no checkpoint is signed any more"
+                    "ALARM: the audit log was changed after the last checkpoint was signed; no checkpoint is signed any more"
                 );
             }
             save(held).await?;
@@ -232,7 +233,7 @@ impl Signer {
         Ok(Round::Refused(refusals))
     }
 
-    /// Keeps the checkpoint in the database, asks the witnesses that have not cosigned it yet, and copies it.
+    /// Stores the checkpoint in the database, asks the witnesses that have not cosigned it, and copies it to the store.
     async fn publish(
         &self,
         client: &mut Client,
@@ -271,7 +272,7 @@ impl Signer {
         Ok(Signed { size: head.size, note, cosignatures, quorum: self.settings.quorum, problems })
     }
 
-    /// Asks witnesses, each with the proof from what it has seen last.
+    /// Asks the witnesses for cosignatures. Each receives the proof from the size that it cosigned last.
     async fn ask(
         &self,
         client: &mut Client,
@@ -280,7 +281,7 @@ impl Signer {
         witnesses: &[&Witness],
     ) -> Result<Vec<Result<Signature, String>>, Error> {
         let mut answers: Vec<Result<Signature, String>> =
-            witnesses.iter().map(|_| Err("it was asked twice, and has moved on each time".into())).collect();
+            witnesses.iter().map(|_| Err("its last size changed during both requests".into())).collect();
         let checkpoint =
             Checkpoint::parse(note.as_bytes()).map_err(|_| Error::NoCheckpoint(self.settings.folder.clone()))?;
         let mut open: Vec<usize> = (0..witnesses.len()).collect();
@@ -296,7 +297,7 @@ impl Signer {
                 match proof {
                     Ok(proof) => asking.push((at, old, proof)),
                     Err(Failure::Unavailable(error)) => return Err(error.into()),
-                    // An error has ended the transaction; there is nothing to ask anybody with.
+                    // The error has ended the transaction, so no further proof can be read.
                     Err(Failure::Wrong(refusal)) => {
                         answers[at] = Err(refusal.message);
                         break;
@@ -326,20 +327,23 @@ impl Signer {
         }
         let name = format!("checkpoints/{:020}.txt", head.size);
         store.put(&name, Bytes::copy_from_slice(note.as_bytes())).await.map_err(|error| {
-            tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "the checkpoint is not copied");
-            "the checkpoint is not copied to the store".to_owned()
+            tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the checkpoint could not be copied to the store"
+            );
+            "the checkpoint could not be copied to the store".to_owned()
         })?;
         *self.copied.lock().unwrap_or_else(PoisonError::into_inner) = Some(note.to_owned());
         Ok(())
     }
 }
 
-/// Records the heads, and gives what has committed its leaves, the heads' own event among them.
+/// Records the heads, and seals committed events, including the event that records the heads.
 async fn seal(client: &mut Client) -> Result<(), Error> {
     let transaction = patient(client, false).await?;
     database::record_heads(&transaction).await?;
     transaction.commit().await?;
-    // What goes on being appended is no reason to go on forever: the heads come first.
+    // The number of passes is limited, because events continue to arrive. The heads are sealed first.
     for _ in 0..MOST_PASSES {
         let transaction = patient(client, false).await?;
         let sealed = database::seal(&transaction).await?;
@@ -351,10 +355,10 @@ async fn seal(client: &mut Client) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the signer begin anew with what is in the database then, whatever it had found or signed.
+/// Resets the signer, so that the next round accepts the present content of the database.
 ///
 /// # Errors
-/// [`Error`].
+/// Fails with [`Error`].
 pub async fn reset(folder: PathBuf, client: &Client, actor: &str, reason: &str) -> Result<(), Error> {
     let opened = folder.clone();
     let held = blocking(move || match Held::open(&opened) {
@@ -405,7 +409,7 @@ async fn record(
     Ok(())
 }
 
-/// A transaction that the time-out of statements does not end: sealing a backlog takes its time.
+/// Begins a transaction without a limit on statements, because sealing a backlog takes long.
 async fn patient(client: &mut Client, snapshot: bool) -> Result<Transaction<'_>, Error> {
     let level = if snapshot { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
     let transaction = client.build_transaction().isolation_level(level).read_only(snapshot).start().await?;
@@ -437,14 +441,14 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-/// Each seals about 100,000 events.
+/// Maximum number of passes. Each pass seals about 100,000 events.
 const MOST_PASSES: usize = 100;
 
 const ACTOR: &str = "system:signer";
 
-/// The advisory lock of whose turn it is to sign: "audit_ck" in ASCII.
+/// Key of the advisory lock that only one signer holds: "audit_ck" in ASCII.
 const TURN: i64 = 0x6175_6469_745f_636b;
 
-/// How often it asks for its turn, and how long it waits in between: a round takes less than all of that.
+/// Number of attempts to get the lock, and the pause between them. Their total is longer than a round.
 const TRIES: u32 = 20;
 const TRY_AGAIN: Duration = Duration::from_millis(500);

@@ -1,5 +1,5 @@
-//! What the signer remembers, in a folder of this machine: the last checkpoint that it signed, and the last head of each
-//! log that it has seen. What the database says is held against this, so it must not be on the database's disk.
+//! The state of the signer, in a folder of this machine: the last signed checkpoint and the last known head of each
+//! workspace log. Each round compares the database with this state, so the folder must not be on the database's disk.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -13,43 +13,43 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::file;
 use super::refusal::Refusal;
 
-/// What is remembered between two rounds.
+/// The state between two rounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Version of the form.
+    /// Version of the format.
     pub(super) v: Version,
-    /// Origin of the checkpoints; empty before the first round.
+    /// Origin of the checkpoints. It is empty before the first round.
     pub origin: String,
     /// Public keys of the last round.
     pub keys: Vec<String>,
-    /// The last checkpoint that was signed, as a signed note.
+    /// The last signed checkpoint, as a signed note.
     pub checkpoint: Option<String>,
-    /// The heads of the workspaces' logs; none before the first round.
+    /// Heads of the workspace logs. They are none before the first round.
     pub heads: Option<Heads>,
-    /// Why nothing is signed any more.
+    /// Reasons for which nothing is signed.
     pub refusals: Vec<Refusal>,
-    /// How often an operator has made it begin anew.
+    /// Number of resets by an operator.
     pub resets: u64,
 }
 
-/// The heads that have been seen.
+/// The last known heads of the workspace logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Heads {
-    /// Id of the last event `heads_recorded` that was looked at.
+    /// Id of the last event `heads_recorded` that was checked.
     pub event_id: i64,
-    /// Id of one that had no leaf yet in the last round.
+    /// Id of an event that had no leaf yet in the last round.
     pub without_leaf: Option<i64>,
-    /// By workspace.
+    /// Heads by workspace.
     pub logs: BTreeMap<String, LogHead>,
 }
 
-/// The last head of a log.
+/// The last known head of a workspace log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogHead {
-    /// Id of the log.
+    /// Id of the workspace log.
     #[serde(with = "base64_bytes")]
     pub log_id: [u8; 16],
     /// Number of leaves.
@@ -59,49 +59,50 @@ pub struct LogHead {
     pub root: Hash,
 }
 
-/// The state while no other process may change it.
+/// The state while this process holds its lock.
 #[derive(Debug)]
 pub struct Held {
-    /// What is remembered.
+    /// The state.
     pub state: State,
     path: PathBuf,
-    // Released when it is closed.
+    // The lock is released when the file is closed.
     _lock: File,
 }
 
-/// A state that cannot be used.
+/// Errors of the state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder cannot be read or written.
     #[error("the signing state {path} cannot be {attempt}")]
     File {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What was attempted: `read`, `written`, `locked`.
+        /// Operation that failed: `read`, `written` or `locked`.
         attempt: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another process has it for longer than a round takes.
-    #[error("another process has been using the signing state {0} for a minute; two sidecars need a folder each")]
+    /// Another process has held the lock for longer than a round takes.
+    #[error("another process has locked the signing state {0} for a minute. Give each sidecar its own folder")]
     Busy(PathBuf),
-    /// The file is not what was written.
+    /// The file is damaged.
     #[error(
-        "the signing state {path} is damaged ({source}): restore it from a copy, or begin anew with audit-sidecar checkpoint reset"
+        "the signing state {path} is damaged ({source}). Restore it from a copy, or run audit-sidecar checkpoint reset"
     )]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Defect of the file.
         source: serde_json::Error,
     },
 }
 
 impl Held {
-    /// Takes the state in that folder, which is made where it is missing. Waits a minute for another process.
+    /// Locks and reads the state in this folder, which is created if it is missing. Waits up to a minute for another
+    /// process.
     ///
     /// # Errors
-    /// [`Error`].
+    /// Fails with [`Error`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let (path, lock) = take(folder)?;
         let text = file::read(&path).map_err(|source| Error::File { path: path.clone(), attempt: "read", source })?;
@@ -110,19 +111,19 @@ impl Held {
         Ok(Self { state, path, _lock: lock })
     }
 
-    /// The same without what is remembered, which may be damaged.
+    /// Locks the folder without reading the state, which may be damaged.
     ///
     /// # Errors
-    /// As [`Held::open`], but for [`Error::Damaged`].
+    /// Returns the same errors as [`Held::open`], except [`Error::Damaged`].
     pub fn open_anew(folder: &Path) -> Result<Self, Error> {
         let (path, lock) = take(folder)?;
         Ok(Self { state: State::default(), path, _lock: lock })
     }
 
-    /// Writes what is remembered. When this returns, a crash does not lose it.
+    /// Writes the state. It survives a crash once this returns.
     ///
     /// # Errors
-    /// [`Error::File`]; the earlier state is then still there.
+    /// Fails with [`Error::File`]. The old state then remains.
     pub fn save(&self) -> Result<(), Error> {
         let failed = |source| Error::File { path: self.path.clone(), attempt: "written", source };
         let text = serde_json::to_vec(&self.state).map_err(|error| failed(error.into()))?;
@@ -154,7 +155,7 @@ impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
             1 => Ok(Self),
-            other => Err(serde::de::Error::custom(format_args!("version {other} is not known"))),
+            other => Err(serde::de::Error::custom(format_args!("version {other} is unknown"))),
         }
     }
 }
@@ -171,7 +172,7 @@ mod base64_bytes {
     pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)?;
-        bytes.try_into().map_err(|_| serde::de::Error::custom(format_args!("not {N} bytes")))
+        bytes.try_into().map_err(|_| serde::de::Error::custom(format_args!("the value does not have {N} bytes")))
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
         held.state = state();
         held.save().unwrap();
         drop(held);
-        // What a crash leaves: a part of the next state under another name, and the lock of a process that is gone.
+        // A crash leaves a part of the next state under another name, and the lock file of a dead process.
         let whole = fs::read(folder.path().join("state.json")).unwrap();
         fs::write(folder.path().join(".incomplete-1"), &whole[..whole.len() / 2]).unwrap();
         let mut held = Held::open(folder.path()).unwrap();

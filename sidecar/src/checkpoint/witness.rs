@@ -1,4 +1,4 @@
-//! Asking witnesses for cosignatures: the client's side of <https://c2sp.org/tlog-witness>.
+//! The client side of <https://c2sp.org/tlog-witness>, which asks witnesses for cosignatures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,63 +12,63 @@ use signed_note::Signature;
 
 use crate::config::WitnessAddress;
 
-/// A witness, and what is known of its state.
+/// A witness, and its last known state.
 #[derive(Debug)]
 pub(super) struct Witness {
     address: WitnessAddress,
     http: Client,
-    /// Size of the last checkpoint that it has cosigned, as far as is known: it tells where this is wrong.
+    /// Size of the last checkpoint that the witness has cosigned, if known. The witness corrects a wrong size.
     size: AtomicU64,
 }
 
-/// What a witness answers.
+/// An answer of a witness.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// It has cosigned.
+    /// The witness has cosigned.
     Cosigned(Signature),
-    /// The proof is to begin at another size, which is now known.
+    /// The proof must begin at another size, which is now known.
     Behind,
 }
 
-/// Why a witness does not cosign.
+/// Reasons for which a witness does not cosign.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// It cannot be reached.
+    /// The witness cannot be reached.
     #[error("it cannot be reached ({0})")]
     Unreachable(#[source] reqwest::Error),
-    /// It answers by what is wrong with the checkpoint.
+    /// The witness refuses the checkpoint.
     #[error("{0}")]
     Refused(&'static str),
-    /// It answers with what the protocol does not know.
-    #[error("its answer has status {0}")]
+    /// The status of the answer is not part of the protocol.
+    #[error("its answer has the unexpected status {0}")]
     Status(StatusCode),
-    /// Its answer holds no cosignature by its key that fits.
-    #[error("its answer holds no good cosignature")]
+    /// The answer has no valid cosignature by the witness's key.
+    #[error("its answer has no valid cosignature")]
     NoCosignature,
-    /// It has seen more of the log than there is.
+    /// The witness has cosigned a larger log than the present one.
     #[error(
-        "it has cosigned a checkpoint of {0} leaves, more than the log has now: the log was rolled back, or another one signs under this name"
+        "it has cosigned a checkpoint of {0} leaves, which is more than the log has: the log was rolled back, or another log has the same name"
     )]
     Ahead(u64),
 }
 
 impl Witness {
-    /// Asks this one, over `http`.
+    /// Creates the client of a witness, which uses `http`.
     pub fn new(address: WitnessAddress, http: Client) -> Self {
         Self { address, http, size: AtomicU64::new(0) }
     }
 
-    /// Its public key.
+    /// Returns the witness's public key.
     pub fn key(&self) -> &Key {
         self.address.key()
     }
 
-    /// The size that the proof for it is to begin at.
+    /// Returns the size at which the proof for the witness must begin.
     pub fn size(&self) -> u64 {
         self.size.load(Ordering::Relaxed)
     }
 
-    /// Asks for a cosignature to a checkpoint of that size; `proof` begins at `old`.
+    /// Asks the witness for a cosignature of the checkpoint. `proof` begins at the size `old`.
     pub async fn ask(&self, checkpoint: &Checkpoint, note: &str, old: u64, proof: &[Hash]) -> Result<Answer, Error> {
         let mut body = format!("old {old}\n");
         for hash in proof {
@@ -94,43 +94,43 @@ impl Witness {
                 }
                 if size == old {
                     return Err(Error::Refused(
-                        "it has cosigned another checkpoint of this size: somebody else signs under this name",
+                        "it has cosigned another checkpoint of this size: another log has the same name",
                     ));
                 }
                 self.size.store(size, Ordering::Relaxed);
                 Ok(Answer::Behind)
             }
             StatusCode::NOT_FOUND => {
-                Err(Error::Refused("it does not know this log, or the URL is not that of a witness"))
+                Err(Error::Refused("it does not know this log, or the URL does not belong to a witness"))
             }
-            StatusCode::FORBIDDEN => Err(Error::Refused("it does not trust the keys that have signed")),
+            StatusCode::FORBIDDEN => Err(Error::Refused("it does not trust the signing keys")),
             StatusCode::UNPROCESSABLE_ENTITY => Err(Error::Refused(
-                "what it has cosigned before is not how this log begins: the log was rewritten or rolled back",
+                "the log does not extend the checkpoint that it cosigned before: the log was rewritten or rolled back",
             )),
-            StatusCode::BAD_REQUEST => Err(Error::Refused("it finds the request malformed")),
+            StatusCode::BAD_REQUEST => Err(Error::Refused("it considers the request malformed")),
             other => Err(Error::Status(other)),
         }
     }
 }
 
-/// A client for all witnesses.
+/// Creates an HTTP client for all witnesses.
 ///
 /// # Errors
-/// Where TLS cannot be set up.
+/// Fails if TLS cannot be set up.
 pub(super) fn http() -> Result<Client, reqwest::Error> {
-    // The first to be asked for wins; whoever installed another had a reason.
+    // If another default provider is installed already, it is kept.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()
 }
 
-/// The cosignature of the checkpoint by that key among signature lines.
+/// Returns the cosignature of the checkpoint by this key among these signature lines.
 fn cosignature(checkpoint: &Checkpoint, key: &Key, lines: &str) -> Option<Signature> {
     let signatures = lines.lines().filter_map(|line| Signature::from_bytes(line.as_bytes()).ok());
     let mut named = signatures.filter(|signature| signature.name() == key.name() && signature.id() == key.id());
     named.find(|signature| super::note::is_by(checkpoint.text(), signature, key))
 }
 
-/// The body, of which no more than a few lines is wanted.
+/// Reads the body of an answer, up to a limit.
 async fn text(mut response: Response) -> Result<String, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Error::Unreachable)? {

@@ -17,21 +17,21 @@ use crate::postgres::pool::Database;
 pub struct ArchiveArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Where to: a folder, or a URL such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix
+    /// Destination: a folder, or a URL such as s3://bucket/prefix, gs://bucket/prefix, az://container/prefix
     #[arg(long, env = "AUDIT_ARCHIVE", value_name = "URL")]
     to: String,
-    /// Only this partition, such as event_2026_01; all that are due, if left out
+    /// Archive only this partition, such as event_2026_01; default: all that are due
     #[arg(long, value_name = "NAME")]
     partition: Option<String>,
-    /// Only say what would be archived
+    /// Only show which partitions would be archived
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Archives the partitions that are due to be dropped. Where one fails, the others are archived all the same.
+/// Archives the partitions that are due to be dropped. If one fails, the others are still archived.
 ///
 /// # Errors
-/// With what the person at the command line should read.
+/// Fails with a message for the user of the command line.
 pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
     let database = Database::new(&args.database)?;
     let due = match find(&database, args.partition.as_deref()).await {
@@ -39,7 +39,7 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(plain(error)),
     };
     if due.is_empty() {
-        println!("nothing is due to be archived");
+        println!("no partition is due to be archived");
     }
     if args.dry_run {
         for Due { partition, events } in due {
@@ -77,36 +77,38 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
                 );
                 for object in report.leftovers {
                     eprintln!(
-                        "audit-sidecar: {object} is left from an earlier run and not part of the archive: remove it"
+                        "audit-sidecar: {object} is left from an earlier run and is not part of the archive. Remove it"
                     );
                 }
             }
             Err(error @ Error::Stopped(_)) => return Err(error.into()),
             Err(error) => {
                 failed += 1;
-                eprintln!("audit-sidecar: {partition} is not archived: {:#}", plain(error));
+                eprintln!("audit-sidecar: partition {partition} was not archived: {:#}", plain(error));
             }
         }
     }
     if failed > 0 {
-        bail!("{failed} of {} partitions are not archived", due.len());
+        bail!("{failed} of {} partitions were not archived", due.len());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is due, or of that the one partition that was asked for.
+/// Returns the partitions that are due, or only the one with the given name.
 async fn find(database: &Database, partition: Option<&str>) -> Result<anyhow::Result<Vec<Due>>, Error> {
     let mut due = archive::due(database).await?;
     if let Some(name) = partition {
         due.retain(|due| due.partition == name);
         if due.is_empty() && !archive::is_archived(database, name).await? {
-            return Ok(Err(anyhow::anyhow!("partition {name} is not due: some of its events are still to be kept")));
+            return Ok(Err(anyhow::anyhow!(
+                "partition {name} is not due to be archived: some of its events are not expired"
+            )));
         }
     }
     Ok(Ok(due))
 }
 
-/// What was asked for wrongly needs no cause: the message says it.
+/// Returns the error without its cause if it is about the user's request: the message is enough.
 fn plain(error: Error) -> anyhow::Error {
     match error {
         Error::Database(error) if error.status().is_client_error() => anyhow::anyhow!("{error}"),

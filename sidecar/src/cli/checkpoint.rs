@@ -21,9 +21,9 @@ pub struct CheckpointArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Check the log, sign its checkpoint and print it; exit status 1 where the log is not what it was
+    /// Check the audit log, sign its checkpoint and print it; exit with 1 if the audit log was changed
     Sign(Box<SignArgs>),
-    /// Make signing go on from what is in the database now, after a refusal or a restore that was meant to be
+    /// Accept the current content of the database as the new basis for signing, after a refusal or an intended restore
     Reset(ResetArgs),
 }
 
@@ -39,10 +39,10 @@ struct SignArgs {
 struct ResetArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Folder where the last signed checkpoint is remembered
+    /// Folder in which the signer stores the last checkpoint
     #[arg(long, env = "AUDIT_SIGNING_STATE", value_name = "DIR")]
     signing_state: PathBuf,
-    /// Why; it stands in the log
+    /// Reason; it is recorded in the audit log
     #[arg(long)]
     reason: String,
 }
@@ -50,7 +50,7 @@ struct ResetArgs {
 /// Signs or resets.
 ///
 /// # Errors
-/// Where the configuration cannot be used, or the database cannot be reached or refuses.
+/// Fails if the configuration is not valid, or if the database cannot be reached or refuses the request.
 pub async fn run(args: CheckpointArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Sign(args) => sign(*args).await,
@@ -59,10 +59,10 @@ pub async fn run(args: CheckpointArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load(&args.signing)?.context("no key is given: use --signing-key")?;
+    let settings = Settings::load(&args.signing)?.context("no signing key is configured. Use --signing-key")?;
     match Signer::new(settings, Database::new(&args.database)?).round().await.map_err(plain)? {
-        Round::Nothing => eprintln!("Nothing was sealed yet: there is no log to sign."),
-        Round::Elsewhere => bail!("another sidecar signs at this moment: try again"),
+        Round::Nothing => eprintln!("There is nothing to sign: no event is sealed yet."),
+        Round::Elsewhere => bail!("another sidecar is signing. Try again"),
         Round::Signed(signed) => {
             for problem in &signed.problems {
                 eprintln!("audit-sidecar: {}", printable(problem));
@@ -74,7 +74,7 @@ async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
                 eprintln!("REFUSED  {}", printable(&refusal.message));
             }
             bail!(
-                "the log is not what it was when the last checkpoint was signed: nothing is signed until checkpoint reset"
+                "the audit log was changed after the last checkpoint was signed. Find the cause, then run audit-sidecar checkpoint reset; until then, nothing is signed"
             );
         }
     }
@@ -83,12 +83,12 @@ async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
 
 async fn reset(args: ResetArgs) -> anyhow::Result<ExitCode> {
     if args.reason.trim().is_empty() {
-        bail!("--reason is empty: say why, for those who read the log");
+        bail!("--reason is empty. Give the reason, which is recorded in the audit log");
     }
     let client = connect(&args.database).await?;
     checkpoint::reset(args.signing_state, &client, &actor(), &args.reason).await.map_err(plain)?;
     println!(
-        "The next checkpoint is signed whatever was signed before. Witnesses do not forget: where they refuse, the log needs a new name."
+        "The next checkpoint is signed without a comparison with earlier ones. If a witness refuses to cosign it, the log needs a new name and key."
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -21,18 +21,18 @@ pub struct HoldArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Keep what is stored of a workspace, whatever its retention, until the hold is released
+    /// Place a legal hold: it keeps existing and new events of a workspace, even expired ones, until you release it
     Place(Box<ExtentArgs>),
-    /// End the hold that was placed with the same target and actor
+    /// Release the hold that has the same target and actor
     Release(Box<ExtentArgs>),
-    /// List the legal holds that are active
+    /// List active legal holds
     List {
         #[command(flatten)]
         database: DatabaseArgs,
-        /// Only those of this workspace
+        /// List only the holds of this workspace
         #[arg(long)]
         workspace: Option<String>,
-        /// Also those that are released
+        /// Also list released holds
         #[arg(long)]
         all: bool,
     },
@@ -45,21 +45,21 @@ struct ExtentArgs {
     /// Workspace
     #[arg(long)]
     workspace: String,
-    /// Why
+    /// Reason
     #[arg(long)]
     reason: String,
-    /// Only events with this target
+    /// Limit the hold to events with this target
     #[arg(long)]
     target: Option<String>,
-    /// Only events of this actor
+    /// Limit the hold to events of this actor
     #[arg(long)]
     actor: Option<String>,
 }
 
-/// Places, releases or lists.
+/// Places, releases or lists legal holds.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses.
+/// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: HoldArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Place(args) => place(*args).await,
@@ -78,7 +78,7 @@ async fn place(args: ExtentArgs) -> anyhow::Result<ExitCode> {
     let (extent, reason) = extent_and_reason(args);
     let placed = legal_hold::place(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
     placed.map_err(with_list)?;
-    println!("The legal hold on {} is in force.", describe(&extent));
+    println!("The legal hold on {} is active.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,7 +97,7 @@ fn extent_and_reason(args: ExtentArgs) -> (Extent, String) {
 
 fn with_list(error: ApiError) -> anyhow::Error {
     explain(match error.code() {
-        Code::LegalHoldConflict => error.with_hint("audit-sidecar hold list shows the active ones."),
+        Code::LegalHoldConflict => error.with_hint("To see the active holds, run audit-sidecar hold list."),
         _ => error,
     })
 }

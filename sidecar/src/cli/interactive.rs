@@ -1,4 +1,4 @@
-//! What commands need that run for a while before the eyes of a person.
+//! Signals and progress bars for commands that run for a while.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What ends the command from outside, once it does.
+/// Returns a future that completes when the user or the system ends the command, with a word for the reason.
 ///
 /// # Errors
-/// Where signals cannot be listened to.
+/// Fails if the process cannot listen to signals.
 pub(super) fn interrupted() -> anyhow::Result<impl Future<Output = &'static str>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -21,7 +21,7 @@ pub(super) fn interrupted() -> anyhow::Result<impl Future<Output = &'static str>
     })
 }
 
-/// A line that shows how far it is, where standard error is a terminal.
+/// Returns a line that shows the progress, if standard error is a terminal.
 pub(super) fn progress_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -35,7 +35,7 @@ pub(super) fn progress_bar() -> ProgressBar {
     bar
 }
 
-/// A bar that shows how much of so many bytes has been read, where standard error is a terminal.
+/// Returns a bar that shows how many of `total` bytes have been read, if standard error is a terminal.
 pub(super) fn bytes_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

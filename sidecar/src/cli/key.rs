@@ -17,15 +17,16 @@ pub struct KeyArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make an Ed25519 key; prints its public key, which those need who verify
+    /// Create an Ed25519 key; print its public key, which verifiers need
     Create {
-        /// Name of the log or of the witness, by convention a URL without its scheme: audit.example.com/log
+        /// Name of the log or of the witness, by convention a URL without its scheme, such as audit.example.com/log
         #[arg(long)]
         name: String,
-        /// For a witness, which cosigns the checkpoints of others
+        /// Create a key for a witness, which cosigns the checkpoints of others
         #[arg(long)]
         witness: bool,
-        /// Write the private key to this new file; without it, it goes to standard output and the public key to standard error
+        /// Write the private key to this new file. By default, the private key goes to standard output and the public
+        /// key to standard error
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -36,10 +37,10 @@ enum Action {
     },
 }
 
-/// Creates or shows.
+/// Creates or shows a key.
 ///
 /// # Errors
-/// Where the name is none, or the file cannot be written or read.
+/// Fails if the name is not valid, or if the file cannot be written or read.
 pub fn run(args: KeyArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Create { name, witness, output } => {
@@ -48,13 +49,13 @@ pub fn run(args: KeyArgs) -> anyhow::Result<ExitCode> {
                 Some(path) => {
                     key.write_new(&path)?;
                     eprintln!(
-                        "{} holds the private key. Keep a copy where the database's administrators cannot reach it. Its public key:",
+                        "The private key is in {}. Keep a copy out of reach of the administrators of the database. The public key is:",
                         path.display()
                     );
                     println!("{}", key.vkey());
                 }
                 None => {
-                    eprintln!("The public key is {}, the private one:", key.vkey());
+                    eprintln!("The public key is {}. The private key is:", key.vkey());
                     println!("{}", key.reveal());
                 }
             }

@@ -16,21 +16,22 @@ use crate::text::printable;
 pub struct MaintainArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Run it again until nothing is left to do
+    /// Repeat maintenance until nothing is left to do
     #[arg(long)]
     until_done: bool,
 }
 
-/// Runs maintenance and prints what was done, a line each.
+/// Runs maintenance and prints each task that it did on a line.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses. What is in the way of maintenance is told and is no error.
+/// Fails if the database cannot be reached or refuses the request. An obstacle to maintenance is printed, and is not an
+/// error.
 pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
     let mut client = connect(&args.database).await?;
     let actor = actor();
     let mut done = 0;
     loop {
-        // Nobody waits for an answer here, and a statement that is cut off would have been for nothing.
+        // The command has no time limit, because the work of a cancelled statement would be lost.
         let run = maintenance::run(&mut client, &RequestContext::default(), &actor, Some(Duration::ZERO)).await;
         let tasks = run.map_err(explain)?;
         for task in &tasks {
@@ -43,10 +44,10 @@ pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if done == 0 {
-        eprintln!("Nothing was due, or another session runs maintenance.");
+        eprintln!("Nothing was due, or another session is running maintenance.");
     }
     if let Some(obstacle) = status::read(&client).await.map_err(explain)?.waiting_for() {
-        eprintln!("Something is in the way: {}. The next run tries again.", printable(obstacle));
+        eprintln!("Maintenance met an obstacle: {}. The next run tries again.", printable(obstacle));
     }
     Ok(ExitCode::SUCCESS)
 }

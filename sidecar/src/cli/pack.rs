@@ -23,11 +23,12 @@ use crate::time::Time;
 
 /// Arguments of `pack`.
 #[derive(Args)]
+#[command(mut_arg("database_url", |url| url.required(false).required_unless_present("list")))]
 pub struct PackArgs {
-    /// Which pack, as --list names it
+    /// Name of the pack; see --list
     #[arg(required_unless_present = "list")]
     pack: Option<String>,
-    /// List the packs that there are, and what each is evidence for
+    /// List the packs, and what each is evidence for; no database is needed
     #[arg(long, conflicts_with_all = ["pack", "workspace", "since", "until", "output"])]
     list: bool,
     #[command(flatten)]
@@ -37,23 +38,23 @@ pub struct PackArgs {
     /// Workspace
     #[arg(long, required_unless_present = "list")]
     workspace: Option<String>,
-    /// Beginning of the period: a date (midnight UTC) or RFC 3339
+    /// Start of the period: a date (midnight UTC) or RFC 3339
     #[arg(long, required_unless_present = "list", value_parser = Time::parse)]
     since: Option<Time>,
-    /// End of the period, not included; now, if left out
+    /// End of the period, not included; default: now
     #[arg(long, value_parser = Time::parse)]
     until: Option<Time>,
-    /// File to write, or directory to write it into; the current one, if left out
+    /// File to write, or directory to write the file into; default: the current directory
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     filters: FilterArgs,
 }
 
-/// Writes an evidence pack, or lists those that there are.
+/// Writes an evidence pack, or lists the packs.
 ///
 /// # Errors
-/// With what the person at the command line should read. No file is left then.
+/// Fails with a message for the user of the command line. No file remains then.
 pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
     let definitions = Definitions::load(args.definitions.packs.as_deref())?;
     if args.list {
@@ -61,12 +62,12 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
     }
     let definition = find(&definitions, args.pack.as_deref().unwrap_or_default())?;
     let Some(database) = &args.database else {
-        bail!("no database given: use --database-url or AUDIT_DATABASE_URL");
+        bail!("no database is given. Use --database-url or AUDIT_DATABASE_URL");
     };
     let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: actor() };
     let output = args.output.clone().unwrap_or_default();
     let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
-        // What was asked for wrongly needs no cause: the message says it.
+        // If the user's request is wrong, the message is enough and the cause is omitted.
         if error.status().is_client_error() { anyhow::anyhow!("{error}") } else { error.into() }
     })?;
     write(job, &output).await
@@ -92,7 +93,7 @@ fn list(definitions: &Definitions) -> anyhow::Result<ExitCode> {
 fn find(definitions: &Definitions, name: &str) -> anyhow::Result<Arc<Definition>> {
     definitions.find(name).cloned().with_context(|| {
         let names: Vec<&str> = definitions.iter().map(|definition| definition.name.as_str()).collect();
-        format!("there is no pack \"{name}\"; there are: {}", names.join(", "))
+        format!("there is no pack \"{name}\". The packs are: {}", names.join(", "))
     })
 }
 
@@ -112,9 +113,9 @@ async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
     };
     let part = match Part::create(&path) {
         Ok(part) => part,
-        // The end of what was begun is recorded, too.
+        // The event export_started is followed by export_finished in this case, too.
         Err(error) => {
-            let _ = job.run(std::io::empty(), async { "the file cannot be made" }, || (), |_| ()).await;
+            let _ = job.run(std::io::empty(), async { "the file could not be created" }, || (), |_| ()).await;
             return Err(error);
         }
     };
@@ -128,7 +129,7 @@ async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file under way: it has its name only when it is whole.
+/// A file that gets its final name when it is complete.
 struct Part {
     path: PathBuf,
     under_way: PathBuf,
@@ -139,13 +140,13 @@ struct Part {
 impl Part {
     fn create(path: &Path) -> anyhow::Result<Self> {
         if path.exists() {
-            bail!("{} exists already; move it away or name another file with -o", path.display());
+            bail!("the file {} already exists. Move it, or choose another file with -o", path.display());
         }
         let mut under_way = path.as_os_str().to_owned();
         under_way.push(".part");
         let under_way = PathBuf::from(under_way);
         let file = OpenOptions::new().write(true).create_new(true).open(&under_way).with_context(|| {
-            format!("cannot create {}; where it is left from a run that was killed, remove it", under_way.display())
+            format!("cannot create {}. If it remains from a run that was killed, remove it", under_way.display())
         })?;
         Ok(Self { path: path.to_owned(), under_way, file, kept: false })
     }

@@ -14,12 +14,12 @@ use crate::service::request_context::RequestContext;
 pub struct RedactArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Number of the event
+    /// Id of the event
     event: i64,
-    /// What to erase: actor, targets, source or details
+    /// Field to erase: actor, targets, source or details
     #[arg(long)]
     field: String,
-    /// Why; it stays, so it must not repeat what is to be erased
+    /// Reason. It is stored, so it must not repeat the erased content
     #[arg(long)]
     reason: String,
 }
@@ -27,14 +27,16 @@ pub struct RedactArgs {
 /// Erases a field of an event.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses.
+/// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: RedactArgs) -> anyhow::Result<ExitCode> {
     let mut client = connect(&args.database).await?;
     let RedactArgs { event, field, reason, .. } = args;
     let context = RequestContext::default();
     let audit_event_id = redaction::redact(&mut client, &context, &actor(), None, event, &field, &reason).await;
     let audit_event_id = audit_event_id.map_err(explain)?;
-    println!("Field {field} of event {event} is erased; event {audit_event_id} tells of it.");
-    println!("Dead rows, WAL and backups may hold it still: VACUUM the table, and let old backups expire.");
+    println!("Field {field} of event {event} is erased. Event {audit_event_id} records it.");
+    println!(
+        "Dead rows, WAL and backups can still contain the content. Run VACUUM on audit.event, and let old backups expire."
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -22,7 +22,7 @@ pub struct RetentionArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Show what is in force, and what is stored
+    /// Show the retention of a workspace, and the number and size of its events
     Show {
         /// Workspace
         #[arg(long)]
@@ -30,9 +30,10 @@ enum Action {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Set it, for events already stored too: what is past it is hidden at once, and maintenance removes it for good
+    /// Set the retention, also for existing events. Expired events are hidden at once, and maintenance removes them
+    /// permanently
     Set(Box<SetArgs>),
-    /// List the presets that there are
+    /// List the presets
     Presets {
         #[command(flatten)]
         database: DatabaseArgs,
@@ -47,7 +48,7 @@ struct SetArgs {
     /// Workspace
     #[arg(long)]
     workspace: String,
-    /// Whole months and days, from 60 days to 100 years, such as "13 months" or "90 days"
+    /// Retention in whole months and days, from 60 days to 100 years, such as "13 months" or "90 days"
     #[arg(long, value_name = "LENGTH")]
     retention: Option<String>,
     /// Name of a preset, such as hipaa
@@ -55,10 +56,10 @@ struct SetArgs {
     preset: Option<String>,
 }
 
-/// Shows or sets.
+/// Shows or sets retention.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses.
+/// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: RetentionArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Show { workspace, database } => show(&database, &workspace).await,
@@ -71,7 +72,7 @@ async fn show(database: &DatabaseArgs, workspace: &str) -> anyhow::Result<ExitCo
     let state = retention::read(connect(database).await?, workspace).await.map_err(explain)?;
     print!("{}", text(&state));
     if state.events.is_none() {
-        eprintln!("The events could not be counted in time; --statement-timeout gives it longer.");
+        eprintln!("The events could not be counted in time. Use a longer --statement-timeout.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,7 +103,7 @@ async fn presets(database: &DatabaseArgs) -> anyhow::Result<ExitCode> {
 fn with_presets(choice: &Choice, error: ApiError) -> ApiError {
     match (choice, error.code()) {
         (Choice::Preset(_), Code::InvalidValue) if error.hint().is_none() => {
-            error.with_hint("audit-sidecar retention presets lists the presets.")
+            error.with_hint("To see the presets, run audit-sidecar retention presets.")
         }
         _ => error,
     }

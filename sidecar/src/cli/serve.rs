@@ -16,10 +16,10 @@ use crate::config::ServeArgs;
 use crate::http::router;
 use crate::http::state::AppState;
 
-/// Serves until SIGTERM or SIGINT, then lets what runs come to its end, within the time-out.
+/// Serves until SIGTERM or SIGINT. Running requests then have a limited time to complete.
 ///
 /// # Errors
-/// Where the configuration is not acceptable or the address cannot be listened on.
+/// Fails if the configuration is not valid, or if the sidecar cannot listen on the address.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let state = AppState::new(args)?;
     let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
@@ -30,7 +30,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let most = state.config.shutdown_timeout;
     tracing::info!(address = %listener.local_addr()?, "listening");
 
-    // Ends with this function: a round that is cut off has signed nothing that it does not remember.
+    // The task ends with this function. A cancelled round has signed nothing that is not stored.
     let mut signing = JoinSet::new();
     if let Some(signer) = signer {
         let interval = state.config.checkpoint_interval;
@@ -41,7 +41,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let router = router::router(state)?.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         let mut stopped = stopped;
-        // Ends when the sender is dropped.
+        // The loop ends when the sender is dropped.
         while stopped.changed().await.is_ok() {}
     });
     let mut server = tokio::spawn(server.into_future());
@@ -49,16 +49,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         ended = &mut server => ended??,
         name = signals.next() => {
-            tracing::info!(signal = name, timeout = ?most, "stopping: nothing new is accepted, what runs may end");
+            tracing::info!(signal = name, timeout = ?most, "stopping: new requests are refused, running ones can complete");
             drop(stop);
             tokio::select! {
                 ended = &mut server => ended??,
                 () = tokio::time::sleep(most) => {
-                    tracing::warn!("time-out: what still ran was cut off");
+                    tracing::warn!("shutdown time-out: the remaining requests were aborted");
                     return Ok(ExitCode::FAILURE);
                 }
                 name = signals.next() => {
-                    tracing::warn!(signal = name, "second signal: what still ran was cut off");
+                    tracing::warn!(signal = name, "second signal: the remaining requests were aborted");
                     return Ok(ExitCode::FAILURE);
                 }
             }
@@ -77,7 +77,7 @@ async fn sign(signer: Signer, health: Health, interval: Duration) {
     }
 }
 
-/// Every round appends an event, if only because of the one before.
+/// Minimum interval. Each round appends an event, because the previous round has appended one.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 struct Signals {

@@ -1,4 +1,4 @@
-//! The database as the operator of the command line sees it.
+//! The database connection, the actor and the errors of a command.
 
 use std::process::Command;
 
@@ -8,12 +8,13 @@ use crate::config::DatabaseArgs;
 use crate::error::ApiError;
 use crate::postgres::pool::Database;
 
-/// A connection to the database.
+/// Connects to the database.
 pub(super) async fn connect(args: &DatabaseArgs) -> anyhow::Result<Client> {
     Database::new(args)?.client().await.map_err(explain)
 }
 
-/// Whoever sits at the command line may read what lies behind an error that is not their own.
+/// Returns the error with its cause, unless it is about the user's request. The user of the command line may see the
+/// cause.
 pub(super) fn explain(error: ApiError) -> anyhow::Error {
     match error.cause() {
         Some(cause) if !error.status().is_client_error() => anyhow::anyhow!("{}: {cause}", error.message()),
@@ -21,7 +22,7 @@ pub(super) fn explain(error: ApiError) -> anyhow::Error {
     }
 }
 
-/// As it stands in the log: the user of the operating system, by name where it knows one.
+/// Returns the actor of the command for the audit log: the name of the operating system's user, if it is known.
 pub(super) fn actor() -> String {
     let output = Command::new("id").arg("-un").output().ok().filter(|output| output.status.success());
     let name = output.and_then(|output| String::from_utf8(output.stdout).ok());

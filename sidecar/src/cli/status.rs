@@ -17,10 +17,10 @@ pub struct StatusArgs {
     database: DatabaseArgs,
 }
 
-/// Prints each check, and what to do where one is not well; fails where there is such a one.
+/// Prints each check, with a hint if it fails. The exit status is 1 if a check fails.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses.
+/// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let status = status::read(&connect(&args.database).await?).await.map_err(explain)?;
     let mut out = String::new();

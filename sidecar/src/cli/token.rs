@@ -24,14 +24,14 @@ pub struct TokenArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a token and print it; it cannot be shown again
+    /// Create a token and print it; it cannot be shown again
     Create(Box<CreateArgs>),
-    /// List the tokens that there are, without their secrets
+    /// List the tokens, without their secrets
     List {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// End a token at once
+    /// Revoke a token; this takes effect at once
     Revoke {
         /// Id of the token: the 12 hex digits after audit_
         id: String,
@@ -45,27 +45,27 @@ enum Action {
 struct CreateArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The one workspace that the token is good for
+    /// Limit the token to this workspace
     #[arg(long)]
     workspace: Option<String>,
-    /// Make it good for all workspaces
+    /// Make the token valid for all workspaces
     #[arg(long)]
     all_workspaces: bool,
-    /// viewer queries; auditor also exports; writer appends and does nothing else; admin does all
+    /// Role: viewer queries; auditor queries and exports; writer only appends; admin has all rights
     #[arg(long, value_enum)]
     role: Role,
-    /// What or whom it is for
+    /// Person or program that the token is for
     #[arg(long)]
     name: String,
-    /// When it ends: after a time such as 90d, or at one such as 2027-01-01T00:00:00Z; never if left out
+    /// Expiry, as a length of time such as 90d or a time such as 2027-01-01T00:00:00Z; default: never
     #[arg(long, value_parser = expiry)]
     expires: Option<Time>,
 }
 
-/// Creates, lists or revokes.
+/// Creates, lists or revokes tokens.
 ///
 /// # Errors
-/// Where the database cannot be reached or refuses.
+/// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Create(args) => create(*args).await,
@@ -76,9 +76,9 @@ pub async fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
 
 async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
     if args.name.trim().is_empty() {
-        bail!("--name is empty: say what or whom the token is for");
+        bail!("--name is empty. Name the person or program that the token is for");
     }
-    let token = Token::generate().context("the operating system gives no random bytes")?;
+    let token = Token::generate().context("the operating system provided no random bytes")?;
     let client = connect(&args.database).await?;
     client
         .execute(
@@ -95,7 +95,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
         .await
         .map_err(explain)?;
     eprintln!(
-        "Token {} of role {} for {}. It is shown only now:",
+        "Created token {} of role {} for {}. Save it now, it is not shown again:",
         token.id(),
         args.role,
         args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"))
@@ -122,17 +122,20 @@ async fn list(client: &Client) -> anyhow::Result<ExitCode> {
 }
 
 async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
-    // Whoever pastes the whole token means its id.
+    // A user who pastes the whole token means its id.
     let id = id.parse::<Token>().map_or(id.to_owned(), |token| token.id().to_owned());
     let row = client.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await.map_err(explain)?;
     if !row.try_get::<_, bool>(0)? {
-        bail!("there is no token \"{}\" that is still good; audit-sidecar token list shows them", printable(&id));
+        bail!(
+            "there is no valid token with id \"{}\". To see the tokens, run audit-sidecar token list",
+            printable(&id)
+        );
     }
     println!("Token {id} is revoked.");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whoever sits at the command line may read what the database says.
+/// Returns the error with the text of the database, which the user of the command line may see.
 fn explain(error: tokio_postgres::Error) -> anyhow::Error {
     let own_text = error.as_db_error().map(|db| db.message().to_owned());
     let api = ApiError::from(error);
@@ -149,7 +152,7 @@ fn expiry(text: &str) -> Result<Time, String> {
             .and_then(|micros| Time::now().micros().checked_add(micros))
             .and_then(Time::from_micros)
             .ok_or_else(|| format!("\"{text}\" is too long"))?,
-        Err(_) => Time::parse(text).map_err(|error| format!("{error}; or after a time such as 90d"))?,
+        Err(_) => Time::parse(text).map_err(|error| format!("{error}, or a length of time such as 90d"))?,
     };
     if time <= Time::now() { Err(format!("{time} is in the past")) } else { Ok(time) }
 }

@@ -13,27 +13,27 @@ use crate::pack::verify::{Progress, Trust, verify};
 /// Arguments of `verify`.
 #[derive(Args)]
 pub struct VerifyArgs {
-    /// The pack
+    /// The file of the pack
     file: PathBuf,
-    /// Key that the log signs its checkpoints with, as `key show` prints it, or a file that holds it; may be repeated, as
-    /// after a change of keys. Left out, the key that the pack names is taken
+    /// Key that the log signs its checkpoints with, as `key show` prints it, or a file that holds it. You can repeat
+    /// this option, for example after a change of keys. By default, the key that the pack names is used
     #[arg(long, value_name = "VKEY|FILE")]
     key: Vec<String>,
-    /// Key of a witness that must have cosigned, or a file that holds it; may be repeated
+    /// Key of a witness that must have cosigned, or a file that holds it. You can repeat this option
     #[arg(long, value_name = "VKEY|FILE")]
     witness: Vec<String>,
-    /// Exit status 0 also for a pack without a proof
+    /// Also exit with 0 if the pack has no proof
     #[arg(long)]
     unsigned: bool,
-    /// Write the result as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Checks a pack offline: exit status 0 where it holds, 1 where it does not, 2 where it could not be checked.
+/// Verifies a pack offline. The exit status is 0 if it is valid, 1 if it is not, and 2 if it cannot be checked.
 ///
 /// # Errors
-/// Never: what goes wrong has an exit status of its own.
+/// Never fails: an error becomes an exit status.
 pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     match check(&args) {
         Ok(code) => Ok(code),
@@ -68,7 +68,7 @@ fn keys(given: &[String]) -> anyhow::Result<Vec<Key>> {
 }
 
 fn key(text: &str) -> anyhow::Result<Key> {
-    // A key has two plus signs and is no file; what cannot be read as a key may be one.
+    // A key has two plus signs, so it is not the name of a file. Other text may be one.
     match Key::parse(text) {
         Ok(key) => Ok(key),
         Err(_) if std::path::Path::new(text).is_file() => {

@@ -32,7 +32,7 @@ pub struct WitnessArgs {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Cosign the checkpoints of others (C2SP tlog-witness) until SIGTERM or SIGINT; needs no database
+    /// Cosign the checkpoints of other logs (C2SP tlog-witness) until SIGTERM or SIGINT; no database is needed
     Serve(ServeArgs),
 }
 
@@ -41,21 +41,21 @@ struct ServeArgs {
     /// Key file of the witness, from audit-sidecar key create --witness
     #[arg(long, env = "AUDIT_WITNESS_KEY_FILE", value_name = "FILE")]
     key: PathBuf,
-    /// Folder where the last checkpoint of each log is remembered
+    /// Folder in which the witness stores the last checkpoint of each log
     #[arg(long, env = "AUDIT_WITNESS_STATE", value_name = "DIR")]
     state: PathBuf,
-    /// Public key of a log whose checkpoints are cosigned; may be given several times
+    /// Public key of a log whose checkpoints are cosigned. You can repeat this option
     #[arg(long = "log-key", env = "AUDIT_WITNESS_LOG_KEYS", value_delimiter = ',', value_name = "VKEY", required = true, value_parser = key)]
     logs: Vec<Key>,
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "AUDIT_WITNESS_LISTEN", default_value = "127.0.0.1:8788")]
     listen: SocketAddr,
 }
 
-/// Serves.
+/// Serves the witness.
 ///
 /// # Errors
-/// Where the key or the folder cannot be used, or the address cannot be listened on.
+/// Fails if the key or the folder cannot be used, or if the witness cannot listen on the address.
 pub async fn run(args: WitnessArgs) -> anyhow::Result<ExitCode> {
     let Action::Serve(args) = args.action;
     let key = PrivateKey::read(&args.key)?;
@@ -81,7 +81,7 @@ async fn add_checkpoint(State(witness): State<Arc<Witness>>, request: Request) -
         Ok(body) => body,
         Err(error) => return (error.status(), format!("{}\n", error.message())).into_response(),
     };
-    // It waits for the disk.
+    // The witness waits for the disk.
     match spawn_blocking(move || witness.add_checkpoint(&body)).await {
         Ok(answer) => {
             tracing::info!(status = answer.status.as_u16(), "answered");
@@ -97,5 +97,5 @@ fn key(text: &str) -> Result<Key, String> {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A checkpoint with some signatures has less than a tenth of it.
+/// Maximum size of a request body. A checkpoint with some signatures takes less than a tenth of it.
 const MOST: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! Where a witness is, and the key that it cosigns with.
+//! The address and the public key of a witness.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use audit_proof::checkpoint::{Key, Kind};
 use url::Url;
 
-/// A witness as it is configured: its public key and where it is.
+/// The configuration of a witness: its public key and its URL.
 #[derive(Clone, Debug)]
 pub struct WitnessAddress {
     key: Key,
@@ -14,12 +14,12 @@ pub struct WitnessAddress {
 }
 
 impl WitnessAddress {
-    /// Its public key.
+    /// Returns the public key of the witness.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Where it is; the path ends with a slash.
+    /// Returns the URL of the witness. Its path ends with a slash.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -28,18 +28,18 @@ impl WitnessAddress {
 impl FromStr for WitnessAddress {
     type Err = String;
 
-    /// Reads `<vkey> <url>`.
+    /// Parses `<vkey> <url>`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (key, url) = text.trim().split_once(char::is_whitespace).ok_or(
-            "a witness is its public key and its URL with a space between them: \"example.com/w1+1a2b3c4d+B… https://example.com\"",
+            "expected the public key and the URL of a witness, separated by a space: \"example.com/w1+1a2b3c4d+B… https://example.com\"",
         )?;
         let key = Key::parse(key).map_err(|error| error.to_string())?;
         if key.kind() != Kind::Witness {
-            return Err(format!("{key} is the key of a log, not of a witness"));
+            return Err(format!("the key {key} belongs to a log, not to a witness"));
         }
-        let mut url = Url::parse(url.trim()).map_err(|error| format!("\"{}\" is no URL: {error}", url.trim()))?;
+        let mut url = Url::parse(url.trim()).map_err(|error| format!("\"{}\" is not a URL: {error}", url.trim()))?;
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-            return Err(format!("\"{url}\" is no URL of a witness: it begins with https:// or http://"));
+            return Err(format!("\"{url}\" is not the URL of a witness. It must begin with https:// or http://"));
         }
         if !url.path().ends_with('/') {
             let path = format!("{}/", url.path());

@@ -1,6 +1,6 @@
-//! Whether an error of the driver is about the connection itself.
+//! Checks whether an error of the driver concerns the connection itself.
 
-/// Whether the connection is gone, or the server is about to end it.
+/// Returns whether the connection is lost, or the server is about to close it.
 pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(db) => matches!(db.code().code(), "57P01" | "57P02" | "57P03") || db.code().code().starts_with("08"),
@@ -8,7 +8,7 @@ pub(super) fn is_lost(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Whether input or output failed.
+/// Returns whether input or output failed.
 pub(super) fn is_io(error: &tokio_postgres::Error) -> bool {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
@@ -17,6 +17,6 @@ pub(super) fn is_io(error: &tokio_postgres::Error) -> bool {
         }
         next = cause.source();
     }
-    // "error connecting to server" and time-outs of it carry their cause only as text.
+    // Errors and time-outs of connecting carry their cause only as text.
     error.to_string().starts_with("error connecting") || error.to_string().starts_with("timeout")
 }

@@ -1,4 +1,4 @@
-//! Errors of PostgreSQL, turned into ours. Their text stays here, but for that of the extension.
+//! Conversion of PostgreSQL's errors. Only the texts of the extension's own errors reach the client.
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
@@ -23,8 +23,7 @@ impl From<PoolError> for ApiError {
 }
 
 fn unavailable() -> ApiError {
-    ApiError::new(Code::DatabaseUnavailable, "the database cannot be reached at the moment")
-        .with_hint("Try again shortly.")
+    ApiError::new(Code::DatabaseUnavailable, "the database cannot be reached").with_hint("Try again shortly.")
 }
 
 fn from_postgres(error: tokio_postgres::Error) -> ApiError {
@@ -32,7 +31,7 @@ fn from_postgres(error: tokio_postgres::Error) -> ApiError {
         let api = if error.is_closed() || is_io(&error) {
             unavailable()
         } else {
-            ApiError::new(Code::Internal, "the database gave an answer that the sidecar does not understand")
+            ApiError::new(Code::Internal, "the sidecar cannot interpret the answer of the database")
         };
         return api.with_cause(error);
     };
@@ -49,46 +48,44 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         };
     }
     match state.code() {
-        "22P05" => {
-            ApiError::new(Code::InvalidValue, "text or JSON contains the character U+0000, which cannot be stored")
-        }
-        "22021" => ApiError::new(Code::InvalidValue, "text contains a byte 0 or is not UTF-8"),
+        "22P05" => ApiError::new(
+            Code::InvalidValue,
+            "a text or JSON value contains the character U+0000, which PostgreSQL cannot store",
+        ),
+        "22021" => ApiError::new(Code::InvalidValue, "a text contains a zero byte or is not valid UTF-8"),
         "22003" => ApiError::new(Code::InvalidValue, "a number is out of range"),
         "22007" | "22008" => ApiError::new(Code::InvalidValue, "a date or time is not valid"),
         "22P02" => ApiError::new(
             Code::InvalidValue,
-            "a value does not have the form that its type needs; in JSON, an escape may stand for no character (\\ud800 alone)",
+            "a value does not match the syntax of its type; in JSON, an escape may denote no character (\\ud800 alone)",
         ),
         "54001" => ApiError::new(Code::InvalidValue, "JSON is nested too deeply"),
-        "57014" => ApiError::new(Code::Timeout, "the database took too long")
+        "57014" => ApiError::new(Code::Timeout, "the query exceeded the time limit of the database")
             .with_hint("Narrow the time range or add a filter."),
-        "55P03" => ApiError::new(
-            Code::DatabaseUnavailable,
-            "what is to be changed is locked at the moment, by maintenance or by another change",
-        )
-        .with_hint("Try again shortly."),
-        "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar may not do this")
-            .with_hint("The operator can GRANT audit_sidecar to it."),
-        "25006" => ApiError::new(Code::DatabaseUnavailable, "the database takes no writes at the moment")
-            .with_hint("Every query is itself recorded: the sidecar needs the primary."),
+        "55P03" => ApiError::new(Code::DatabaseUnavailable, "the data is locked by maintenance or by another change")
+            .with_hint("Try again shortly."),
+        "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar lacks a privilege")
+            .with_hint("Ask the operator to GRANT audit_sidecar to that role."),
+        "25006" => ApiError::new(Code::DatabaseUnavailable, "the database is read-only")
+            .with_hint("The sidecar records every query, so it must connect to the primary."),
         "3F000" | "42P01" | "42883" | "42704" => ApiError::new(
             Code::ExtensionMissing,
-            "the database does not have the extension audit_log as it is needed here",
+            "the extension audit_log is not installed in the database, or its version does not match the sidecar",
         )
-        .with_hint("CREATE EXTENSION audit_log, or update it."),
-        code if code.starts_with("22") => ApiError::new(Code::InvalidValue, "a value is not acceptable"),
+        .with_hint("Run CREATE EXTENSION audit_log, or update the extension."),
+        code if code.starts_with("22") => ApiError::new(Code::InvalidValue, "a value is not valid"),
         code if code.starts_with("54") => ApiError::new(Code::InvalidValue, "a value is too large"),
         code if ["08", "57", "53", "40", "55", "28", "3D"].iter().any(|class| code.starts_with(class)) => unavailable(),
-        _ => ApiError::new(Code::Internal, "the database reported an error; the sidecar's log tells more"),
+        _ => ApiError::new(Code::Internal, "the database reported an error; the sidecar log has details"),
     }
 }
 
-/// Whether a hint is for those who write SQL; whoever calls the sidecar has no use for it.
+/// Returns whether a hint is written for users of SQL. It does not help clients of the sidecar.
 fn speaks_sql(hint: &str) -> bool {
     ["SELECT ", "SET LOCAL ", "=>", "audit."].iter().any(|word| hint.contains(word))
 }
 
-/// The codes of the extension's own errors, whose texts are written for users.
+/// Returns the code for an error of the extension itself. The texts of these errors are written for users.
 fn own(state: &SqlState) -> Option<Code> {
     Some(match state.code() {
         "ZA002" => Code::MissingWorkspace,

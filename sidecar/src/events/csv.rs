@@ -1,19 +1,19 @@
-//! Events as a table (CSV), for spreadsheets: in packs and in streams.
+//! Events as a CSV table for spreadsheets, in packs and in streams.
 
 use crate::error::ApiError;
 use crate::events::csv_cell::{self, defuse};
 use crate::events::row::EventRow;
 
-/// Appends the heading.
+/// Appends the header row.
 pub fn write_header(out: &mut Vec<u8>) {
     csv_cell::write_row(COLUMNS, out);
 }
 
-/// Appends the event as a row, with cells defused. Targets stand as a JSON array in one cell, so that one with a space in
-/// it stays one; details stand as the text that the database holds.
+/// Appends the event as a row, with cells defused. The targets are a JSON array in one cell, so that a target with a
+/// space stays one target. The details are the text in the database.
 ///
 /// # Errors
-/// None in practice: targets are text.
+/// Fails if the targets cannot be written as JSON, which does not happen in practice.
 pub fn write_row(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let targets = serde_json::to_string(&event.targets).map_err(ApiError::internal)?;
     let cells = [

@@ -1,13 +1,13 @@
-//! Cells of a CSV file that a spreadsheet must not run.
+//! Cells of a CSV file that a spreadsheet must not run as formulas.
 
 use std::borrow::Cow;
 
-/// The cell as it may stand in a CSV file that someone opens in a spreadsheet: where it would be taken for a formula, an
-/// apostrophe goes before it, and the text stays readable.
+/// Returns the cell for a CSV file that may be opened in a spreadsheet. If a spreadsheet would run the cell as a
+/// formula, an apostrophe precedes it.
 ///
-/// That is so for every cell that begins with one of `=`, `+`, `-`, `@`, tab, carriage return or line feed, or with the
-/// full-width forms `＝`, `＋`, `－`, `＠`, which East Asian locales take for the same. Numbers of the sidecar's own
-/// making do not come through here.
+/// This concerns every cell that begins with one of `=`, `+`, `-`, `@`, tab, carriage return or line feed. It also
+/// concerns the full-width forms `＝`, `＋`, `－`, `＠`, which are equivalent in East Asian locales. The sidecar's own
+/// numbers are not passed to this function.
 pub fn defuse(cell: &str) -> Cow<'_, str> {
     match cell.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => {
@@ -20,10 +20,10 @@ pub fn defuse(cell: &str) -> Cow<'_, str> {
     }
 }
 
-/// Appends a row of CSV (RFC 4180): cells with a quote, a comma or a line break stand in quotes, the row ends with CR LF.
-/// The cells are written as they are; see [`defuse`].
+/// Appends a row of CSV (RFC 4180). Cells with a quote, a comma or a line break are quoted, and the row ends with CR
+/// LF. The cells are not defused; see [`defuse`].
 ///
-/// Done here because the `csv` crate scans a quoted cell from its beginning for each block of output, which takes minutes
+/// The `csv` crate is not used here: it scans a quoted cell from its start for each block of output. That takes minutes
 /// for a cell of 20 MB.
 pub fn write_row<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>) {
     for (at, cell) in cells.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::postgres::types::{Inet, JsonText};
 use crate::time::Time;
 
-/// An event; it borrows from the row that it was read from.
+/// An event that borrows from the row that it was read from.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns of audit.event_result, which sql/ describes")]
 pub struct EventRow<'a> {
@@ -27,21 +27,21 @@ pub struct EventRow<'a> {
     pub database_user: &'a str,
     pub application_name: Option<&'a str>,
     pub client_addr: Option<String>,
-    /// The text of the `jsonb`, as PostgreSQL writes it.
+    /// Text of the `jsonb` value, as PostgreSQL writes it.
     pub details: &'a str,
     pub salt: Salt,
     pub cursor: &'a str,
-    /// Which fields were erased, when, by whom and why: a JSON array.
+    /// Redactions as a JSON array: each names the erased field, the time, the actor and the reason.
     pub redactions: Option<&'a str>,
-    /// Index of its leaf in the log of the workspace; not among the columns.
+    /// Index of the event's leaf in the workspace log. It is not a column.
     pub leaf: Option<u64>,
 }
 
 impl<'a> EventRow<'a> {
-    /// Reads a row of type `audit.event_result`, by the order of its columns; more may follow.
+    /// Reads a row of type `audit.event_result` by the order of its columns. Further columns may follow.
     ///
     /// # Errors
-    /// Where the row is not of that type.
+    /// Fails if the row does not have that type.
     pub fn from_row(row: &'a Row) -> Result<Self, ApiError> {
         let salt: &[u8] = row.try_get(17)?;
         Ok(Self {
@@ -70,7 +70,7 @@ impl<'a> EventRow<'a> {
         })
     }
 
-    /// The event as format v1 takes it.
+    /// Returns the event in the form that format v1 needs.
     pub fn proof(&self) -> Event<'_, &[&str]> {
         Event {
             id: self.id,

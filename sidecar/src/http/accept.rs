@@ -1,26 +1,27 @@
-//! Which form of an answer the client wants.
+//! Selection of the format of an answer.
 
 use axum::http::{HeaderMap, header};
 
 use crate::error::{ApiError, Code};
 use crate::metrics::Kind;
 
-/// Forms in which events are given out.
+/// Formats in which events are returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A page, `application/json`.
     Json,
-    /// All events, one object a line, `application/x-ndjson`.
+    /// All events, one object per line, `application/x-ndjson`.
     Ndjson,
-    /// All events, one row each, `text/csv`.
+    /// All events, one row per event, `text/csv`.
     Csv,
 }
 
 impl Format {
-    /// What the Accept header prefers; without one, or among equals, JSON before NDJSON before CSV.
+    /// Returns the format that the Accept header prefers. JSON is the default. If several formats are equal, the first
+    /// in the header wins.
     ///
     /// # Errors
-    /// `not_acceptable` where it wants none of them.
+    /// Fails with `not_acceptable` if the header accepts none of the formats.
     pub fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let values: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -43,17 +44,17 @@ impl Format {
             }
         }
         best.map(|(format, _)| format).ok_or_else(|| {
-            ApiError::new(Code::NotAcceptable, "none of the media types in Accept can be had here")
-                .with_hint("There are application/json, application/x-ndjson and text/csv.")
+            ApiError::new(Code::NotAcceptable, "the path supports none of the media types in Accept")
+                .with_hint("Use application/json, application/x-ndjson or text/csv.")
         })
     }
 
-    /// Short name, for events about queries and for file names.
+    /// Returns the short name of the format, for events about queries and for file names.
     pub fn name(self) -> &'static str {
         self.kind().as_str()
     }
 
-    /// The label of metrics.
+    /// Returns the label of metrics.
     pub fn kind(self) -> Kind {
         match self {
             Self::Json => Kind::Json,
@@ -62,7 +63,7 @@ impl Format {
         }
     }
 
-    /// The media type.
+    /// Returns the media type.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",

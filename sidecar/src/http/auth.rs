@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! Authentication by tokens, and the rights of the authenticated token.
 
 use axum::extract::FromRequestParts;
 use axum::http::Method;
@@ -14,34 +14,34 @@ use crate::service::request_context::RequestContext;
 use crate::service::token::Token;
 use crate::text::shorten;
 
-/// Who asks: a token that was found good for this request.
+/// The token of a request, which has been found valid.
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// Public part of the token.
     pub token_id: String,
-    /// What or whom the token was made for.
+    /// Person or program that the token was created for.
     pub name: String,
-    /// What it may do.
+    /// Role of the token.
     pub role: Role,
-    /// The one workspace that it is good for, or none for all.
+    /// The workspace that the token is limited to. It is none for a token for all workspaces.
     pub workspace: Option<String>,
 }
 
 impl Principal {
-    /// As it stands in the log: `token:<id>`.
+    /// Returns the actor in the audit log: `token:<id>`.
     pub fn actor(&self) -> String {
         format!("token:{}", self.token_id)
     }
 
-    /// Whether the token has this right.
+    /// Returns whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
         right.grant(self.role).covers(self.workspace.is_none())
     }
 
-    /// Refuses who does not have this right.
+    /// Refuses a token that does not have this right.
     ///
     /// # Errors
-    /// `forbidden`.
+    /// Fails with `forbidden`.
     pub fn require(&self, right: Right) -> Result<(), ApiError> {
         if self.may(right) {
             return Ok(());
@@ -50,22 +50,23 @@ impl Principal {
         Err(ApiError::new(Code::Forbidden, message).with_hint(right.hint()))
     }
 
-    /// The workspace of a request: the one it names, or the token's own.
+    /// Returns the workspace of a request: the one that it names, or the token's own.
     ///
     /// # Errors
-    /// `wrong_workspace` where the token is for another; `missing_workspace` where neither names one.
+    /// Fails with `wrong_workspace` if the token is for another workspace, and with `missing_workspace` if neither
+    /// names one.
     pub fn workspace(&self, given: Option<&str>) -> Result<String, ApiError> {
         match (self.workspace.as_deref(), given) {
             (Some(own), Some(given)) if own != given => Err(ApiError::new(
                 Code::WrongWorkspace,
                 format!("the token is for workspace \"{own}\", not for \"{}\"", shorten(given)),
             )
-            .with_hint("Leave workspace out, or use a token for that workspace.")),
+            .with_hint("Omit workspace, or use a token for that workspace.")),
             (Some(own), _) => Ok(own.to_owned()),
             (None, Some("")) => Err(ApiError::new(Code::InvalidValue, "workspace is empty")),
             (None, Some(given)) => Ok(given.to_owned()),
-            (None, None) => Err(ApiError::new(Code::MissingWorkspace, "no workspace given")
-                .with_hint("The token is for all workspaces: name one with workspace=….")),
+            (None, None) => Err(ApiError::new(Code::MissingWorkspace, "the request names no workspace")
+                .with_hint("The token is for all workspaces. Name one with workspace=….")),
         }
     }
 }
@@ -75,19 +76,20 @@ impl FromRequestParts<AppState> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let token = bearer(parts).ok_or_else(|| {
-            ApiError::new(Code::Unauthorized, "no token given").with_hint("Send Authorization: Bearer audit_….")
+            ApiError::new(Code::Unauthorized, "the request has no token")
+                .with_hint("Send Authorization: Bearer audit_….")
         })?;
         let principal = look_up(state, token).await?;
         if let Some(context) = parts.extensions.get::<RequestContext>() {
-            // Set once per request; a second extractor finds the same token.
+            // The id is set once per request. A second extractor finds the same token.
             let _ = context.token_id.set(principal.token_id.clone());
         }
         Ok(principal)
     }
 }
 
-/// The token of the request: as bearer, or as the password of HTTP Basic, which is what a browser can ask its user for.
-/// None where there is no such header, an inner none where it holds no token.
+/// Returns the token of the request. It is a bearer token, or the password of HTTP Basic, which a browser can ask its
+/// user for. The outer option is none if there is no such header, and the inner one if the header holds no token.
 fn bearer(parts: &Parts) -> Option<Option<Token>> {
     let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
@@ -103,17 +105,18 @@ fn bearer(parts: &Parts) -> Option<Option<Token>> {
     None
 }
 
-/// A browser sends Basic by itself, also when another site makes it ask: such requests do not count, nor do writes.
+/// Returns whether the request may use Basic. A browser sends Basic by itself, even if another site causes the request.
+/// So requests from other sites and writes may not use it.
 fn may_come_from_a_browser(parts: &Parts) -> bool {
     let site = parts.headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
     matches!(parts.method, Method::GET | Method::HEAD) && !matches!(site, Some("cross-site" | "same-site"))
 }
 
 async fn look_up(state: &AppState, token: Option<Token>) -> Result<Principal, ApiError> {
-    // One answer for unknown, wrong, expired and revoked: it tells nobody which ids there are.
+    // Unknown, wrong, expired and revoked tokens receive the same answer, so that it does not reveal which ids exist.
     let refused = || {
-        ApiError::new(Code::Unauthorized, "the token is not known, has expired or was revoked")
-            .with_hint("audit-sidecar token list shows the tokens that there are.")
+        ApiError::new(Code::Unauthorized, "the token is unknown, expired or revoked")
+            .with_hint("Ask the operator, who can see all tokens with audit-sidecar token list.")
     };
     let token = token.ok_or_else(refused)?;
     let row = state

@@ -1,4 +1,4 @@
-//! Bodies of requests: an object of JSON, taken strictly.
+//! Request bodies: strict parsing of a JSON object.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -11,46 +11,46 @@ use serde_json::value::RawValue;
 use crate::error::{ApiError, Code};
 use crate::text::first_chars;
 
-/// Reads a body of `application/json` that is one object; fields that `T` does not know are refused where `T` says so.
+/// Parses a body of type `application/json` that is one object. Unknown fields are refused if `T` refuses them.
 ///
 /// # Errors
-/// `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`, `invalid_json`,
-/// `invalid_value`.
+/// Fails with `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`,
+/// `invalid_json` or `invalid_value`.
 pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(ApiError::new(Code::UnsupportedMediaType, "the body's media type is not one that is taken here")
+        return Err(ApiError::new(Code::UnsupportedMediaType, "the path does not accept the media type of the body")
             .with_hint("Send Content-Type: application/json."));
     }
     let body = bytes(request.into_body(), MOST).await?;
     let text = str::from_utf8(&body).map_err(|error| {
-        ApiError::new(Code::InvalidUtf8, format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))
+        ApiError::new(Code::InvalidUtf8, format!("the body is not valid UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_as_wanted(&error))?;
-    // A structure would also be read from an array, by the places of its fields.
+    // Serde also deserializes a struct from an array, by the positions of its fields. That is refused here.
     if !raw.get().starts_with('{') {
         return Err(ApiError::new(Code::InvalidValue, "the body is not a JSON object"));
     }
     serde_json::from_str(text).map_err(|error| not_as_wanted(&error))
 }
 
-/// Refuses a body where none is taken.
+/// Refuses a body if the path accepts none.
 ///
 /// # Errors
-/// `invalid_value`, `incomplete_body`.
+/// Fails with `invalid_value`, `incomplete_body`.
 pub async fn none(request: Request) -> Result<(), ApiError> {
     match bytes(request.into_body(), 0).await {
         Err(error) if error.code() == Code::BodyTooLarge => {
-            Err(ApiError::new(Code::InvalidValue, "the path takes no body"))
+            Err(ApiError::new(Code::InvalidValue, "the path does not accept a body"))
         }
         other => other.map(drop),
     }
 }
 
-/// Reads the whole of a body that has at most so many bytes.
+/// Reads a whole body of at most `most` bytes.
 ///
 /// # Errors
-/// `body_too_large`, `incomplete_body`.
+/// Fails with `body_too_large`, `incomplete_body`.
 pub async fn bytes(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
     let too_large = || ApiError::new(Code::BodyTooLarge, format!("the body has more than {most} bytes"));
     let announced = body.size_hint().exact();
@@ -60,8 +60,7 @@ pub async fn bytes(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
     let mut all = Vec::with_capacity(announced.unwrap_or_default().try_into().unwrap_or_default());
     let mut chunks = body.into_data_stream();
     let incomplete = |error: axum::Error| {
-        ApiError::new(Code::IncompleteBody, "the body ended before it was complete; nothing was stored")
-            .with_cause(error)
+        ApiError::new(Code::IncompleteBody, "the body ended early; nothing was stored").with_cause(error)
     };
     while let Some(chunk) = chunks.try_next().await.map_err(incomplete)? {
         if all.len() + chunk.len() > most {
@@ -74,10 +73,10 @@ pub async fn bytes(body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
 
 fn not_as_wanted(error: &serde_json::Error) -> ApiError {
     let (code, what) = match error.classify() {
-        Category::Data => (Code::InvalidValue, "the body is not what is taken here"),
-        _ => (Code::InvalidJson, "the body is not JSON"),
+        Category::Data => (Code::InvalidValue, "the body does not have the expected form"),
+        _ => (Code::InvalidJson, "the body is not valid JSON"),
     };
-    // It repeats an unknown name or a wrong value in full.
+    // The message repeats an unknown name or a wrong value in full, so it is truncated.
     ApiError::new(code, format!("{what}: {}", first_chars(&error.to_string(), 300)))
 }
 

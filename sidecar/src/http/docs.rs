@@ -1,4 +1,4 @@
-//! `/v1/openapi.json`, and `/docs`, which shows it with Swagger UI. Every file of the page is part of this program.
+//! `/v1/openapi.json`, and `/docs`, which shows it with Swagger UI. All files of the page are embedded in the program.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::error::{ApiError, Code};
 use crate::http::auth::Principal;
 use crate::http::state::AppState;
 
-/// The OpenAPI document as JSON, made once when the sidecar starts.
+/// The OpenAPI document as JSON. It is created once, when the sidecar starts.
 #[derive(Clone)]
 struct Document(Arc<str>);
 
-/// The routes; `openapi` is what they serve.
+/// Returns the routes, which serve the document `openapi`.
 ///
 /// # Errors
-/// Never in practice: if the document cannot be written as JSON.
+/// Fails if the document cannot be written as JSON, which does not happen in practice.
 pub(super) fn router(openapi: &OpenApi) -> Result<Router<AppState>, ApiError> {
     let document = Document(openapi.to_json().map_err(ApiError::internal)?.into());
     Ok(Router::new()
@@ -32,7 +32,7 @@ pub(super) fn router(openapi: &OpenApi) -> Result<Router<AppState>, ApiError> {
         .layer(Extension(document)))
 }
 
-/// The names in the page are relative to a folder.
+/// Redirects to the page's folder, because the names in the page are relative to it.
 async fn to_page(principal: Result<Principal, ApiError>) -> Response {
     match principal {
         Ok(_) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")]).into_response(),
@@ -51,7 +51,7 @@ async fn file(
 ) -> Response {
     match (principal, file.as_str()) {
         (Err(error), _) => challenge(error),
-        // Here rather than at /v1/openapi.json, a browser sends the password that it has asked for.
+        // The page uses this path instead of /v1/openapi.json, because a browser sends its Basic password only here.
         (Ok(_), DOCUMENT) => json(document),
         (Ok(_), file) => asset(file),
     }
@@ -61,7 +61,8 @@ fn json(Document(document): Document) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response()
 }
 
-/// A browser cannot send a bearer token by itself. The challenge makes it ask for the token as a password.
+/// Answers with a challenge, which makes a browser ask for the token as a password. A browser cannot send a bearer
+/// token by itself.
 fn challenge(error: ApiError) -> Response {
     let challenge =
         HeaderValue::from_static("Basic realm=\"audit-sidecar: any name, token as password\", charset=\"UTF-8\"");
@@ -69,7 +70,7 @@ fn challenge(error: ApiError) -> Response {
 }
 
 fn asset(file: &str) -> Response {
-    // Without "none", the page asks a validator on another host about the document.
+    // Without "none", the page sends the document to a validator on another host.
     let config = Config::new([DOCUMENT]).validator_url("none");
     match utoipa_swagger_ui::serve(file, Arc::new(config)) {
         Ok(Some(asset)) => {
@@ -77,14 +78,14 @@ fn asset(file: &str) -> Response {
                 [(header::CONTENT_TYPE, asset.content_type), (header::CONTENT_SECURITY_POLICY, POLICY.to_owned())];
             (headers, asset.bytes.into_owned()).into_response()
         }
-        Ok(None) => ApiError::new(Code::NotFound, "there is nothing at this path").into_response(),
+        Ok(None) => ApiError::new(Code::NotFound, "the path does not exist").into_response(),
         Err(error) => ApiError::internal(error.to_string()).into_response(),
     }
 }
 
-/// Name of the OpenAPI document beside the page.
+/// Name of the OpenAPI document in the page's folder.
 const DOCUMENT: &str = "openapi.json";
 
-/// Scripts and styles are files of this origin. The icons of the style sheet are `data:` URLs.
+/// Policy that allows only scripts and styles of this origin. The icons of the style sheet are `data:` URLs.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";

@@ -15,7 +15,7 @@ mod stream;
 
 pub use format::Event;
 
-/// The routes of events.
+/// Returns the routes of events.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list::find_events, append::append_events))

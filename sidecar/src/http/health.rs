@@ -16,77 +16,81 @@ use crate::error::ApiError;
 use crate::http::middleware::OwnBody;
 use crate::http::state::AppState;
 
-/// The routes of health.
+/// Returns the routes of health.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get_liveness)).routes(routes!(get_readiness))
 }
 
-/// Whether requests can be answered.
+/// Whether the sidecar can answer requests.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// The database answers, the extension is there, the rights suffice.
+    /// Whether the database answers, the extension is installed, and the privileges are sufficient.
     ready: bool,
-    /// Each check.
+    /// The result of each check.
     checks: Checks,
 }
 
-/// The checks.
+/// The results of the checks.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-    /// The database answers.
+    /// Whether the database answers.
     database: Check,
-    /// The extension audit_log is there.
+    /// Whether the extension audit_log is installed.
     extension: Check,
-    /// The role of the sidecar has the rights that it needs.
+    /// Whether the role of the sidecar has the privileges that it needs.
     rights: Check,
-    /// The log gets on. Where not, its operator has to look; requests are answered all the same.
+    /// Whether the health checks of the audit log pass. If not, the operator must act. Requests are still answered.
     status: Check,
-    /// Checkpoints are signed, where that is set up. Where not well, its operator has to look; requests are answered all the same.
+    /// Whether checkpoints are signed, if signing is configured. If not, the operator must act. Requests are still
+    /// answered.
     signing: Check,
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Serialize, ToSchema)]
 struct Check {
-    /// Well.
+    /// Whether the check passes.
     ok: bool,
-    /// In words.
+    /// Explanation.
     #[schema(value_type = String)]
     detail: Cow<'static, str>,
 }
 
-/// Is the process alive
-#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, description = "It is", body = String)))]
+/// Check that the process is alive
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, description = "The process is alive", body = String)))]
 async fn get_liveness() -> &'static str {
     "ok\n"
 }
 
-/// Can requests be answered
+/// Check that requests can be answered
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
-    (status = 200, description = "They can", body = Readiness),
-    (status = 503, description = "They cannot: the checks say why", body = Readiness),
+    (status = 200, description = "Requests can be answered", body = Readiness),
+    (status = 503, description = "Requests cannot be answered: the checks give the reason", body = Readiness),
 ))]
 async fn get_readiness(State(state): State<AppState>) -> Response {
     let look = tokio::time::timeout(PATIENCE, look(&state)).await;
     let checks = match look {
         Ok(Ok((extension, rights))) => Checks {
             database: Check::new(true, "answers"),
-            extension: Check::new(extension, if extension { "is there" } else { "CREATE EXTENSION audit_log" }),
+            extension: Check::new(
+                extension,
+                if extension { "is installed" } else { "is not installed: run CREATE EXTENSION audit_log" },
+            ),
             rights: Check::new(
                 rights,
                 match (extension, rights) {
-                    (_, true) => "suffice",
-                    (true, false) => "GRANT audit_sidecar to the role",
-                    (false, false) => "not known without the extension",
+                    (_, true) => "are sufficient",
+                    (true, false) => "are not sufficient: GRANT audit_sidecar to the role",
+                    (false, false) => "unknown without the extension",
                 },
             ),
             signing: signing(&state),
-            status: if rights { status(&state).await } else { Check::new(false, "not known without the rights") },
+            status: if rights { status(&state).await } else { Check::new(false, "unknown without the privileges") },
         },
         other => {
             let cause = other.ok().and_then(Result::err).and_then(|error| error.cause());
             tracing::warn!(cause, "not ready: the database does not answer");
-            let unknown = || Check::new(false, "not known without the database");
+            let unknown = || Check::new(false, "unknown without the database");
             Checks {
                 database: Check::new(false, "does not answer"),
                 extension: unknown(),
@@ -106,16 +110,16 @@ async fn get_readiness(State(state): State<AppState>) -> Response {
     response
 }
 
-/// By the names of the checks alone: whoever asks here needs no token.
+/// Returns the result of the health checks. It names failing checks only, because the path needs no token.
 async fn status(state: &AppState) -> Check {
     let Some(status) = state.status().await else {
-        return Check::new(false, "not known: the database does not tell");
+        return Check::new(false, "unknown: the database did not answer in time");
     };
     if status.ok {
-        return Check::new(true, "well");
+        return Check::new(true, "all checks pass");
     }
     let names: Vec<&str> = status.failing().map(|check| check.name.as_str()).collect();
-    Check::new(false, format!("not well: {}; audit-sidecar status tells more", names.join(", ")))
+    Check::new(false, format!("failing: {}; run audit-sidecar status for details", names.join(", ")))
 }
 
 fn signing(state: &AppState) -> Check {
@@ -139,7 +143,8 @@ async fn look(state: &AppState) -> Result<(bool, bool), ApiError> {
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The second column is worked out only where the extension is there; a function named by text is looked up at run time.
+/// Evaluates the second column only if the extension is installed. A function that is named as text is looked up at run
+/// time.
 const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log'), \
     CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log') THEN \
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \

@@ -18,44 +18,44 @@ use crate::http::state::AppState;
 use crate::service::legal_hold::{self, Extent, LegalHold};
 use crate::service::request_context::RequestContext;
 
-/// The routes of legal holds.
+/// Returns the routes of legal holds.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list_legal_holds, place_legal_hold)).routes(routes!(release_legal_hold))
 }
 
-/// Which legal hold to place or release, and why.
+/// A request to place or release a legal hold.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LegalHoldRequest {
-    /// Workspace; the token's own if left out.
+    /// Workspace. Default: the token's own.
     workspace: Option<String>,
-    /// Why.
+    /// Reason.
     #[schema(example = "Case 2026-117")]
     reason: String,
-    /// Only events with this target.
+    /// Target that the hold is limited to.
     #[schema(example = "customer:17")]
     target: Option<String>,
-    /// Only events of this actor.
+    /// Actor that the hold is limited to.
     actor: Option<String>,
 }
 
 /// Legal holds of a workspace.
 #[derive(Serialize, ToSchema)]
 struct LegalHolds {
-    /// The newest first.
+    /// The legal holds, newest first.
     legal_holds: Vec<LegalHold>,
 }
 
-/// List the legal holds
+/// List legal holds
 ///
-/// Those of a workspace, active and released.
+/// The answer holds the active and the released legal holds of a workspace.
 #[utoipa::path(
     get,
     path = "/v1/legal-holds",
     tag = "retention",
     params(
-        ("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them"),
-        ("active" = Option<bool>, Query, description = "true: only those that are active; false: only those that are released"),
+        ("workspace" = Option<String>, Query, description = "Workspace. Required if the token is for all workspaces"),
+        ("active" = Option<bool>, Query, description = "true: only active holds; false: only released holds. Default: both"),
     ),
     responses(
         (status = 200, description = "The legal holds", body = LegalHolds),
@@ -80,22 +80,22 @@ async fn list_legal_holds(
 
 /// Place a legal hold
 ///
-/// Keeps what is stored of a workspace, or only its events with a target, of an actor, or both, whatever its retention, until
-/// the hold is released. It is itself an event.
+/// A hold covers a workspace, optionally limited to a target, an actor or both. Matching events, existing and new, are
+/// kept until the hold is released. The change is itself recorded as an event.
 #[utoipa::path(
     post,
     path = "/v1/legal-holds",
     tag = "retention",
     request_body = LegalHoldRequest,
     responses(
-        (status = 201, description = "It is in force", body = LegalHold),
+        (status = 201, description = "The hold is active", body = LegalHold),
         (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
-        (status = 409, description = "legal_hold_conflict: there is one of the same extent", body = Envelope),
+        (status = 409, description = "legal_hold_conflict: a hold with the same target and actor is already active", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
         (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
+        (status = 503, description = "database_unavailable; also if maintenance takes long", body = Envelope),
     ),
 )]
 async fn place_legal_hold(
@@ -109,7 +109,7 @@ async fn place_legal_hold(
     let mut client = state.client().await?;
     let placed = legal_hold::place(&mut client, &context, &principal.actor(), &extent, &reason).await;
     let hold = placed.map_err(|error| match error.code() {
-        Code::LegalHoldConflict => error.with_hint("GET /v1/legal-holds?active=true lists those that are active."),
+        Code::LegalHoldConflict => error.with_hint("To see the active holds, send GET /v1/legal-holds?active=true."),
         _ => error,
     })?;
     Ok((StatusCode::CREATED, Json(hold)).into_response())
@@ -117,22 +117,22 @@ async fn place_legal_hold(
 
 /// Release a legal hold
 ///
-/// Ends the one that was placed with the same target and actor. What is past its retention is hidden at once, and maintenance
-/// then removes it for good. It is itself an event.
+/// This releases the hold with the same target and actor. Expired events are hidden at once, and maintenance then
+/// removes them permanently. The change is itself recorded as an event.
 #[utoipa::path(
     post,
     path = "/v1/legal-holds/release",
     tag = "retention",
     request_body = LegalHoldRequest,
     responses(
-        (status = 200, description = "It is released", body = LegalHold),
+        (status = 200, description = "The hold is released", body = LegalHold),
         (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
-        (status = 409, description = "legal_hold_conflict: there is none of this extent", body = Envelope),
+        (status = 409, description = "legal_hold_conflict: no hold with this target and actor is active", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
         (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also where maintenance takes long", body = Envelope),
+        (status = 503, description = "database_unavailable; also if maintenance takes long", body = Envelope),
     ),
 )]
 async fn release_legal_hold(
@@ -147,7 +147,7 @@ async fn release_legal_hold(
     let released = legal_hold::release(&mut client, &context, &principal.actor(), &extent, &reason).await;
     let hold = released.map_err(|error| match error.code() {
         Code::LegalHoldConflict => error.with_hint(
-            "Name the target and the actor that it was placed with; GET /v1/legal-holds?active=true lists them.",
+            "Give the target and the actor of an active hold. To see the active holds, send GET /v1/legal-holds?active=true.",
         ),
         _ => error,
     })?;

@@ -1,5 +1,5 @@
-//! `/v1/checkpoint` and tiles: what others need to check the logs by themselves, in the layout of
-//! <https://c2sp.org/tlog-tiles>. Hashes only; the entries of the logs are not published.
+//! `/v1/checkpoint` and tiles. With them, others can check the workspace logs, in the layout of
+//! <https://c2sp.org/tlog-tiles>. They hold hashes only. The entries of the logs are not published.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
@@ -18,7 +18,7 @@ use crate::http::state::AppState;
 use crate::service::audit_trail::SYSTEM_WORKSPACE;
 use audit_proof::tile::{FULL, Tile};
 
-/// The routes of the logs.
+/// Returns the routes of checkpoints and tiles.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(get_checkpoint))
@@ -28,8 +28,9 @@ pub fn router() -> OpenApiRouter<AppState> {
 
 /// Get the latest checkpoint
 ///
-/// The signed head of the system log, which holds the heads of all others: a signed note (C2SP tlog-checkpoint), with the
-/// cosignatures of witnesses where there are any. No token is needed where the sidecar runs with --publish-checkpoints.
+/// The checkpoint is the signed head of the system log, which holds the heads of all other workspace logs. Its form is
+/// a signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses. No token is needed if the sidecar runs
+/// with --publish-checkpoints.
 #[utoipa::path(
     get,
     path = "/v1/checkpoint",
@@ -39,7 +40,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         (status = 400, description = "unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
-        (status = 404, description = "not_found: none was signed yet", body = Envelope),
+        (status = 404, description = "not_found: no checkpoint has been signed yet", body = Envelope),
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
@@ -52,7 +53,8 @@ async fn get_checkpoint(
     Params::parse(query.as_deref(), &[])?;
     let note = state.database.read(checkpoint::latest).await?;
     let note = note.ok_or_else(|| {
-        ApiError::new(Code::NotFound, "no checkpoint was signed yet").with_hint("The sidecar signs with --signing-key.")
+        ApiError::new(Code::NotFound, "no checkpoint has been signed yet")
+            .with_hint("Start the sidecar with --signing-key to sign checkpoints.")
     })?;
     let cache = HeaderValue::from_static(if caching == PUBLIC { "public, max-age=5" } else { "no-store" });
     Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, cache)], note).into_response())
@@ -60,8 +62,8 @@ async fn get_checkpoint(
 
 /// Get a tile of the system log
 ///
-/// Hashes of its tree, 32 bytes each, for /v1/checkpoint: `tile/<level>/<index>`, with `.p/<width>` for the first of a tile
-/// that is not full. No token is needed where the sidecar runs with --publish-checkpoints.
+/// A tile holds hashes of the tree of the system log, 32 bytes each. Its path is `tile/<level>/<index>`, followed by
+/// `.p/<width>` for a tile that is not full. No token is needed if the sidecar runs with --publish-checkpoints.
 #[utoipa::path(
     get,
     path = "/v1/tile/{level}/{*index}",
@@ -75,7 +77,7 @@ async fn get_checkpoint(
         (status = 400, description = "unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
-        (status = 404, description = "not_found: no such tile, or not so wide yet", body = Envelope),
+        (status = 404, description = "not_found: the tile does not exist, or is not that wide yet", body = Envelope),
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
@@ -90,9 +92,9 @@ async fn get_system_tile(
     tile(&state, SYSTEM_WORKSPACE, &level, &index, caching).await
 }
 
-/// Get a tile of a workspace's log
+/// Get a tile of a workspace log
 ///
-/// Hashes of its tree, as of the system log.
+/// A tile holds hashes of the tree of the workspace log, in the same form as a tile of the system log.
 #[utoipa::path(
     get,
     path = "/v1/logs/{workspace}/tile/{level}/{*index}",
@@ -107,7 +109,7 @@ async fn get_system_tile(
         (status = 400, description = "unknown_parameter, invalid_value", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
-        (status = 404, description = "not_found: no such tile, or not so wide yet", body = Envelope),
+        (status = 404, description = "not_found: the tile does not exist, or is not that wide yet", body = Envelope),
         (status = 503, description = "database_unavailable", body = Envelope),
     ),
 )]
@@ -123,7 +125,7 @@ async fn get_workspace_tile(
     tile(&state, &workspace, &level, &index, PRIVATE).await
 }
 
-/// Whether whoever asks may see checkpoints, and who else may keep the answer.
+/// Checks whether the client may see checkpoints. Returns the caching directive of the answer.
 fn published(state: &AppState, principal: Result<Principal, ApiError>) -> Result<&'static str, ApiError> {
     if state.config.publish_checkpoints {
         return Ok(PUBLIC);
@@ -139,10 +141,10 @@ async fn tile(
     index: &str,
     caching: &'static str,
 ) -> Result<Response, ApiError> {
-    let none = || ApiError::new(Code::NotFound, "there is no such tile, or it is not so wide yet");
+    let none = || ApiError::new(Code::NotFound, "the tile does not exist, or is not that wide yet");
     let tile = Tile::from_path(&format!("tile/{level}/{index}")).ok_or_else(none)?;
     let at = (i32::from(tile.level), i64::try_from(tile.index).map_err(|_| none())?);
-    // Beyond it, its leaves would have numbers that no bigint holds.
+    // The numbers of its leaves would exceed a bigint.
     if at.1 >= i64::MAX >> 8 {
         return Err(none());
     }
@@ -166,7 +168,7 @@ async fn tile(
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// A full tile never changes.
+/// Caching directive of a full tile, which never changes.
 const PUBLIC: &str = "public, max-age=31536000, immutable";
 
 const PRIVATE: &str = "private, max-age=31536000, immutable";

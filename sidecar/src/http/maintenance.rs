@@ -19,29 +19,30 @@ use crate::service::maintenance::{self, Task};
 use crate::service::request_context::RequestContext;
 use crate::service::status::{self, Status};
 
-/// The routes of maintenance.
+/// Returns the routes of maintenance.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get_status)).routes(routes!(run_maintenance))
 }
 
-/// What a run of maintenance has done.
+/// The result of a run of maintenance.
 #[derive(Serialize, ToSchema)]
 struct Run {
-    /// What was done; nothing where nothing is due, or another session is at it.
+    /// Tasks that were done. The list is empty if nothing is due, or if another session is running maintenance.
     tasks: Vec<Task>,
-    /// What could not be done, and why; null where nothing was in its way.
+    /// Obstacles that maintenance met. It is null if there were none.
     waiting_for: Option<String>,
 }
 
-/// See how the log gets on
+/// Get the health checks
 ///
-/// Whether maintenance runs, what is in its way, what is due: someone has to look where a check is not `ok`.
+/// The checks show whether maintenance runs, which obstacles it meets, and what is due. The operator must act if `ok`
+/// is false for a check.
 #[utoipa::path(
     get,
     path = "/v1/status",
     tag = "maintenance",
     responses(
-        (status = 200, description = "Each check, well or not", body = Status),
+        (status = 200, description = "The result of each check", body = Status),
         (status = 400, description = "unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
@@ -61,14 +62,14 @@ async fn get_status(
 
 /// Run maintenance
 ///
-/// Does what is due, for a bounded number of events: makes partitions for the coming months, removes events that are past
-/// their retention, drops partitions. Call it again until `tasks` is empty. It takes no body.
+/// Maintenance creates partitions for the coming months, removes expired events, and drops partitions. One run handles
+/// a limited number of events. Call it again until `tasks` is empty. The request has no body.
 #[utoipa::path(
     post,
     path = "/v1/maintenance",
     tag = "maintenance",
     responses(
-        (status = 200, description = "What was done", body = Run),
+        (status = 200, description = "The tasks that were done", body = Run),
         (status = 400, description = "unknown_parameter, invalid_value", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
@@ -90,8 +91,8 @@ async fn run_maintenance(
     let run = maintenance::run(&mut client, &context, &principal.actor(), None).await;
     let tasks = run.map_err(|error| match error.code() {
         Code::Timeout => error
-            .with_message("a run of maintenance takes longer than the sidecar lets a statement run; nothing was done")
-            .with_hint("Run audit-sidecar maintain, which has no such limit."),
+            .with_message("maintenance exceeded the sidecar's time limit for a statement; nothing was done")
+            .with_hint("Run audit-sidecar maintain, which has no time limit."),
         _ => error,
     })?;
     let waiting_for = status::read(&client).await?.waiting_for().map(ToOwned::to_owned);

@@ -11,7 +11,7 @@ use crate::http::auth::Principal;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 
-/// The route of metrics, which is not part of the OpenAPI document.
+/// Returns the route of metrics, which is not part of the OpenAPI document.
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/metrics", get(metrics))
 }

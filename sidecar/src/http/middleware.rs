@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, the envelope of errors, the access log, the metrics.
+//! The middleware around every request: the request id, the envelope of errors, the access log and the metrics.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,35 +16,35 @@ use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::text::first_bytes;
 
-/// What an error looks like.
+/// The envelope of an error.
 #[derive(Serialize, ToSchema)]
 pub struct Envelope<'a> {
     /// The error.
     pub error: ErrorBody<'a>,
 }
 
-/// The inside of the envelope.
+/// The content of the envelope.
 #[derive(Serialize, ToSchema)]
 pub struct ErrorBody<'a> {
-    /// What kind of error it is; programs go by this.
+    /// Kind of the error. Programs must evaluate this.
     pub code: Code,
-    /// What happened, in words.
+    /// Explanation for people.
     pub message: &'a str,
-    /// Where: for example `{"line": 3}`.
+    /// Place of the error, for example `{"line": 3}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'a serde_json::Value>,
-    /// What to do about it.
+    /// Action that resolves the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'a str>,
-    /// Id of the request, under which the log of the sidecar tells more.
+    /// Id of the request. The sidecar log has details under this id.
     pub request_id: &'a str,
 }
 
-/// Marks an answer that has an error's status and yet a body of its own.
+/// Marker for an answer that has the status of an error and a body of its own.
 #[derive(Clone, Copy)]
 pub struct OwnBody;
 
-/// Runs the request with its context, and answers errors with the envelope.
+/// Runs the request with its context, and wraps errors in the envelope.
 pub async fn surround(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
@@ -93,13 +93,15 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
     response
 }
 
-/// One line a request. What the operator has to mend is an error.
+/// Writes one line per request to the sidecar log. The level is error if the operator must act.
 fn log(status: StatusCode, error: Option<&ApiError>) {
     let cause = error.and_then(ApiError::cause);
     match error.map(ApiError::code) {
-        _ if status.is_server_error() => tracing::error!(cause, "failed"),
-        Some(Code::Forbidden) if cause.is_some() => tracing::error!(cause, "the database role lacks rights"),
-        _ => tracing::info!("answered"),
+        _ if status.is_server_error() => tracing::error!(cause, "the request failed"),
+        Some(Code::Forbidden) if cause.is_some() => {
+            tracing::error!(cause, "the database role of the sidecar lacks privileges")
+        }
+        _ => tracing::info!("the request was answered"),
     }
 }
 
@@ -129,29 +131,33 @@ fn envelope(error: &ApiError, request_id: &str, old: &HeaderMap) -> Response {
     response
 }
 
-/// An answer that a layer gave without our error: it gets one by its status.
+/// Returns the error for an answer with an error status that a layer gave without an [`ApiError`].
 fn bare_error(response: &Response) -> Option<ApiError> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() || response.extensions().get::<OwnBody>().is_some() {
         return None;
     }
     Some(match status {
-        StatusCode::NOT_FOUND => ApiError::new(Code::NotFound, "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => ApiError::new(Code::MethodNotAllowed, "the path does not take this method"),
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::BodyTooLarge, "the body is too large"),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => {
-            ApiError::new(Code::Timeout, "the request took too long").with_hint(
-                "Whether an append was stored is not known: send it again with the same idempotency_key in each event.",
-            )
+        StatusCode::NOT_FOUND => ApiError::new(Code::NotFound, "the path does not exist"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ApiError::new(Code::MethodNotAllowed, "the path does not support this method")
         }
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::BodyTooLarge, "the body is too large"),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ApiError::new(
+            Code::Timeout,
+            "the request took too long",
+        )
+        .with_hint(
+            "It is unknown whether an append was stored. Send it again with the same idempotency_key in each event.",
+        ),
         status if status.is_client_error() => {
-            ApiError::new(Code::InvalidValue, format!("the request is not acceptable ({status})"))
+            ApiError::new(Code::InvalidValue, format!("the request is not valid ({status})"))
         }
         status => ApiError::internal(format!("an answer of status {status} without an error")),
     })
 }
 
-/// The client's own id of the request where it is harmless in logs, else a new one.
+/// Returns the client's own id of the request if it is harmless in logs, or a new id.
 fn request_id(headers: &HeaderMap) -> String {
     let given = text(headers, "x-request-id").filter(|id| {
         (1..=100).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=".contains(&b))
@@ -161,18 +167,18 @@ fn request_id(headers: &HeaderMap) -> String {
 
 fn new_id() -> String {
     let mut bytes = [0; 16];
-    // Without random bytes the id is all zeros: a request is not to fail for that.
+    // Without random bytes, the id is all zeros. The request must not fail for that reason.
     let _ = getrandom::fill(&mut bytes);
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// The address of the client: of the connection, or what a trusted proxy says.
+/// Returns the address of the client: that of the connection, or the one that a trusted proxy reports.
 fn client_address(request: &Request, trusted: &[IpAddr]) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
     if !trusted.contains(&peer) {
         return Some(peer);
     }
-    // Each proxy adds the address that it saw at the end; the first from there that is no proxy of ours is the client.
+    // Each proxy appends the address that it saw. From the end, the first that is not a trusted proxy is the client.
     let values = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let named: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     let addresses = named.iter().rev().map_while(|text| text.parse::<IpAddr>().ok());

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what it says besides the routes.
+//! The parts of the OpenAPI document besides the routes.
 
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -9,13 +9,13 @@ use super::middleware::Envelope;
 use super::rights;
 use crate::error::Code;
 
-/// The document without routes.
+/// Returns the document without routes.
 pub(super) fn base() -> OpenApi {
     ApiDoc::openapi()
 }
 
-/// The document with routes, as it is served. Axum marks a parameter that takes the rest of a path; OpenAPI knows plain
-/// names alone.
+/// Returns the document with routes, as it is served. Axum marks a parameter that matches the rest of a path, but
+/// OpenAPI only knows plain names.
 pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     let paths = document.paths.paths.into_iter();
     document.paths.paths = paths.map(|(path, item)| (path.replace("{*", "{"), item)).collect();
@@ -31,12 +31,12 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     security(("token" = [])),
     components(schemas(Envelope, Code)),
     tags(
-        (name = "events", description = "The log"),
-        (name = "packs", description = "Evidence"),
-        (name = "retention", description = "How long events are kept"),
-        (name = "log", description = "What others check the log by: hashes and signatures, no content"),
-        (name = "maintenance", description = "What is done as time goes by"),
-        (name = "health", description = "For those who run it; no token needed"),
+        (name = "events", description = "Append and read events of the audit log"),
+        (name = "packs", description = "Evidence packs"),
+        (name = "retention", description = "Retention and legal holds"),
+        (name = "log", description = "Hashes and signatures with which others can check the audit log; no content"),
+        (name = "maintenance", description = "Maintenance and health checks"),
+        (name = "health", description = "Checks of the sidecar itself; no token is needed"),
     ),
 )]
 struct ApiDoc;
@@ -62,7 +62,7 @@ impl Modify for Bearer {
 struct Codes;
 
 impl Modify for Codes {
-    /// The schema lists the codes; what each means goes into its description.
+    /// Adds the meaning of each code to the description of the schema.
     fn modify(&self, openapi: &mut OpenApi) {
         let schemas = openapi.components.as_mut().map(|components| &mut components.schemas);
         if let Some(RefOr::T(Schema::Object(schema))) = schemas.and_then(|schemas| schemas.get_mut("Code")) {
@@ -71,17 +71,17 @@ impl Modify for Codes {
                 Some(format!("\n`{}` ({}): {}", name.as_str()?, code.status().as_u16(), code.meaning()))
             });
             schema.description =
-                Some(format!("Programs go by the code, not by the message.\n{}", meanings.collect::<String>()));
+                Some(format!("Programs must evaluate the code, not the message.\n{}", meanings.collect::<String>()));
         }
     }
 }
 
-const ABOUT: &str = "REST over the audit log that the PostgreSQL extension audit_log keeps.\n\n\
-    Every path but /healthz and /readyz needs a token: `Authorization: Bearer audit_…`, made with \
+const ABOUT: &str = "REST API of the audit log that the PostgreSQL extension audit_log keeps.\n\n\
+    Every path except /healthz and /readyz needs a token: `Authorization: Bearer audit_…`. Create one with \
     `audit-sidecar token create`. If the sidecar runs with `--publish-checkpoints`, /v1/checkpoint and /v1/tile need none. \
-    A token for one workspace gives access to that workspace only. Every query and export of events is itself an event, \
-    and so is every change of retention and of legal holds.\n\n\
-    The role of a token decides which rights it has. \"all\" means that the token must be for all workspaces.";
+    A token for one workspace gives access to that workspace only. The audit log also records every query and export \
+    of events, and every change of retention and of legal holds.\n\n\
+    The role of a token decides which rights it has. \"all\" means that only a token for all workspaces has the right.";
 
-const ERRORS: &str = "Errors have one form: a code that programs go by, a message and a hint for people, a detail that says \
-    where, and the id of the request, which is also in the header x-request-id.";
+const ERRORS: &str = "All errors have the same form. It has a code for programs, a message and a hint for people, and a detail that \
+    names the place. It also has the id of the request, which is in the header x-request-id, too.";

@@ -18,42 +18,42 @@ use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::service::retention::{self, Choice, Preset};
 
-/// The routes of retention.
+/// Returns the routes of retention.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get_retention, set_retention)).routes(routes!(list_retention_presets))
 }
 
-/// What retention is to be: a length or a preset, not both.
+/// The retention to set: a length or a preset, but not both.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRetention {
-    /// Workspace; the token's own if left out.
+    /// Workspace. Default: the token's own.
     workspace: Option<String>,
-    /// A length of whole months and days, from 60 days to 100 years.
+    /// Length of whole months and days, from 60 days to 100 years.
     #[schema(example = "13 months")]
     retention: Option<String>,
     /// Name of a preset.
     preset: Option<String>,
 }
 
-/// The presets that there are.
+/// The answer of the list of presets.
 #[derive(Serialize, ToSchema)]
 struct Presets {
-    /// The shortest first.
+    /// The presets, shortest first.
     presets: Vec<Preset>,
 }
 
-/// See retention
+/// Get the retention
 ///
-/// How long events of a workspace are kept, since when and set by whom, and what is stored. All of its events are counted
-/// for that; where that takes too long, `events`, `bytes`, `oldest` and `to_remove` are null.
+/// The answer holds the retention of a workspace, the actor who set it, and statistics of the events. The statistics
+/// count all events of the workspace. If that takes too long, `events`, `bytes`, `oldest` and `to_remove` are null.
 #[utoipa::path(
     get,
     path = "/v1/retention",
     tag = "retention",
-    params(("workspace" = Option<String>, Query, description = "Workspace; needed where the token is for all of them")),
+    params(("workspace" = Option<String>, Query, description = "Workspace. Required if the token is for all workspaces")),
     responses(
-        (status = 200, description = "What is in force", body = retention::State),
+        (status = 200, description = "The retention and the statistics", body = retention::State),
         (status = 400, description = "missing_workspace, unknown_parameter, repeated_parameter, invalid_value, invalid_utf8", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
@@ -71,23 +71,23 @@ async fn get_retention(
     Ok(Json(state.database.read(|client| retention::read(client, &workspace)).await?))
 }
 
-/// Set retention
+/// Set the retention
 ///
-/// Sets how long events of a workspace are kept, those already stored included: a shorter one hides at once what is past it,
-/// and maintenance then removes it for good. The change is itself an event. The answer is what is then in force.
+/// The retention also applies to existing events. A shorter retention hides expired events at once, and maintenance
+/// then removes them permanently. The change is itself recorded as an event. The answer holds the new retention.
 #[utoipa::path(
     put,
     path = "/v1/retention",
     tag = "retention",
     request_body = NewRetention,
     responses(
-        (status = 200, description = "What is now in force", body = retention::State),
+        (status = 200, description = "The new retention and the statistics", body = retention::State),
         (status = 400, description = "invalid_retention, invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
         (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also where maintenance or another change takes long", body = Envelope),
+        (status = 503, description = "database_unavailable; also if maintenance or another change takes long", body = Envelope),
     ),
 )]
 async fn set_retention(
@@ -107,7 +107,7 @@ async fn set_retention(
     drop(client);
     set.map_err(|error| match (&choice, error.code()) {
         (Choice::Preset(_), Code::InvalidValue) if error.hint().is_none() => {
-            error.with_hint("GET /v1/retention/presets lists the presets.")
+            error.with_hint("To see the presets, send GET /v1/retention/presets.")
         }
         _ => error,
     })?;
@@ -119,7 +119,11 @@ fn choice(retention: Option<String>, preset: Option<String>) -> Result<Choice, A
         (Some(length), None) => Ok(Choice::Length(length)),
         (None, Some(preset)) => Ok(Choice::Preset(preset)),
         (given, _) => {
-            let what = if given.is_some() { "both retention and preset are given" } else { "no retention given" };
+            let what = if given.is_some() {
+                "both retention and preset are given"
+            } else {
+                "neither retention nor preset is given"
+            };
             Err(ApiError::new(Code::InvalidValue, what)
                 .with_detail(json!({ "field": "retention" }))
                 .with_hint("Give either retention, such as \"13 months\", or the name of a preset."))
@@ -127,9 +131,9 @@ fn choice(retention: Option<String>, preset: Option<String>) -> Result<Choice, A
     }
 }
 
-/// List the presets
+/// List the retention presets
 ///
-/// Retention that common frameworks ask for, by name.
+/// A preset names a retention that a common law or standard requires.
 #[utoipa::path(
     get,
     path = "/v1/retention/presets",

@@ -1,39 +1,39 @@
-//! Which role of a token has which right: the one table that decisions, errors and documentation follow.
+//! The table of rights by role. Access checks, errors and the documentation use it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// What a token is for.
+/// The role of a token.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Queries.
+    /// Role that queries.
     Viewer,
-    /// Queries and exports.
+    /// Role that queries and exports.
     Auditor,
-    /// Appends, and nothing else.
+    /// Role that only appends.
     Writer,
-    /// All of it.
+    /// Role with all rights.
     Admin,
 }
 
-/// Which tokens of a role have a right.
+/// The tokens of a role that have a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// No token.
     No,
-    /// Tokens for all workspaces. What the right gives access to concerns every workspace.
+    /// Tokens for all workspaces, because the right concerns every workspace.
     AllWorkspaces,
-    /// Every token. A token for one workspace has the right in that workspace.
+    /// Every token. A token for one workspace has the right in that workspace only.
     Every,
 }
 
-/// One line a right: its name, its grants to viewer, auditor, writer and admin, and what it lets a token do. The last text
-/// completes "a token may …" in errors and heads a row of the documentation.
+/// Defines the rights, one per line: name, grants to viewer, auditor, writer and admin, and a description. The
+/// description completes "a token may …" in errors, and heads a row of the documentation.
 macro_rules! rights {
     ($($name:ident = [$viewer:ident, $auditor:ident, $writer:ident, $admin:ident], $what:literal;)*) => {
-        /// What a request needs to be allowed.
+        /// A right that a request needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Right {
             $(#[doc = $what] $name,)*
@@ -43,12 +43,12 @@ macro_rules! rights {
             /// All rights.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// What it lets a token do, such as `query events`.
+            /// Returns the description of the right, such as `query events`.
             pub fn what(self) -> &'static str {
                 match self { $(Self::$name => $what,)* }
             }
 
-            /// The grants, in the order of [`Role::ALL`].
+            /// Returns the grants, in the order of [`Role::ALL`].
             const fn grants(self) -> [Grant; 4] {
                 match self {
                     $(Self::$name => [Grant::$viewer, Grant::$auditor, Grant::$writer, Grant::$admin],)*
@@ -74,12 +74,12 @@ rights! {
 }
 
 impl Right {
-    /// Which tokens of the role have it.
+    /// Returns the tokens of the role that have the right.
     pub fn grant(self, role: Role) -> Grant {
         self.grants()[role as usize]
     }
 
-    /// Which token to use, as the hint of an error.
+    /// Returns the hint of an error: which token to use.
     pub fn hint(self) -> String {
         let roles = |grant| {
             let names = Role::ALL.iter().filter(|role| self.grant(**role) == grant).map(ToString::to_string);
@@ -100,7 +100,7 @@ impl Role {
 }
 
 impl Grant {
-    /// Whether a token has the right: `all_workspaces` tells whether it is for all of them.
+    /// Returns whether a token has the right. `all_workspaces` says whether the token is for all workspaces.
     pub fn covers(self, all_workspaces: bool) -> bool {
         match self {
             Self::No => false,
@@ -110,7 +110,7 @@ impl Grant {
     }
 }
 
-/// The table in Markdown, without a line feed at its end.
+/// Returns the table in Markdown, without a final line feed.
 pub fn markdown() -> String {
     let roles = Role::ALL.map(|role| role.to_string()).join(" | ");
     let mut text = format!("| right | {roles} |\n|---|{}", "---|".repeat(Role::ALL.len()));
@@ -144,7 +144,7 @@ impl FromStr for Role {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins names: `a`, `a or b`, `a, b or c`.
 fn or(names: &[String]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),

@@ -1,4 +1,4 @@
-//! The HTTP interface: every route, and what surrounds them.
+//! The router: all routes, and the layers around them.
 
 use axum::response::IntoResponse;
 use axum::{Router, http::StatusCode, middleware as layers};
@@ -12,29 +12,29 @@ use super::{
 use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
 
-/// All routes, with the layers around them.
+/// Returns all routes with the layers around them.
 ///
 /// # Errors
-/// Never in practice: if the OpenAPI document cannot be written.
+/// Fails if the OpenAPI document cannot be written, which does not happen in practice.
 pub fn router(state: AppState) -> Result<Router, ApiError> {
     let (resources, document) = resources().split_for_parts();
     let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, state.config.request_timeout);
     Ok(resources
         .merge(metrics::router())
         .merge(docs::router(&openapi::finish(document))?)
-        .fallback(async || ApiError::new(Code::NotFound, "there is nothing at this path"))
+        .fallback(async || ApiError::new(Code::NotFound, "the path does not exist"))
         .layer(timeout)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))
         .layer(layers::from_fn_with_state(state.clone(), middleware::surround))
         .with_state(state))
 }
 
-/// The description of the API.
+/// Returns the OpenAPI document.
 pub fn document() -> utoipa::openapi::OpenApi {
     openapi::finish(resources().into_openapi())
 }
 
-/// The resources that the OpenAPI document describes.
+/// Returns the resources that the OpenAPI document describes.
 fn resources() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(events::router())

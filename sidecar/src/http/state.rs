@@ -1,4 +1,4 @@
-//! What the handlers share. Cloning is cheap.
+//! The state that the handlers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use crate::pack::Definitions;
 use crate::postgres::pool::Database;
 use crate::service::status::{self, Status, StatusLog};
 
-/// State of a running sidecar.
+/// The state of a running sidecar. Clones share it.
 #[derive(Clone)]
 pub struct AppState {
-    /// How it was started.
+    /// Configuration of the sidecar.
     pub config: Arc<ServeArgs>,
     /// The database.
     pub database: Database,
-    /// What `/metrics` tells.
+    /// The metrics of `/metrics`.
     pub metrics: Metrics,
-    /// The exports that run.
+    /// The exports that are running.
     pub exports: Exports,
-    /// The packs that there are.
+    /// The definitions of packs.
     pub packs: Arc<Definitions>,
-    /// How signing gets on.
+    /// The health of signing.
     pub signing: Health,
-    /// When it was last logged what is not well.
+    /// The last time that failing health checks were logged.
     pub status_log: StatusLog,
 }
 
 impl AppState {
-    /// The state for this configuration. Nothing is connected yet.
+    /// Creates the state for this configuration. It connects on first use.
     ///
     /// # Errors
-    /// Where the connection string is not acceptable or the file of pack definitions cannot be read.
+    /// Fails if the connection string is not valid, or if the file of pack definitions cannot be read.
     pub fn new(config: ServeArgs) -> anyhow::Result<Self> {
         let metrics = Metrics::new()?;
         let database = Database::new(&config.database)?;
@@ -52,15 +52,16 @@ impl AppState {
         })
     }
 
-    /// A connection from the pool.
+    /// Returns a connection from the pool.
     ///
     /// # Errors
-    /// `database_unavailable` where there is none within the time-out.
+    /// Fails with `database_unavailable` if no connection is available within the time-out.
     pub async fn client(&self) -> Result<deadpool_postgres::Client, ApiError> {
         self.database.client().await
     }
 
-    /// How the log gets on, where the database tells within two seconds; what is not well is also logged.
+    /// Runs the health checks. Returns none if the database does not answer within two seconds. Failing checks are
+    /// logged.
     pub async fn status(&self) -> Option<Status> {
         let read = |client: deadpool_postgres::Client| async move { status::read(&client).await };
         match tokio::time::timeout(PATIENCE, self.database.read(read)).await {
@@ -70,7 +71,7 @@ impl AppState {
             }
             other => {
                 let cause = other.ok().and_then(Result::err).and_then(|error| error.cause());
-                tracing::debug!(cause, "the database does not tell how the log gets on");
+                tracing::debug!(cause, "the health checks of the audit log could not be run");
                 None
             }
         }

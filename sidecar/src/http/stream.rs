@@ -1,4 +1,4 @@
-//! Bodies that are written while the client reads them, and no faster.
+//! Bodies that are written while the client reads them.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,26 +9,26 @@ use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// Where the chunks of a body go. Dropped without [`ChunkSender::finish`], it breaks the body off, so that the client can
-/// tell that it is not complete.
+/// The sender of the chunks of a body. If it is dropped without [`ChunkSender::finish`], the body is aborted, so that
+/// the client can see that it is not complete.
 #[derive(Clone)]
 pub struct ChunkSender {
     chunks: mpsc::Sender<Option<Bytes>>,
     stall_timeout: Duration,
 }
 
-/// Why a chunk could not be sent.
+/// Errors of sending a chunk.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The client has closed the connection.
-    #[error("the client went away")]
+    #[error("the client closed the connection")]
     Gone,
-    /// The client takes nothing, for longer than it may.
-    #[error("the client took nothing for too long")]
+    /// The client has read nothing for longer than the time-out.
+    #[error("the client read nothing for too long")]
     Stalled,
 }
 
-/// A body, and where its chunks go. What is on the way is at most a few chunks.
+/// Creates a body and the sender of its chunks. At most a few chunks are buffered.
 pub fn body(stall_timeout: Duration) -> (ChunkSender, Body) {
     let (chunks, received) = mpsc::channel(4);
     let stream = stream::unfold(Some(received), async |received: Option<mpsc::Receiver<Option<Bytes>>>| {
@@ -36,30 +36,30 @@ pub fn body(stall_timeout: Duration) -> (ChunkSender, Body) {
         match received.recv().await {
             Some(Some(chunk)) => Some((Ok(chunk), Some(received))),
             Some(None) => None,
-            None => Some((Err(io::Error::other("the stream was broken off")), None)),
+            None => Some((Err(io::Error::other("the stream was aborted")), None)),
         }
     });
     (ChunkSender { chunks, stall_timeout }, Body::from_stream(stream))
 }
 
 impl ChunkSender {
-    /// Sends a chunk, once the client has taken enough of those before.
+    /// Sends a chunk as soon as the client has read enough of the previous ones.
     ///
     /// # Errors
-    /// Where the client is gone, or stalls.
+    /// Fails if the client is gone or stalls.
     pub async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), Error> {
         self.put(Some(chunk.into())).await
     }
 
-    /// Ends the body well.
+    /// Completes the body.
     ///
     /// # Errors
-    /// As [`ChunkSender::send`].
+    /// Returns the same errors as [`ChunkSender::send`].
     pub async fn finish(self) -> Result<(), Error> {
         self.put(None).await
     }
 
-    /// A writer into the same body, for a thread that may block. To be called in the runtime.
+    /// Returns a writer into the same body, for a thread that may block. It must be called in the runtime.
     pub fn writer(&self) -> ChunkWriter {
         ChunkWriter { sender: self.clone(), runtime: Handle::current() }
     }
@@ -72,13 +72,13 @@ impl ChunkSender {
         }
     }
 
-    /// Waits until the client has gone away.
+    /// Waits until the client is gone.
     pub async fn gone(&self) {
         self.chunks.closed().await;
     }
 }
 
-/// Writes into a body, from a thread that may block; each write is a chunk.
+/// A writer into a body, for a thread that may block. Each write is a chunk.
 pub struct ChunkWriter {
     sender: ChunkSender,
     runtime: Handle,

@@ -1,4 +1,4 @@
-//! What a pack is: its definition, which is data.
+//! The definition of a pack, which is data.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,22 +9,23 @@ use crate::outcome::Outcome;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// What it is called in a URL, on the command line and in file names.
+    /// Name of the pack in URLs, on the command line and in file names.
     pub name: Name,
-    /// What it is called in a heading.
+    /// Title of the pack in headings.
     pub title: String,
-    /// What it shows, in words for an auditor.
+    /// Explanation for an auditor of the pack's content.
     pub purpose: String,
-    /// The controls that it is evidence for, and no more.
+    /// Controls that the pack is evidence for.
     #[serde(default, rename(deserialize = "control"))]
     pub controls: Vec<Control>,
-    /// Which events it holds: those that match at least one rule; without a rule, all.
+    /// Rules that select events. The pack holds the events that match at least one rule. Without rules, it holds all
+    /// events.
     #[serde(default)]
     pub include: Vec<Rule>,
-    /// Whether whoever makes the pack may narrow it by filters of their own.
+    /// Whether the pack accepts filters.
     #[serde(default)]
     pub filters: bool,
-    /// Columns of the summary besides those that every summary has.
+    /// Columns of the summary in addition to the fixed ones.
     #[serde(default)]
     pub summary: Vec<Column>,
 }
@@ -35,13 +36,13 @@ pub struct Definition {
 pub struct Control {
     /// The framework, for instance `SOC 2`.
     pub framework: String,
-    /// The controls, for instance `CC6.1`; empty where the framework names none that fits.
+    /// The controls, for instance `CC6.1`. The list is empty if the framework names no specific control.
     pub ids: Vec<String>,
-    /// What the events of the pack show about them.
+    /// Explanation of what the events show about these controls.
     pub evidence: String,
 }
 
-/// Matches an event when every list that is not empty names the event's value.
+/// A rule that matches an event if every list that is not empty contains the event's value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -56,11 +57,11 @@ pub struct Rule {
     pub outcomes: Vec<Outcome>,
 }
 
-/// A column of the summary: how many events of an actor match.
+/// A column of the summary, which counts the matching events of each actor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// Its heading.
+    /// Heading of the column.
     pub column: ColumnName,
     /// Actions, as in [`Rule`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -73,26 +74,26 @@ pub struct Column {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Name of a pack: 1 to 40 lower-case letters, digits and hyphens, the first a letter or digit.
+/// Name of a pack: 1 to 40 lower-case letters, digits and hyphens. It starts with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String)]
 pub struct Name(String);
 
-/// Heading of a summary column: 1 to 40 lower-case letters, digits and underscores, the first a letter.
+/// Heading of a summary column: 1 to 40 lower-case letters, digits and underscores. It starts with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String)]
 pub struct ColumnName(String);
 
 impl Definition {
-    /// Whether the pack holds events of this action, category and outcome.
+    /// Returns whether the pack holds events with this action, category and outcome.
     pub fn includes(&self, action: &str, category: &str, outcome: &str) -> bool {
         self.include.is_empty() || self.include.iter().any(|rule| rule.matches(action, category, outcome))
     }
 
-    /// Actions and categories of which a database can find every event that [`Self::includes`] accepts, and maybe
-    /// more, by asking for either; none where only all events will do.
+    /// Returns actions and categories for a query of the database. The events with one of these actions or categories
+    /// include all events that [`Self::includes`] accepts. Returns none if all events must be read.
     pub fn superset(&self) -> Option<(Vec<&str>, Vec<&str>)> {
         let (mut actions, mut categories) = (Vec::new(), Vec::new());
         for rule in &self.include {
@@ -109,28 +110,28 @@ impl Definition {
 }
 
 impl Rule {
-    /// Whether it matches an event of this action, category and outcome.
+    /// Returns whether the rule matches an event with this action, category and outcome.
     pub fn matches(&self, action: &str, category: &str, outcome: &str) -> bool {
         matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
     }
 }
 
 impl Column {
-    /// Whether the column counts an event of this action, category and outcome.
+    /// Returns whether the column counts an event with this action, category and outcome.
     pub fn counts(&self, action: &str, category: &str, outcome: &str) -> bool {
         matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
     }
 }
 
 impl Name {
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl ColumnName {
-    /// The heading.
+    /// Returns the heading.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -146,7 +147,9 @@ impl TryFrom<String> for Name {
         if fits {
             Ok(Self(name))
         } else {
-            Err(format!("\"{name}\" is not a name for a pack: 1 to 40 of a-z, 0-9 and -, not beginning with -"))
+            Err(format!(
+                "\"{name}\" is not a valid name of a pack. Use 1 to 40 of a-z, 0-9 and -, and do not start with -"
+            ))
         }
     }
 }
@@ -161,7 +164,7 @@ impl TryFrom<String> for ColumnName {
         if fits {
             Ok(Self(name))
         } else {
-            Err(format!("\"{name}\" is not a heading: 1 to 40 of a-z, 0-9 and _, beginning with a letter"))
+            Err(format!("\"{name}\" is not a valid heading. Use 1 to 40 of a-z, 0-9 and _, and start with a letter"))
         }
     }
 }

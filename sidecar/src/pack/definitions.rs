@@ -1,4 +1,4 @@
-//! The definitions that there are, and where they are read from.
+//! The definitions of packs, and their parser.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use toml::Spanned;
 
 use super::definition::{Definition, Rule};
 
-/// The definitions that there are: those built in, then those of the deployment's file.
+/// The definitions of packs: the built-in ones, then those of the deployment's file.
 #[derive(Debug, Clone)]
 pub struct Definitions(Vec<Arc<Definition>>);
 
-/// Why a file of definitions was refused.
+/// Errors of a file of definitions.
 #[derive(Debug, thiserror::Error)]
 pub enum DefinitionsError {
     /// The file cannot be read.
@@ -21,34 +21,34 @@ pub enum DefinitionsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is not TOML, or not of the form of definitions.toml.
+    /// The file is not TOML, or does not have the form of definitions.toml.
     #[error("pack definitions {}, line {line}: {reason}", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
         /// Line, counted from 1.
         line: usize,
-        /// What is wrong there, and what would be right.
+        /// Description of the error and of its correction.
         reason: String,
     },
 }
 
 impl Definitions {
-    /// The built-in definitions alone.
+    /// Returns the built-in definitions.
     ///
     /// # Errors
-    /// Never, in a binary that has passed its tests: the text is part of it.
+    /// Fails if the built-in file is not valid, which the tests exclude.
     pub fn built_in() -> Result<Self, DefinitionsError> {
         Self::parse(BUILT_IN, Path::new("definitions.toml"), Vec::new()).map(Self)
     }
 
-    /// The built-in definitions and those of a deployment's file, if there is one.
+    /// Loads the built-in definitions and those of the deployment's file, if there is one.
     ///
     /// # Errors
-    /// [`DefinitionsError`] names the file, the line and the reason.
+    /// Fails with [`DefinitionsError`], which names the file, the line and the reason.
     pub fn load(file: Option<&Path>) -> Result<Self, DefinitionsError> {
         let built_in = Self::built_in()?;
         let Some(path) = file else {
@@ -59,12 +59,12 @@ impl Definitions {
         Self::parse(&text, path, built_in.0).map(Self)
     }
 
-    /// All definitions, in the order in which they were written.
+    /// Returns all definitions, in the order of the files.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
         self.0.iter()
     }
 
-    /// The definition of this name.
+    /// Returns the definition with this name.
     pub fn find(&self, name: &str) -> Option<&Arc<Definition>> {
         self.0.iter().find(|definition| definition.name.as_str() == name)
     }
@@ -100,25 +100,25 @@ struct File {
     pack: Vec<Spanned<Definition>>,
 }
 
-/// What a deployment could get wrong that the form of the file does not show.
+/// Returns an error in a definition that the parser does not detect.
 fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String> {
     let name = definition.name.as_str();
     if known.iter().any(|other| other.name == definition.name) {
-        return Some(format!("there is a pack \"{name}\" already; give this one another name"));
+        return Some(format!("there is already a pack \"{name}\"; give this one another name"));
     }
     if definition.title.trim().is_empty() || definition.purpose.trim().is_empty() {
-        return Some(format!("pack \"{name}\" needs a title and a purpose, for those who read it"));
+        return Some(format!("pack \"{name}\" has no title or no purpose; add them for the reader of the pack"));
     }
     if definition.include.iter().any(|rule| *rule == Rule::default()) {
         return Some(format!(
             "pack \"{name}\" has an include rule without actions, categories and outcomes; \
-                                 leave it out to include every event"
+                                 omit it to include every event"
         ));
     }
     if definition.include.is_empty() && !definition.filters {
         return Some(format!(
             "pack \"{name}\" has no include rule; add one, or filters = true for a pack of every \
-                                 event that may be narrowed"
+                                 event that accepts filters"
         ));
     }
     let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
@@ -132,7 +132,7 @@ fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String>
 
 const BUILT_IN: &str = include_str!("definitions.toml");
 
-/// Columns that every summary has; a definition cannot use their names.
+/// Columns that every summary has. A definition cannot use these names.
 const FIXED_COLUMNS: [&str; 7] =
     ["actor", "events", "success", "failure", "denied", "first_occurred_at", "last_occurred_at"];
 

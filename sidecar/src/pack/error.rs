@@ -1,52 +1,52 @@
-//! Why a pack is not written to its end.
+//! Errors of writing a pack.
 
 use std::io;
 
 use crate::error::{ApiError, Code};
 
-/// Why a pack was not written to its end.
+/// Errors of writing a pack.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database refused, failed or went away.
+    /// The database refused, failed or became unavailable.
     #[error(transparent)]
     Database(#[from] ApiError),
     /// An event cannot be written as a line of events.json.
     #[error("event {id} has no line: {source}")]
     Event {
-        /// Its id.
+        /// Id of the event.
         id: i64,
-        /// Why.
+        /// The cause.
         source: audit_proof::Error,
     },
-    /// An event is gone, and not by retention: a pack would list it as removed.
+    /// An event is missing, but was not removed by retention. A pack would list it as removed.
     #[error(
-        "the event of leaf {leaf} in the log of workspace {workspace} is missing, and no removal by retention is recorded: the log was tampered with; audit.verify tells more"
+        "the event of leaf {leaf} in the log of workspace {workspace} is missing, and no removal by retention is recorded: the audit log was tampered with. Run audit.verify for details"
     )]
     Missing {
-        /// Workspace of the log.
+        /// Workspace of the workspace log.
         workspace: String,
         /// Index of the leaf.
         leaf: u64,
     },
-    /// The output cannot be written, or who read it went away.
+    /// The output cannot be written, or its reader closed it.
     #[error("the pack cannot be written: {0}")]
     Output(#[from] io::Error),
     /// The temporary file cannot be written.
-    #[error("a temporary file in {} cannot be written: {error}; they take the compressed events.csv and parts of the proof, TMPDIR says where they lie", std::env::temp_dir().display())]
+    #[error("a temporary file in {} cannot be written: {error}. These files need space for the compressed events.csv and parts of the proof; set TMPDIR to use another folder", std::env::temp_dir().display())]
     Spool {
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// It was ended from outside.
-    #[error("the pack was broken off: {0}")]
+    /// A signal or the client ended the pack.
+    #[error("the pack was aborted: {0}")]
     Stopped(&'static str),
-    /// A thread of the pack ended early.
-    #[error("a thread of the pack ended early")]
+    /// A thread ended unexpectedly.
+    #[error("a thread of the pack ended unexpectedly")]
     Thread,
 }
 
 impl Error {
-    /// A temporary file that cannot be written.
+    /// Returns the error for a temporary file.
     pub(super) fn spool(error: io::Error) -> Self {
         Self::Spool { error }
     }
@@ -62,7 +62,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Database(error) => error,
-            other => Self::new(Code::Internal, "the pack could not be written; the sidecar's log tells more")
+            other => Self::new(Code::Internal, "the pack could not be written; the sidecar log has details")
                 .with_cause(other),
         }
     }

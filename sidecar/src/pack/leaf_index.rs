@@ -1,51 +1,52 @@
-//! Which leaf an event has: on disk, so that memory does not grow with the log.
+//! An index from events to leaves. It is on disk, so that memory does not grow with the workspace log.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
-/// Bytes of an entry: id and leaf, each 8 bytes, the highest first.
+/// Size of an entry in bytes: id and leaf with 8 bytes each, big-endian.
 const ENTRY: usize = 16;
 
-/// Entries that are read at a time. Events come about in the order of their ids, so that most are found in the last ones.
+/// Number of entries that are read at a time. Events come roughly in the order of their ids, so most are in the entries
+/// that were read last.
 const BLOCK: u64 = 4096;
 
-/// The leaves of events by their ids, as they are gathered.
+/// A writer of the index.
 pub(super) struct LeafIndexWriter {
     out: BufWriter<File>,
     entries: u64,
 }
 
 impl LeafIndexWriter {
-    /// An empty index, in a file without a name.
+    /// Creates an empty index in an unnamed file.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Fails if the file cannot be created.
     pub fn new() -> io::Result<Self> {
         Ok(Self { out: BufWriter::with_capacity(256 << 10, tempfile::tempfile()?), entries: 0 })
     }
 
-    /// Adds an event; they come by ascending id.
+    /// Adds an event. The ids must ascend.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Returns the errors of the file.
     pub fn add(&mut self, id: i64, leaf: i64) -> io::Result<()> {
         self.entries += 1;
         self.out.write_all(&id.to_be_bytes())?;
         self.out.write_all(&leaf.to_be_bytes())
     }
 
-    /// The index, to be looked into.
+    /// Completes the index, so that it can be read.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Returns the errors of the file.
     pub fn finish(self) -> io::Result<LeafIndex> {
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(LeafIndex { file, entries: self.entries, block: Vec::new() })
     }
 }
 
-/// The leaves of events by their ids.
+/// The index of leaves by the ids of their events.
 pub(super) struct LeafIndex {
     file: File,
     entries: u64,
@@ -53,10 +54,10 @@ pub(super) struct LeafIndex {
 }
 
 impl LeafIndex {
-    /// The leaf of an event, if it has one in the range.
+    /// Returns the leaf of an event, if it has one in the range.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Returns the errors of the file.
     pub fn find(&mut self, id: i64) -> io::Result<Option<u64>> {
         let within = |block: &[(i64, u64)]| {
             block.first().zip(block.last()).is_some_and(|(first, last)| (first.0..=last.0).contains(&id))
@@ -68,7 +69,7 @@ impl LeafIndex {
         Ok(found.ok().map(|at| self.block[at].1))
     }
 
-    /// Reads the entries from the last one on whose id is not above `id`.
+    /// Reads a block of entries, which starts with the last entry whose id is not greater than `id`.
     fn load(&mut self, id: i64) -> io::Result<()> {
         let (mut low, mut high) = (0, self.entries);
         while low < high {

@@ -1,4 +1,4 @@
-//! events.json: a JSON array with one event a line, each exactly as FORMAT.md of `audit_proof` has it.
+//! events.json: a JSON array with one event per line, in the format of FORMAT.md of `audit_proof`.
 
 use std::io::{self, Write};
 
@@ -7,16 +7,16 @@ use audit_proof::Salt;
 use super::error::Error;
 use crate::events::row::EventRow;
 
-/// How much is gathered before it is compressed: one call per line would cost more than the compression.
+/// Size of the buffer before compression. One call per line would cost more than the compression.
 const GATHER: usize = 64 << 10;
 
-/// From this size on, details go from their row to the output without a copy.
+/// Minimum size of details that go from their row to the output without a copy.
 const LARGE: usize = 1 << 20;
 
-/// Length of what follows the details in a line, but for the leaf.
+/// Length of the part of a line after the details, without the digits of the leaf.
 const AFTER_DETAILS: usize = r#","salt":"AAECAwQFBgcICQoLDA0ODw==","leaf":}"#.len();
 
-/// Writes events as lines of a JSON array.
+/// A writer of events as lines of a JSON array.
 pub(super) struct Lines<W: Write> {
     out: W,
     gathered: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Lines<W: Write> {
 }
 
 impl<W: Write> Lines<W> {
-    /// Begins the array.
+    /// Starts the array.
     pub fn new(out: W) -> Self {
         Self { out, gathered: b"[".to_vec(), first: true }
     }
@@ -32,7 +32,7 @@ impl<W: Write> Lines<W> {
     /// Writes an event.
     ///
     /// # Errors
-    /// [`Error::Event`] for an event that has no line, [`Error::Output`] where it cannot be written.
+    /// Fails with [`Error::Event`] if an event has no line, and with [`Error::Output`] if the output cannot be written.
     pub fn add(&mut self, row: &EventRow<'_>) -> Result<(), Error> {
         self.gathered.extend_from_slice(if self.first { b"\n" } else { b",\n" });
         self.first = false;
@@ -56,10 +56,10 @@ impl<W: Write> Lines<W> {
         Ok(())
     }
 
-    /// Ends the array.
+    /// Completes the array.
     ///
     /// # Errors
-    /// Those of the output.
+    /// Returns the errors of the output.
     pub fn finish(mut self) -> io::Result<()> {
         self.gathered.extend_from_slice(b"\n]\n");
         self.hand_on()

@@ -1,4 +1,4 @@
-//! manifest.json: what a pack holds, for programs.
+//! manifest.json, which describes a pack for programs.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use crate::time::Time;
 /// Version of the layout of packs.
 pub(super) const PACK_VERSION: u32 = 1;
 
-/// The manifest. It is written last: the hashes of the other files, which it lists, are known only then.
+/// The manifest. It is the last file, because it lists the hashes of the other files.
 #[derive(Serialize)]
 pub(super) struct Manifest<'a> {
     pub pack_version: u32,
     pub definition: &'a Definition,
     pub workspace: &'a str,
     pub period: Period,
-    /// Filters given besides the workspace and the period.
+    /// Filters in addition to the workspace and the period.
     pub filters: Map<String, Value>,
     pub snapshot: Snapshot,
     pub exported_by: &'a str,
     /// Id of the event export_started.
     pub export_event: i64,
-    /// What whoever reads the pack must know about it.
+    /// Notes for the reader of the pack.
     pub notes: Vec<String>,
     pub counts: Counts,
-    /// The key that the checkpoint is signed with, as a verifier key; none where the log does not tell it.
+    /// Public key of the checkpoint, as a verifier key. It is none if the audit log does not record it.
     pub key: Option<String>,
-    /// What proof/ shows; none in a pack without it.
+    /// Claim of the proof. It is none if the pack has no proof.
     pub proof: Option<Claim>,
     pub software: Software,
     pub files: Vec<PackFile>,
@@ -41,7 +41,7 @@ pub(super) struct Manifest<'a> {
 #[derive(Serialize)]
 pub(super) struct Period {
     pub since: Time,
-    /// Not included.
+    /// End of the period, not included.
     pub until: Time,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Snapshot {
     pub taken_at: Time,
     /// Retention of the workspace, as PostgreSQL writes an interval.
     pub retention: String,
-    /// What occurred before had expired at the snapshot, or could have.
+    /// Time before which events had expired at the snapshot, or could have.
     pub kept_since: Time,
 }
 
@@ -61,13 +61,13 @@ pub(super) struct Counts {
     pub by_outcome: BTreeMap<String, u64>,
     pub first: Option<Landmark>,
     pub last: Option<Landmark>,
-    /// Actors with a line of their own in the summary.
+    /// Number of actors with their own line in the summary.
     pub actors: usize,
-    /// Events counted in its line of other actors.
+    /// Number of events in the summary's line for other actors.
     pub events_of_other_actors: u64,
 }
 
-/// The first or last event.
+/// The first or the last event.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Landmark {
     pub id: i64,
@@ -82,7 +82,7 @@ pub(super) struct Software {
 }
 
 impl Counts {
-    /// Counts an event; they come oldest first.
+    /// Counts an event. Events come oldest first.
     pub fn add(&mut self, row: &EventRow<'_>) {
         self.events += 1;
         count(&mut self.by_category, row.category);
@@ -94,10 +94,10 @@ impl Counts {
 }
 
 impl Manifest<'_> {
-    /// The text of manifest.json.
+    /// Returns the text of manifest.json.
     ///
     /// # Errors
-    /// Never: everything in it has a text.
+    /// Fails if a value cannot be written as JSON, which does not happen in practice.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');

@@ -1,21 +1,21 @@
-//! Names of pack files: safe on Windows, macOS and Linux, and in a download header.
+//! Names of pack files, which are safe on Windows, macOS and Linux, and in a download header.
 
 use sha2::{Digest, Sha256};
 
 use crate::text::hex;
 use crate::time::Time;
 
-/// Most bytes of UTF-8 that the workspace takes in a name.
+/// Maximum length of the workspace in a file name, in bytes of UTF-8.
 const MAX_WORKSPACE: usize = 80;
 
-/// `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. What a file name cannot hold is replaced; the
-/// workspace then ends in eight digits of its hash, so that two workspaces never share a name.
+/// Returns `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. Characters that a file name cannot
+/// hold are replaced. The workspace then ends with eight digits of its hash, so that two workspaces never share a name.
 pub fn file_name(workspace: &str, pack: &str, since: Time, until: Time) -> String {
     format!("{}_{pack}_{}_{}.zip", safe(workspace), compact(since), compact(until))
 }
 
-/// The value of a Content-Disposition header that makes a browser save under this name (RFC 6266): in ASCII for old
-/// clients, and in UTF-8 (RFC 5987).
+/// Returns the value of a Content-Disposition header with this file name (RFC 6266): in ASCII for old clients, and in
+/// UTF-8 (RFC 5987).
 pub fn content_disposition(file_name: &str) -> String {
     let ascii: String = file_name
         .chars()
@@ -32,7 +32,7 @@ pub fn content_disposition(file_name: &str) -> String {
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
 }
 
-/// `20260101`, or `20260101T083000Z` where it is not midnight, with the fraction only if there is one.
+/// Returns `20260101` for midnight, and `20260101T083000Z` for other times. A fraction is added only if there is one.
 fn compact(time: Time) -> String {
     let mut text = time.to_string().replace(['-', ':'], "");
     for (tail, instead) in [("T000000.000000Z", ""), (".000000Z", "Z")] {
@@ -52,7 +52,7 @@ fn safe(workspace: &str) -> String {
         }
         name.push(c);
     }
-    // A leading dot hides the file, a leading hyphen looks like an option, and a device name opens the device.
+    // A leading dot hides the file, a leading hyphen looks like an option, and the name of a device opens the device.
     if name.is_empty() || name.starts_with(['.', '-', '~']) || is_device(&name) {
         name.insert(0, '_');
     }
@@ -64,8 +64,8 @@ fn safe(workspace: &str) -> String {
     name
 }
 
-/// Reserved on Windows; spaces and control characters; and what a file manager shows as
-/// nothing or uses to turn the text around.
+/// Returns whether a character is unsafe: reserved on Windows, a space, or a control character. It is also unsafe if a file
+/// manager does not show it, or if it changes the direction of text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
@@ -75,7 +75,7 @@ fn is_unsafe(c: char) -> bool {
         || ('\u{e000}'..='\u{f8ff}').contains(&c)
 }
 
-/// Whether Windows takes a file of this name, whatever follows a dot, for a device.
+/// Returns whether Windows treats a file with this name as a device, even with an extension.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).to_ascii_uppercase();
     let numbered = |prefix: &str| {

@@ -1,4 +1,4 @@
-//! The files of a pack below `proof/`. What they are is in FORMAT.md of `audit_proof`.
+//! The files of a pack in `proof/`. FORMAT.md of `audit_proof` describes them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -18,11 +18,11 @@ use super::rows::{Message, each};
 use super::zip::Archive;
 use crate::events::row::EventRow;
 
-/// What the proof is made of, besides the leaves of the range.
+/// The parts of the proof besides the leaves of the range.
 pub(super) struct Parts {
-    /// What log.json says, but for its hashes.
+    /// Content of log.json without its hashes.
     pub log: Log,
-    /// These, 32 bytes each.
+    /// Hashes of log.json, 32 bytes each.
     pub hashes: File,
     /// The leaves of the range.
     pub range: Range<u64>,
@@ -30,21 +30,21 @@ pub(super) struct Parts {
     pub note: String,
 }
 
-/// The leaves of the range as they come, once the events have come.
+/// The leaves of the range, which arrive after the events.
 pub(super) struct Source {
-    /// Everything but the leaves; it comes first.
+    /// Everything except the leaves, which arrives first.
     pub parts: oneshot::Receiver<Parts>,
     /// The rows of [`proof_query::open_range`].
     pub rows: mpsc::Receiver<Message>,
 }
 
-/// Bytes of each hash that `proof/prefixes.bin` holds.
+/// Number of bytes of each hash in `proof/prefixes.bin`.
 const PREFIX: usize = 4;
 
-/// Writes the files; whether everything came that was to come.
+/// Writes the files. Returns false if the channel closed early, because reading failed.
 ///
 /// # Errors
-/// The first thing that failed.
+/// Returns the first error that occurs.
 pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: Source) -> Result<bool, Error> {
     let Source { parts, mut rows } = source;
     let Ok(Parts { log, mut hashes, range, note }) = parts.blocking_recv() else { return Ok(false) };
@@ -83,7 +83,8 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
     })?;
     let (mut removed, mut prefixes) = (removed.finish()?, prefixes.finish()?);
     zip.add(REMOVED, true, |entry| copy(&mut removed, entry))?;
-    // For scattered leaves they would be for nothing: which is which is not known before all are.
+    // Only a complete claim needs prefixes. For single leaves, the verifier cannot tell which hash belongs to which
+    // leaf.
     if log.claim == Claim::Complete {
         zip.add(PREFIXES, true, |entry| copy(&mut prefixes, entry))?;
     }
@@ -92,7 +93,7 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
     Ok(complete)
 }
 
-/// The hashes in a file, 32 bytes each.
+/// Returns the hashes in a file, 32 bytes each.
 fn hashes_in(file: &mut File) -> io::Result<impl Iterator<Item = io::Result<Hash>>> {
     file.seek(SeekFrom::Start(0))?;
     let mut file = BufReader::with_capacity(GATHER, file);
@@ -106,7 +107,7 @@ fn hashes_in(file: &mut File) -> io::Result<impl Iterator<Item = io::Result<Hash
     }))
 }
 
-/// Whether events.json has it.
+/// Returns whether the event is in events.json.
 fn is_shown(row: &EventRow<'_>, request: &Request) -> bool {
     request.since <= row.occurred_at
         && row.occurred_at < request.until
@@ -122,7 +123,7 @@ fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
     io::copy(from, to).map(drop)
 }
 
-/// A JSON array with each element on a line.
+/// A JSON array with one element per line.
 struct Array<W: Write> {
     out: W,
     gathered: Vec<u8>,
@@ -152,10 +153,11 @@ impl<W: Write> Array<W> {
     }
 }
 
-/// Puts the beginning of each hash where its leaf belongs; the leaves come in no order, mostly one after the other.
+/// A writer that puts the prefix of each hash at the position of its leaf. The leaves are mostly consecutive, but have
+/// no guaranteed order.
 struct Prefixes {
     file: File,
-    /// Where the run lies, in leaves.
+    /// Position of the first leaf of the run, in leaves.
     start: u64,
     run: Vec<u8>,
 }
@@ -182,7 +184,7 @@ impl Prefixes {
     }
 }
 
-/// How much is gathered before it is handed on.
+/// Size of a buffer.
 const GATHER: usize = 64 << 10;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the database has to say for the proof of a pack: the checkpoint, the heads that it covers, the leaves between them.
+//! Queries for the proof of a pack: the checkpoint, the heads that it covers, and the leaves between them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -20,15 +20,15 @@ use super::shown::Shown;
 use crate::error::ApiError;
 use crate::events::row::EventRow;
 
-/// What the proof rests on, found before the first row is read.
+/// The basis of the proof, which is read before the first row.
 pub(super) struct Basis {
-    /// The latest checkpoint, as it was signed.
+    /// The latest checkpoint as a signed note.
     pub note: String,
-    /// The key that it was signed with, if the log has told it.
+    /// The key that it was signed with, if the audit log records it.
     pub key: Option<String>,
-    /// What the pack will claim.
+    /// Claim of the pack.
     pub claim: Claim,
-    /// The leaves of the events of the period.
+    /// Leaves of the events of the period.
     pub index: LeafIndex,
     checkpoint_size: i64,
     log_id: [u8; 16],
@@ -37,10 +37,10 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    /// Looks for it; none where there is no checkpoint yet that covers the log of the workspace.
+    /// Finds the basis. Returns none if no checkpoint covers the workspace log yet.
     ///
     /// # Errors
-    /// Those of the database and of the temporary file.
+    /// Returns the errors of the database and of the temporary file.
     pub async fn find(transaction: &Transaction<'_>, request: &Request) -> Result<Option<Self>, Error> {
         let workspace = &request.filters.workspace;
         let Some(row) = transaction.query_opt(CHECKPOINT, &[]).await? else { return Ok(None) };
@@ -51,7 +51,7 @@ impl Basis {
         if !is_system && head(transaction, LATEST, &[workspace, &checkpoint_size], checkpoint_size).await?.is_none() {
             return Ok(None);
         }
-        // All of the system log is small, and no head of it is recorded.
+        // The whole system log is used, because it is small and none of its heads is recorded.
         let from = match is_system {
             true => None,
             false => head(transaction, BEFORE, &[workspace, &checkpoint_size, &request.since], checkpoint_size).await?,
@@ -61,16 +61,16 @@ impl Basis {
         let is_filtered = !request.filters.to_json().is_empty();
         let key = key(transaction, &note).await?;
         let basis = Self { note, key, claim: Claim::Complete, index, checkpoint_size, log_id, from, first };
-        // What matches a filter cannot be seen in a stub, so that nothing can be said about what does not.
+        // A stub does not show whether the event matches a filter, so a filtered pack cannot claim completeness.
         let filtered = |basis| Self { claim: Claim::Inclusion, from: None, first: 0, ..basis };
         Ok(Some(if is_filtered { filtered(basis) } else { basis }))
     }
 
-    /// What stands in log.json, now that the leaves of the events are known, but for its hashes; these, 32 bytes each, in a file
-    /// without a name; and the leaves that the claim is about.
+    /// Returns the content of log.json without its hashes, an unnamed file with these hashes, 32 bytes each, and the
+    /// leaves that the claim covers. The leaves of the events must be known.
     ///
     /// # Errors
-    /// Those of the database and of the file.
+    /// Returns the errors of the database and of the file.
     pub async fn log(
         &self,
         transaction: &Transaction<'_>,
@@ -81,14 +81,15 @@ impl Basis {
         let (size, head) = if workspace == SYSTEM_WORKSPACE {
             (self.checkpoint_size.cast_unsigned(), None)
         } else {
-            // One that covers the period and every event that is shown; where there is none yet, the latest.
+            // A head is chosen that covers the period and every event in the pack. If there is none yet, the latest is
+            // used.
             let beyond = shown.beyond().max(self.first).cast_signed();
             let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
             let found = match head(transaction, AFTER, &after, self.checkpoint_size).await? {
                 Some(head) => head,
                 None => head(transaction, LATEST, &[workspace, &self.checkpoint_size], self.checkpoint_size)
                     .await?
-                    .ok_or_else(|| ApiError::internal("a head has gone"))?,
+                    .ok_or_else(|| ApiError::internal("a recorded head is missing"))?,
             };
             (found.size, Some(found))
         };
@@ -102,7 +103,7 @@ impl Basis {
                     proof.subset(&shown.with_the_rest(part, size)).await?;
                 }
             }
-            // For no leaves it is the root alone.
+            // Without leaves, the proof is the root alone.
             _ => proof.root().await?,
         }
         let hashes = proof.out.into_inner().map_err(|error| Error::spool(error.into_error()))?;
@@ -120,7 +121,7 @@ impl Basis {
     }
 }
 
-/// The subset proof, as it is gathered.
+/// The subset proof while its hashes are gathered.
 struct Proof<'a> {
     transaction: &'a Transaction<'a>,
     workspace: &'a str,
@@ -148,11 +149,12 @@ impl Proof<'_> {
     }
 }
 
-/// Opens a cursor of this name over the leaves of a range, in no order: the columns of `audit.event_result`, null where the event is
-/// kept no more, then leaf, hash and `is_missing`: whether it is not where it should be though no removal is recorded.
+/// Opens a cursor with this name over the leaves of a range, in no order. Its rows have the columns of
+/// `audit.event_result`, which are null if the event no longer exists. They are followed by leaf, hash and
+/// `is_missing`, which says whether the event is missing without a recorded removal.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub(super) async fn open_range(
     transaction: &Transaction<'_>,
     portal: &str,
@@ -164,10 +166,10 @@ pub(super) async fn open_range(
     Ok(())
 }
 
-/// The leaf and hash of a row of that cursor.
+/// Returns the leaf and the hash of a row of that cursor.
 ///
 /// # Errors
-/// Where it is another row.
+/// Fails if the row does not have these columns.
 pub(super) fn leaf_and_hash(row: &Row) -> Result<(u64, Hash), ApiError> {
     let leaf: i64 = row.try_get("leaf")?;
     Ok((leaf.cast_unsigned(), fixed(row.try_get("hash")?)?))
@@ -184,7 +186,8 @@ async fn leaf_index(transaction: &Transaction<'_>, workspace: &str, first: u64) 
     index.finish().map_err(Error::spool)
 }
 
-/// The head that a query finds, with its event; none where there is none, or retention has removed the event.
+/// Returns the head that a query finds, with its event. Returns none if there is no head, or if retention has removed
+/// the event.
 async fn head(
     transaction: &Transaction<'_>,
     query: &str,
@@ -207,7 +210,7 @@ async fn head(
     Ok(Some(RecordedHead { size: size.cast_unsigned(), root, heads_event, path: hashes(row.try_get(0)?)? }))
 }
 
-/// The key that a note was signed with, of those that the log names.
+/// Returns the key that a note was signed with, if the audit log records it.
 async fn key(transaction: &Transaction<'_>, note: &str) -> Result<Option<String>, Error> {
     let Ok(checkpoint) = Checkpoint::parse(note.as_bytes()) else { return Ok(None) };
     let rows = transaction.query(KEYS, &[]).await?;
@@ -221,7 +224,7 @@ async fn key(transaction: &Transaction<'_>, note: &str) -> Result<Option<String>
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], ApiError> {
-    bytes.try_into().map_err(|_| ApiError::internal(format!("{} bytes where there should be {N}", bytes.len())))
+    bytes.try_into().map_err(|_| ApiError::internal(format!("a value has {} bytes instead of {N}", bytes.len())))
 }
 
 fn hashes(all: Vec<&[u8]>) -> Result<Vec<Hash>, ApiError> {
@@ -250,10 +253,10 @@ const SUBSET: &str = "SELECT audit.subset_proof($1, $2, $3, $4)";
 
 const ROOT: &str = "SELECT ARRAY[audit.root_at($1, $2)]";
 
-/// PostgreSQL sorts on disk what it must.
+/// Leaves by id. PostgreSQL sorts them, on disk if necessary.
 const INDEX: &str = "SELECT l.id, l.leaf FROM audit.leaves($1, $2) l ORDER BY l.id";
 
-/// Whatever else such an event may hold, it is no reason to fail.
+/// Keys in the audit log. Unexpected content of such an event must not cause an error.
 const KEYS: &str = "\
     SELECT k.key #>> '{}' FROM (SELECT e.occurred_at, e.details FROM audit.event e \
                        WHERE e.workspace = 'audit' AND e.action = 'signing_key_changed' \

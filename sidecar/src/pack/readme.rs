@@ -1,4 +1,4 @@
-//! README.txt: the pack in words for an auditor.
+//! README.txt, which describes the pack for an auditor.
 
 use audit_proof::pack::Claim;
 
@@ -11,7 +11,7 @@ const TEMPLATE: &str = include_str!("readme.txt");
 /// Width of a line, in characters.
 const WIDTH: usize = 78;
 
-/// The text of README.txt.
+/// Returns the text of README.txt.
 pub(super) fn text(manifest: &Manifest<'_>) -> String {
     let definition = manifest.definition;
     let values = [
@@ -36,7 +36,7 @@ pub(super) fn text(manifest: &Manifest<'_>) -> String {
     fill(TEMPLATE, &values)
 }
 
-/// Replaces each `{name}` once, from front to back: a value that holds braces is not looked into.
+/// Replaces each `{name}` once, from front to back. Braces in a value are not interpreted.
 fn fill(template: &str, values: &[(&str, String)]) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
@@ -56,13 +56,13 @@ fn fill(template: &str, values: &[(&str, String)]) -> String {
 
 fn selection(manifest: &Manifest<'_>) -> String {
     let which = match (manifest.definition.include.is_empty(), manifest.filters.is_empty()) {
-        (true, true) => "It holds every event of the workspace in the period.",
-        (true, false) => "It holds every event of the workspace in the period that matches all of these filters:",
+        (true, true) => "It contains every event of the workspace in the period.",
+        (true, false) => "It contains every event of the workspace in the period that matches all of these filters:",
         (false, true) => {
-            "It holds every event of the period that its definition names; manifest.json lists what that is."
+            "It contains every event of the period that its definition selects; manifest.json holds the definition."
         }
         (false, false) => {
-            "It holds the events of the period that its definition names (manifest.json lists what that is) and that \
+            "It contains the events of the period that its definition selects (manifest.json holds the definition) and that \
              match all of these filters:"
         }
     };
@@ -82,8 +82,8 @@ fn selection(manifest: &Manifest<'_>) -> String {
 
 fn notes(manifest: &Manifest<'_>) -> String {
     let mut paragraphs = vec![wrap(
-        "It was read from the audit log of the workspace in one consistent snapshot of the database, taken at the time \
-         above. Events that were not yet committed then are not in it.",
+        "It was read from the audit log of the workspace in one consistent snapshot of the database, at the time given \
+         above. Events that were not committed by then are not in it.",
         "",
     )];
     paragraphs.extend(manifest.notes.iter().map(|note| wrap(&format!("Note: {note}"), "")));
@@ -92,7 +92,7 @@ fn notes(manifest: &Manifest<'_>) -> String {
 
 fn controls(manifest: &Manifest<'_>) -> String {
     if manifest.definition.controls.is_empty() {
-        return "No control is named for this pack: it holds what was asked for.\n".to_owned();
+        return "The definition of this pack names no control.\n".to_owned();
     }
     let mut text = String::new();
     for control in &manifest.definition.controls {
@@ -106,7 +106,7 @@ fn controls(manifest: &Manifest<'_>) -> String {
     text
 }
 
-/// What can be checked without trusting the database, and what cannot.
+/// Returns the statements that can be checked without trust in the database, and those that cannot.
 fn proof(manifest: &Manifest<'_>) -> String {
     let (claims, files) = match manifest.proof {
         None => (&NO_PROOF[..], ""),
@@ -115,8 +115,8 @@ fn proof(manifest: &Manifest<'_>) -> String {
     };
     let mut text: Vec<String> = claims.iter().map(|paragraph| wrap(paragraph, "")).collect();
     if manifest.proof.is_some() {
-        let key = manifest.key.as_deref().unwrap_or("(not told by the log; ask whoever runs it)");
-        text.push(format!("The key, as the log itself names it:\n\n    {}", printable(key)));
+        let key = manifest.key.as_deref().unwrap_or("(not recorded in the audit log; ask its operator)");
+        text.push(format!("The key that the audit log itself records:\n\n    {}", printable(key)));
         text.push(files.trim_end().to_owned());
     }
     text.push(wrap(NOT_SHOWN, ""));
@@ -124,40 +124,41 @@ fn proof(manifest: &Manifest<'_>) -> String {
 }
 
 const COMPLETE: [&str; 2] = [
-    "That the events are what was recorded, and that none of the period was left out of those that the definition names: \
-     every other event of the log stands under proof/ as a stub, which shows what kind of event it is and when it occurred, \
-     and nothing more. What retention has removed stands there as a hash, of which nothing else is known. Events with a \
-     leaf of null, or newer than the last checkpoint, are not proven yet.",
-    "audit-sidecar verify FILE.zip --key KEY checks all of this offline, without the database. KEY must come from whoever \
-     runs the log by another way than this pack; without --key it is only shown that the pack agrees with itself.",
+    "It proves that the events are what was recorded, and that no event of the period that the definition selects is \
+     missing. Every other event of the workspace log is represented in proof/ by a stub, which shows its kind and its \
+     time only. An event that retention has removed is represented by a hash; nothing else is known about it. Events \
+     with a null leaf, or newer than the last checkpoint, are not proven yet.",
+    "To check all of this offline, without the database, run audit-sidecar verify FILE.zip --key KEY. Obtain KEY from the \
+     operator of the audit log, and not from this pack. Without --key, the check only shows that the pack is consistent.",
 ];
 
 const INCLUSION: [&str; 2] = [
-    "That each event is what was recorded. It does not prove that no other event matches the filters: what an event that \
-     is not shown holds cannot be known from outside. Events with a leaf of null, or newer than the last checkpoint, are \
-     not proven yet.",
+    "It proves that each event is what was recorded. It does not prove that no other event matches the filters, because \
+     the content of an event that is not in the pack is unknown. Events with a null leaf, or newer than the last \
+     checkpoint, are not proven yet.",
     COMPLETE[1],
 ];
 
 const NO_PROOF: [&str; 1] = [
-    "Nothing by itself: when this pack was made, the log had no signed checkpoint, so there is no proof/ in it. That no event \
-     was left out or changed rests on the controls around the database.",
+    "It proves nothing by itself. The audit log had no signed checkpoint when this pack was made, so the pack has no \
+     proof/. Only the controls around the database ensure that no event was omitted or changed.",
 ];
 
 const NOT_SHOWN: &str = "\
-    The proof is about events.json. events.csv and summary.csv are made from the same rows, and are as they were written if \
-    their SHA-256 is that in manifest.json; whoever changes one of them can change the manifest too. Compare the SHA-256 of \
-    the zip file with the event export_finished in the audit log, or keep the zip where it cannot be changed from the time \
-    you receive it.";
+    The proof covers events.json. events.csv and summary.csv are made from the same rows. They are unchanged if their \
+    SHA-256 is the one in manifest.json. However, someone who changes one of them can also change the manifest. So compare \
+    the SHA-256 of the zip file with the event export_finished in the audit log. Alternatively, store the zip file in a \
+    place that prevents changes as soon as you receive it.";
 
 const PROOF_FILES: &str = "\
 proof/checkpoint.txt  The signed head of the system log, which holds the heads
-                      of all logs.
-proof/log.json        The head of this workspace's log, and the hashes that
+                      of all workspace logs.
+proof/log.json        The head of this workspace log, and the hashes that
                       lead from the events to it.
-proof/stubs.json      Events between the heads that are not shown.
+proof/stubs.json      Events between the heads that are not in the pack.
 proof/removed.json    Hashes of events that retention has removed.
-proof/prefixes.bin    Helps to say which event is wrong, if one is.
+proof/prefixes.bin    Prefixes of hashes, with which a checker can name the
+                      event that is wrong.
 ";
 
 fn wrap(text: &str, indent: &str) -> String {

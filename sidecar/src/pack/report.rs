@@ -1,8 +1,8 @@
-//! What is told of a pack while it is written, and when it is.
+//! Progress and result of writing a pack.
 
 use super::entry::PackFile;
 
-/// What was written.
+/// The result of writing a pack.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Number of events.
@@ -11,11 +11,11 @@ pub struct Report {
     pub bytes: u64,
     /// SHA-256 of the zip, in hexadecimal.
     pub sha256: String,
-    /// The files in it, but for the manifest that lists them.
+    /// Files of the pack, except the manifest, which lists them.
     pub files: Vec<PackFile>,
 }
 
-/// How far a pack is.
+/// Progress of writing a pack.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Events written.

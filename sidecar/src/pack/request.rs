@@ -1,4 +1,4 @@
-//! What a pack is to hold.
+//! The request for a pack.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use super::name;
 use crate::events::filters::Filters;
 use crate::time::Time;
 
-/// What to put into a pack.
+/// The request for a pack.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which pack.
+    /// Definition of the pack.
     pub definition: Arc<Definition>,
-    /// The workspace and the filters; besides these, the definition decides.
+    /// The workspace, and filters in addition to the definition.
     pub filters: Filters,
-    /// Events that occurred then or later.
+    /// Start of the period.
     pub since: Time,
-    /// Events that occurred before.
+    /// End of the period, not included.
     pub until: Time,
-    /// Who asked for it: the actor of the events about it.
+    /// Actor of the events about the pack.
     pub exported_by: String,
     /// Id of the event export_started.
     pub export_event: i64,
 }
 
 impl Request {
-    /// Name of the zip: safe in every file system.
+    /// Returns the name of the zip, which is safe in every file system.
     pub fn file_name(&self) -> String {
         name::file_name(&self.filters.workspace, self.definition.name.as_str(), self.since, self.until)
     }

@@ -1,4 +1,4 @@
-//! The rows of a pack on their way from the database to the threads that write.
+//! The channel of rows from the database to the threads that write a pack.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use super::request::Request;
 use crate::error::ApiError;
 use crate::events::row::EventRow;
 
-/// What the threads get.
+/// A message to the threads.
 pub(super) enum Message {
     /// Rows, in order.
     Rows(Arc<Batch>),
-    /// There are no more. Channels that close without it close because something failed.
+    /// There are no more rows. If the channel closes without this message, reading has failed.
     End,
 }
 
-/// Some rows, and their part of the budget, which is free again when both threads are done with them.
+/// Rows with their part of the budget, which is released when both threads have processed them.
 pub(super) struct Batch {
     rows: Vec<Row>,
-    /// The leaf of each.
+    /// Leaf of each row.
     leaves: Vec<Option<u64>>,
-    // Given back when the batch is dropped.
+    // The budget is released when the batch is dropped.
     _budget: OwnedSemaphorePermit,
 }
 
 impl Batch {
-    /// A batch of rows with the leaf of each, which takes this part of the budget.
+    /// Creates a batch of rows with their leaves. It takes this part of the budget.
     pub fn new(rows: Vec<Row>, leaves: Vec<Option<u64>>, budget: OwnedSemaphorePermit) -> Self {
         Self { rows, leaves, _budget: budget }
     }
 
-    /// The events that the pack is to hold.
+    /// Returns the events of the batch that belong into the pack.
     pub fn events<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Result<EventRow<'a>, ApiError>> {
         let rows = self.rows.iter().zip(&self.leaves);
         rows.map(|(row, leaf)| Ok(EventRow { leaf: *leaf, ..EventRow::from_row(row)? })).filter(|row| {
@@ -41,16 +41,16 @@ impl Batch {
         })
     }
 
-    /// The rows as they came.
+    /// Returns all rows of the batch.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 }
 
-/// Calls `use_batch` for each batch that comes; whether that were all of them, or reading has failed.
+/// Calls `use_batch` for each batch. Returns false if the channel closed early, because reading failed.
 ///
 /// # Errors
-/// Those of `use_batch`.
+/// Returns the errors of `use_batch`.
 pub(super) fn each(
     rows: &mut mpsc::Receiver<Message>,
     mut use_batch: impl FnMut(&Batch) -> Result<(), Error>,

@@ -1,8 +1,9 @@
-//! The leaves of the events that a pack shows, a bit for each leaf of the log.
+//! The leaves of the events in a pack, as one bit for each leaf of the workspace log.
 
 use std::ops::Range;
 
-/// Leaves of a slice: a perfect subtree, so that no subtree of the proof reaches over its border but those without any leaf.
+/// Number of leaves of a slice. A slice is a perfect subtree, so a subtree of the proof crosses its border only if it
+/// has none of the leaves.
 const SLICE: u64 = 1 << 16;
 
 /// A set of leaves.
@@ -13,7 +14,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Adds a leaf. `each` is whether it will be asked which they are, and not only how far they reach.
+    /// Adds a leaf. `each` says whether the single leaves are needed later, or only the highest one.
     pub fn add(&mut self, leaf: u64, each: bool) {
         self.beyond = self.beyond.max(leaf + 1);
         if each {
@@ -25,13 +26,14 @@ impl Shown {
         }
     }
 
-    /// One more than the highest.
+    /// Returns the highest leaf plus one.
     pub fn beyond(&self) -> u64 {
         self.beyond
     }
 
-    /// The parts of the tree of `size` leaves, one after the other, whose proofs together are that of all leaves: each slice that has
-    /// some, and what lies between. None where no leaf is below `size`.
+    /// Returns consecutive parts of a tree with `size` leaves. The proofs of the parts together are the proof of all
+    /// leaves. Each slice that has leaves is a part, and so is each gap between them. Returns none if no leaf is below
+    /// `size`.
     pub fn parts(&self, size: u64) -> Vec<Range<u64>> {
         let mut parts = Vec::new();
         let mut done = 0;
@@ -49,14 +51,15 @@ impl Shown {
         parts
     }
 
-    /// The leaves of a part, along with everything outside of it: their subset proof is what the part has of the whole.
+    /// Returns the leaves of a part, together with everything outside of it. Their subset proof is the contribution of
+    /// the part to the whole.
     pub fn with_the_rest(&self, part: &Range<u64>, size: u64) -> Vec<Range<u64>> {
         let rest = [0..part.start, part.end..size];
         let [before, after] = rest.map(|range| Some(range).filter(|range| !range.is_empty()));
         before.into_iter().chain(self.ranges(part)).chain(after).collect()
     }
 
-    /// The leaves of a slice or of what has none, as ranges.
+    /// Returns the leaves of a part as ranges.
     fn ranges(&self, slice: &Range<u64>) -> Vec<Range<u64>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for word in slice.start / 64..slice.end.div_ceil(64) {
@@ -83,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// Each node is named by its place: whether the same are asked for is what matters.
+    /// Nodes are represented by their positions, because only the set of requested nodes matters.
     struct Places;
 
     impl Nodes for Places {

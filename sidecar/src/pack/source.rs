@@ -1,4 +1,4 @@
-//! The rows of a pack: from a cursor, through two bounded channels, to the two threads that write.
+//! The path of a pack's rows: from a cursor, through two channels of limited size, to the two threads that write.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::events::export::{Export, Selection};
 use crate::events::filters::Filters;
 use crate::postgres::cursor::Fetch;
 
-/// Most bytes of rows that wait or are being written, in KiB. A row larger than that goes alone.
+/// Maximum size of the rows that wait or are being written, in KiB. A larger row is sent alone.
 const BUDGET: u32 = 8 << 10;
 
-/// A batch is handed on when it has so many bytes.
+/// Minimum size of a batch, in bytes.
 const BATCH: usize = 256 << 10;
 
-/// Reads the rows and has them written.
+/// Reads the rows and lets the threads write them.
 ///
 /// # Errors
-/// The first thing that failed.
+/// Returns the first error that occurs.
 pub(super) async fn run<W: Write + Send + 'static>(
     client: &mut Client,
     request: Request,
@@ -52,7 +52,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
     let spool: JoinHandle<()> = {
         let (request, taken_at) = (Arc::clone(&request), snapshot.taken_at);
         spawn_blocking(move || {
-            // Where nobody takes it, the other thread has failed, and says why.
+            // If the receiver is gone, the other thread has failed and reports the error.
             let _ = spooled.send(spool::write(rows, &request, taken_at));
         })
     };
@@ -77,7 +77,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
     };
     let pumped = tokio::select! {
         pumped = all => pumped,
-        // It ends before the rows do only where it failed.
+        // The writer ends before the rows only if it failed.
         ended = &mut writer => return Err(ended.map_err(|_| Error::Thread)?.err().unwrap_or(Error::Thread)),
     };
     match pumped {
@@ -86,7 +86,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
             spool.await.map_err(|_| Error::Thread)?;
             writer.await.map_err(|_| Error::Thread)?
         }
-        // The threads, too, end without having ended the zip. Where one of them was first to fail, it says why.
+        // The threads then end without completing the zip. If a thread failed first, its error is the cause.
         Err(Error::Thread) => {
             spool.await.map_err(|_| Error::Thread)?;
             writer.await.map_err(|_| Error::Thread)?.and(Err(Error::Thread))
@@ -95,7 +95,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
     }
 }
 
-/// Reads the rows of the events and hands them to both threads; the leaves of those that are shown.
+/// Reads the rows of the events and sends them to both threads. Returns the leaves of the events in the pack.
 async fn pump_events(
     export: &Export<'_>,
     request: &Request,
@@ -105,7 +105,7 @@ async fn pump_events(
     let mut shown = Shown::default();
     let leaf = |row: &Row| {
         let Some(basis) = &mut basis else { return Ok(None) };
-        // It reads what has just been written, from memory, as a rule.
+        // The entry was written a moment ago, so it is usually read from memory.
         let leaf = basis.index.find(row.try_get(0)?).map_err(Error::spool)?;
         let is_shown = || -> Result<bool, ApiError> {
             Ok(request.definition.includes(row.try_get(5)?, row.try_get(4)?, row.try_get(6)?))
@@ -121,7 +121,7 @@ async fn pump_events(
     Ok(shown)
 }
 
-/// Hands on what proves the pack.
+/// Sends the rows for the proof.
 async fn pump_proof(
     export: &Export<'_>,
     request: &Request,
@@ -143,7 +143,7 @@ async fn pump_proof(
     }
 }
 
-/// Reads all rows of a cursor and hands them to the threads, each with the leaf that `leaf` gives.
+/// Reads all rows of a cursor and sends them to the threads. `leaf` returns the leaf of each row.
 async fn pump(
     export: &Export<'_>,
     portal: &'static str,
@@ -178,7 +178,7 @@ fn selection(request: &Request) -> Selection {
     }
 }
 
-/// What the manifest says about where the rows come from.
+/// Reads the parts of the manifest that describe the database.
 async fn describe(export: &Export<'_>, workspace: &str) -> Result<(Snapshot, Software), Error> {
     let row = export.transaction().query_one(DESCRIBE, &[&workspace]).await?;
     let snapshot = Snapshot {

@@ -1,4 +1,4 @@
-//! The thread that compresses events.csv into a temporary file, while events.json goes to the output.
+//! The thread that compresses events.csv into a temporary file while events.json is written to the output.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,15 +15,15 @@ use super::summary::Summary;
 use crate::events::csv;
 use crate::time::Time;
 
-/// What the thread leaves.
+/// The result of the thread.
 pub(super) struct Spooled {
     /// events.csv.
     pub table: Spool,
-    /// The counts per actor.
+    /// Counts by actor.
     pub summary: Summary,
 }
 
-/// A compressed file: a zip of one entry. It has no name in the file system: it goes away with the process at the latest.
+/// A compressed file, as a zip with one entry. It has no name in the file system, so it disappears with the process.
 pub(super) struct Spool {
     /// The zip.
     pub zip: File,
@@ -31,10 +31,10 @@ pub(super) struct Spool {
     pub file: PackFile,
 }
 
-/// Writes the rows that come.
+/// Writes the rows that arrive.
 ///
 /// # Errors
-/// The first thing that failed; [`Error::Thread`] where the rows broke off.
+/// Returns the first error that occurs. Fails with [`Error::Thread`] if reading the rows has failed.
 pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapshot: Time) -> Result<Spooled, Error> {
     let mut summary = Summary::new(request.definition.clone());
     let mut zip = ZipWriter::new(tempfile::tempfile().map_err(Error::spool)?);
@@ -63,8 +63,8 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request, snapsh
     Ok(Spooled { table: Spool { zip, file }, summary })
 }
 
-/// Without it Excel takes the file for the code page of the machine.
+/// Marks the file as UTF-8. Without it, Excel assumes the code page of the machine.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Bytes that are gathered before they are compressed.
+/// Size of the buffer before compression, in bytes.
 const BLOCK: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! summary.csv: what each actor did, in counts.
+//! summary.csv, which counts the events of each actor.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use crate::events::row::EventRow;
 use crate::outcome::Outcome;
 use crate::time::Time;
 
-/// Most actors that are counted apart.
+/// Maximum number of actors that are counted separately.
 pub(super) const MAX_ACTORS: usize = 100_000;
 
-/// Most memory for them, in bytes, by estimate.
+/// Maximum estimated memory of these counts, in bytes.
 const MAX_BYTES: usize = 24 << 20;
 
-/// What an entry of the map takes besides the actor and the counters, in bytes, by estimate.
+/// Estimated memory of an entry of the map besides the actor and the counters, in bytes.
 const ENTRY_BYTES: usize = 144;
 
-/// Counts per actor, in bounded memory: the actors that come after the bound are counted together.
+/// Counts by actor, in limited memory. Actors beyond the limit are counted together.
 pub(super) struct Summary {
     definition: Arc<Definition>,
     actors: HashMap<Box<str>, Tally>,
@@ -29,7 +29,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// No events yet.
+    /// Creates a summary without events.
     pub fn new(definition: Arc<Definition>) -> Self {
         let tally = Tally::new(&definition);
         Self { definition, actors: HashMap::new(), bytes: 0, without_actor: tally.clone(), others: tally }
@@ -59,12 +59,12 @@ impl Summary {
         self.actors.insert(actor.into(), tally);
     }
 
-    /// How many actors have a line of their own.
+    /// Returns the number of actors with their own line.
     pub fn actors(&self) -> usize {
         self.actors.len()
     }
 
-    /// How many events stand in the line of the other actors.
+    /// Returns the number of events in the line for other actors.
     pub fn events_of_other_actors(&self) -> u64 {
         self.others.events
     }
@@ -72,7 +72,7 @@ impl Summary {
     /// Writes the table: actors in the order of their bytes, then events without an actor, then the other actors.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn write_csv(&self, out: impl Write) -> io::Result<()> {
         let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
         csv.write_record(

@@ -18,20 +18,20 @@ use super::spool::Spooled;
 use super::zip::Archive;
 use super::{proof_files, readme};
 
-/// What the pack is to prove, and where that comes from.
+/// The claim and the source of the proof.
 pub(super) struct Proof {
-    /// The key that the checkpoint is signed with.
+    /// Public key of the checkpoint.
     pub key: Option<String>,
-    /// What the pack will claim.
+    /// Claim of the pack.
     pub claim: Claim,
-    /// What comes when the events have come.
+    /// Source of the files of the proof, which follow the events.
     pub source: Source,
 }
 
-/// Writes the whole zip from the rows that come, and from what the other thread has spooled when they have come.
+/// Writes the whole zip from the rows that arrive, and then from the files that the other thread has spooled.
 ///
 /// # Errors
-/// The first thing that failed, here or in the other thread.
+/// Returns the first error, of this thread or of the other one.
 #[expect(clippy::too_many_arguments, reason = "each is a part of the pack; nothing else takes them together")]
 pub(super) fn write<W: Write>(
     mut rows: mpsc::Receiver<Message>,
@@ -64,7 +64,7 @@ pub(super) fn write<W: Write>(
     let mut counts = Counts::default();
     let mut complete = false;
     zip.add(README, false, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
-    // How large it becomes is not known before it has been written.
+    // The size is unknown until the entry has been written.
     zip.add(EVENTS, true, |entry| {
         let mut lines = Lines::new(entry);
         complete = each(&mut rows, |batch| {
@@ -78,7 +78,7 @@ pub(super) fn write<W: Write>(
         })?;
         lines.finish().map_err(Error::Output)
     })?;
-    // Where the other thread failed first, it says why.
+    // If the other thread failed first, it reports the error.
     let spooled = spool.blocking_recv().map_err(|_| Error::Thread)??;
     if !complete {
         return Err(Error::Thread);
@@ -87,7 +87,7 @@ pub(super) fn write<W: Write>(
     zip.add(SUMMARY, false, |entry| spooled.summary.write_csv(entry))?;
 
     if let Some(Proof { source, .. }) = proof {
-        // Channels that break off: the one who reads says why.
+        // The channel closed early. The reader reports the error.
         if !proof_files::write(&mut zip, request, source)? {
             return Err(Error::Thread);
         }
@@ -103,19 +103,19 @@ pub(super) fn write<W: Write>(
     Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })
 }
 
-/// What a reader of the pack could otherwise take for evidence that it is not.
+/// Returns notes that prevent a reader from misinterpreting the pack.
 fn notes(request: &Request, snapshot: &Snapshot) -> Vec<String> {
     let mut notes = Vec::new();
     if request.until > snapshot.taken_at {
         notes.push(format!(
-            "The period had not ended when the snapshot was taken, at {}: what happened after it is not in this pack.",
+            "The period had not ended when the snapshot was taken at {}. Later events are not in this pack.",
             snapshot.taken_at
         ));
     }
     if request.since < snapshot.kept_since {
         notes.push(format!(
-            "The workspace keeps events for {}. What occurred before {} had expired when the snapshot was taken, or may \
-             have: that this pack holds few or no events from before then does not show that there were none.",
+            "The workspace keeps events for {}. When the snapshot was taken, events from before {} had expired or may have \
+             expired. If this pack has few or no events from before that time, this does not show that there were none.",
             snapshot.retention, snapshot.kept_since
         ));
     }

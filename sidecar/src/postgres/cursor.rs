@@ -1,4 +1,4 @@
-//! Reading a cursor in portions that are bounded by bytes as well as by rows.
+//! A reader of cursors, which fetches portions that are limited in rows and in bytes.
 
 use std::pin::Pin;
 
@@ -7,26 +7,26 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream, Statement};
 
-/// What a row takes besides its bytes.
+/// Memory of a row besides its values, in bytes.
 const ROW_OVERHEAD: usize = 600;
 
-/// Rows to fetch at a time: the server gathers them before it sends the first, so large ones are fetched one by one.
+/// Rows of a fetch. The server gathers all of them before it sends the first, so large rows are fetched one by one.
 const FETCH: [usize; 3] = [1, 20, 500];
 
-/// Most bytes to fetch at a time, by the rows so far.
+/// Maximum bytes of a fetch, estimated from the previous rows.
 const FETCH_BYTES: usize = 8 << 20;
 
-/// Reads a cursor.
+/// A reader of a cursor.
 pub struct Fetch {
     portal: &'static str,
     statements: [Option<Statement>; FETCH.len()],
-    /// What arrives, and how many rows of it are still to come, if there are so many.
+    /// The rows that are arriving, and the number of rows that the portion may still have.
     portion: Option<(Pin<Box<RowStream>>, usize)>,
     ended: bool,
     seen: Seen,
 }
 
-/// Rows and bytes of a portion, and the bytes of its largest row.
+/// Number of rows of a portion, their total size in bytes, and the size of the largest.
 #[derive(Default)]
 struct Seen {
     rows: usize,
@@ -35,15 +35,16 @@ struct Seen {
 }
 
 impl Fetch {
-    /// Reads the cursor of this name.
+    /// Creates a reader of the cursor with this name.
     pub fn new(portal: &'static str) -> Self {
         Self { portal, statements: Default::default(), portion: None, ended: false, seen: Seen::default() }
     }
 
-    /// The next rows, and how many bytes they take: at least so many, or what is left. None when nothing is.
+    /// Returns the next rows and their size in bytes. They have at least `least_bytes`, unless the cursor ends. Returns
+    /// none at the end.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns the errors of the database.
     pub async fn next(
         &mut self,
         transaction: &Transaction<'_>,
@@ -69,7 +70,8 @@ impl Fetch {
         Ok((!rows.is_empty()).then_some((rows, bytes)))
     }
 
-    /// Asks for the next portion: as many rows as come to [`FETCH_BYTES`] if they are like those of the last.
+    /// Requests the next portion. It has as many rows as fit into [`FETCH_BYTES`] if they are like those of the last
+    /// portion.
     async fn fetch(
         &mut self,
         transaction: &Transaction<'_>,
@@ -96,7 +98,7 @@ impl Seen {
     }
 
     fn step(&self) -> usize {
-        // Nothing is known of the first rows.
+        // The size of the first rows is unknown.
         let Some(average) = self.bytes.checked_div(self.rows) else {
             return 1;
         };

@@ -1,10 +1,11 @@
-//! A connection whose query may be left before its end.
+//! A connection whose query may be abandoned before its end.
 
 use deadpool_postgres::{Client, Object};
 use tokio_postgres::NoTls;
 
-/// A connection that goes back to its pool only when it is given back. Dropped before that, what it runs is cancelled and
-/// it is closed: nobody waits for a query whose rows nobody wants, and nobody gets a connection that a late cancellation hits.
+/// A connection that returns to its pool only through [`Lease::give_back`]. If it is dropped instead, its query is
+/// cancelled and the connection is closed. So no query runs without a reader, and a late cancellation cannot affect
+/// another user of the connection.
 pub struct Lease {
     client: Option<Client>,
 }
@@ -15,12 +16,12 @@ impl Lease {
         Self { client: Some(client) }
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn client(&mut self) -> &mut Client {
         self.client.as_mut().expect("only give_back and drop take it, and both end the lease")
     }
 
-    /// Gives it back to its pool.
+    /// Returns the connection to its pool.
     pub fn give_back(mut self) {
         self.client = None;
     }
@@ -33,7 +34,7 @@ impl Drop for Lease {
         };
         let cancel = client.cancel_token();
         let client = Object::take(client);
-        // Without a runtime there is no connection left to cancel over either.
+        // Without a runtime, there is no connection over which to cancel the query.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = cancel.cancel_query(NoTls).await {

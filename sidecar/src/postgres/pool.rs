@@ -1,4 +1,4 @@
-//! The connections to PostgreSQL.
+//! The pool of connections to PostgreSQL.
 
 use std::time::Duration;
 
@@ -9,36 +9,37 @@ use tokio_postgres::{Config, NoTls};
 use crate::config::DatabaseArgs;
 use crate::error::ApiError;
 
-/// The pool of connections. Cloning is cheap.
+/// The pool of connections. Clones share it.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
 }
 
-/// A connection string that cannot be used.
+/// Errors of a connection string.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read. The string itself is not shown: it may hold a password.
+    /// The connection string cannot be parsed. The error does not show it, because it may contain a password.
     #[error("the connection string is not valid: {0}")]
     Invalid(String),
-    /// It wants what is not there.
+    /// The connection string requires TLS, which is not supported.
     #[error(
-        "the connection string has {0}, but the sidecar does not speak TLS to the database: use sslmode=disable or \
-             sslmode=prefer, with a Unix socket or a network that you trust"
+        "the connection string has {0}, but the sidecar does not support TLS to the database. \
+             Use sslmode=disable or sslmode=prefer, with a Unix socket or a trusted network"
     )]
     Tls(&'static str),
-    /// The pool refused.
+    /// The pool cannot be built.
     #[error("the connection pool cannot be set up")]
     Pool(#[from] deadpool_postgres::BuildError),
 }
 
 impl Database {
-    /// The pool for this configuration; nothing is connected before the first use.
+    /// Creates the pool for this configuration. It connects on first use.
     ///
     /// # Errors
-    /// Where the connection string is not acceptable.
+    /// Fails if the connection string is not valid.
     pub fn new(args: &DatabaseArgs) -> Result<Self, Error> {
-        // Verified: a connection that was lost, or is still busy with what a vanished client had asked, is not given out.
+        // Verified: the pool does not return a connection that is lost, or that still runs the query of a vanished
+        // client.
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
         let pool = Pool::builder(Manager::from_config(postgres_config(args)?, NoTls, manager))
             .max_size(args.pool_size.into())
@@ -50,26 +51,26 @@ impl Database {
         Ok(Self { pool })
     }
 
-    /// A connection, fresh or used before.
+    /// Returns a connection from the pool.
     ///
     /// # Errors
-    /// `database_unavailable` where there is none within the time-out.
+    /// Fails with `database_unavailable` if no connection is available within the time-out.
     pub async fn client(&self) -> Result<Client, ApiError> {
         Ok(self.pool.get().await?)
     }
 
-    /// Runs what only reads; where the connection turns out to be gone, once more on a fresh one.
+    /// Runs `read`, which must only read. If the connection turns out to be lost, this runs it once more on a new one.
     ///
     /// # Errors
-    /// What `read` gives, or as [`Database::client`].
+    /// Returns the error of `read`, or of [`Database::client`].
     pub async fn read<T, F>(&self, read: impl Fn(Client) -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
         match read(self.client().await?).await {
             Err(error) if error.is_connection_lost() => {
-                tracing::warn!(cause = error.cause(), "connection lost during a read, trying once more");
-                // The others of the pool were lost to the same restart, most likely.
+                tracing::warn!(cause = error.cause(), "connection lost during a read; trying once more");
+                // The same restart has probably ended the other connections of the pool.
                 self.pool.retain(|client, _| !client.is_closed());
                 read(self.client().await?).await
             }
@@ -77,12 +78,12 @@ impl Database {
         }
     }
 
-    /// How many connections there are, are free, are waited for.
+    /// Returns the number of connections: open, idle and waited for.
     pub fn status(&self) -> Status {
         self.pool.status()
     }
 
-    /// Closes the pool: whoever waits for a connection gets an error, and none is given out any more.
+    /// Closes the pool. Tasks that wait for a connection receive an error.
     pub fn close(&self) {
         self.pool.close();
     }

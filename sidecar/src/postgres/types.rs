@@ -1,4 +1,4 @@
-//! Types of PostgreSQL that its driver has no Rust type for, or none that keeps every byte.
+//! Types of PostgreSQL that the driver does not map to a Rust type, or not without loss.
 
 use std::error::Error;
 use std::fmt;
@@ -7,27 +7,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-/// The text of a `jsonb`, as PostgreSQL writes it and as it is to read it. Nothing parses it on the way.
+/// The text of a `jsonb` value, exactly as PostgreSQL writes it. The sidecar does not parse it.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a str);
 
-/// An `inet`, whose text is the one that PostgreSQL writes.
+/// An `inet` value. Its text is the same as PostgreSQL's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inet {
     /// The address.
     pub address: IpAddr,
-    /// Bits of the network part; all of them for a host.
+    /// Number of bits of the network part. A single host has all bits.
     pub prefix: u8,
 }
 
-/// A `date`, whose text is `YYYY-MM-DD`, in the years 1 to 9999.
+/// A `date` in the years 1 to 9999. Its text is `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
     /// Days since 1970-01-01.
     pub days: i32,
 }
 
-/// An `xid8`, a transaction id with its epoch. The server reaches no more than 63 bits of it.
+/// An `xid8` value: a transaction id with its epoch. The server uses at most 63 bits of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xid(pub i64);
 
@@ -85,7 +85,7 @@ impl fmt::Display for Inet {
             }
             IpAddr::V6(v6) => {
                 match v6.segments() {
-                    // PostgreSQL writes the last four bytes as an IPv4 address here, Rust does not.
+                    // PostgreSQL writes the last four bytes as an IPv4 address here. Rust does not.
                     [0, 0, 0, 0, 0, 0, high, low] if high > 0 => {
                         let [a, b] = high.to_be_bytes();
                         let [c, d] = low.to_be_bytes();
@@ -139,7 +139,7 @@ const JSONB_VERSION: u8 = 1;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// 2000-01-01, from which PostgreSQL counts, in days since 1970-01-01.
+/// 2000-01-01, the epoch of PostgreSQL, in days since 1970-01-01.
 const POSTGRES_EPOCH_DAYS: i32 = 10_957;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the sidecar itself leaves in the log: who queried, who exported, who changed how long events are kept.
+//! Events that the sidecar itself appends to the audit log, such as queries and exports.
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
 
@@ -10,41 +10,41 @@ use crate::service::request_context::RequestContext;
 /// The workspace of events that concern the audit log as a whole.
 pub const SYSTEM_WORKSPACE: &str = audit_proof::pack::SYSTEM_WORKSPACE;
 
-/// An event about the sidecar's own doings.
+/// An event that the sidecar appends about itself.
 pub struct Entry<'a> {
-    /// What was done.
+    /// The action.
     pub action: AuditAction,
-    /// The workspace that was looked into.
+    /// The workspace that the action concerns.
     pub workspace: &'a str,
-    /// Who: `token:<id>`, `cli:<name>` or `system:signer`.
+    /// The actor: `token:<id>`, `cli:<name>` or `system:signer`.
     pub actor: &'a str,
-    /// What, for example `pack:access-review`.
+    /// The target, for example `pack:access-review`.
     pub target: Option<&'a str>,
-    /// Filters, counts, format.
+    /// The details, such as filters, counts and the format.
     pub details: serde_json::Value,
-    /// How it has ended.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What the sidecar itself records, as actions of category audit. The database records the others of that category.
+/// Actions of category audit that the sidecar records. The database records the other actions of that category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditAction {
-    /// Events or counts were given out, a page at a time.
+    /// A page of events, or counts, were returned.
     EventsQueried,
-    /// A stream, a pack or an archive is about to begin.
+    /// A stream, a pack or an archive is about to start.
     ExportStarted,
-    /// It has ended.
+    /// A stream, a pack or an archive has ended.
     ExportFinished,
-    /// The keys that sign checkpoints are others.
+    /// The signing keys have changed.
     SigningKeyChanged,
-    /// The log is not what it was when the last checkpoint was signed.
+    /// The audit log was changed after the last checkpoint was signed.
     CheckpointRefused,
-    /// An operator lets signing begin anew.
+    /// An operator has reset signing.
     CheckpointReset,
 }
 
 impl AuditAction {
-    /// As it stands in an event.
+    /// Returns the name of the action in events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EventsQueried => "events_queried",
@@ -57,27 +57,31 @@ impl AuditAction {
     }
 }
 
-/// Appends the event; it is committed when this returns, unless the client is within a transaction. Gives its id.
+/// Appends the event and returns its id. The event is committed when this returns, unless the client is in a
+/// transaction.
 ///
 /// # Errors
-/// Those of the database to the values; anything else is `database_unavailable`. Who asks must then get no data: there is
-/// no unaudited read.
+/// Returns the database's error if a value is not valid. Every other error becomes `database_unavailable`. The caller
+/// must then return no data, because every read is audited.
 pub async fn record(client: &impl GenericClient, context: &RequestContext, entry: Entry<'_>) -> Result<i64, ApiError> {
     append(client, context, entry).await.map_err(|error| match error.code() {
         Code::Internal | Code::Forbidden | Code::ExtensionMissing => {
             let cause = error.cause().unwrap_or_else(|| error.to_string());
-            ApiError::new(Code::DatabaseUnavailable, "this cannot be recorded in the log, and so is not answered")
-                .with_cause(cause)
+            ApiError::new(
+                Code::DatabaseUnavailable,
+                "the request cannot be recorded in the audit log, so it is refused",
+            )
+            .with_cause(cause)
         }
         _ => error,
     })
 }
 
-/// A transaction in which the events that the database appends by itself name who asked, and from where. It waits for locks
-/// for ten seconds at most.
+/// Begins a transaction in which events that the database appends name the actor and the origin of the request. It
+/// waits at most ten seconds for a lock.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn begin<'a>(
     client: &'a mut Client,
     context: &RequestContext,
@@ -91,10 +95,10 @@ pub async fn begin<'a>(
     Ok(transaction)
 }
 
-/// Ends such a transaction.
+/// Commits such a transaction.
 ///
 /// # Errors
-/// Those of the database; where the connection is lost, nobody knows whether the change was made.
+/// Returns the errors of the database. If the connection is lost, it is unknown whether the change was made.
 pub async fn commit(transaction: Transaction<'_>) -> Result<(), ApiError> {
     transaction.commit().await.map_err(|error| {
         let api = ApiError::from(error);
@@ -102,9 +106,9 @@ pub async fn commit(transaction: Transaction<'_>) -> Result<(), ApiError> {
             return api;
         }
         api.with_message(
-            "the connection to the database was lost during COMMIT: whether the change was made is not known",
+            "the connection to the database was lost during COMMIT: it is unknown whether the change was made",
         )
-        .with_hint("Look at what is in force before you try again.")
+        .with_hint("Check whether the change was made before you try again.")
     })
 }
 

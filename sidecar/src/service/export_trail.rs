@@ -1,4 +1,4 @@
-//! The two events of an export: one before its first byte, and one when it has ended, however it has ended.
+//! The two events of an export: one before its first byte, and one when it has succeeded or failed.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::postgres::pool::Database;
 use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 
-/// Whose export it is, and what its events say.
+/// The origin of an export, and the content of its two events.
 #[derive(Clone)]
 pub struct ExportTrail {
-    /// Where its events go.
+    /// Database that receives the events.
     pub database: Database,
-    /// The request that it is made for.
+    /// Request that the export is made for.
     pub context: RequestContext,
     /// Actor of the events.
     pub actor: String,
@@ -29,18 +29,18 @@ pub struct ExportTrail {
 }
 
 impl ExportTrail {
-    /// Records `export_started`, and gives its id. No byte of the export may leave before that.
+    /// Records `export_started` and returns the id of the event. No byte of the export may be sent before.
     ///
     /// # Errors
-    /// As [`audit_trail::record`].
+    /// Returns the same errors as [`audit_trail::record`].
     pub async fn record_start(&self, client: &impl GenericClient) -> Result<i64, ApiError> {
         self.record(client, AuditAction::ExportStarted, Outcome::Success, Value::Null).await
     }
 
-    /// Records `export_finished`; `more` joins the details. If the database does not take it at once, as after a restart,
-    /// it is tried again for 15 seconds.
+    /// Records `export_finished`, with `more` added to the details. If the database does not accept it, as after a
+    /// restart, this retries for 15 seconds.
     ///
-    /// # Errors
+    /// Returns the error of the last attempt.
     /// Those of the last attempt.
     pub async fn record_end(&self, outcome: Outcome, more: Value) -> Result<(), ApiError> {
         let mut pauses = PAUSES.into_iter();
@@ -55,11 +55,12 @@ impl ExportTrail {
         }
     }
 
-    /// As [`ExportTrail::record_end`], for an export whose outcome is decided: an error goes to the sidecar log.
+    /// Does the same as [`ExportTrail::record_end`] if the outcome can no longer change: an error goes to the sidecar
+    /// log.
     pub async fn record_end_or_log(&self, outcome: Outcome, more: Value) {
         if let Err(error) = self.record_end(outcome, more).await {
             let request_id = self.context.request_id.as_deref();
-            tracing::error!(%error, cause = error.cause(), request_id, "the end of an export was not recorded");
+            tracing::error!(%error, cause = error.cause(), request_id, "the end of an export could not be recorded in the audit log");
         }
     }
 

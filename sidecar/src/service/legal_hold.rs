@@ -1,4 +1,4 @@
-//! Legal holds: what they cover is kept until they are released, whatever its retention.
+//! Legal holds, which keep matching events until they are released.
 
 use deadpool_postgres::{Client, GenericClient};
 use serde::Serialize;
@@ -13,52 +13,53 @@ use crate::time::Time;
 /// A legal hold, active or released.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LegalHold {
-    /// Workspace whose events it covers.
+    /// Workspace of the events that the hold keeps.
     pub workspace: String,
-    /// Only events with this target; null for all.
+    /// Target that the hold is limited to. It is null if there is no limit.
     pub target: Option<String>,
-    /// Only events of this actor; null for all.
+    /// Actor that the hold is limited to. It is null if there is no limit.
     pub actor: Option<String>,
-    /// Why it was placed.
+    /// Reason for the hold.
     pub reason: String,
-    /// When it was placed.
+    /// Time at which the hold was placed.
     #[schema(value_type = String, format = DateTime)]
     pub placed_at: Time,
-    /// Who placed it.
+    /// Actor that placed the hold.
     pub placed_by: String,
-    /// When it was released; null while it is active.
+    /// Time at which the hold was released. It is null while the hold is active.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub released_at: Option<Time>,
-    /// Who released it.
+    /// Actor that released the hold.
     pub released_by: Option<String>,
-    /// Why it was released.
+    /// Reason for the release.
     pub release_reason: Option<String>,
 }
 
-/// What a legal hold covers.
+/// The events that a legal hold keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Workspace.
     pub workspace: String,
-    /// Only events with this target.
+    /// Target that the hold is limited to.
     pub target: Option<String>,
-    /// Only events of this actor.
+    /// Actor that the hold is limited to.
     pub actor: Option<String>,
 }
 
-/// The legal holds of a workspace, or of all: those that are active, those that are not, or both. The newest come first.
+/// Returns the legal holds of one or all workspaces, newest first: the active ones, the released ones, or both.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn list(client: Client, workspace: Option<&str>, active: Option<bool>) -> Result<Vec<LegalHold>, ApiError> {
     let statement = client.prepare_cached(LIST).await?;
     client.query(&statement, &[&workspace, &active]).await?.iter().map(from_row).collect()
 }
 
-/// Places one; an event names `actor`.
+/// Places a legal hold. An event records it with `actor`.
 ///
 /// # Errors
-/// `invalid_value`; `legal_hold_conflict` where there is one of this extent; others of the database.
+/// Fails with `invalid_value`, with `legal_hold_conflict` if this hold is already active, or with other errors of the
+/// database.
 pub async fn place(
     client: &mut Client,
     context: &RequestContext,
@@ -69,10 +70,11 @@ pub async fn place(
     change(client, context, actor, "SELECT audit.place_legal_hold($1, $2, $3, $4)", extent, reason).await
 }
 
-/// Releases the one of this extent; an event names `actor`.
+/// Releases the legal hold with this extent. An event records it with `actor`.
 ///
 /// # Errors
-/// `invalid_value`; `legal_hold_conflict` where there is none of this extent; others of the database.
+/// Fails with `invalid_value`, with `legal_hold_conflict` if there is no such active hold, or with other errors of the
+/// database.
 pub async fn release(
     client: &mut Client,
     context: &RequestContext,
@@ -118,7 +120,7 @@ const LIST: &str = "SELECT workspace, target, actor, reason, placed_at, placed_b
                     WHERE ($1::text IS NULL OR workspace = $1) AND ($2::boolean IS NULL OR (released_at IS NULL) = $2) \
                     ORDER BY placed_at DESC, workspace";
 
-/// The one that was placed or released just now.
+/// Returns the hold that the same transaction has placed or released.
 const LAST: &str = "SELECT workspace, target, actor, reason, placed_at, placed_by, released_at, released_by, release_reason \
                     FROM audit.legal_hold \
                     WHERE workspace = $1 AND target IS NOT DISTINCT FROM $2 AND actor IS NOT DISTINCT FROM $3 \

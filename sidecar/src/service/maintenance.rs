@@ -11,22 +11,22 @@ use crate::postgres::timeout;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 
-/// Something that a run has done.
+/// A task that maintenance has done.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Task {
-    /// What: `partition created`, `idempotency keys removed`, `events moved`, `events removed`, `partition dropped`.
+    /// Task: `partition created`, `idempotency keys removed`, `events moved`, `events removed`, `partition dropped`.
     pub task: String,
-    /// On which partition or workspace.
+    /// Partition or workspace that the task was done on.
     pub object: String,
-    /// How many: events that were moved, removed or dropped, or partitions that were made.
+    /// Number of events that were moved, removed or dropped, or of partitions that were created.
     pub amount: Option<i64>,
 }
 
-/// Does what is due, for a bounded number of events; where nothing is due, or another session is at it, there are no tasks.
-/// `limit` replaces the connection's own limit on a statement.
+/// Does the due tasks, for a limited number of events. There are no tasks if nothing is due, or if another session is
+/// running maintenance. `limit` replaces the connection's own limit on a statement.
 ///
 /// # Errors
-/// `timeout` after that limit, and then nothing is done; others of the database.
+/// Fails with `timeout` after that limit, in which case nothing is done, or with other errors of the database.
 pub async fn run(
     client: &mut Client,
     context: &RequestContext,

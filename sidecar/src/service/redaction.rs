@@ -1,4 +1,4 @@
-//! Redaction: erasing one field of an event for good, while its leaf stays valid.
+//! Redaction: it erases one field of an event permanently. The event's leaf stays valid.
 
 use deadpool_postgres::{Client, GenericClient};
 
@@ -6,12 +6,13 @@ use crate::error::{ApiError, Code};
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 
-/// Erases `field` (actor, targets, source or details) of the event, which must be of `workspace` if that is given; the event that
-/// tells of it, whose id this returns, names `actor`.
+/// Erases `field` (actor, targets, source or details) of the event. If `workspace` is given, the event must belong to
+/// it. Returns the id of the event that records the redaction, which names `actor`.
 ///
 /// # Errors
-/// `event_not_found`; `not_redactable` for an event of the log's own, one under legal hold, or a field that is gone; `invalid_value`
-/// for the field or the reason; others of the database.
+/// Fails with `event_not_found`, or with `invalid_value` for the field or the reason. Fails with `not_redactable` if
+/// the event is of category audit or under legal hold, or if the field is already erased. Returns other errors of the
+/// database.
 pub async fn redact(
     client: &mut Client,
     context: &RequestContext,
@@ -31,7 +32,10 @@ pub async fn redact(
         None => false,
     };
     if !is_there {
-        return Err(ApiError::new(Code::EventNotFound, format!("there is no event {id} here")));
+        return Err(ApiError::new(
+            Code::EventNotFound,
+            format!("there is no event {id} in the workspaces of the token"),
+        ));
     }
     let audit_event_id =
         transaction.query_one("SELECT audit.redact($1, $2, $3)", &[&id, &field, &reason]).await?.try_get(0)?;

@@ -1,4 +1,4 @@
-//! What is known about a request beyond what it asks for.
+//! The origin of a request: its id, address, user agent and token.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -8,16 +8,16 @@ use axum::http::request::Parts;
 
 use crate::error::{ApiError, Code};
 
-/// The request that something happens in; the middleware makes it, before any handler runs.
+/// The origin of a request. The middleware creates it before a handler runs.
 #[derive(Clone, Debug, Default)]
 pub struct RequestContext {
-    /// Id of the request, given by the client in `x-request-id` or made up; none on the command line.
+    /// Id of the request, from the client's `x-request-id` or generated. It is none on the command line.
     pub request_id: Option<Arc<str>>,
     /// Address of the client.
     pub ip: Option<IpAddr>,
-    /// The client's `User-Agent`, cut at 1000 bytes.
+    /// The client's `User-Agent`, truncated to 1000 bytes.
     pub user_agent: Option<Arc<str>>,
-    /// Id of the token, once it is known to be good; for the access log.
+    /// Id of the token, for the access log. It is set when the token has been found valid.
     pub token_id: Arc<OnceLock<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! How long events of a workspace are kept.
+//! Retention: how long the events of a workspace are kept.
 
 use std::error::Error;
 use std::fmt;
@@ -15,74 +15,75 @@ use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 use crate::time::Time;
 
-/// A length of whole months and days. Its text is one that PostgreSQL reads as an interval: `13 months`, `6 years`, `90 days`.
+/// A length of whole months and days. Its text is valid as an interval of PostgreSQL: `13 months`, `6 years`, `90
+/// days`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     months: i32,
     days: i32,
 }
 
-/// Retention of a workspace, and what is stored of it.
+/// Retention of a workspace, and statistics of its events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct State {
     /// Workspace.
     pub workspace: String,
-    /// How long its events are kept, counted from the day (UTC) they occurred on.
+    /// Retention of the events, counted from the day (UTC) on which they occurred.
     #[schema(value_type = String, example = "13 months")]
     pub retention: Retention,
-    /// Presets of the same length.
+    /// Presets with the same retention.
     #[schema(example = json!(["default"]))]
     pub presets: Vec<String>,
-    /// When it was set; null where the default is in force.
+    /// Time at which the retention was set. It is null if the default applies.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Time>,
-    /// Who set it; null where the default is in force.
+    /// Actor that set the retention. It is null if the default applies.
     pub set_by: Option<String>,
-    /// Events that are kept, expired ones under legal hold included; null, as the next three, where there are too many to be
-    /// counted in time.
+    /// Number of events that are kept, including expired ones under legal hold. This and the next three fields are null
+    /// if the events cannot be counted in time.
     pub events: Option<i64>,
-    /// Their size in bytes, without indexes.
+    /// Size of these events in bytes, without indexes.
     pub bytes: Option<i64>,
-    /// When the oldest occurred; null also where there is none.
+    /// Time of the oldest event. It is null if there is none.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Time>,
-    /// Expired events, which nobody is shown any more, that maintenance has yet to remove.
+    /// Number of expired events that maintenance has not removed yet. Queries do not return them.
     pub to_remove: Option<i64>,
-    /// Active legal holds.
+    /// Number of active legal holds.
     pub legal_holds: i64,
 }
 
-/// A retention by name.
+/// A named retention.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Preset {
     /// Name.
     #[schema(example = "hipaa")]
     pub preset: String,
-    /// Its length.
+    /// Retention of the preset.
     #[schema(value_type = String, example = "6 years")]
     pub retention: Retention,
-    /// Where it comes from.
+    /// Law or standard that the preset is taken from.
     pub source: String,
 }
 
-/// What retention is to be.
+/// The retention to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// A length, as PostgreSQL reads an interval.
     Length(String),
-    /// That of a preset.
+    /// The retention of a preset.
     Preset(String),
 }
 
-/// Retention of a workspace and what is stored of it.
+/// Reads the retention of a workspace and the statistics of its events.
 ///
 /// # Errors
-/// `invalid_value` where that is no name of a workspace, and those of the database.
+/// Fails with `invalid_value` if the workspace's name is not valid, or with other errors of the database.
 pub async fn read(client: Client, workspace: &str) -> Result<State, ApiError> {
     let statement = client.prepare_cached(STATE).await?;
     match client.query_one(&statement, &[&workspace]).await.map_err(ApiError::from) {
         Ok(row) => state(&row),
-        // It reads all events of the workspace, which may be too many. What is set is known all the same.
+        // The query reads all events of the workspace, which may take too long. The setting itself is still known.
         Err(error) if error.code() == Code::Timeout => {
             let statement = client.prepare_cached(SETTING).await?;
             state(&client.query_one(&statement, &[&workspace]).await?)
@@ -91,10 +92,10 @@ pub async fn read(client: Client, workspace: &str) -> Result<State, ApiError> {
     }
 }
 
-/// The presets that there are, the shortest first.
+/// Returns the presets, shortest first.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn presets(client: Client) -> Result<Vec<Preset>, ApiError> {
     let statement = client.prepare_cached(PRESETS).await?;
     let mut presets = Vec::new();
@@ -104,11 +105,12 @@ pub async fn presets(client: Client) -> Result<Vec<Preset>, ApiError> {
     Ok(presets)
 }
 
-/// Sets the retention of a workspace; an event names `actor`.
+/// Sets the retention of a workspace. An event records it with `actor`.
 ///
 /// # Errors
-/// `invalid_value` where the text is no length of time, there is no such preset, or that is no name of a workspace;
-/// `invalid_retention`; `database_unavailable` where maintenance runs for long; others of the database.
+/// Fails with `invalid_value` if the length, the name of the preset or the name of the workspace is not valid. Fails with
+/// `invalid_retention` if the length is out of range, and with `database_unavailable` if maintenance runs for long. Returns
+/// other errors of the database.
 pub async fn set(
     client: &mut Client,
     context: &RequestContext,
@@ -175,7 +177,7 @@ impl Serialize for Retention {
 impl<'a> FromSql<'a> for Retention {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let Some((&[0, 0, 0, 0, 0, 0, 0, 0], rest)) = raw.split_first_chunk::<8>() else {
-            return Err("a retention that is not of whole months and days".into());
+            return Err("a retention does not consist of whole months and days".into());
         };
         let (days, months) = rest.split_first_chunk::<4>().ok_or("an interval is too short")?;
         Ok(Self { months: i32::from_be_bytes(months.try_into()?), days: i32::from_be_bytes(*days) })
@@ -186,15 +188,14 @@ impl<'a> FromSql<'a> for Retention {
     }
 }
 
-/// The database's own hint is for those who write SQL.
-const LENGTHS: &str =
-    "Whole months and days from 60 days to 100 years, such as \"13 months\" or \"90 days\", are possible.";
+/// Replaces the database's own hint, which is written for users of SQL.
+const LENGTHS: &str = "Use whole months and days, from 60 days to 100 years, such as \"13 months\" or \"90 days\".";
 
-/// By their texts, which are equal where months and days are: as intervals, 30 days would equal a month.
+/// Compares the texts of intervals, because 30 days equal one month as intervals.
 const STATE: &str = "SELECT r.*, ARRAY(SELECT p.preset FROM audit.retention_preset p \
                      WHERE p.retention::text = r.retention::text ORDER BY p.preset) AS presets FROM audit.retention($1) r";
 
-/// The same without what has to be counted.
+/// Omits the values that have to be counted.
 const SETTING: &str = "SELECT s.*, ARRAY(SELECT p.preset FROM audit.retention_preset p \
                        WHERE p.retention::text = s.retention::text ORDER BY p.preset) AS presets, \
                        NULL::bigint AS events, NULL::bigint AS bytes, NULL::timestamptz AS oldest, NULL::bigint AS to_remove, \

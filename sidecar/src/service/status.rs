@@ -1,4 +1,4 @@
-//! How the log gets on.
+//! Health checks of the audit log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,43 +9,43 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
-/// How the log gets on.
+/// The health checks of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Status {
-    /// All checks are well.
+    /// Whether all checks pass.
     pub ok: bool,
-    /// Each check.
+    /// The result of each check.
     pub checks: Vec<StatusCheck>,
-    /// Seconds since maintenance has last run to its end; none where it never has.
+    /// Seconds since maintenance last ran to completion. It is none if maintenance has never completed.
     #[serde(skip)]
     pub maintenance_age: Option<f64>,
 }
 
-/// A point of it.
+/// The result of one check.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusCheck {
-    /// What it is about.
+    /// Name of the check.
     #[schema(example = "maintenance")]
     pub name: String,
-    /// Well; where not, someone has to look.
+    /// Whether the check passes. If not, the operator must act.
     pub ok: bool,
-    /// How it stands.
+    /// State that the check found.
     pub value: String,
-    /// What to do, where it is not well.
+    /// Action for the operator. It is present only if the check fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// Tells the operator, through the log, what is not well: once an hour, however often it is looked at. Clones count together.
+/// Writes failing checks to the sidecar log, at most once an hour. Clones share the time of the last entry.
 #[derive(Clone, Debug, Default)]
 pub struct StatusLog {
     last: Arc<Mutex<Option<Instant>>>,
 }
 
-/// Asks the database.
+/// Runs the checks in the database.
 ///
 /// # Errors
-/// Those of the database.
+/// Returns the errors of the database.
 pub async fn read(client: &impl GenericClient) -> Result<Status, ApiError> {
     let statement = client.prepare_cached(STATUS).await?;
     let mut status = Status { ok: true, checks: Vec::new(), maintenance_age: None };
@@ -62,25 +62,25 @@ pub async fn read(client: &impl GenericClient) -> Result<Status, ApiError> {
 }
 
 impl Status {
-    /// The checks that are not well.
+    /// Returns the checks that fail.
     pub fn failing(&self) -> impl Iterator<Item = &StatusCheck> {
         self.checks.iter().filter(|check| !check.ok)
     }
 
-    /// What maintenance could not do in its last run, and why.
+    /// Returns the obstacles that maintenance met in its last run.
     pub fn waiting_for(&self) -> Option<&str> {
         self.failing().find(|check| check.name == "maintenance waits").map(|check| check.value.as_str())
     }
 }
 
 impl StatusLog {
-    /// Logs what is not well, unless that was done within the last hour.
+    /// Writes failing checks to the sidecar log, unless this was done within the last hour.
     pub fn note(&self, status: &Status) {
         let failing: Vec<String> = status.failing().map(|check| format!("{}: {}", check.name, check.value)).collect();
         if !failing.is_empty() && self.is_time() {
             tracing::warn!(
                 checks = failing.join("; "),
-                "the log needs someone to look at it: audit-sidecar status tells what to do"
+                "health checks of the audit log fail: run audit-sidecar status to see what to do"
             );
         }
     }

@@ -9,22 +9,22 @@ use subtle::ConstantTimeEq;
 
 use crate::text::hex;
 
-/// A token. It is shown once, when it is made; the database holds the hash of its secret.
+/// A token. It is shown once, when it is created. The database stores only the hash of its secret.
 pub struct Token {
     id: String,
     secret: String,
 }
 
-/// A text that is not in the form of a token.
+/// The error for a text that does not have the form of a token.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token has the form audit_<12 hex digits>_<43 characters>")]
 pub struct Malformed;
 
 impl Token {
-    /// A new one.
+    /// Generates a new token.
     ///
     /// # Errors
-    /// Where the operating system gives no random bytes.
+    /// Fails if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut id = [0; 6];
         let mut secret = [0; 32];
@@ -33,22 +33,22 @@ impl Token {
         Ok(Self { id: hex(&id), secret: BASE64_URL_SAFE_NO_PAD.encode(secret) })
     }
 
-    /// Its public part.
+    /// Returns the public part of the token.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// All of it, to be shown to whoever will use it.
+    /// Returns the whole token, to show it to its user.
     pub fn reveal(&self) -> String {
         format!("audit_{}_{}", self.id, self.secret)
     }
 
-    /// SHA-256 of the secret part as it is written, which is what the database holds.
+    /// Returns the SHA-256 of the text of the secret, which the database stores.
     pub fn secret_sha256(&self) -> [u8; 32] {
         Sha256::digest(self.secret.as_bytes()).into()
     }
 
-    /// Whether this is the hash of its secret; takes as long where it is not.
+    /// Returns whether this is the hash of the secret. The comparison takes constant time.
     pub fn matches(&self, secret_sha256: &[u8]) -> bool {
         self.secret_sha256().ct_eq(secret_sha256).into()
     }

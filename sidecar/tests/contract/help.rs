@@ -14,7 +14,7 @@ fn the_help_of_every_command_is_the_agreed_one() {
     });
 }
 
-/// The help of a command and of all commands below it.
+/// Returns the help of a command and of all its subcommands.
 fn help_below(command: &clap::Command, above: &[&str]) -> String {
     let path = [above, &[command.get_name()]].concat();
     let mut text = format!("$ audit-sidecar {} --help\n{}", path.join(" "), help(&path));
@@ -27,7 +27,7 @@ fn help_below(command: &clap::Command, above: &[&str]) -> String {
 
 fn help(path: &[&str]) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_audit-sidecar"));
-    // The help shows values of variables that are set.
+    // The help would show the values of variables that are set.
     let output = program.env_clear().args(path).arg("--help").output().unwrap();
     assert!(output.status.success(), "{path:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -1,4 +1,5 @@
-//! What clients and operators rely on: the OpenAPI document and the help of every command, as committed snapshots.
+//! The contract with clients and operators: the OpenAPI document and the help of every command, as committed snapshots.
 
 mod help;
 mod openapi;
+mod pack_list;

@@ -206,7 +206,7 @@ async fn a_partition_is_archived_once() {
     for flags in [&[][..], &["--partition", "event_2025_01"]] {
         let output = due.archive(flags);
         assert!(output.status.success(), "{}", error_of(&output));
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "nothing is due to be archived\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "no partition is due to be archived\n");
     }
     assert_eq!(due.traces().await, traces);
 }
@@ -249,7 +249,7 @@ async fn leftover_files_of_an_earlier_run_are_reported() {
     );
     due.add("acme", 1).await;
     let output = due.archive_to_s3(&s3, "archive");
-    let left = "audit-sidecar: s3://archive/prod/log/workspace=a%2Fb/month=2024-01/event_2025_01.parquet is left from an earlier run and not part of the archive: remove it\n";
+    let left = "audit-sidecar: s3://archive/prod/log/workspace=a%2Fb/month=2024-01/event_2025_01.parquet is left from an earlier run and is not part of the archive. Remove it\n";
     assert_eq!(error_of(&output), left);
 }
 
@@ -308,7 +308,7 @@ async fn an_event_that_parquet_cannot_hold_stops_only_its_partition() {
     run(&due.client, odd).await;
     let output = due.archive(&[]);
     assert!(!output.status.success());
-    assert!(error_of(&output).contains("event_2025_02 is not archived"), "{}", error_of(&output));
+    assert!(error_of(&output).contains("partition event_2025_02 was not archived"), "{}", error_of(&output));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("event_2025_01: 3 events"));
     assert_eq!(all::<String>(&due.client, "SELECT partition FROM audit.archive", &[]).await, ["event_2025_01"]);
 }

@@ -18,19 +18,19 @@ use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::postgres::types::JsonText;
 
-/// What was appended.
+/// The answer to an append.
 #[derive(Serialize, ToSchema)]
 pub struct Appended {
-    /// The numbers of the events, in the order of the upload.
+    /// Ids of the events, in the order of the upload.
     ids: Vec<i64>,
 }
 
 /// Append events
 ///
-/// One event or an array of them as `application/json`, or one a line as `application/x-ndjson`: all of them, or none. The
-/// answer comes after the transaction is committed. An error says in `detail` which `line` (counted from 1) or `element`
-/// (counted from 0) it is about. Where no answer comes, send again with the same `idempotency_key` in each event: what is
-/// stored already is not stored twice.
+/// Send one event or an array of events as `application/json`, or one event per line as `application/x-ndjson`. Either
+/// all events are stored or none. The answer follows the commit of the transaction. The `detail` of an error names the
+/// `line` (counted from 1) or the `element` (counted from 0) that caused it. If you receive no answer, send the events
+/// again with the same `idempotency_key` in each. No event is then stored twice.
 #[utoipa::path(
     post,
     path = "/v1/events",
@@ -41,7 +41,7 @@ pub struct Appended {
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 201, description = "All are stored", body = Appended),
+        (status = 201, description = "All events are stored", body = Appended),
         (status = 400, description = "invalid_json, invalid_utf8, invalid_event, invalid_value, missing_workspace, incomplete_body", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
@@ -61,7 +61,7 @@ pub(super) async fn append_events(
     Params::parse(query.as_deref(), &[])?;
     let form = form(request.headers())?;
     let body = body::bytes(request.into_body(), state.config.max_body).await.map_err(|error| match error.code() {
-        Code::BodyTooLarge => error.with_hint("Send fewer events at a time."),
+        Code::BodyTooLarge => error.with_hint("Send fewer events in one request."),
         _ => error,
     })?;
     let text = str::from_utf8(&body).map_err(|error| not_utf8(&body, error.valid_up_to(), form))?;
@@ -91,9 +91,9 @@ async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiErro
             return api;
         }
         api.with_message(
-            "the connection to the database was lost during COMMIT: whether the events are stored is not known",
+            "the connection to the database was lost during COMMIT: it is unknown whether the events are stored",
         )
-        .with_hint("Send them again; with the same idempotency_key in each, none is stored twice.")
+        .with_hint("Send the events again with the same idempotency_key in each. None is then stored twice.")
     })?;
     Ok(ids)
 }
@@ -101,24 +101,24 @@ async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiErro
 const APPEND: &str = "SELECT coalesce(array_agg(a.id ORDER BY a.place), '{}') \
                       FROM audit.append_many($1) WITH ORDINALITY a (id, place)";
 
-/// The sidecar's database role may append events of category audit, those who call it may not: what the log says about its
-/// own use would be worth nothing.
+/// Refuses actions of category audit. The database role of the sidecar may append them, but its clients may not:
+/// otherwise, events about the use of the audit log would prove nothing.
 async fn refuse_own_actions(client: &impl GenericClient, batch: &Batch<'_>) -> Result<(), ApiError> {
     let mut actions: Vec<&str> = batch.events.iter().map(|event| &*event.action).collect();
     actions.sort_unstable();
     actions.dedup();
-    // A byte 0 has its own error, of the database.
+    // The database reports a zero byte with its own error.
     actions.retain(|action| !action.contains('\0'));
     let statement = client.prepare_cached(OWN_ACTIONS).await?;
     let Some(row) = client.query_opt(&statement, &[&actions]).await? else { return Ok(()) };
     let action: &str = row.try_get(0)?;
     let at = batch.events.iter().position(|event| event.action == action).unwrap_or_default();
-    let error =
-        ApiError::new(Code::Forbidden, format!("action \"{action}\" is one that only the audit log itself records"));
+    let error = ApiError::new(Code::Forbidden, format!("only the audit log itself may record action \"{action}\""));
     Err(batch.locate(error, at))
 }
 
-/// Which event an error of the database is about: it says so itself, unless what fails is reading the JSON of the batch.
+/// Adds to an error of the database the event that caused it. The database names the event itself, unless it failed to
+/// parse the JSON of the batch.
 async fn name_culprit(client: &impl GenericClient, batch: &Batch<'_>, error: ApiError) -> ApiError {
     if let Some(located) = batch.locate_database_error(&error) {
         return located;
@@ -126,7 +126,7 @@ async fn name_culprit(client: &impl GenericClient, batch: &Batch<'_>, error: Api
     if error.code() != Code::InvalidValue {
         return error;
     }
-    // The first event that cannot be read is the last of the shortest beginning that cannot be read.
+    // The first invalid event is the last event of the shortest prefix that cannot be parsed.
     let (mut good, mut bad) = (0, batch.events.len());
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
@@ -149,7 +149,7 @@ fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     match given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Form::Json),
         "application/x-ndjson" | "application/ndjson" => Ok(Form::Ndjson),
-        _ => Err(ApiError::new(Code::UnsupportedMediaType, "the body's media type is not one that is taken here")
+        _ => Err(ApiError::new(Code::UnsupportedMediaType, "the path does not accept the media type of the body")
             .with_hint("Send Content-Type: application/json or application/x-ndjson.")),
     }
 }

@@ -1,4 +1,4 @@
-//! The events of an upload: taken apart, checked, and put together for the database, details untouched.
+//! The events of an upload: they are parsed, checked and put together for the database. Their details stay unchanged.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -17,80 +17,82 @@ use crate::text::{first_chars, shorten};
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEvent<'a> {
-    /// What was done.
+    /// Action.
     #[serde(borrow)]
     pub action: Cow<'a, str>,
-    /// Workspace; the token's own if left out.
+    /// Workspace. Default: the token's own.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     workspace: Option<Cow<'a, str>>,
-    /// Who did it.
+    /// Actor.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     actor: Option<Cow<'a, str>>,
-    /// What it was done to.
+    /// Target of the action.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     target: Option<Cow<'a, str>>,
-    /// What it was done to, where that is more than one thing.
+    /// Targets of the action, if there are several.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<Cow<'a, str>>>,
-    /// Everything else; an object.
+    /// Further data about the event, as an object.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     details: Option<&'a RawValue>,
-    /// success, failure or denied; success if left out.
+    /// Outcome: success, failure or denied. Default: success.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     outcome: Option<Cow<'a, str>>,
-    /// Address of the actor.
+    /// IP address of the actor.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     ip: Option<Cow<'a, str>>,
     /// User agent of the actor.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'a, str>>,
-    /// Session of the actor in the application.
+    /// Id of the actor's session in the application.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     session_id: Option<Cow<'a, str>>,
-    /// Request of the application.
+    /// Id of the request to the application.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     request_id: Option<Cow<'a, str>>,
-    /// Within 48 hours, the same key in a workspace stands for the same event: nothing is stored again.
+    /// Key that prevents duplicates: within 48 hours, an event with the same key in the same workspace is not stored
+    /// again.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<Cow<'a, str>>,
 }
 
-/// How an upload is written.
+/// The formats of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// One object, or an array of them.
+    /// One object, or an array of objects.
     Json,
-    /// One object a line.
+    /// One object per line.
     Ndjson,
 }
 
-/// The events of an upload, as the database takes them.
+/// The events of an upload, in the form that the database accepts.
 pub(super) struct Batch<'a> {
     /// The events.
     pub events: Vec<NewEvent<'a>>,
     /// All of them as a JSON array.
     text: String,
-    /// Where each stands in it.
+    /// The range of each event in the text.
     ranges: Vec<Range<usize>>,
     place: Place,
 }
 
-/// How an error says which event it is about.
+/// The way in which an error names an event.
 enum Place {
-    /// There is but one.
+    /// The upload holds a single event, which needs no name.
     Single,
-    /// By its place in the array, counted from 0.
+    /// The position in the array, counted from 0.
     Element,
-    /// By its line, counted from 1: here is the line of each event.
+    /// The line, counted from 1. The vector holds the line of each event.
     Line(Vec<usize>),
 }
 
 impl<'a> Batch<'a> {
-    /// Reads an upload.
+    /// Parses an upload.
     ///
     /// # Errors
-    /// `invalid_json`, `invalid_event`, `invalid_value`, `missing_workspace`, `wrong_workspace`, each with the line or element.
+    /// Fails with `invalid_json`, `invalid_event`, `invalid_value`, `missing_workspace` or `wrong_workspace`, each with
+    /// the line or the element.
     pub fn read(text: &'a str, form: Form, principal: &Principal) -> Result<Self, ApiError> {
         let (raw, place) = match form {
             Form::Ndjson => {
@@ -122,12 +124,12 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// All of the events, as a JSON array.
+    /// Returns all events as a JSON array.
     pub fn json(&self) -> &str {
         &self.text
     }
 
-    /// Some of the events, at least one, as a JSON array.
+    /// Returns some of the events, at least one, as a JSON array.
     pub fn part_of_json(&self, range: Range<usize>) -> String {
         match &self.ranges[range] {
             [first, .., last] => format!("[{}]", &self.text[first.start..last.end]),
@@ -136,7 +138,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Says in the error which line or element it is about.
+    /// Adds the line or the element to an error.
     pub fn locate(&self, error: ApiError, at: usize) -> ApiError {
         let (place, detail) = match &self.place {
             Place::Single => return error,
@@ -150,7 +152,8 @@ impl<'a> Batch<'a> {
         error.with_message(message).with_detail(detail)
     }
 
-    /// The same for an error of the database that names the element at the start of its message; none where it does not.
+    /// Adds the line or the element to an error of the database that names the element at the start of its message.
+    /// Returns none for other errors.
     pub fn locate_database_error(&self, error: &ApiError) -> Option<ApiError> {
         let (at, message) = error.message().strip_prefix("events[")?.split_once("]: ")?;
         let at = at.parse().ok()?;
@@ -160,9 +163,9 @@ impl<'a> Batch<'a> {
 
 fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError> {
     let mut event: NewEvent<'a> = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
-    // A structure is also read from an array, by the places of its fields.
+    // Serde also deserializes a struct from an array, by the positions of its fields. That is refused here.
     if !raw.trim_ascii_start().starts_with('{') {
-        return Err(ApiError::new(Code::InvalidEvent, "not an event: an array, not an object"));
+        return Err(ApiError::new(Code::InvalidEvent, "not an event: an event must be an object, not an array"));
     }
     event.workspace = Some(Cow::Owned(principal.workspace(event.workspace.as_deref())?));
     if let Some(ip) = event.ip.as_deref()
@@ -176,12 +179,12 @@ fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError
 fn not_json(error: &serde_json::Error) -> ApiError {
     let (code, what) = match error.classify() {
         serde_json::error::Category::Data => (Code::InvalidEvent, "not an event"),
-        _ => (Code::InvalidJson, "not JSON"),
+        _ => (Code::InvalidJson, "not valid JSON"),
     };
-    // Lines count within the event here, which would be taken for those of the upload.
+    // The message counts lines within the event, which a client would mistake for lines of the upload.
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
-    // It repeats an unknown name in full.
+    // The message repeats an unknown name in full, so it is truncated.
     let text = first_chars(text, 200);
     match error.line() {
         0 => ApiError::new(code, format!("{what}: {text}")),
@@ -190,14 +193,14 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     }
 }
 
-/// Where the text of an upload stops being UTF-8, as the detail of an error.
+/// Returns the error for an upload that is not UTF-8, with the place in its detail.
 pub(super) fn not_utf8(body: &[u8], valid_up_to: usize, form: Form) -> ApiError {
     let line = body[..valid_up_to].iter().filter(|byte| **byte == b'\n').count() + 1;
     let detail: Value = match form {
         Form::Ndjson => json!({ "line": line, "offset": valid_up_to }),
         Form::Json => json!({ "offset": valid_up_to }),
     };
-    ApiError::new(Code::InvalidUtf8, format!("the body is not UTF-8 from byte {valid_up_to} on (line {line})"))
+    ApiError::new(Code::InvalidUtf8, format!("the body is not valid UTF-8 at byte {valid_up_to} (line {line})"))
         .with_detail(detail)
 }
 

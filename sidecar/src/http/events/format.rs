@@ -1,4 +1,4 @@
-//! The form of an event in JSON. The text of its details is handed on as it is.
+//! Events in JSON. The text of the details stays unchanged.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -8,54 +8,54 @@ use crate::error::ApiError;
 use crate::events::row::EventRow;
 use crate::time::Time;
 
-/// An event. The text of its details is the one that the database holds, numbers of any size included.
+/// An event. The text of its details is exactly the one in the database, so numbers of any size are preserved.
 #[derive(Serialize, ToSchema)]
 pub struct Event<'a> {
-    /// Number of the event.
+    /// Id of the event.
     id: i64,
-    /// Workspace it belongs to.
+    /// Workspace of the event.
     workspace: &'a str,
-    /// When it happened: RFC 3339, UTC, six decimals.
+    /// Time at which the event occurred: RFC 3339, UTC, six decimals.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Time,
-    /// When it was recorded.
+    /// Time at which the event was recorded.
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Time,
     /// Category of the action.
     category: &'a str,
-    /// What was done.
+    /// Action.
     action: &'a str,
-    /// success, failure or denied.
+    /// Outcome: success, failure or denied.
     outcome: &'a str,
-    /// Who did it.
+    /// Actor.
     actor: Option<&'a str>,
-    /// What it was done to.
+    /// Targets of the action.
     targets: &'a [&'a str],
-    /// Where it came from.
+    /// Origin of the event.
     source: Source<'a>,
-    /// Everything else.
+    /// Further data about the event.
     #[schema(value_type = Object)]
     details: &'a RawValue,
-    /// Which fields were erased, when, by whom and why; left out where none was.
+    /// Redactions: each names the erased field, the time, the actor and the reason. Omitted if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
     redactions: Option<&'a RawValue>,
 }
 
-/// Where an event came from.
+/// The origin of an event.
 #[derive(Serialize, ToSchema)]
 pub struct Source<'a> {
-    /// Address of the actor, as the application saw it.
+    /// IP address of the actor, as reported by the application.
     ip: Option<&'a str>,
-    /// User agent of the actor, as the application saw it.
+    /// User agent of the actor, as reported by the application.
     user_agent: Option<&'a str>,
-    /// Session of the actor in the application.
+    /// Id of the actor's session in the application.
     session_id: Option<&'a str>,
-    /// Request of the application.
+    /// Id of the request to the application.
     request_id: Option<&'a str>,
     /// Role that was logged in to the database.
     database_user: &'a str,
-    /// Name that the database connection gave itself.
+    /// Application name of the database connection.
     application_name: Option<&'a str>,
     /// Network address of the database connection.
     client_addr: Option<&'a str>,

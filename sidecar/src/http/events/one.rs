@@ -21,14 +21,15 @@ use crate::text::shorten;
 
 /// Get one event
 ///
-/// An event of a workspace that the token is not for is not found either. The query is itself an event.
+/// An event of a workspace that the token is not for is reported as not found. The query is itself recorded as an
+/// event.
 #[utoipa::path(
     get,
     path = "/v1/events/{id}",
     tag = "events",
     params(
-        ("id" = i64, Path, description = "Number of the event"),
-        ("workspace" = Option<String>, Query, description = "Find it only in this workspace"),
+        ("id" = i64, Path, description = "Id of the event"),
+        ("workspace" = Option<String>, Query, description = "Find the event only in this workspace"),
     ),
     responses(
         (status = 200, description = "The event", body = Event),
@@ -66,7 +67,7 @@ pub(super) async fn get_event(
     let client = state.client().await?;
     let entry = Entry {
         action: AuditAction::EventsQueried,
-        // Without any workspace in sight it concerns the log as a whole.
+        // Without a workspace, the query concerns the audit log as a whole.
         workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or(SYSTEM_WORKSPACE),
         actor: &principal.actor(),
         target: None,
@@ -75,18 +76,20 @@ pub(super) async fn get_event(
     };
     audit_trail::record(&client, &context, entry).await?;
 
-    let event = event.ok_or_else(|| ApiError::new(Code::EventNotFound, format!("there is no event {id} here")))?;
+    let event = event.ok_or_else(|| {
+        ApiError::new(Code::EventNotFound, format!("there is no event {id} in the workspaces of the token"))
+    })?;
     state.metrics.count_returned(Kind::Json, 1);
     let mut body = Vec::new();
     write_json(&event, &mut body)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// The number of an event in a path.
+/// Parses the id of an event in a path.
 ///
 /// # Errors
-/// `invalid_value`.
+/// Fails with `invalid_value`.
 pub(super) fn event_id(text: &str) -> Result<i64, ApiError> {
     text.parse()
-        .map_err(|_| ApiError::new(Code::InvalidValue, format!("\"{}\" is not the number of an event", shorten(text))))
+        .map_err(|_| ApiError::new(Code::InvalidValue, format!("\"{}\" is not the id of an event", shorten(text))))
 }

@@ -16,42 +16,42 @@ use crate::http::state::AppState;
 use crate::service::redaction;
 use crate::service::request_context::RequestContext;
 
-/// Which field to erase, and why.
+/// A request to redact a field of an event.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RedactionRequest {
-    /// actor, targets, source or details.
+    /// Field to erase: actor, targets, source or details.
     #[schema(example = "details")]
     field: String,
-    /// Why. It stays, so it must not repeat what is to be erased.
+    /// Reason. It is stored, so it must not repeat the erased content.
     #[schema(example = "Erasure request 2026-41")]
     reason: String,
 }
 
-/// What was done.
+/// The answer to a redaction.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Redacted {
-    /// The event that tells of it.
+    /// Id of the event that records the redaction.
     audit_event_id: i64,
 }
 
-/// Erase a field of an event for good
+/// Erase a field of an event permanently
 ///
-/// Its leaf in the log stays valid, and so do all proofs. Queries, exports and packs show who erased it, when and why. It cannot be
-/// undone, and is itself an event.
+/// The event's leaf and all proofs stay valid. Queries, exports and packs show the actor, the time and the reason of
+/// the redaction. A redaction cannot be undone. It is itself recorded as an event.
 #[utoipa::path(
     post,
     path = "/v1/events/{id}/redact",
     tag = "events",
-    params(("id" = i64, Path, description = "Number of the event")),
+    params(("id" = i64, Path, description = "Id of the event")),
     request_body = RedactionRequest,
     responses(
-        (status = 200, description = "It is erased", body = Redacted),
+        (status = 200, description = "The field is erased", body = Redacted),
         (status = 400, description = "invalid_value, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
         (status = 404, description = "event_not_found", body = Envelope),
-        (status = 409, description = "not_redactable: the event is the log's own or under legal hold, or the field is gone", body = Envelope),
+        (status = 409, description = "not_redactable: the event is of category audit or under legal hold, or the field is already erased", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
         (status = 415, description = "unsupported_media_type", body = Envelope),
         (status = 503, description = "database_unavailable", body = Envelope),

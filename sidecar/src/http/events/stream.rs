@@ -1,4 +1,4 @@
-//! All events of some filters as NDJSON or CSV, written while the client reads.
+//! Streams of all matching events as NDJSON or CSV, written while the client reads.
 
 use std::pin::pin;
 
@@ -25,7 +25,7 @@ use crate::postgres::lease::Lease;
 use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
 
-/// Starts the stream. It is recorded before its first byte, and once more when it has ended.
+/// Starts the stream. One event records it before its first byte, and another one when it has ended.
 pub(super) async fn events(
     state: &AppState,
     principal: &Principal,
@@ -52,19 +52,19 @@ pub(super) async fn events(
     let metrics = state.metrics.clone();
     tokio::spawn(async move {
         let result = run(trail, client, selection, format, sender, &metrics, opened).await;
-        // What was broken off by its reader counts as aborted.
+        // A stream that the client aborted counts as aborted.
         if !matches!(result, Err(Error::Stream(_))) {
             running.finished(result.is_ok());
         }
     });
-    // What the database says to the filters still gets an answer of its own.
-    open.await.map_err(|_| ApiError::internal("the export ended before it was open"))??;
+    // An error of the database about the filters is still sent as an answer of its own.
+    open.await.map_err(|_| ApiError::internal("the export ended before its cursor was open"))??;
     let disposition = format!("attachment; filename=\"events.{}\"", format.name());
     let headers = [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
 }
 
-/// How far an export has come.
+/// The progress of an export.
 #[derive(Default)]
 struct Progress {
     recorded: bool,
@@ -73,8 +73,8 @@ struct Progress {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    /// Before the first byte: whoever waits for the answer has been told.
-    #[error("the export was not opened")]
+    /// The export failed before its first byte, and its caller has received the error.
+    #[error("the cursor of the export was not opened")]
     NotOpened,
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -85,7 +85,7 @@ enum Error {
 /// Writes the stream and records its end.
 ///
 /// # Errors
-/// The first thing that failed.
+/// Returns the first error that occurs.
 async fn run(
     trail: ExportTrail,
     client: Client,
@@ -99,10 +99,10 @@ async fn run(
     let mut progress = Progress::default();
     let result = tokio::select! {
         result = export(&trail, lease.client(), &selection, format, &sender, opened, &mut progress) => result,
-        // Otherwise a query that yields nothing for minutes would go on for nobody.
+        // Without this branch, a query that returns nothing for minutes would continue without a client.
         () = sender.gone() => Err(stream::Error::Gone.into()),
     };
-    // What another failure has left under way is ended with the lease, too.
+    // After an error, the lease also cancels the query of the connection.
     if result.is_ok() {
         lease.give_back();
     } else {
@@ -120,14 +120,14 @@ async fn run(
     }
     match &result {
         Ok(()) => {
-            // What could go wrong has gone well: the events are sent, the end is recorded.
+            // The events are sent and the end of the export is recorded, so an error here has no consequence.
             let _ = sender.finish().await;
         }
         Err(Error::NotOpened) => {}
         Err(error) => {
             let cause = if let Error::Api(api) = error { api.cause() } else { None };
             let request_id = trail.context.request_id.as_deref();
-            tracing::warn!(%error, cause, count, request_id, "stream not completed");
+            tracing::warn!(%error, cause, count, request_id, "a stream was not completed");
         }
     }
     result
@@ -144,14 +144,14 @@ async fn export(
 ) -> Result<(), Error> {
     let opening = async {
         let export = Export::open(client, selection).await?;
-        // On a connection of its own: the export's transaction is READ ONLY.
+        // The event needs its own connection, because the transaction of the export is READ ONLY.
         trail.record_start(&trail.database.client().await?).await?;
         Ok(export)
     };
     let export = match opening.await {
         Ok(export) => export,
         Err(error) => {
-            // Nobody waits where the client is gone by now.
+            // If the client is gone, nothing receives the error.
             let _ = opened.send(Err(error));
             return Err(Error::NotOpened);
         }
