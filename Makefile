@@ -98,9 +98,10 @@ test: extension python ## run all tests on throwaway clusters of the private Pos
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
 	$(TEST) $(CARGO) test --workspace --exclude audit_log $(T)
 
-test-thorough: extension python ## run the long tests: 24 sequences of crashes and restores, each fuzz target for a minute (needs nightly cargo-fuzz)
+test-thorough: extension python ## run the long tests: 24 sequences of crashes and restores, a pack beyond 4 GiB, each fuzz target for a minute (needs nightly cargo-fuzz)
 	$(CARGO) build --package audit_sidecar
 	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_it -- seal_sequences
+	$(TEST) $(CARGO) test --package audit_it -- --ignored programs_unpack
 	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench

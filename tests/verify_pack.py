@@ -17,7 +17,6 @@ import json
 import re
 import struct
 import sys
-import zipfile
 import zlib
 from bisect import bisect_left
 
@@ -342,30 +341,186 @@ class Manifest:
         return self.since <= line.occurred_at < self.until
 
 
-def files_of(archive):
-    """Returns the manifest and the files that it lists."""
-    entries, files = {}, {}
-    for info in archive.infolist():
-        name, kind = info.orig_filename, info.external_attr >> 28
-        need(re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name) and name not in entries, "a name is malformed or occurs twice")
-        need(all(part.strip(".") for part in name.split("/")), "a name is absolute, a directory or outside")
-        need(kind in (0, 8) and not info.external_attr & 16 and not info.flag_bits & 1, "an entry is not a plain file")
-        need(info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "an entry uses another compression")
-        entries[name] = info
+# The zip. zipfile is not used: it takes what other programs read otherwise.
 
-    def read(name, most):
-        with archive.open(entries[name]) as file:
-            return file.read(most + 1)
+ZIP64 = 0xFFFFFFFF
+PART = re.compile(rb"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9._-]*[a-z0-9_-]", re.I)
 
+
+def fields(form, data):
+    """The little-endian fields at the beginning of data, and the rest."""
+    length = struct.calcsize("<" + form)
+    need(len(data) >= length, "a record is cut short")
+    return (*struct.unpack_from("<" + form, data), data[length:])
+
+
+def at(file, start, length):
+    file.seek(start)
+    return file.read(length)
+
+
+class Entry:
+    """A header of an entry, whose fields from the version to the sizes are given."""
+
+    def __init__(self, version, flags, method, time, crc, packed, size):
+        self.version, self.flags, self.method, self.time = version, flags, method, time
+        self.crc, self.packed, self.size, self.offset = crc, packed, size, 0
+        need(flags in (0, 8), "an entry has flags that are not allowed")
+        need(method in (0, 8), "an entry is neither stored nor deflated")
+        need(method == 8 or flags == 0, "a stored entry has a data descriptor")
+
+    def rest(self, name, extra, streamed=False):
+        parts = name.split(b"/")
+        need(len(name) <= 200 and all(map(PART.fullmatch, parts)), "the name of an entry is malformed")
+        self.name, large = name.decode(), []
+        if ZIP64 in (self.packed, self.size) and not streamed:
+            need(self.packed == self.size, "a Zip64 field has one size only")
+            large = ["size", "packed"]
+        is_large, is_far = bool(large), self.offset == ZIP64
+        large += ["offset"] * is_far
+        if large:
+            *head, extra = fields("HH", extra)
+            need(head == [1, 8 * len(large)], "an extra field is not the Zip64 field that is needed")
+            for value in large:
+                number, extra = fields("Q", extra)
+                setattr(self, value, number)
+            needed = (not is_large or self.big()) and (not is_far or self.offset >= ZIP64)
+            need(needed, "a Zip64 field stands where none is needed")
+        need(not extra, "an entry has an extra field that is not allowed")
+        need(self.version in ((45,) if large else (10, 20)), "an entry needs another version than its form")
+        return self
+
+    def big(self):
+        return max(self.packed, self.size) >= ZIP64
+
+    def locate(self, file, end):
+        """Compares the local header and what follows the content; where the next entry begins."""
+        start = self.offset + 30
+        need(start <= end, "an entry runs into the directory")
+        signature, *values, name, extra, _ = fields("4s3HI3I2H", at(file, self.offset, 30))
+        need(signature == b"PK\3\4", "a local header is missing")
+        local = Entry(*values)
+        self.start = start + name + extra
+        need(self.start <= end, "an entry runs into the directory")
+        rest = at(file, start, name + extra)
+        local.rest(rest[:name], rest[name:], self.flags == 8)
+        for what in ("name", "version", "flags", "method", "time"):
+            same = getattr(local, what) == getattr(self, what)
+            same = same or (what == "version" and self.version == 45 != local.version)
+            need(same, f"local and central header of {self.name} differ in {what}")
+        after = self.start + self.packed
+        need(after <= end, "an entry runs into the directory")
+        if self.flags == 0:
+            need(local.crc == self.crc, f"local and central header of {self.name} differ in CRC")
+            same = (local.packed, local.size) == (self.packed, self.size)
+            need(same, f"local and central header of {self.name} differ in sizes")
+            return after
+        need(local.crc == local.packed == local.size == 0, "an entry has sizes before and in a descriptor")
+        form = "4sIQQ" if self.big() else "4sIII"
+        length = struct.calcsize("<" + form)
+        need(after + length <= end, "an entry runs into the directory")
+        signature, *values, _ = fields(form, at(file, after, length))
+        need(signature == b"PK\7\x08", "a data descriptor is missing")
+        need(values == [self.crc, self.packed, self.size], "a data descriptor differs from the directory")
+        return after + length
+
+    def read(self, file):
+        """The content. A pack is held in memory."""
+        data = at(file, self.start, self.packed)
+        if self.method == 8:
+            inflate = zlib.decompressobj(-15)
+            try:
+                data = inflate.decompress(data, self.size + 1)
+            except zlib.error:
+                raise Invalid(f"{self.name} cannot be unpacked: its deflate stream is malformed") from None
+            if len(data) <= self.size:
+                need(inflate.eof, f"{self.name} cannot be unpacked: its deflate stream does not end")
+                need(not inflate.unused_data, f"{self.name} cannot be unpacked: bytes follow its deflate stream")
+        need(len(data) == self.size, f"{self.name} cannot be unpacked: its size is not the one in the zip")
+        need(zlib.crc32(data) == self.crc, f"{self.name} cannot be unpacked: its CRC is not the one in the zip")
+        return data
+
+
+def end_of(file):
+    """Number of entries, and where the directory begins and ends."""
+    size = file.seek(0, 2)
+    tail = at(file, max(size - 22 - 0xFFFF, 0), 22 + 0xFFFF)
+    if len(tail) < 22 or not tail[-22:].startswith(b"PK\5\6"):
+        need(b"PK\5\6" not in tail, "the file does not end with the end record")
+        raise NotAPack("not a zip file: it has no end record")
+    disks, here, entries, length, start, comment, _ = fields("IHHIIH", tail[-18:])
+    need(disks == 0, "the end record names another disk")
+    need(here == entries, "the end record counts the entries in two ways")
+    need(1 <= entries <= 64, "there are no entries, or more than 64")
+    need(comment == 0, "the end record has a comment")
+    need(length <= 64 * (46 + 200 + 28), "the directory is longer than its entries can be")
+    after = size - 22
+    if start == ZIP64:
+        after -= 76
+        need(after >= 0, "a Zip64 record is missing")
+        signature, rest, made, version, disks, *counts, wide, start, locator = fields("4sQHHQQQQQ", at(file, after, 76))
+        need(signature == b"PK\6\6", "a Zip64 record is missing")
+        need(rest == 44, "the Zip64 record is of another length")
+        need(made >> 8 == 3, "a record is not made by Unix")
+        need(version == 45, "the Zip64 record needs another version than 4.5")
+        need(disks == 0, "the Zip64 record names another disk")
+        need(counts == [entries, entries], "the Zip64 record counts other entries than the end record")
+        need(wide == length, "the Zip64 record has another size of the directory")
+        need(ZIP64 <= start <= after, "a Zip64 field stands where none is needed")
+        need(locator[:4] == b"PK\6\7", "the locator of the Zip64 record is missing")
+        need(struct.unpack("<IQI", locator[4:]) == (0, after, 1), "the locator does not lead to the Zip64 record")
+    need(start + length == after, "the directory does not end where the end record begins")
+    return entries, start, after
+
+
+def entries_of(file):
+    """The entries of a zip that every program reads alike."""
+    count, end, after = end_of(file)
+    directory, position, entries = at(file, end, after - end), 0, {}
+    for _ in range(count):
+        missing = "a header of the directory is missing"
+        need(len(directory) >= 46 and directory.startswith(b"PK\1\2"), missing)
+        made, *values, directory = fields("H3HI3I2H3H2I", directory[4:])
+        need(made >> 8 == 3, "a record is not made by Unix")
+        entry = Entry(*values[:7])
+        name, extra, comment, disk, internal, external, entry.offset = values[7:]
+        need(comment == 0, "an entry has a comment")
+        need(disk == 0, "an entry is on another disk")
+        need(internal == 0, "an entry has internal attributes")
+        need(external == 0o100644 << 16, "an entry is not a regular file with mode 0644")
+        need(len(directory) >= name + extra, "a record is cut short")
+        entry.rest(directory[:name], directory[name : name + extra])
+        directory = directory[name + extra :]
+        need(entry.offset == position, "an entry does not begin where the one before it ends")
+        position = entry.locate(file, end)
+        need(entry.name not in entries, "a name occurs twice")
+        entries[entry.name] = entry
+    need(not directory, "the directory has bytes that belong to no entry")
+    need(position == end, "the directory does not begin where the last entry ends")
+    folded = {name.lower() for name in entries}
+    need(len(folded) == len(entries), "two names differ only in case")
+    folders = {name[: slash.start()] for name in folded for slash in re.finditer("/", name)}
+    need(not folders & folded, "a name is that of a file and of a folder")
+    return entries
+
+
+def files_of(file):
+    """The manifest, and what it lists."""
+    entries, files = entries_of(file), {}
+    if "manifest.json" not in entries:
+        raise NotAPack("it has no manifest.json")
+    if entries["manifest.json"].size > 16 << 20:
+        raise NotAPack("its manifest.json is too large")
+    text = entries["manifest.json"].read(file)
     try:
-        need("manifest.json" in entries and len(entries) <= 64, "manifest.json is missing, or there are too many files")
-        manifest = Manifest(read("manifest.json", 16 << 20))
+        manifest = Manifest(text)
     except Invalid as why:
         raise NotAPack(*why.args) from None
     for name, size, digest in manifest.files:
         need(name in entries and name not in files and name != "manifest.json", f"{name} is missing or listed twice")
-        files[name] = read(name, size)
-        need(len(files[name]) == size and hashlib.sha256(files[name]).hexdigest() == digest, f"{name} was changed")
+        need(entries[name].size == size, f"{name} was changed")
+        files[name] = entries[name].read(file)
+        need(hashlib.sha256(files[name]).hexdigest() == digest, f"{name} was changed")
     need(len(files) + 1 == len(entries), "a file is not listed")
     return manifest, files
 
@@ -396,8 +551,8 @@ def recorded(head, workspace, log_id, size, root):
     return event
 
 
-def verify(archive, key):
-    manifest, files = files_of(archive)
+def verify(file, key):
+    manifest, files = files_of(file)
     workspace = quoted(manifest.workspace)
     events = [Line(line) for line in array(files, "events.json")]
     need(manifest.events == len(events), "events.json has another number of events")
@@ -460,10 +615,6 @@ def verify(archive, key):
     )
 
 
-# Exceptions of zipfile for a damaged zip.
-DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError)
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file", nargs="+")
@@ -471,12 +622,12 @@ def main():
     arguments, status = arguments.parse_args(), 0
     for name in arguments.file:
         try:
-            with zipfile.ZipFile(name) as archive:
+            with open(name, "rb") as file:
                 try:
-                    code, said = 0, f"valid: {verify(archive, arguments.key)}"
-                except (Invalid, *DAMAGED) as why:
+                    code, said = 0, f"valid: {verify(file, arguments.key)}"
+                except Invalid as why:
                     code, said = 1, f"invalid: {why}"
-        except (OSError, NotAPack, *DAMAGED) as why:
+        except (OSError, NotAPack) as why:
             code, said = 2, f"unreadable: {why}"
         print(f"{name}: {''.join(c if c.isprintable() else '?' for c in said)}", flush=True)
         status = max(status, code)

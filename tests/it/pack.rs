@@ -1,3 +1,4 @@
 //! Tests of evidence packs.
 
 mod proof;
+mod zip;

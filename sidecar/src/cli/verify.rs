@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use audit_proof::checkpoint::Key;
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::interactive::bytes_bar;
-use crate::pack::verify::{Progress, Trust, verify};
+use crate::pack::verify::{Progress, Trust, Unreadable, verify};
+use crate::text::printable;
 
 /// Arguments of `verify`.
 #[derive(Args)]
@@ -53,6 +55,15 @@ fn check(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         shown.set_position(bytes);
     });
     bar.finish_and_clear();
+    if let Err(malformed @ Unreadable::Malformed(_)) = &report {
+        let malformed = printable(&malformed.to_string());
+        if args.json {
+            println!("{:#}", json!({ "result": "invalid", "files": [malformed], "problems": [], "problem_count": 0 }));
+        } else {
+            println!("INVALID  {}: {malformed}", args.file.display());
+        }
+        return Ok(ExitCode::FAILURE);
+    }
     let report = report.with_context(|| format!("{} cannot be checked", args.file.display()))?;
     if args.json {
         println!("{:#}", report.to_json());

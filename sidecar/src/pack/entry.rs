@@ -2,17 +2,16 @@
 
 use std::io::{self, Write};
 
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime};
 
 use crate::text::hex;
-use crate::time::Time;
 
 /// Level of deflate, 1 to 9. Of a million typical events, level 6 makes 5 % less than this, level 1 makes 40 % more; this takes
 /// 0.6 times the processor time of level 6.
-const LEVEL: i64 = 2;
+const LEVEL: u32 = 2;
 
 /// One file of a pack, as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,28 +24,49 @@ pub struct PackFile {
     pub sha256: String,
 }
 
-/// The content of an entry: counts and hashes what passes.
-pub(super) struct Entry<'a, W> {
-    out: &'a mut W,
+/// What the zip says about a compressed entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    /// CRC-32 of its content.
+    pub crc: u32,
+    /// Its size, unpacked, in bytes.
+    pub bytes: u64,
+    /// Its size, compressed, in bytes.
+    pub packed: u64,
+}
+
+/// The content of an entry: counts, hashes and compresses what passes. If it is dropped before [`Entry::finish`], the
+/// deflate stream ends, and nothing says how long it is.
+pub(super) struct Entry<W: Write> {
+    deflate: DeflateEncoder<W>,
+    crc: Crc,
     hash: Context,
     bytes: u64,
 }
 
-impl<'a, W: Write> Entry<'a, W> {
+impl<W: Write> Entry<W> {
     /// Passes its content on to `out`.
-    pub fn new(out: &'a mut W) -> Self {
-        Self { out, hash: Context::new(&SHA256), bytes: 0 }
+    pub fn new(out: W) -> Self {
+        let deflate = DeflateEncoder::new(out, Compression::new(LEVEL));
+        Self { deflate, crc: Crc::new(), hash: Context::new(&SHA256), bytes: 0 }
     }
 
-    /// What the manifest says about it.
-    pub fn into_file(self, name: &str) -> PackFile {
-        PackFile { name: name.to_owned(), bytes: self.bytes, sha256: hex(self.hash.finish().as_ref()) }
+    /// Ends the deflate stream; the output, and what manifest and zip say about the entry.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(mut self, name: &str) -> io::Result<(W, PackFile, Packed)> {
+        self.deflate.try_finish()?;
+        let packed = Packed { crc: self.crc.sum(), bytes: self.bytes, packed: self.deflate.total_out() };
+        let file = PackFile { name: name.to_owned(), bytes: self.bytes, sha256: hex(self.hash.finish().as_ref()) };
+        Ok((self.deflate.finish()?, file, packed))
     }
 }
 
-impl<W: Write> Write for Entry<'_, W> {
+impl<W: Write> Write for Entry<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
+        let written = self.deflate.write(bytes)?;
+        self.crc.update(&bytes[..written]);
         self.hash.update(&bytes[..written]);
         self.bytes += written as u64;
         Ok(written)
@@ -56,24 +76,4 @@ impl<W: Write> Write for Entry<'_, W> {
         // Its end flushes it; flushing a deflate stream before costs compression.
         Ok(())
     }
-}
-
-/// How an entry is compressed, and that it bears the time of the snapshot. `large`: it may exceed 4 GiB, which takes the
-/// Zip64 form.
-pub(super) fn options(snapshot: Time, large: bool) -> SimpleFileOptions {
-    SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(LEVEL))
-        .last_modified_time(dos_time(snapshot))
-        .unix_permissions(0o644)
-        .large_file(large)
-}
-
-/// In UTC: a zip says nothing of time zones. A year that it cannot hold becomes 1980.
-fn dos_time(time: Time) -> DateTime {
-    let text = time.to_string();
-    let part = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<u16>().ok()).unwrap_or(0);
-    let [month, day, hour, minute, second] =
-        [(5, 7), (8, 10), (11, 13), (14, 16), (17, 19)].map(|(from, to)| part(from, to) as u8);
-    DateTime::from_date_and_time(part(0, 4), month, day, hour, minute, second).unwrap_or_default()
 }

@@ -51,7 +51,7 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
     let mut removed = Array::new(tempfile()?)?;
     let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
     let mut complete = false;
-    zip.add(STUBS, true, |entry| {
+    zip.add(STUBS, |entry| {
         let mut stubs = Array::new(entry)?;
         let mut full = Vec::new();
         complete = each(&mut rows, |batch| {
@@ -82,14 +82,14 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
         Ok::<_, Error>(())
     })?;
     let (mut removed, mut prefixes) = (removed.finish()?, prefixes.finish()?);
-    zip.add(REMOVED, true, |entry| copy(&mut removed, entry))?;
+    zip.add(REMOVED, |entry| copy(&mut removed, entry))?;
     // Only a complete claim needs prefixes. For single leaves, the verifier cannot tell which hash belongs to which
     // leaf.
     if log.claim == Claim::Complete {
-        zip.add(PREFIXES, true, |entry| copy(&mut prefixes, entry))?;
+        zip.add(PREFIXES, |entry| copy(&mut prefixes, entry))?;
     }
-    zip.add(CHECKPOINT, false, |entry| entry.write_all(note.as_bytes()))?;
-    zip.add(LOG, true, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
+    zip.add(CHECKPOINT, |entry| entry.write_all(note.as_bytes()))?;
+    zip.add(LOG, |entry| log.write(hashes_in(&mut hashes)?, entry))?;
     Ok(complete)
 }
 

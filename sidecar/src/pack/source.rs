@@ -50,10 +50,10 @@ pub(super) async fn run<W: Write + Send + 'static>(
     let (to_table, rows) = mpsc::channel(1 << 10);
     let (spooled, table) = oneshot::channel();
     let spool: JoinHandle<()> = {
-        let (request, taken_at) = (Arc::clone(&request), snapshot.taken_at);
+        let request = Arc::clone(&request);
         spawn_blocking(move || {
             // If the receiver is gone, the other thread has failed and reports the error.
-            let _ = spooled.send(spool::write(rows, &request, taken_at));
+            let _ = spooled.send(spool::write(rows, &request));
         })
     };
     let (to_proof, leaves) = mpsc::channel(1 << 10);

@@ -10,6 +10,7 @@ use audit_proof::pack::{Check, Log, Problem, Problems, Scope, Verdict, Why};
 mod claim;
 mod content;
 mod directory;
+mod inflate;
 mod report;
 mod unreadable;
 
@@ -34,10 +35,10 @@ pub struct Trust {
 /// Checks the pack in a file.
 ///
 /// # Errors
-/// [`Unreadable`] where it is no pack. What is wrong with a pack stands in the report.
+/// [`Unreadable`] if it is no pack, or one whose files cannot be told. Anything else that is wrong stands in the report.
 pub fn verify(path: &Path, trust: &Trust, mut progress: impl FnMut(Progress)) -> Result<Report, Unreadable> {
     let mut findings = Findings::default();
-    let directory = Directory::read(File::open(path)?, &mut findings.files)?;
+    let directory = Directory::read(File::open(path)?)?;
     let (claimed, mut contents) = Contents::open(directory, &mut findings.files)?;
     contents.on_progress(&mut progress);
 

@@ -63,9 +63,8 @@ pub(super) fn write<W: Write>(
     let written = zip.written();
     let mut counts = Counts::default();
     let mut complete = false;
-    zip.add(README, false, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
-    // The size is unknown until the entry has been written.
-    zip.add(EVENTS, true, |entry| {
+    zip.add(README, |entry| entry.write_all(readme::text(&manifest).as_bytes()))?;
+    zip.add(EVENTS, |entry| {
         let mut lines = Lines::new(entry);
         complete = each(&mut rows, |batch| {
             for row in batch.events(request) {
@@ -84,7 +83,7 @@ pub(super) fn write<W: Write>(
         return Err(Error::Thread);
     }
     zip.copy(spooled.table)?;
-    zip.add(SUMMARY, false, |entry| spooled.summary.write_csv(entry))?;
+    zip.add(SUMMARY, |entry| spooled.summary.write_csv(entry))?;
 
     if let Some(Proof { source, .. }) = proof {
         // The channel closed early. The reader reports the error.
@@ -97,7 +96,7 @@ pub(super) fn write<W: Write>(
     counts.events_of_other_actors = spooled.summary.events_of_other_actors();
     manifest.counts = counts;
     manifest.files = zip.files().to_vec();
-    zip.add(MANIFEST, false, |entry| entry.write_all(&manifest.to_json()?))?;
+    zip.add(MANIFEST, |entry| entry.write_all(&manifest.to_json()?))?;
     let (bytes, sha256) = zip.finish()?;
     progress(Progress { events: manifest.counts.events, bytes });
     Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })

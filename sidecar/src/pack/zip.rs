@@ -1,55 +1,56 @@
-//! The zip, written once from front to back.
+//! The zip, written once from front to back. Its form is in FORMAT.md of `audit_proof`.
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::digest::{Context, SHA256};
-use zip::write::StreamWriter;
-use zip::{ZipArchive, ZipWriter};
 
-use super::entry::{Entry, PackFile, options};
+mod record;
+
+use self::record::{Header, end};
+use super::entry::{Entry, PackFile};
 use super::spool::Spool;
 use crate::text::hex;
 use crate::time::Time;
 
 /// A zip under way. Unless [`Archive::finish`] is reached, what was written has no directory: nothing can take it for a
 /// complete one.
-pub(super) struct Archive<W: Write> {
-    // Fields are dropped in this order.
-    shut: Shut,
-    zip: ZipWriter<StreamWriter<Gate<W>>>,
-    written: Arc<AtomicU64>,
+pub(super) struct Archive<W> {
+    out: Counted<W>,
     snapshot: Time,
+    /// The central headers of the entries so far.
+    directory: Vec<u8>,
     files: Vec<PackFile>,
 }
 
 /// What the content of an entry goes through.
-pub(super) type ZipEntry<'a, W> = Entry<'a, ZipWriter<StreamWriter<Gate<W>>>>;
+pub(super) type ZipEntry<'a, W> = Entry<&'a mut Counted<W>>;
 
 impl<W: Write> Archive<W> {
     /// An empty zip whose entries bear the time of the snapshot.
     pub fn new(out: W, snapshot: Time) -> Self {
-        let shut = Shut::default();
-        let written = Arc::new(AtomicU64::new(0));
-        let gate = Gate { out, shut: Arc::clone(&shut.0), hash: Context::new(&SHA256), written: Arc::clone(&written) };
-        Self { zip: ZipWriter::new_stream(gate), shut, written, snapshot, files: Vec::new() }
+        let out = Counted { out, hash: Context::new(&SHA256), written: Arc::new(AtomicU64::new(0)) };
+        Self { out, snapshot, directory: Vec::new(), files: Vec::new() }
     }
 
-    /// Adds an entry whose content `write` produces; it may exceed 4 GiB where `large` allows it.
+    /// Adds an entry whose content `write` produces. Its sizes follow it in a data descriptor.
     ///
     /// # Errors
     /// Those of `write` and of the output.
     pub fn add<E: From<io::Error>>(
         &mut self,
         name: &str,
-        large: bool,
         write: impl FnOnce(&mut ZipEntry<'_, W>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.zip.start_file(name, options(self.snapshot, large)).map_err(io::Error::from)?;
-        let mut entry = Entry::new(&mut self.zip);
+        let header = Header::streamed(name, self.snapshot, self.out.position());
+        self.out.write_all(&header.local())?;
+        let mut entry = Entry::new(&mut self.out);
         write(&mut entry)?;
-        self.files.push(entry.into_file(name));
+        let (_, file, packed) = entry.finish(name)?;
+        self.out.write_all(&packed.descriptor())?;
+        self.directory.extend(header.central(&packed));
+        self.files.push(file);
         Ok(())
     }
 
@@ -57,9 +58,14 @@ impl<W: Write> Archive<W> {
     ///
     /// # Errors
     /// Those of the output and of the temporary file.
-    pub fn copy(&mut self, spool: Spool) -> io::Result<()> {
-        let mut source = ZipArchive::new(spool.zip)?;
-        self.zip.raw_copy_file(source.by_index_raw(0)?)?;
+    pub fn copy(&mut self, mut spool: Spool) -> io::Result<()> {
+        let header = Header::known(&spool.file.name, self.snapshot, self.out.position(), &spool.packed);
+        self.out.write_all(&header.local())?;
+        let copied = io::copy(&mut spool.content, &mut self.out)?;
+        if copied != spool.packed.packed {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the temporary file has been changed"));
+        }
+        self.directory.extend(header.central(&spool.packed));
         self.files.push(spool.file);
         Ok(())
     }
@@ -71,7 +77,7 @@ impl<W: Write> Archive<W> {
 
     /// How many bytes have been written, now and later.
     pub fn written(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.written)
+        Arc::clone(&self.out.written)
     }
 
     /// Writes the directory; size and SHA-256 (in hexadecimal) of the whole zip.
@@ -79,26 +85,30 @@ impl<W: Write> Archive<W> {
     /// # Errors
     /// Those of the output.
     pub fn finish(self) -> io::Result<(u64, String)> {
-        let Self { zip, shut: _shut, written, .. } = self;
-        let mut gate = zip.finish()?.into_inner();
-        gate.out.flush()?;
-        Ok((written.load(Ordering::Relaxed), hex(gate.hash.finish().as_ref())))
+        let Self { mut out, directory, files, .. } = self;
+        let start = out.position();
+        out.write_all(&directory)?;
+        out.write_all(&end(files.len(), start, directory.len()))?;
+        out.flush()?;
+        Ok((out.position(), hex(out.hash.finish().as_ref())))
     }
 }
 
-/// The output, counted and hashed, until it is shut: from then on everything is discarded.
-pub(super) struct Gate<W> {
+/// The output, counted and hashed.
+pub(super) struct Counted<W> {
     out: W,
-    shut: Arc<AtomicBool>,
     hash: Context,
     written: Arc<AtomicU64>,
 }
 
-impl<W: Write> Write for Gate<W> {
+impl<W> Counted<W> {
+    fn position(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.shut.load(Ordering::Relaxed) {
-            return Ok(bytes.len());
-        }
         let written = self.out.write(bytes)?;
         self.hash.update(&bytes[..written]);
         self.written.fetch_add(written as u64, Ordering::Relaxed);
@@ -106,18 +116,7 @@ impl<W: Write> Write for Gate<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.shut.load(Ordering::Relaxed) { Ok(()) } else { self.out.flush() }
-    }
-}
-
-/// Shuts the gate when it is dropped. Dropping a `ZipWriter` completes the archive, which would make a cut pack look
-/// whole: so this must be dropped before it.
-#[derive(Default)]
-struct Shut(Arc<AtomicBool>);
-
-impl Drop for Shut {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.out.flush()
     }
 }
 
@@ -127,6 +126,7 @@ mod tests {
     use std::sync::Mutex;
 
     use sha2::{Digest, Sha256};
+    use zip::ZipArchive;
 
     use super::*;
 
@@ -145,7 +145,7 @@ mod tests {
 
     fn begun(out: Shared) -> Archive<Shared> {
         let mut zip = Archive::new(out, Time::parse("2026-03-01T08:30:10Z").unwrap());
-        zip.add("a.txt", true, |entry| entry.write_all(b"content")).unwrap();
+        zip.add("a.txt", |entry| entry.write_all(b"content")).unwrap();
         zip
     }
 

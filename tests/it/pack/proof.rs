@@ -25,16 +25,16 @@ use pack::{EVENTS, Pack, REMOVED, STUBS};
 const ROUNDS: usize = 200;
 
 /// A database with a signed log, and packs of it.
-struct Made {
+pub(super) struct Made {
     dsn: String,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     key: String,
-    packs: Vec<(&'static str, PathBuf)>,
+    pub packs: Vec<(&'static str, PathBuf)>,
 }
 
 impl Made {
     /// Creates a key. Nothing is signed yet.
-    fn begin(db: &Database) -> Self {
+    pub fn begin(db: &Database) -> Self {
         let role = db.role(&["audit_sidecar"]);
         let dsn = db.cluster().dsn(db.name(), &role);
         let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ impl Made {
         made
     }
 
-    fn sign(&self) {
+    pub fn sign(&self) {
         let path = |name| self.folder.path().join(name);
         let mut command = command(&self.dsn).unwrap();
         command
@@ -92,7 +92,7 @@ impl Made {
         said(&mut command);
     }
 
-    fn pack(&mut self, name: &'static str, workspace: &str, flags: &[&str]) {
+    pub fn pack(&mut self, name: &'static str, workspace: &str, flags: &[&str]) {
         let path = self.folder.path().join(format!("{}-{name}-{workspace}.zip", self.packs.len()));
         let mut command = command(&self.dsn).unwrap();
         said(command.args(["pack", name, "--workspace", workspace, "-o"]).arg(&path).args(flags));
@@ -100,7 +100,7 @@ impl Made {
     }
 
     /// Returns the exit status and the output of `audit-sidecar verify`.
-    fn rust(&self, file: &Path, with_key: bool) -> (i32, String) {
+    pub fn rust(&self, file: &Path, with_key: bool) -> (i32, String) {
         let mut command = command("").unwrap();
         command.arg("verify").arg(file).args(self.flags(with_key));
         let output = command.output().unwrap();
@@ -109,7 +109,7 @@ impl Made {
     }
 
     /// Returns the exit status and the output of verify_pack.py for each file.
-    fn python(&self, files: &[&Path], with_key: bool) -> Vec<(i32, String)> {
+    pub fn python(&self, files: &[&Path], with_key: bool) -> Vec<(i32, String)> {
         if files.is_empty() {
             return Vec::new();
         }
@@ -148,7 +148,7 @@ fn python(script: &str) -> Command {
 const NTH_LOGIN: &str = "SELECT id FROM audit.event WHERE workspace = 'acme' AND action = 'login_failed' ORDER BY id DESC OFFSET $1 LIMIT 1";
 
 /// Appends events of several kinds, one after the other.
-async fn append(client: &Client, workspace: &str, count: i32) {
+pub(super) async fn append(client: &Client, workspace: &str, count: i32) {
     let sql = "SELECT count(audit.append(
             (ARRAY['login_failed', 'login_succeeded', 'user_role_changed', 'ticket_created', 'rate_limited'])[1 + n % 5],
             workspace => $1, actor => 'user:' || n % 4, target => 'ticket:' || n, ip => '203.0.113.9',

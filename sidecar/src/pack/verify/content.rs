@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 
 use super::claim::{Claimed, Listed};
 use super::directory::Directory;
+use super::inflate::Content;
 use super::unreadable::Unreadable;
 use crate::pack::file_name::{EVENTS, MANIFEST, REMOVED, STUBS};
 use crate::text::hex;
@@ -53,24 +54,28 @@ impl<'p> Contents<'p> {
     /// [`Unreadable`] where there is no manifest of a pack.
     pub fn open(mut directory: Directory, wrong: &mut Vec<String>) -> Result<(Claimed, Self), Unreadable> {
         let none = || Unreadable::NotAPack(format!("it has no {MANIFEST}"));
-        let index = directory.entries.remove(MANIFEST).ok_or_else(none)?;
-        let mut text = Vec::new();
-        directory.zip.by_index(index)?.take(MOST_MANIFEST + 1).read_to_end(&mut text)?;
-        if text.len() as u64 > MOST_MANIFEST {
+        let entry = directory.get(MANIFEST).ok_or_else(none)?;
+        if entry.bytes > MOST_MANIFEST {
             return Err(Unreadable::NotAPack(format!("its {MANIFEST} is too large")));
         }
+        let mut text = Vec::new();
+        Content::new(directory.seek(&entry)?, entry).read_to_end(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Unreadable::Malformed(format!("{MANIFEST} cannot be unpacked: {error}")),
+            _ => Unreadable::Io(error),
+        })?;
         let claimed = Claimed::parse(&text).map_err(Unreadable::NotAPack)?;
         let listed = claimed.files.clone();
         let mut unread = BTreeSet::new();
         for file in &listed {
             if !unread.insert(file.name.clone()) {
                 wrong.push(format!("{MANIFEST} lists {} twice", file.name.escape_debug()));
-            } else if !directory.entries.contains_key(&file.name) {
+            } else if file.name == MANIFEST || directory.get(&file.name).is_none() {
                 wrong.push(format!("{} is missing: {MANIFEST} lists it", file.name.escape_debug()));
                 unread.remove(&file.name);
             }
         }
-        for name in directory.entries.keys().filter(|name| !listed.iter().any(|file| file.name == **name)) {
+        let is_listed = |name: &str| name == MANIFEST || listed.iter().any(|file| file.name == name);
+        for name in directory.names().filter(|name| !is_listed(name)) {
             wrong.push(format!("{name} is in the zip, but not in {MANIFEST}"));
         }
         let of = listed.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
@@ -84,7 +89,7 @@ impl<'p> Contents<'p> {
 
     /// Whether any file stands under `proof/`, or the manifest lists one.
     pub fn has_proof(&self) -> bool {
-        let mut names = self.listed.iter().map(|file| &file.name).chain(self.directory.entries.keys());
+        let mut names = self.listed.iter().map(|file| file.name.as_str()).chain(self.directory.names());
         names.any(|name| name.starts_with("proof/"))
     }
 
@@ -93,7 +98,7 @@ impl<'p> Contents<'p> {
         let files = self.listed.iter().filter(|file| [EVENTS, STUBS, REMOVED].contains(&file.name.as_str()));
         let bytes = files.fold(0_u64, |sum, file| {
             // Not more than the zip can hold: deflate makes at most 1032 of one byte.
-            let packed = self.directory.packed.get(&file.name).copied().unwrap_or(0);
+            let packed = self.directory.get(&file.name).map_or(0, |entry| entry.packed);
             sum.saturating_add(file.bytes.min(packed.saturating_mul(1032)))
         });
         usize::try_from(bytes / LEAST_LINE).unwrap_or(usize::MAX)
@@ -184,14 +189,15 @@ impl<'p> Contents<'p> {
             wrong.push(format!("{name} is too large"));
             return false;
         }
-        let Some(index) = self.directory.entries.get(name).copied() else { return false };
-        let read = || -> io::Result<(u64, String)> {
-            let entry = self.directory.zip.by_index(index)?;
-            // One byte more than there should be, to see that there is no more.
+        let Some(entry) = self.directory.get(name) else { return false };
+        if entry.bytes != listed.bytes {
+            wrong.push(format!("{name} does not have the {} bytes that {MANIFEST} says", listed.bytes));
+            return false;
+        }
+        let read = || -> io::Result<String> {
             let content = Counted {
-                content: entry.take(listed.bytes.saturating_add(1)),
+                content: Content::new(self.directory.seek(&entry)?, entry),
                 hash: Context::new(&SHA256),
-                bytes: 0,
                 at: &mut self.at,
                 progress: &mut self.progress,
             };
@@ -202,15 +208,10 @@ impl<'p> Contents<'p> {
                 let length = reader.buffer().len();
                 reader.consume(length);
             }
-            let content = reader.into_inner();
-            Ok((content.bytes, hex(content.hash.finish().as_ref())))
+            Ok(hex(reader.into_inner().hash.finish().as_ref()))
         };
         match read() {
-            Ok((bytes, sha256)) if bytes == listed.bytes && sha256 == listed.sha256 => true,
-            Ok((bytes, _)) if bytes != listed.bytes => {
-                wrong.push(format!("{name} does not have the {} bytes that {MANIFEST} says", listed.bytes));
-                false
-            }
+            Ok(sha256) if sha256 == listed.sha256 => true,
             Ok(_) => {
                 wrong.push(format!("{name} has been changed: its SHA-256 is not the one in {MANIFEST}"));
                 false
@@ -245,7 +246,6 @@ fn each_line<E>(
 struct Counted<'a, 'p, R> {
     content: R,
     hash: Context,
-    bytes: u64,
     at: &'a mut Progress,
     progress: &'a mut Option<&'p mut dyn FnMut(Progress)>,
 }
@@ -254,7 +254,6 @@ impl<R: Read> Read for Counted<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.content.read(buffer)?;
         self.hash.update(&buffer[..length]);
-        self.bytes += length as u64;
         self.at.bytes += length as u64;
         if let Some(progress) = self.progress {
             progress(*self.at);
