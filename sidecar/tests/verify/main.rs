@@ -207,7 +207,7 @@ fn forged_heads_and_checkpoints_are_detected() {
     // A genuine but later head at the beginning would hide the events before it.
     assert_invalid(
         &with(&|pack| pack.log.from = pack.log.head.clone()),
-        "was recorded only after the period had begun",
+        "was recorded after the period had begun",
     );
     // Events that anyone can append.
     for (from, to) in [
@@ -395,10 +395,10 @@ fn other_files_are_unreadable() {
         let (_directory, path) = in_file(bytes);
         verify(&path, &trust(), |_| ()).unwrap_err()
     };
-    assert!(matches!(unreadable(b""), Unreadable::Zip(_)));
-    assert!(matches!(unreadable(&[b'x'; 1000]), Unreadable::Zip(_)));
+    assert!(matches!(unreadable(b""), Unreadable::NotAZip));
+    assert!(matches!(unreadable(&[b'x'; 1000]), Unreadable::NotAZip));
     let zip = Pack::new(10, &[]).zip();
-    assert!(matches!(unreadable(&zip[..zip.len() - 30]), Unreadable::Zip(_)));
+    assert!(matches!(unreadable(&zip[..zip.len() - 30]), Unreadable::NotAZip));
     for (key, value) in [
         ("pack_version", json!(2)),
         ("period", json!(["2026-01-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z"])),
