@@ -1,9 +1,9 @@
--- Who may do what. Nothing is granted to PUBLIC.
+-- The grants. PUBLIC gets none.
 
 REVOKE ALL ON SCHEMA audit, audit_internal FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit, audit_internal FROM PUBLIC;
 
--- ALTER DEFAULT PRIVILEGES may have granted more, to anyone.
+-- ALTER DEFAULT PRIVILEGES may have granted more rights to other roles.
 DO $access$
 DECLARE
     privilege record;
@@ -29,13 +29,13 @@ $access$;
 
 GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_sidecar;
 
--- audit_writer: the application. It appends, and can do nothing else.
+-- audit_writer is the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
     audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text),
     audit.append_many(jsonb)
     TO audit_writer;
 
--- audit_reader: queries and exports of all workspaces.
+-- audit_reader queries and exports all workspaces.
 GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
@@ -50,7 +50,7 @@ GRANT EXECUTE ON FUNCTION
     audit.export
     TO audit_reader;
 
--- audit_admin: also the catalog, imports, retention, legal holds and maintenance.
+-- audit_admin also manages the catalog, imports, retention, legal holds and maintenance.
 GRANT audit_reader, audit_writer TO audit_admin;
 GRANT EXECUTE ON FUNCTION
     audit.register_action(text, text, text, jsonb),
@@ -62,7 +62,7 @@ GRANT EXECUTE ON FUNCTION
     audit.maintain(integer, integer)
     TO audit_admin;
 
--- What archives: both.
+-- audit_admin and audit_sidecar archive partitions.
 GRANT SELECT ON audit.archive TO audit_admin, audit_sidecar;
 GRANT EXECUTE ON FUNCTION
     audit.partition_checksum(text),
@@ -72,7 +72,7 @@ GRANT EXECUTE ON FUNCTION
     audit.record_archive(text, text, integer, bigint, bigint, bytea)
     TO audit_admin, audit_sidecar;
 
--- The logs, their proofs and their checkpoints are for whoever reads; sealing is for whoever maintains.
+-- audit_reader reads the workspace logs, their proofs and the checkpoints. audit_admin and audit_sidecar seal.
 GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash_of,
@@ -92,7 +92,7 @@ GRANT EXECUTE ON FUNCTION
     TO audit_admin, audit_sidecar;
 GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_sidecar;
 
--- audit_sidecar: reads, appends, keeps its tokens, and does for its admins what audit_admin may.
+-- audit_sidecar reads, appends and keeps its tokens. For its own admins it does what audit_admin can do.
 GRANT audit_reader, audit_writer TO audit_sidecar;
 GRANT SELECT ON audit.api_token TO audit_sidecar;
 GRANT EXECUTE ON FUNCTION

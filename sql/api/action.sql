@@ -1,4 +1,4 @@
--- The catalog: the actions, the category of each, and the form that their details must have.
+-- The catalog: the actions, their categories, and the JSON Schemas of their details.
 
 CREATE TABLE audit.category (
     category text COLLATE "C" PRIMARY KEY,
@@ -7,16 +7,16 @@ CREATE TABLE audit.category (
 );
 COMMENT ON TABLE audit.category IS 'The categories of actions';
 COMMENT ON COLUMN audit.category.category IS 'Name of the category';
-COMMENT ON COLUMN audit.category.description IS 'What belongs to it';
-COMMENT ON COLUMN audit.category.required_keys IS 'Top-level keys that the details of each of its events must have';
+COMMENT ON COLUMN audit.category.description IS 'Kind of action that belongs to the category';
+COMMENT ON COLUMN audit.category.required_keys IS 'Top-level keys that the details of each event of the category must have';
 
 INSERT INTO audit.category (category, description, required_keys) VALUES
     ('auth', 'Logins, credentials and sessions of people', '{}'),
     ('admin', 'Changes that an administrator makes: roles, integrations, branding, rules', '{}'),
     ('rule', 'Dispatches of the rules engine', '{trigger,payload,outcome}'),
-    ('writeback', 'Writes to systems outside', '{request,response_status}'),
-    ('feedback', 'What customers submit', '{}'),
-    ('audit', 'The audit log''s own doings: queries, exports, tokens, catalog', '{}'),
+    ('writeback', 'Writes to external systems', '{request,response_status}'),
+    ('feedback', 'Feedback and requests that customers submit', '{}'),
+    ('audit', 'Operations on the audit log itself: queries, exports, tokens, catalog', '{}'),
     ('other', 'Actions that the catalog does not know', '{}');
 
 CREATE TABLE audit.action (
@@ -26,19 +26,19 @@ CREATE TABLE audit.action (
     details_schema jsonb,
     built_in boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE audit.action IS 'The actions that audit.append knows; audit.register_action adds one';
+COMMENT ON TABLE audit.action IS 'The actions that audit.append knows. audit.register_action adds an action.';
 COMMENT ON COLUMN audit.action.action IS 'Name of the action, as in audit.event.action';
-COMMENT ON COLUMN audit.action.category IS 'Category that its events get';
-COMMENT ON COLUMN audit.action.description IS 'What has happened when such an event is recorded';
-COMMENT ON COLUMN audit.action.details_schema IS 'JSON Schema that the details of its events must satisfy, or NULL';
-COMMENT ON COLUMN audit.action.built_in IS 'Whether the action came with the extension';
+COMMENT ON COLUMN audit.action.category IS 'Category of the events of the action';
+COMMENT ON COLUMN audit.action.description IS 'Description of what an event of the action records';
+COMMENT ON COLUMN audit.action.details_schema IS 'JSON Schema for the details of the events of the action, or NULL';
+COMMENT ON COLUMN audit.action.built_in IS 'True if the extension installed the action';
 
 INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('login_succeeded', 'auth', 'Someone has logged in', true),
     ('login_failed', 'auth', 'A login was refused', true),
     ('password_changed', 'auth', 'A password was changed', true),
     ('mfa_enrolled', 'auth', 'A second factor was enrolled', true),
-    ('session_invalidated', 'auth', 'A session was ended by someone or something other than its time-out', true),
+    ('session_invalidated', 'auth', 'A session was ended before its time-out', true),
     ('sso_callback', 'auth', 'An identity provider answered a single sign-on', true),
     ('rate_limited', 'auth', 'Requests were refused because there were too many', true),
     ('integration_credentials_saved', 'admin', 'Credentials of an integration were saved', true),
@@ -49,30 +49,30 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('rule_edited', 'admin', 'A rule was edited', true),
     ('rule_deleted', 'admin', 'A rule was deleted', true),
     ('rule_fired', 'rule', 'A rule was triggered and dispatched its action', true),
-    ('create_ticket', 'writeback', 'A ticket was created in an outside system', true),
-    ('update_ticket', 'writeback', 'A ticket was edited in an outside system', true),
-    ('update_ticket_status', 'writeback', 'The status of a ticket was changed in an outside system', true),
-    ('add_ticket_note', 'writeback', 'A note was added to a ticket in an outside system', true),
-    ('acknowledge_alert', 'writeback', 'An alert was acknowledged in an outside system', true),
-    ('resolve_alert', 'writeback', 'An alert was resolved in an outside system', true),
-    ('create_time_entry', 'writeback', 'Time was entered in an outside system', true),
+    ('create_ticket', 'writeback', 'A ticket was created in an external system', true),
+    ('update_ticket', 'writeback', 'A ticket was edited in an external system', true),
+    ('update_ticket_status', 'writeback', 'The status of a ticket was changed in an external system', true),
+    ('add_ticket_note', 'writeback', 'A note was added to a ticket in an external system', true),
+    ('acknowledge_alert', 'writeback', 'An alert was acknowledged in an external system', true),
+    ('resolve_alert', 'writeback', 'An alert was resolved in an external system', true),
+    ('create_time_entry', 'writeback', 'Time was entered in an external system', true),
     ('feedback_submitted', 'feedback', 'A customer gave feedback', true),
     ('support_request_submitted', 'feedback', 'A customer asked for support', true),
     ('action_registered', 'audit', 'An action was added to the catalog or changed in it', true),
-    ('events_imported', 'audit', 'Events of an existing log were imported', true),
+    ('events_imported', 'audit', 'Events of an existing audit log were imported', true),
     ('events_queried', 'audit', 'Events were queried through the sidecar', true),
-    ('export_started', 'audit', 'An export or evidence pack was begun', true),
-    ('export_finished', 'audit', 'An export or evidence pack has ended', true),
-    ('retention_changed', 'audit', 'How long events of a workspace are kept was changed', true),
+    ('export_started', 'audit', 'An export or evidence pack was started', true),
+    ('export_finished', 'audit', 'An export or evidence pack was finished', true),
+    ('retention_changed', 'audit', 'The retention of a workspace was changed', true),
     ('legal_hold_placed', 'audit', 'A legal hold was placed on events of a workspace', true),
     ('legal_hold_released', 'audit', 'A legal hold was released', true),
     ('partition_dropped', 'audit', 'A month of events past their retention was dropped', true),
     ('events_removed', 'audit', 'Events of a workspace past their retention were removed', true),
-    ('heads_recorded', 'audit', 'The heads of logs that have changed were recorded in the system log', true),
-    ('incarnation_begun', 'audit', 'Sealing goes on after a promotion, a recovery or a restore', true),
-    ('checkpoint_refused', 'audit', 'A checkpoint was not signed: the log is not what it was when the last one was signed', true),
-    ('signing_key_changed', 'audit', 'The keys that sign checkpoints have changed', true),
-    ('checkpoint_reset', 'audit', 'An operator has made the signing of checkpoints begin anew', true),
+    ('heads_recorded', 'audit', 'The changed heads of workspace logs were recorded in the system log', true),
+    ('incarnation_begun', 'audit', 'Sealing was continued after a promotion, a recovery or a restore', true),
+    ('checkpoint_refused', 'audit', 'A checkpoint was not signed because the system log contradicts the last signed one', true),
+    ('signing_key_changed', 'audit', 'The keys that sign checkpoints were changed', true),
+    ('checkpoint_reset', 'audit', 'An operator restarted the signing of checkpoints', true),
     ('event_redacted', 'audit', 'A field of an event was erased for good', true),
     ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
@@ -83,11 +83,11 @@ SELECT pg_catalog.pg_extension_config_dump('audit.action', 'WHERE NOT built_in')
 CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON audit.action
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
 ALTER TABLE audit.action ENABLE ALWAYS TRIGGER forget_cached;
-COMMENT ON TRIGGER forget_cached ON audit.action IS 'Makes every backend read the catalog anew';
+COMMENT ON TRIGGER forget_cached ON audit.action IS 'Makes every backend read the catalog again';
 CREATE TRIGGER forget_cached AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON audit.category
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.forget_cached();
 ALTER TABLE audit.category ENABLE ALWAYS TRIGGER forget_cached;
-COMMENT ON TRIGGER forget_cached ON audit.category IS 'Makes every backend read the categories anew';
+COMMENT ON TRIGGER forget_cached ON audit.category IS 'Makes every backend read the categories again';
 
 CREATE FUNCTION audit.register_action(
     action text,
@@ -103,18 +103,18 @@ DECLARE
     problem text;
 BEGIN
     IF action IS NULL OR action !~ '^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$' THEN
-        RAISE EXCEPTION 'action "%" is not a name', coalesce(left(action, 200), 'NULL')
+        RAISE EXCEPTION 'action "%" is not a valid name', coalesce(left(action, 200), 'NULL')
             USING ERRCODE = 'ZA003',
-                  HINT = 'Up to 128 letters, digits and _ . : / -, the first a letter or digit.';
+                  HINT = 'Use 1 to 128 letters, digits and _ . : / -. Begin with a letter or digit.';
     END IF;
     IF description IS NULL OR description = '' THEN
         RAISE EXCEPTION 'action "%" has no description', action
-            USING ERRCODE = 'ZA003', HINT = 'Say what has happened when such an event is recorded.';
+            USING ERRCODE = 'ZA003', HINT = 'Describe what an event of this action records.';
     END IF;
     IF category IS NULL OR category = 'audit'
        OR NOT EXISTS (SELECT FROM audit.category c WHERE c.category = register_action.category) THEN
         RAISE EXCEPTION 'an action cannot be registered in category "%"', coalesce(left(category, 100), 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'Categories are auth, admin, rule, writeback, feedback and other.';
+            USING ERRCODE = 'ZA003', HINT = 'Use category auth, admin, rule, writeback, feedback or other.';
     END IF;
     IF EXISTS (SELECT FROM audit.action a WHERE a.action = register_action.action AND a.built_in) THEN
         RAISE EXCEPTION 'action "%" is built in and cannot be changed', action
@@ -122,8 +122,8 @@ BEGIN
     END IF;
     problem := audit_internal.schema_error(details_schema);
     IF problem IS NOT NULL THEN
-        RAISE EXCEPTION 'details_schema is not a JSON Schema: %', problem
-            USING ERRCODE = 'ZA005', HINT = 'See https://json-schema.org/specification; $ref may only point inside the schema.';
+        RAISE EXCEPTION 'details_schema is not a valid JSON Schema: %', problem
+            USING ERRCODE = 'ZA005', HINT = 'See https://json-schema.org/specification. A $ref must point inside the schema.';
     END IF;
 
     INSERT INTO audit.action AS a (action, category, description, details_schema)
@@ -137,4 +137,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.register_action(text, text, text, jsonb) IS
-    'Adds an action to the catalog or changes one that is not built in; details_schema, a JSON Schema, is checked at every append (SQLSTATE ZA003, ZA005, ZA010)';
+    'Adds an action to the catalog, or changes one that is not built in. Every append then validates the details against details_schema, a JSON Schema (SQLSTATE ZA003, ZA005, ZA010).';

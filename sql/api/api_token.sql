@@ -1,4 +1,4 @@
--- Bearer tokens of the sidecar. The database never sees a token, only the hash of its secret.
+-- Bearer tokens of the sidecar. The database never sees a token, but only the hash of its secret part.
 
 CREATE TABLE audit.api_token (
     id text PRIMARY KEY,
@@ -11,14 +11,14 @@ CREATE TABLE audit.api_token (
     revoked_at timestamptz
 );
 COMMENT ON TABLE audit.api_token IS 'Bearer tokens of the sidecar';
-COMMENT ON COLUMN audit.api_token.id IS 'Public part of the token; the actor of its events is token:<id>';
+COMMENT ON COLUMN audit.api_token.id IS 'Public part of the token. Events that the token causes have the actor token:<id>.';
 COMMENT ON COLUMN audit.api_token.secret_sha256 IS 'SHA-256 of the secret part';
-COMMENT ON COLUMN audit.api_token.name IS 'What or whom it was made for';
-COMMENT ON COLUMN audit.api_token.role IS 'viewer queries; auditor also exports; writer appends; admin does all';
-COMMENT ON COLUMN audit.api_token.workspace IS 'The one workspace it is good for, or NULL for all';
-COMMENT ON COLUMN audit.api_token.created_at IS 'When it was made';
-COMMENT ON COLUMN audit.api_token.expires_at IS 'When it ends by itself, or NULL';
-COMMENT ON COLUMN audit.api_token.revoked_at IS 'When it was revoked, or NULL';
+COMMENT ON COLUMN audit.api_token.name IS 'Purpose or holder of the token';
+COMMENT ON COLUMN audit.api_token.role IS 'Role of the token: a viewer queries, an auditor also exports, a writer appends, an admin does all';
+COMMENT ON COLUMN audit.api_token.workspace IS 'Workspace to which the token is limited, or NULL for all workspaces';
+COMMENT ON COLUMN audit.api_token.created_at IS 'Time at which the token was created';
+COMMENT ON COLUMN audit.api_token.expires_at IS 'Time at which the token expires, or NULL';
+COMMENT ON COLUMN audit.api_token.revoked_at IS 'Time at which the token was revoked, or NULL';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.api_token', '');
 
@@ -42,7 +42,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.create_api_token(text, bytea, text, text, text, timestamptz) IS
-    'Stores the hash of a new token; an event (SQLSTATE ZA003, 23505 where the id is taken, 23514 for an unknown role)';
+    'Stores the hash of a new token and records an event (SQLSTATE ZA003, 23505 if the id is taken, 23514 for an unknown role)';
 
 CREATE FUNCTION audit.revoke_api_token(id text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -63,4 +63,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.revoke_api_token(text) IS
-    'Ends a token at once; an event. False where there is no such token or it is revoked already';
+    'Revokes a token at once and records an event. Returns false if there is no such token or it is already revoked.';

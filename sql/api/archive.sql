@@ -1,5 +1,5 @@
--- Which partitions have been written to object storage before they are dropped. audit-sidecar writes the files and reads
--- them back; here is what it reads, and the record that it leaves.
+-- Partitions that were written to object storage before they are dropped. audit-sidecar writes the files and reads them back.
+-- This file has the functions that it calls, and the record that it makes.
 
 CREATE TABLE audit.archive (
     partition text COLLATE "C" PRIMARY KEY,
@@ -12,17 +12,17 @@ CREATE TABLE audit.archive (
     archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     archived_by text NOT NULL
 );
-COMMENT ON TABLE audit.archive IS 'Partitions that have been archived, dropped ones included; audit.record_archive writes it';
+COMMENT ON TABLE audit.archive IS 'Partitions that were archived, including those dropped since. audit.record_archive writes this table.';
 COMMENT ON COLUMN audit.archive.partition IS 'Name of the partition in schema audit_internal, and of its file in each folder';
-COMMENT ON COLUMN audit.archive.month IS 'First day of the month in which its events expire';
-COMMENT ON COLUMN audit.archive.location IS 'Folder or URL below which the files are, as workspace=…/month=…/<partition>.parquet';
-COMMENT ON COLUMN audit.archive.files IS 'Number of files: one per workspace and month (UTC) of occurrence';
-COMMENT ON COLUMN audit.archive.events IS 'Number of events in them';
-COMMENT ON COLUMN audit.archive.id_checksum IS 'Checksum of the ids of these events, as audit.partition_checksum gives it';
+COMMENT ON COLUMN audit.archive.month IS 'First day of the month in which the events expire';
+COMMENT ON COLUMN audit.archive.location IS 'Folder or URL of the files. Each file has the path workspace=…/month=…/<partition>.parquet below it.';
+COMMENT ON COLUMN audit.archive.files IS 'Number of files: one for each workspace and month (UTC) of occurrence';
+COMMENT ON COLUMN audit.archive.events IS 'Number of events in the files';
+COMMENT ON COLUMN audit.archive.id_checksum IS 'Checksum of the ids of these events, as audit.partition_checksum returns it';
 COMMENT ON COLUMN audit.archive.content_sha256 IS
-    'SHA-256 over what was read back: for each event, ordered by workspace, occurred_at and id, its line of format v1, a tab, xid, a tab, expires_on, a line feed';
-COMMENT ON COLUMN audit.archive.archived_at IS 'When it was recorded';
-COMMENT ON COLUMN audit.archive.archived_by IS 'Who archived it';
+    'SHA-256 of the content that was read back, with the events in the order of workspace, occurred_at and id. Each event contributes its line of format v1, a tab, xid, a tab, expires_on, and a line feed.';
+COMMENT ON COLUMN audit.archive.archived_at IS 'Time at which the archive was recorded';
+COMMENT ON COLUMN audit.archive.archived_by IS 'Actor that archived the partition';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.archive', '');
 
@@ -32,12 +32,12 @@ CREATE FUNCTION audit.partition_checksum(partition text, OUT events bigint, OUT 
     SET jit = off
 AS $$
 BEGIN
-    -- A sum does not depend on the order; the remainder fits.
+    -- A sum does not depend on the order. The remainder fits into a bigint.
     EXECUTE format('SELECT count(*), coalesce(sum(hashint8extended(e.id, 0)) %% 9223372036854775808, 0)::bigint FROM %s e',
                    audit_internal.find_partition(partition)) INTO events, id_checksum;
 END
 $$;
-COMMENT ON FUNCTION audit.partition_checksum(text) IS 'How many events a partition holds, and a checksum of their ids (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit.partition_checksum(text) IS 'Returns the number of events in a partition and a checksum of their ids (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.partition_events(partition text, portal refcursor DEFAULT 'audit_archive') RETURNS refcursor
     LANGUAGE plpgsql SECURITY DEFINER
@@ -55,7 +55,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.partition_events(text, refcursor) IS
-    'Opens a cursor over all events of a partition, expired ones included, by workspace, occurred_at and id: the columns of audit.event_result, xid, expires_on (SQLSTATE ZA003)';
+    'Opens a cursor over all events of a partition, including expired ones, by workspace, occurred_at and id. Its columns are those of audit.event_result, then xid and expires_on (SQLSTATE ZA003).';
 
 CREATE FUNCTION audit.is_archived(partition text) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -63,7 +63,7 @@ CREATE FUNCTION audit.is_archived(partition text) RETURNS boolean
     SET jit = off
 AS $$ SELECT audit_internal.is_archived(audit_internal.find_partition(partition)) $$;
 COMMENT ON FUNCTION audit.is_archived(text) IS
-    'Whether the partition with this name has been archived and still holds exactly the events that were archived (SQLSTATE ZA003)';
+    'Returns whether a partition was archived and still holds exactly the archived events (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.archivable() RETURNS TABLE (partition text, events bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -84,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.archivable() IS
-    'Partitions that are due to be dropped and not archived, or not as they are now, and how many events each holds';
+    'Returns the partitions that are due to be dropped but not archived in their present state, and the number of their events';
 
 CREATE FUNCTION audit.record_archive(
     partition text, location text, files integer, events bigint, id_checksum bigint, content_sha256 bytea
@@ -102,9 +102,9 @@ DECLARE
                    FROM pg_class c WHERE c.oid = audit_internal.find_partition(partition));
 BEGIN
     IF actual.events IS DISTINCT FROM events OR actual.id_checksum IS DISTINCT FROM id_checksum THEN
-        RAISE EXCEPTION 'partition % holds % events now, % were archived%', partition, actual.events,
-                coalesce(events::text, 'NULL'), CASE WHEN actual.events = events THEN ', and not the same ones' ELSE '' END
-            USING ERRCODE = 'ZA014', HINT = 'Archive it again: audit-sidecar archive.';
+        RAISE EXCEPTION 'partition % now holds % events, but % were archived%', partition, actual.events,
+                coalesce(events::text, 'NULL'), CASE WHEN actual.events = events THEN ', and the ids differ' ELSE '' END
+            USING ERRCODE = 'ZA014', HINT = 'Archive the partition again with audit-sidecar archive.';
     END IF;
     INSERT INTO audit.archive (partition, month, location, files, events, id_checksum, content_sha256, archived_by)
     VALUES (partition, month, location, files, events, id_checksum, content_sha256, who)
@@ -118,4 +118,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.record_archive(text, text, integer, bigint, bigint, bytea) IS
-    'Records that a partition has been archived and read back, once it holds just the events that were; an event (SQLSTATE ZA003, ZA014)';
+    'Records that a partition was archived and read back, if it holds exactly the archived events, and appends an event (SQLSTATE ZA003, ZA014)';

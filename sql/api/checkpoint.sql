@@ -6,11 +6,11 @@ CREATE TABLE audit.checkpoint (
     note text NOT NULL,
     signed_at timestamptz NOT NULL
 );
-COMMENT ON TABLE audit.checkpoint IS 'The checkpoints, as the sidecar has signed them';
-COMMENT ON COLUMN audit.checkpoint.size IS 'Leaves of the system log that it commits to';
+COMMENT ON TABLE audit.checkpoint IS 'The checkpoints that the sidecar signed';
+COMMENT ON COLUMN audit.checkpoint.size IS 'Number of leaves of the system log that the checkpoint commits to';
 COMMENT ON COLUMN audit.checkpoint.root IS 'Root of the system log at that size';
 COMMENT ON COLUMN audit.checkpoint.note IS 'The signed note (C2SP tlog-checkpoint), with the cosignatures of witnesses';
-COMMENT ON COLUMN audit.checkpoint.signed_at IS 'When it was stored';
+COMMENT ON COLUMN audit.checkpoint.signed_at IS 'Time at which the checkpoint was stored';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.checkpoint', '');
 
@@ -21,16 +21,16 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF size IS NULL OR root IS NULL OR note IS NULL OR size < 1 OR octet_length(root) <> 32 THEN
-        RAISE EXCEPTION 'a checkpoint has a size of at least 1, a root of 32 bytes and a note'
+        RAISE EXCEPTION 'a checkpoint must have a size of at least 1, a root of 32 bytes and a note'
             USING ERRCODE = 'ZA003';
     END IF;
     INSERT INTO audit.checkpoint AS c (size, root, note, signed_at) VALUES (size, root, note, clock_timestamp())
     ON CONFLICT ON CONSTRAINT checkpoint_pkey DO UPDATE SET note = excluded.note WHERE c.root = excluded.root;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is a checkpoint of size % with another root', size
-            USING ERRCODE = 'ZA015', HINT = 'The log has been rewritten, or goes on from an older copy: audit.verify tells more.';
+        RAISE EXCEPTION 'a checkpoint of size % with another root already exists', size
+            USING ERRCODE = 'ZA015', HINT = 'The system log was rewritten, or restored from an older copy. Run audit.verify() to find the damage.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
-    'Keeps a signed checkpoint; another note for the same size and root replaces it (SQLSTATE ZA003, ZA015 for another root)';
+    'Stores a signed checkpoint. Another note for the same size and root replaces the stored one (SQLSTATE ZA003, ZA015 for another root).';

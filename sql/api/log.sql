@@ -1,5 +1,5 @@
--- The logs: for each workspace an RFC 6962 tree over the leaf hashes of its events, in tiles of 256 hashes (C2SP tlog-tiles).
--- audit.seal adds to them; nothing is ever taken away, also when the events have left.
+-- The workspace logs. Each is an RFC 6962 tree over the leaf hashes of the events of one workspace, in tiles of 256 hashes (C2SP
+-- tlog-tiles). audit.seal adds leaves. Nothing removes a leaf, even if retention removes its event.
 
 CREATE TABLE audit.log (
     workspace text COLLATE "C" PRIMARY KEY,
@@ -9,13 +9,13 @@ CREATE TABLE audit.log (
     frontier bytea NOT NULL,
     sealed_at timestamptz NOT NULL
 );
-COMMENT ON TABLE audit.log IS 'The log of each workspace: its head, and what is needed to add to it';
-COMMENT ON COLUMN audit.log.workspace IS 'Workspace whose events are its leaves; audit is the system log, which holds the heads of the others';
-COMMENT ON COLUMN audit.log.log_id IS '16 random bytes: keep the digest of a head from being guessed';
+COMMENT ON TABLE audit.log IS 'The workspace logs: the head of each, and the hashes that are needed to add leaves';
+COMMENT ON COLUMN audit.log.workspace IS 'Workspace of the log. The log of workspace audit is the system log, which holds the heads of the others.';
+COMMENT ON COLUMN audit.log.log_id IS '16 random bytes, which prevent a head from being guessed from its digest';
 COMMENT ON COLUMN audit.log.size IS 'Number of leaves';
 COMMENT ON COLUMN audit.log.root IS 'Root of the tree, 32 bytes';
 COMMENT ON COLUMN audit.log.frontier IS 'Hashes of the largest perfect subtrees, from the left, 32 bytes each';
-COMMENT ON COLUMN audit.log.sealed_at IS 'When the last leaves were added';
+COMMENT ON COLUMN audit.log.sealed_at IS 'Time at which leaves were last added';
 
 CREATE TABLE audit.tile (
     workspace text COLLATE "C" NOT NULL,
@@ -28,14 +28,14 @@ CREATE TABLE audit.tile (
     PRIMARY KEY (workspace, level, first)
 );
 ALTER TABLE audit.tile ALTER COLUMN hashes SET STORAGE EXTERNAL, ALTER COLUMN ids SET STORAGE EXTERNAL;
-COMMENT ON TABLE audit.tile IS 'The hashes of the trees, 256 to a tile; a tile that is not full yet may be several rows';
+COMMENT ON TABLE audit.tile IS 'The hashes of the trees, 256 in each tile. A tile that is not full can consist of several rows.';
 COMMENT ON COLUMN audit.tile.workspace IS 'Workspace of the log';
-COMMENT ON COLUMN audit.tile.level IS 'Level of the tile: its hashes are of perfect subtrees of 256 ^ level leaves';
-COMMENT ON COLUMN audit.tile.first IS 'Index of the first hash among those of its level';
+COMMENT ON COLUMN audit.tile.level IS 'Level of the tile. Its hashes are the roots of perfect subtrees of 256 ^ level leaves.';
+COMMENT ON COLUMN audit.tile.first IS 'Index of the first hash among those of the level';
 COMMENT ON COLUMN audit.tile.hashes IS 'The hashes, 32 bytes each';
-COMMENT ON COLUMN audit.tile.ids IS 'On level 0, the ids of the events whose leaves they are';
-COMMENT ON COLUMN audit.tile.least_id IS 'The least of the ids';
-COMMENT ON COLUMN audit.tile.greatest_id IS 'The greatest of the ids';
+COMMENT ON COLUMN audit.tile.ids IS 'Ids of the events of the leaves, on level 0 only';
+COMMENT ON COLUMN audit.tile.least_id IS 'Least of the ids';
+COMMENT ON COLUMN audit.tile.greatest_id IS 'Greatest of the ids';
 
 CREATE TABLE audit.head (
     workspace text COLLATE "C" NOT NULL,
@@ -46,32 +46,32 @@ CREATE TABLE audit.head (
     PRIMARY KEY (workspace, size)
 );
 CREATE INDEX head_event ON audit.head (event_id, workspace);
-COMMENT ON INDEX audit.head_event IS 'Finds what was recorded since the last look';
-COMMENT ON TABLE audit.head IS 'The heads that were recorded in the system log';
+COMMENT ON INDEX audit.head_event IS 'Finds the heads that were recorded after an event';
+COMMENT ON TABLE audit.head IS 'The heads of workspace logs that were recorded in the system log';
 COMMENT ON COLUMN audit.head.workspace IS 'Workspace of the log';
-COMMENT ON COLUMN audit.head.size IS 'Number of leaves that it had';
-COMMENT ON COLUMN audit.head.root IS 'Root that it had';
-COMMENT ON COLUMN audit.head.event_id IS 'Event heads_recorded whose details hold the digest of this head';
-COMMENT ON COLUMN audit.head.recorded_at IS 'When it was recorded';
+COMMENT ON COLUMN audit.head.size IS 'Number of leaves of the head';
+COMMENT ON COLUMN audit.head.root IS 'Root of the head';
+COMMENT ON COLUMN audit.head.event_id IS 'Event heads_recorded whose details contain the digest of this head';
+COMMENT ON COLUMN audit.head.recorded_at IS 'Time at which the head was recorded';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.log
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.log ENABLE ALWAYS TRIGGER refuse_change;
-COMMENT ON TRIGGER refuse_change ON audit.log IS 'Refuses what sealing does not do';
+COMMENT ON TRIGGER refuse_change ON audit.log IS 'Refuses all changes other than those of sealing';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.tile
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.tile ENABLE ALWAYS TRIGGER refuse_change;
-COMMENT ON TRIGGER refuse_change ON audit.tile IS 'Refuses what sealing does not do';
+COMMENT ON TRIGGER refuse_change ON audit.tile IS 'Refuses all changes other than those of sealing';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.head
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.head ENABLE ALWAYS TRIGGER refuse_change;
-COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change what was recorded';
+COMMENT ON TRIGGER refuse_change ON audit.head IS 'Refuses to change a recorded head';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.log', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.tile', '');
 SELECT pg_catalog.pg_extension_config_dump('audit.head', '');
 
--- leaf_hash has no search_path: it is inlined where it is called, and names no object outside pg_catalog without its schema. A C
--- function of the whole row would have that row put together for each event, which takes a tenth of the time of its hash.
+-- leaf_hash has no search_path because a setting would prevent its inlining. It names no object outside pg_catalog without its
+-- schema. A C function of the whole row would need that row to be formed for each event. That takes a tenth of the time of its hash.
 DO $do$
 BEGIN
     EXECUTE pg_catalog.format(
@@ -85,5 +85,5 @@ BEGIN
 END
 $do$;
 COMMENT ON FUNCTION audit.leaf_hash_of IS
-    'The leaf hash of an event in format v1, from the columns of audit.event; NULL for a row that audit.append cannot have written';
-COMMENT ON FUNCTION audit.leaf_hash IS 'The leaf hash of a row of the audit log';
+    'Returns the leaf hash of an event in format v1, computed from the columns of audit.event. Returns NULL for a row that audit.append cannot have written.';
+COMMENT ON FUNCTION audit.leaf_hash IS 'Returns the leaf hash of a row of audit.event';

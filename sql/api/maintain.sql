@@ -1,6 +1,6 @@
--- What is done as time goes by: partitions for the coming months, and what is past its retention (sql/internal/maintenance.sql).
--- Each call does a bounded amount of work in one transaction; who wants all of it done calls until no row comes back. Appends wait
--- for none of it.
+-- Regular maintenance: creates partitions for the coming months, and removes events past their retention
+-- (sql/internal/maintenance.sql). Each call does a bounded amount of work in one transaction. Callers repeat the call until it
+-- returns no row. No append waits for it.
 
 CREATE TABLE audit.maintenance (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -8,11 +8,11 @@ CREATE TABLE audit.maintenance (
     waiting_for text,
     waiting_since timestamptz
 );
-COMMENT ON TABLE audit.maintenance IS 'How maintenance gets on: one row, since its first run; audit.status() puts it in words';
-COMMENT ON COLUMN audit.maintenance.one IS 'There is one row';
-COMMENT ON COLUMN audit.maintenance.last_run_at IS 'When audit.maintain has last run to its end';
-COMMENT ON COLUMN audit.maintenance.waiting_for IS 'What the last run could not do, and why; NULL where nothing was in its way';
-COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Since when it cannot';
+COMMENT ON TABLE audit.maintenance IS 'State of maintenance: one row, which the first run creates. audit.status() explains it.';
+COMMENT ON COLUMN audit.maintenance.one IS 'Limits the table to one row';
+COMMENT ON COLUMN audit.maintenance.last_run_at IS 'Time at which audit.maintain last completed';
+COMMENT ON COLUMN audit.maintenance.waiting_for IS 'Work that the last run could not do, with the reasons, or NULL if it did all';
+COMMENT ON COLUMN audit.maintenance.waiting_since IS 'Time since which runs have been hindered';
 
 CREATE FUNCTION audit.maintain(months_ahead integer DEFAULT 3, max_rows integer DEFAULT 5000)
     RETURNS TABLE (task text, object text, amount bigint)
@@ -42,4 +42,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.maintain(integer, integer) IS
-    'Does what is due, for at most max_rows events, and returns a row per thing done: call it again until there is none. What is in its way is a warning and in audit.status(), not an error; where another session runs it, it does nothing (SQLSTATE ZA003, 25000 where the transaction is not READ COMMITTED)';
+    'Does the work that is due, for at most max_rows events, and returns a row for each task done. Call it until it returns no row. An obstacle causes a warning and appears in audit.status(). Does nothing while another session runs it (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';

@@ -1,28 +1,28 @@
--- What the tiles of a log prove. All of it works on a hot standby and in a READ ONLY transaction.
+-- Proofs, computed from the tiles of a workspace log. All functions work on a hot standby and in a READ ONLY transaction.
 
 CREATE FUNCTION audit.root_at(workspace text, size bigint) RETURNS bytea
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_root_at';
 COMMENT ON FUNCTION audit.root_at(text, bigint) IS
-    'The root that the log of a workspace had with so many leaves, from its tiles (SQLSTATE ZA003, XX001)';
+    'Returns the root that the log of a workspace had at a given size, computed from its tiles (SQLSTATE ZA003, XX001)';
 
 CREATE FUNCTION audit.inclusion_proof(workspace text, leaf bigint, size bigint) RETURNS bytea[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_inclusion_proof';
 COMMENT ON FUNCTION audit.inclusion_proof(text, bigint, bigint) IS
-    'The audit path of RFC 6962, section 2.1.1: that the leaf, counted from 0, is in the tree of so many leaves (SQLSTATE ZA003, XX001)';
+    'Returns the audit path of RFC 6962, section 2.1.1. It proves that a leaf, counted from 0, is in the tree of the given size (SQLSTATE ZA003, XX001).';
 
 CREATE FUNCTION audit.consistency_proof(workspace text, old_size bigint, new_size bigint) RETURNS bytea[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_consistency_proof';
 COMMENT ON FUNCTION audit.consistency_proof(text, bigint, bigint) IS
-    'The consistency proof of RFC 6962, section 2.1.2: that the tree of the new size begins with that of the old one (SQLSTATE ZA003, XX001)';
+    'Returns the consistency proof of RFC 6962, section 2.1.2. It proves that the tree of the old size is the beginning of the tree of the new size (SQLSTATE ZA003, XX001).';
 
 CREATE FUNCTION audit.subset_proof(workspace text, size bigint, firsts bigint[], beyonds bigint[]) RETURNS bytea[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'audit_subset_proof';
 COMMENT ON FUNCTION audit.subset_proof(text, bigint, bigint[], bigint[]) IS
-    'What is needed to get from the leaves of the ranges, each from a first to before a beyond, to the root of the tree of so many leaves (FORMAT.md of audit_proof; SQLSTATE ZA003, XX001)';
+    'Returns the hashes that lead from the leaves of some ranges to the root of the tree of the given size. Each range begins with a first leaf and ends before a beyond leaf (FORMAT.md of audit_proof; SQLSTATE ZA003, XX001).';
 
 CREATE FUNCTION audit.leaves(workspace text, first bigint DEFAULT 0, beyond bigint DEFAULT NULL)
     RETURNS TABLE (leaf bigint, id bigint, hash bytea)
@@ -37,7 +37,7 @@ AS $$
     WHERE t.first + i.place > leaves.first AND (leaves.beyond IS NULL OR t.first + i.place <= leaves.beyond)
 $$;
 COMMENT ON FUNCTION audit.leaves(text, bigint, bigint) IS
-    'The leaves of the log of a workspace, from first to before beyond, with the ids of their events; in no order';
+    'Returns the leaves of the log of a workspace, from first to before beyond, with the ids of their events. The order is undefined.';
 
 CREATE FUNCTION audit.tile_hashes(workspace text, level integer, index bigint) RETURNS bytea
     LANGUAGE sql STABLE
@@ -48,4 +48,4 @@ AS $$
       AND t.first >= tile_hashes.index * 256 AND t.first < (tile_hashes.index + 1) * 256
 $$;
 COMMENT ON FUNCTION audit.tile_hashes(text, integer, bigint) IS
-    'The hashes of a tile, as many as it has now, 32 bytes each; NULL where it has none';
+    'Returns the present hashes of a tile, 32 bytes each, or NULL if it has none';

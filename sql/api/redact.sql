@@ -1,5 +1,5 @@
--- Redaction: one field of one event is erased for good, its salt with it. Its digest stays, so the leaf of the event does not change
--- and every proof holds.
+-- Redaction erases one field of one event for good, together with the salt of the field. The digest of the field stays, so the
+-- leaf of the event does not change and every proof remains valid.
 
 CREATE TABLE audit.redaction (
     event_id bigint NOT NULL,
@@ -10,18 +10,18 @@ CREATE TABLE audit.redaction (
     audit_event_id bigint NOT NULL,
     PRIMARY KEY (event_id, field)
 );
-COMMENT ON TABLE audit.redaction IS 'Fields of events that were erased';
-COMMENT ON COLUMN audit.redaction.event_id IS 'The event';
-COMMENT ON COLUMN audit.redaction.field IS 'The field: actor, targets, source or details';
-COMMENT ON COLUMN audit.redaction.redacted_at IS 'When it was erased';
-COMMENT ON COLUMN audit.redaction.redacted_by IS 'Who had it erased';
-COMMENT ON COLUMN audit.redaction.reason IS 'Why';
-COMMENT ON COLUMN audit.redaction.audit_event_id IS 'The event event_redacted that tells of it';
+COMMENT ON TABLE audit.redaction IS 'The fields of events that were erased';
+COMMENT ON COLUMN audit.redaction.event_id IS 'Event that lost the field';
+COMMENT ON COLUMN audit.redaction.field IS 'Name of the field: actor, targets, source or details';
+COMMENT ON COLUMN audit.redaction.redacted_at IS 'Time at which the field was erased';
+COMMENT ON COLUMN audit.redaction.redacted_by IS 'Actor that erased the field';
+COMMENT ON COLUMN audit.redaction.reason IS 'Reason for the redaction';
+COMMENT ON COLUMN audit.redaction.audit_event_id IS 'Event event_redacted that records the redaction';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.redaction
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();
 ALTER TABLE audit.redaction ENABLE ALWAYS TRIGGER refuse_change;
-COMMENT ON TRIGGER refuse_change ON audit.redaction IS 'Refuses to change what was recorded';
+COMMENT ON TRIGGER refuse_change ON audit.redaction IS 'Refuses to change a recorded redaction';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.redaction', '');
 
@@ -41,13 +41,13 @@ DECLARE
 BEGIN
     IF field IS NULL OR field NOT IN ('actor', 'targets', 'source', 'details') THEN
         RAISE EXCEPTION 'field "%" cannot be redacted', coalesce(left(field, 100), 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'Fields are actor, targets, source and details.';
+            USING ERRCODE = 'ZA003', HINT = 'Use field actor, targets, source or details.';
     END IF;
     IF coalesce(btrim(reason), '') = '' OR length(reason) > 1000 THEN
         RAISE EXCEPTION 'a redaction needs a reason of 1 to 1000 characters'
-            USING ERRCODE = 'ZA003', HINT = 'Say why, without what is to be erased: the reason stays.';
+            USING ERRCODE = 'ZA003', HINT = 'Do not repeat the erased data in the reason, because the reason is kept.';
     END IF;
-    -- A hold that is placed now waits, or is seen.
+    -- A transaction that places a hold now either waits for this one, or has committed and its hold is seen.
     LOCK TABLE audit.legal_hold IN SHARE MODE;
     SELECT e.tableoid::regclass AS partition, e.workspace, e.category INTO place
     FROM audit.event e WHERE e.id = event_id AND audit_internal.is_kept(e.workspace, e.occurred_at, e.actor, e.targets);
@@ -55,7 +55,7 @@ BEGIN
         RAISE EXCEPTION 'there is no event %', coalesce(event_id::text, 'NULL') USING ERRCODE = 'ZA016';
     END IF;
     IF place.category = 'audit' THEN
-        RAISE EXCEPTION 'event % is one of the audit log''s own, which are not redacted', event_id USING ERRCODE = 'ZA017';
+        RAISE EXCEPTION 'event % is of category audit and cannot be redacted', event_id USING ERRCODE = 'ZA017';
     END IF;
     held := audit_internal.held_condition(place.workspace);
     IF held IS NOT NULL THEN
@@ -63,16 +63,16 @@ BEGIN
     END IF;
     IF is_held THEN
         RAISE EXCEPTION 'event % is under legal hold', event_id
-            USING ERRCODE = 'ZA017', HINT = 'Release the hold first: SELECT * FROM audit.legal_hold WHERE released_at IS NULL.';
+            USING ERRCODE = 'ZA017', HINT = 'Release the hold first. To list the active legal holds, run SELECT * FROM audit.legal_hold WHERE released_at IS NULL.';
     END IF;
     IF EXISTS (SELECT FROM audit.redaction r WHERE r.event_id = redact.event_id AND r.field = redact.field) THEN
-        RAISE EXCEPTION 'field "%" of event % has been redacted already', field, event_id USING ERRCODE = 'ZA017';
+        RAISE EXCEPTION 'field "%" of event % is already redacted', field, event_id USING ERRCODE = 'ZA017';
     END IF;
 
     redactor := audit_internal.who();
     IF audit_internal.erase_field(place.partition, event_id, field) IS DISTINCT FROM 1 THEN
-        RAISE EXCEPTION 'event % was moved at this moment', event_id
-            USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
+        RAISE EXCEPTION 'event % was moved by another transaction', event_id
+            USING ERRCODE = 'serialization_failure', HINT = 'Retry the transaction.';
     END IF;
     audit_event_id := audit.append('event_redacted', workspace => place.workspace, actor => redactor, target => 'event:' || event_id,
                             details => jsonb_build_object('event', event_id, 'field', field, 'reason', reason));
@@ -82,4 +82,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.redact(bigint, text, text) IS
-    'Erases a field (actor, targets, source or details) of an event for good; the leaf of the event stays valid. Returns the id of the event that tells of it. What backups, WAL and dead rows hold is not touched: VACUUM the partition (SQLSTATE ZA003, ZA016 where there is no such event, ZA017 where it is the log''s own, held, or redacted already)';
+    'Erases a field (actor, targets, source or details) of an event for good, and returns the id of the event that records this. The leaf of the event stays valid. Backups, WAL and dead rows keep the erased data: run VACUUM on the partition (SQLSTATE ZA003, ZA016 if there is no such event, ZA017 if it is of category audit, under legal hold or already redacted).';

@@ -1,18 +1,18 @@
--- How long events are kept: presets, and the retention of a workspace.
+-- Retention: the time for which the events of a workspace are kept, and presets for it.
 
 CREATE TABLE audit.retention_preset (
     preset text PRIMARY KEY,
     retention interval NOT NULL,
     source text NOT NULL
 );
-COMMENT ON TABLE audit.retention_preset IS 'Retention that common frameworks ask for';
+COMMENT ON TABLE audit.retention_preset IS 'Retention periods that common frameworks require';
 COMMENT ON COLUMN audit.retention_preset.preset IS 'Name of the framework';
-COMMENT ON COLUMN audit.retention_preset.retention IS 'How long it wants records of this kind to be kept, at least';
-COMMENT ON COLUMN audit.retention_preset.source IS 'Where it says so';
+COMMENT ON COLUMN audit.retention_preset.retention IS 'Minimum period for which the framework requires records to be kept';
+COMMENT ON COLUMN audit.retention_preset.source IS 'Source of the requirement';
 
 INSERT INTO audit.retention_preset (preset, retention, source) VALUES
-    ('default', audit_internal.default_retention(), 'A year, and a month to compare it with the year before'),
-    ('pci-dss', interval '12 months', 'PCI DSS v4.0.1, requirement 10.5.1: audit log history of at least 12 months, the last three at hand'),
+    ('default', audit_internal.default_retention(), 'One year, and one month more to compare it with the year before'),
+    ('pci-dss', interval '12 months', 'PCI DSS v4.0.1, requirement 10.5.1: audit log history of at least 12 months, the last three immediately available'),
     ('hipaa', interval '6 years', '45 CFR 164.316(b)(2)(i): documentation for six years from its creation or from when it was last in effect'),
     ('sox', interval '7 years', '17 CFR 210.2-06: records relevant to an audit or review for seven years after it ends');
 
@@ -24,14 +24,14 @@ DECLARE
     found interval := (SELECT p.retention FROM audit.retention_preset p WHERE p.preset = lower(preset.preset));
 BEGIN
     IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no preset "%"', coalesce(left(preset, 100), 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'SELECT * FROM audit.retention_preset lists them.';
+        RAISE EXCEPTION 'retention preset "%" does not exist', coalesce(left(preset, 100), 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'To list the presets, run SELECT * FROM audit.retention_preset.';
     END IF;
     RETURN found;
 END
 $$;
 COMMENT ON FUNCTION audit.preset(text) IS
-    'Retention of a framework by name, for audit.set_retention(''acme'', audit.preset(''hipaa'')) (SQLSTATE ZA003)';
+    'Returns the retention that a framework requires, for calls such as audit.set_retention(''acme'', audit.preset(''hipaa'')) (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit.set_retention(workspace text, retention interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -49,20 +49,20 @@ BEGIN
     PERFORM audit_internal.check_workspace(workspace);
     IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
        OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
-        RAISE EXCEPTION 'retention is %, it must be of whole months and days', coalesce(retention::text, 'NULL')
-            USING ERRCODE = 'ZA011', HINT = format('Such as interval ''13 months'' or interval ''90 days''; the least is %s days.', floor);
+        RAISE EXCEPTION 'retention is %, but it must consist of whole months and days', coalesce(retention::text, 'NULL')
+            USING ERRCODE = 'ZA011', HINT = format('Use a retention such as interval ''13 months'' or interval ''90 days''. The minimum is %s days.', floor);
     END IF;
     IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
        OR (audit_internal.length_in_days(retention)).longest > 36525 THEN
-        RAISE EXCEPTION 'retention is %, at most 100 years are possible', retention USING ERRCODE = 'ZA011';
+        RAISE EXCEPTION 'retention is %, but it must be at most 100 years', retention USING ERRCODE = 'ZA011';
     END IF;
     days := audit_internal.length_in_days(retention);
     IF days.shortest < floor THEN
-        RAISE EXCEPTION 'retention of % can be as short as % days, the least is % days', retention, days.shortest, floor
-            USING ERRCODE = 'ZA011', HINT = format('Keep events for %s days or longer; two months can be 59 days.', floor);
+        RAISE EXCEPTION 'retention of % can be as short as % days, but it must be at least % days', retention, days.shortest, floor
+            USING ERRCODE = 'ZA011', HINT = format('Use at least %s days. Two months can have 59 days.', floor);
     END IF;
 
-    -- One at a time, and not in the middle of a maintenance run, which judges events by what is set here.
+    -- One session at a time sets a retention, and none during a maintenance run, which judges events by these settings.
     LOCK TABLE audit.workspace IN SHARE ROW EXCLUSIVE MODE;
     SELECT w.retention INTO before FROM audit.workspace w WHERE w.workspace = set_retention.workspace;
     IF before::text = retention::text THEN
@@ -84,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.set_retention(text, interval) IS
-    'Sets how long events of a workspace are kept, those already stored included; at least 60 days; an event (SQLSTATE ZA003, ZA011)';
+    'Sets the time, at least 60 days, for which events of a workspace are kept, including stored ones, and records an event (SQLSTATE ZA003, ZA011)';
 
 CREATE FUNCTION audit.retention_setting(
     INOUT workspace text,
@@ -106,7 +106,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.retention_setting(text) IS
-    'Retention in force, since when and set by whom (NULL: the default), and the time since which events are kept. Reads no event (SQLSTATE ZA003)';
+    'Returns the retention in force, since when and set by whom (NULL: the default), and the time since which events are kept. Reads no event (SQLSTATE ZA003).';
 
 CREATE FUNCTION audit.retention(
     INOUT workspace text,
@@ -147,4 +147,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.retention(text) IS
-    'Retention in force, since when and set by whom (NULL: the default), and what is stored: events, their bytes without indexes, the oldest, expired ones that maintenance has yet to remove, legal holds. Reads all events of the workspace';
+    'Returns the retention in force, since when and set by whom (NULL: the default), and statistics. These are the stored events, their bytes without indexes, the oldest, expired events not yet removed, and active legal holds. Reads all events of the workspace.';

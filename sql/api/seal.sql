@@ -1,4 +1,4 @@
--- Sealing: committed events get their leaves, and changed heads go into the system log.
+-- Sealing: committed events get their leaves, and changed heads are appended to the system log.
 
 CREATE FUNCTION audit.seal(max_events integer DEFAULT 100000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -18,14 +18,14 @@ DECLARE
     amount bigint;
 BEGIN
     IF max_events IS NULL OR max_events < 1 THEN
-        RAISE EXCEPTION 'max_events is %, it must be at least 1', coalesce(max_events::text, 'NULL')
+        RAISE EXCEPTION 'max_events is %, but it must be at least 1', coalesce(max_events::text, 'NULL')
             USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'sealing goes by what has committed, which a % transaction does not see', upper(current_setting('transaction_isolation'))
-            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.seal in a READ COMMITTED transaction.';
+        RAISE EXCEPTION 'audit.seal() cannot run in a % transaction', upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.seal() in a READ COMMITTED transaction.';
     END IF;
-    -- Loads the library: before, anyone can set its settings.
+    -- This call loads the library. Until it is loaded, any role can set its settings.
     PERFORM audit_internal.networks('{}');
     LOCK TABLE audit_internal.sealer IN SHARE ROW EXCLUSIVE MODE;
     IF audit_internal.is_restoring() THEN
@@ -42,20 +42,20 @@ BEGIN
     END IF;
     since := pg_snapshot_xmax(state.sealed);
     in_progress := ARRAY(SELECT pg_snapshot_xip(state.sealed));
-    -- Events that came with a restore can have transaction ids that are still to come here.
+    -- Events from a restore can have transaction ids that are still in the future here.
     upcoming := audit_internal.next_transaction_id();
     SELECT e.id INTO first_id FROM audit.event e WHERE e.xid >= since AND e.xid < upcoming ORDER BY e.xid LIMIT 1;
     IF first_id IS NULL AND NOT EXISTS (SELECT FROM audit.event e WHERE e.xid = ANY (in_progress)) THEN
         RETURN 0;
     END IF;
 
-    -- What this transaction has appended itself is for the next pass: its number is taken before the snapshot.
+    -- The transaction id is taken before the snapshot, so events of this very transaction are left to the next pass.
     PERFORM pg_current_xact_id();
     visible := audit_internal.with_own_transaction(audit_internal.extend_snapshot(pg_current_snapshot(), since));
     LOOP
         below := NULL;
-        -- Counting takes as long as reading: left out where few ids were given out since. Ids are not in the order of transactions,
-        -- so that a pass can become larger for it.
+        -- Counting takes as long as reading, so it is skipped if few ids were assigned since. Ids are not in the order of
+        -- transactions, so that a pass can become larger.
         IF (SELECT s.last_value FROM audit_internal.event_id_seq s) - max_events >= first_id THEN
             SELECT e.xid INTO below FROM audit.event e
             WHERE e.xid >= since AND e.xid < pg_snapshot_xmax(visible) ORDER BY e.xid OFFSET max_events LIMIT 1;
@@ -63,7 +63,7 @@ BEGIN
         IF below IS NULL THEN
             below := pg_snapshot_xmax(visible);
         ELSIF NOT EXISTS (SELECT FROM audit.event e WHERE e.xid >= since AND e.xid < below) THEN
-            -- One transaction of more than max_events: it is not divided.
+            -- One transaction appended more than max_events. It is not divided.
             below := (below::text::bigint + 1)::text::xid8;
         END IF;
         amount := audit_internal.seal_events(since, below, in_progress, state.ids_after, visible);
@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.seal(integer) IS
-    'Gives leaves to about max_events events that have committed since the last pass, whole transactions, and returns how many: call it until it is 0. Waits for another session that seals (SQLSTATE ZA003, 25000 where the transaction is not READ COMMITTED)';
+    'Gives leaves to about max_events events that committed since the last pass, and returns their number. Never divides a transaction. Call it until it returns 0. Waits while another session seals (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';
 
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -88,7 +88,8 @@ DECLARE
     event bigint;
     amount bigint := 0;
 BEGIN
-    -- A few passes: where events keep coming there is always one more, and the heads need not have the newest.
+    -- The number of passes is limited: while events keep coming, there is always another pass. The heads need not include the
+    -- newest.
     FOR pass IN 1..5 LOOP
         EXIT WHEN audit.seal() = 0;
     END LOOP;
@@ -115,4 +116,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.record_heads() IS
-    'Seals, and appends the heads that have changed to the system log, where the next audit.seal gives them their leaf; how many heads (SQLSTATE 25000 where the transaction is not READ COMMITTED)';
+    'Seals, appends the changed heads to the system log, and returns their number. The next audit.seal gives this event its leaf (SQLSTATE 25000 if the transaction is not READ COMMITTED).';

@@ -1,5 +1,5 @@
--- Verifying: everything that is hashed is hashed again, from the rows up to the checkpoints, and every damage is named. Works on a
--- hot standby and in a READ ONLY transaction; all of it sees one snapshot.
+-- Verification hashes all events again, from the rows up to the checkpoints, and names every damage. It works on a hot standby
+-- and in a READ ONLY transaction. All of it sees one snapshot.
 
 CREATE TYPE audit.damage AS (
     kind text,
@@ -8,7 +8,7 @@ CREATE TYPE audit.damage AS (
     event_id bigint,
     problem text
 );
-COMMENT ON TYPE audit.damage IS 'Something that is not as sealing left it';
+COMMENT ON TYPE audit.damage IS 'A difference between the stored data and what sealing recorded';
 
 CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
     RETURNS SETOF audit.damage
@@ -29,7 +29,7 @@ DECLARE
         ORDER BY 1);
     space text;
 BEGIN
-    -- From here on no partition can be dropped, whose removal this snapshot would not see.
+    -- This lock prevents the drop of a partition, whose removal this snapshot would not see.
     PERFORM FROM audit.event WHERE false;
     FOREACH space IN ARRAY spaces LOOP
         BEGIN
@@ -38,12 +38,12 @@ BEGIN
             RETURN QUERY SELECT * FROM audit_internal.retention_damage(space);
             RETURN QUERY SELECT * FROM audit_internal.hold_damage(space);
             RETURN QUERY SELECT * FROM audit_internal.removal_damage(space);
-        -- What the server itself cannot read is damage, too, and so are numbers that no log has.
+        -- Data that the server cannot read is damage, too, and so are numbers that no workspace log can have.
         EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
             RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
         END;
     END LOOP;
-    -- All at once costs a scan of the whole; a period is found by the workspace.
+    -- Without a period, one scan covers all workspaces. A period is found by the workspace.
     IF since IS NULL AND until IS NULL OR workspace IS NOT NULL THEN
         spaces := ARRAY[workspace];
     END IF;
@@ -67,4 +67,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.verify(text, timestamptz, timestamptz) IS
-    'Hashes everything again and names what is damaged, a row each, no row where nothing is: of one workspace or all, and of events since and until a time or all. What was sealed is known; what a checkpoint outside the database says, audit-sidecar compares';
+    'Hashes everything again and returns a row for each damage. Covers one workspace or all, and optionally only events between since and until. Checks what was sealed. audit-sidecar also compares checkpoints kept outside the database.';

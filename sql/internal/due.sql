@@ -1,19 +1,19 @@
--- What is past its retention by the month in which it was to expire: what must stay moves to a later partition, and the rest is
--- dropped with its partition.
+-- Due partitions: their month of expiry has passed. Events that must stay move to a later partition. The rest is dropped with the
+-- partition.
 
 CREATE TABLE audit_internal.moved_from (
     partition text COLLATE "C" PRIMARY KEY,
     last_move xid8 NOT NULL
 );
-COMMENT ON TABLE audit_internal.moved_from IS 'Due partitions that events were moved out of: who began to read before sees these events there alone';
+COMMENT ON TABLE audit_internal.moved_from IS 'Due partitions that events were moved out of. An older snapshot sees these events only in their old partition.';
 COMMENT ON COLUMN audit_internal.moved_from.partition IS 'Name of the partition in schema audit_internal';
-COMMENT ON COLUMN audit_internal.moved_from.last_move IS 'The last transaction that moved some';
+COMMENT ON COLUMN audit_internal.moved_from.last_move IS 'Last transaction that moved events out of the partition';
 
 CREATE FUNCTION audit_internal.move_events(partition regclass, ids bigint[], expires_on date[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_move_events';
 COMMENT ON FUNCTION audit_internal.move_events(regclass, bigint[], date[]) IS
-    'Gives events of a partition another expires_on and with it another partition; how many there were';
+    'Gives events of a partition a new expires_on, and so moves them to another partition. Returns their number.';
 
 CREATE FUNCTION audit_internal.due_partitions() RETURNS TABLE (partition regclass)
     LANGUAGE sql STABLE
@@ -26,7 +26,7 @@ AS $$
       AND c.relname < audit_internal.partition_name(audit_internal.today())
     ORDER BY c.relname
 $$;
-COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Partitions whose month of expiry has passed, oldest first';
+COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Returns the partitions whose month of expiry has passed, oldest first';
 
 CREATE FUNCTION audit_internal.kept_rows(partition regclass, max_rows bigint) RETURNS TABLE (id bigint, expires_on date)
     LANGUAGE plpgsql STABLE
@@ -44,7 +44,8 @@ DECLARE
     missing bigint := max_rows;
 BEGIN
     LOOP
-        -- From one workspace to the next by the index: there may be thousands, of millions of events.
+        -- The loop goes from one workspace to the next by the index. A partition can have thousands of workspaces and millions of
+        -- events.
         EXECUTE format($q$SELECT e.workspace FROM ONLY %s e
                           WHERE $1 IS NULL OR e.workspace > $1 ORDER BY e.workspace, e.occurred_at, e.id LIMIT 1$q$,
                        partition) INTO space USING space;
@@ -69,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.kept_rows(regclass, bigint) IS
-    'Events of a due partition that must stay, at most max_rows of them, and until when: by the retention in force now, or a legal hold (infinity)';
+    'Returns events of a due partition that must stay, at most max_rows, with their new expires_on. It follows from the retention in force, or is infinity for a legal hold.';
 
 CREATE FUNCTION audit_internal.is_sealed(partition regclass) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -86,7 +87,7 @@ BEGIN
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.is_sealed(regclass) IS 'Whether every event of a partition has its leaf';
+COMMENT ON FUNCTION audit_internal.is_sealed(regclass) IS 'Returns whether every event of a partition has its leaf';
 
 CREATE FUNCTION audit_internal.is_judged(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
@@ -95,7 +96,7 @@ AS $$
     SELECT partition IN (SELECT d.partition FROM audit_internal.due_partitions() d)
        AND NOT EXISTS (SELECT FROM audit_internal.kept_rows(is_judged.partition, 1))
 $$;
-COMMENT ON FUNCTION audit_internal.is_judged(regclass) IS 'Whether a partition is due and holds nothing that must stay';
+COMMENT ON FUNCTION audit_internal.is_judged(regclass) IS 'Returns whether a partition is due and holds no event that must stay';
 
 CREATE FUNCTION audit_internal.create_partitions(days date[]) RETURNS boolean
     LANGUAGE plpgsql
@@ -118,7 +119,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_partitions(date[]) IS
-    'Makes the partitions for events that expire on these days (infinity: that a legal hold keeps), where they are missing; whether any was';
+    'Creates the missing partitions for events that expire on the given days, and returns whether any was missing. The day infinity stands for events under legal hold.';
 
 CREATE FUNCTION audit_internal.move_kept_rows(partition regclass, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -133,7 +134,7 @@ BEGIN
         RETURN 0;
     END IF;
     IF audit_internal.create_partitions(days) THEN
-        -- An append that needs one of them waits until this is committed.
+        -- An append that needs one of the new partitions waits until this transaction commits.
         RETURN NULL;
     END IF;
     INSERT INTO audit_internal.moved_from AS m (partition, last_move)
@@ -143,13 +144,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.move_kept_rows(regclass, bigint) IS
-    'Moves what must stay from a due partition to later ones, at most max_rows; how many were moved, or NULL where it had to make a partition for them first';
+    'Moves events that must stay from a due partition to later ones, and returns their number, at most max_rows. Returns NULL if it first had to create a partition.';
 
 CREATE FUNCTION audit_internal.is_still_read(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A snapshot from before the move's commit has an xmin at or before the move. Slots and walsenders stand for standbys.
+    -- A snapshot from before the commit of the move has an xmin at or before it. Slots and walsenders stand for standbys.
     SELECT EXISTS (
         SELECT FROM audit_internal.moved_from m JOIN pg_class c ON c.relname = m.partition
         WHERE c.oid = is_still_read.partition
@@ -162,7 +163,7 @@ AS $$
                    WHERE o.xmin IS NOT NULL)))
 $$;
 COMMENT ON FUNCTION audit_internal.is_still_read(regclass) IS
-    'Whether someone may still read by a snapshot from before events were moved out of a partition';
+    'Returns whether a snapshot from before events were moved out of a partition may still be in use';
 
 CREATE FUNCTION audit_internal.is_archived(partition regclass) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -182,7 +183,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.is_archived(regclass) IS
-    'Whether a partition has been archived and still holds just the events that were';
+    'Returns whether a partition was archived and still holds exactly the archived events';
 
 CREATE FUNCTION audit_internal.obstacle_to_drop(partition regclass) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -192,12 +193,12 @@ BEGIN
     RETURN CASE
         WHEN NOT audit_internal.is_sealed(partition) THEN format('%s holds events that have no leaf yet', partition)
         WHEN coalesce(nullif(current_setting('audit.require_archive', true), ''), 'off')::boolean AND NOT audit_internal.is_archived(partition)
-            THEN format('%s is due and not archived: audit.require_archive is on', partition)
+            THEN format('%s is due but not archived, and audit.require_archive is on', partition)
         WHEN audit_internal.is_still_read(partition) THEN format('%s waits for transactions that began before events were moved out of it', partition)
     END;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.obstacle_to_drop(regclass) IS 'Why a partition that has been judged cannot be dropped yet, or NULL';
+COMMENT ON FUNCTION audit_internal.obstacle_to_drop(regclass) IS 'Returns the reason why a partition that holds no event to keep cannot be dropped yet, or NULL';
 
 CREATE FUNCTION audit_internal.drop_partition(partition regclass) RETURNS bigint
     LANGUAGE plpgsql
@@ -213,7 +214,7 @@ DECLARE
     events bigint := 0;
     tombstone bigint;
 BEGIN
-    -- Nothing is put into a due partition any more; this makes sure of it.
+    -- No session inserts into a due partition any more. This lock ensures it.
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', partition);
     IF NOT audit_internal.is_judged(partition) OR NOT audit_internal.is_sealed(partition) THEN
         RETURN NULL;
@@ -232,9 +233,9 @@ BEGIN
     INSERT INTO audit.removal (workspace, first, beyond, event_id)
     SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone
     FROM jsonb_array_elements(counts) w, jsonb_array_elements(w.value->'leaves') r;
-    -- It reads audit.event for longer than lock_timeout, and no query waits behind this.
+    -- The sealer can read audit.event for longer than lock_timeout. While this call waits for it, no query waits.
     PERFORM audit_internal.wait_for_sealer();
-    -- From here to the commit no query begins; appends do not ask for these locks.
+    -- From here until the commit, no query can begin. Appends do not need these locks.
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);
     DELETE FROM audit_internal.moved_from m WHERE m.partition = name;
@@ -242,4 +243,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.drop_partition(regclass) IS
-    'Drops a due partition that holds nothing that must stay, and leaves an event with what was in it; NULL where something must stay (SQLSTATE 55P03 where a lock is not to be had)';
+    'Drops a due partition that holds no event that must stay, and appends an event that records its content. Returns NULL if an event must stay or has no leaf (SQLSTATE 55P03 if a lock is not available).';

@@ -1,4 +1,4 @@
--- The extent of legal holds, and the checks of their arguments.
+-- The extent of legal holds, and checks of their arguments.
 
 CREATE FUNCTION audit_internal.held_condition(workspace text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -10,7 +10,7 @@ AS $$
           WHERE h.workspace = held_condition.workspace AND h.released_at IS NULL) h
 $$;
 COMMENT ON FUNCTION audit_internal.held_condition(text) IS
-    'What the active legal holds of a workspace cover, as a condition over audit.event AS e; NULL where there is none';
+    'Returns a condition over audit.event AS e that matches the events under active legal holds of a workspace. Returns NULL if there are none.';
 
 CREATE FUNCTION audit_internal.check_legal_hold(workspace text, reason text, target text, actor text) RETURNS void
     LANGUAGE plpgsql
@@ -24,4 +24,4 @@ BEGIN
     PERFORM audit_internal.check_name('target', target), audit_internal.check_name('actor', actor);
 END
 $$;
-COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses what cannot be a legal hold (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses invalid arguments of a legal hold (SQLSTATE ZA003)';

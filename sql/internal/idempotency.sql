@@ -1,4 +1,4 @@
--- Which idempotency keys are taken. audit.append writes it; audit.maintain removes what is older than 48 hours.
+-- Idempotency keys in use. audit.append writes them. audit.maintain removes those that are older than 48 hours.
 
 CREATE TABLE audit_internal.idempotency_key (
     workspace text COLLATE "C" NOT NULL,
@@ -7,14 +7,14 @@ CREATE TABLE audit_internal.idempotency_key (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (workspace, key)
 );
-COMMENT ON TABLE audit_internal.idempotency_key IS 'Idempotency keys of the last 48 hours and the event each stands for';
-COMMENT ON COLUMN audit_internal.idempotency_key.workspace IS 'Workspace in which the key is taken';
-COMMENT ON COLUMN audit_internal.idempotency_key.key IS 'The key that the caller gave';
-COMMENT ON COLUMN audit_internal.idempotency_key.event_id IS 'The event that was stored under it';
-COMMENT ON COLUMN audit_internal.idempotency_key.recorded_at IS 'When it was taken';
+COMMENT ON TABLE audit_internal.idempotency_key IS 'Idempotency keys of the last 48 hours, and the event of each';
+COMMENT ON COLUMN audit_internal.idempotency_key.workspace IS 'Workspace of the key';
+COMMENT ON COLUMN audit_internal.idempotency_key.key IS 'Key that the caller gave';
+COMMENT ON COLUMN audit_internal.idempotency_key.event_id IS 'Event that was appended with the key';
+COMMENT ON COLUMN audit_internal.idempotency_key.recorded_at IS 'Time at which the key was first used';
 
 CREATE INDEX idempotency_key_recorded_at ON audit_internal.idempotency_key (recorded_at);
-COMMENT ON INDEX audit_internal.idempotency_key_recorded_at IS 'For audit.maintain, which removes the oldest';
+COMMENT ON INDEX audit_internal.idempotency_key_recorded_at IS 'Finds the oldest keys for audit.maintain';
 
 SELECT pg_catalog.pg_extension_config_dump('audit_internal.idempotency_key', '');
 
@@ -25,7 +25,7 @@ AS $$
 DECLARE
     forgotten bigint;
 BEGIN
-    -- By the minute, so that a call soon after finds nothing; what someone uses anew at this moment is not waited for.
+    -- Keys expire by the minute, so that a call soon after this one finds none. Keys that another session is using are skipped.
     DELETE FROM audit_internal.idempotency_key k WHERE k.ctid = ANY (ARRAY(
         SELECT o.ctid FROM audit_internal.idempotency_key o WHERE o.recorded_at < date_trunc('minute', now()) - interval '48 hours'
         LIMIT max_rows FOR UPDATE SKIP LOCKED));
@@ -33,4 +33,4 @@ BEGIN
     RETURN forgotten;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.forget_idempotency_keys(bigint) IS 'Removes idempotency keys that are older than 48 hours, at most max_rows; how many';
+COMMENT ON FUNCTION audit_internal.forget_idempotency_keys(bigint) IS 'Removes idempotency keys that are older than 48 hours, at most max_rows, and returns their number';

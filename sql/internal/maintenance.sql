@@ -1,12 +1,12 @@
--- The steps of audit.maintain, in their order. Each takes the state of the run and returns it with what the step has done. A step
--- that cannot go on notes an obstacle and lets the others do their work.
+-- The steps of audit.maintain, in their order. Each step takes the state of the run and returns it with its own work added. A
+-- step that cannot continue notes an obstacle, and the other steps do their work.
 
 CREATE TYPE audit_internal.maintenance_task AS (
     task text,
     object text,
     amount bigint
 );
-COMMENT ON TYPE audit_internal.maintenance_task IS 'Something that a run of maintenance has done, as audit.maintain returns it';
+COMMENT ON TYPE audit_internal.maintenance_task IS 'Work that a run of maintenance has done, as audit.maintain returns it';
 
 CREATE TYPE audit_internal.maintenance_run AS (
     done audit_internal.maintenance_task[],
@@ -14,7 +14,7 @@ CREATE TYPE audit_internal.maintenance_run AS (
     is_stuck boolean
 );
 COMMENT ON TYPE audit_internal.maintenance_run IS
-    'The state of a run of maintenance: what it has done, what was in its way, and whether events must stay where they are until the next run';
+    'State of a run of maintenance. It says which work is done, which obstacles there were, and whether events must stay in place until the next run.';
 
 CREATE FUNCTION audit_internal.check_maintenance(months_ahead integer, max_rows integer) RETURNS void
     LANGUAGE plpgsql
@@ -22,16 +22,16 @@ CREATE FUNCTION audit_internal.check_maintenance(months_ahead integer, max_rows 
 AS $$
 BEGIN
     IF months_ahead IS NULL OR months_ahead NOT BETWEEN 1 AND 24 THEN
-        RAISE EXCEPTION 'months_ahead is %, it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
+        RAISE EXCEPTION 'months_ahead is %, but it must be between 1 and 24', coalesce(months_ahead::text, 'NULL')
             USING ERRCODE = 'ZA003';
     END IF;
     IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000000 THEN
-        RAISE EXCEPTION 'max_rows is %, it must be between 1 and 1000000', coalesce(max_rows::text, 'NULL')
+        RAISE EXCEPTION 'max_rows is %, but it must be between 1 and 1000000', coalesce(max_rows::text, 'NULL')
             USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'audit.maintain() cannot run in a % transaction', upper(current_setting('transaction_isolation'))
-            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain in a READ COMMITTED transaction.';
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain() in a READ COMMITTED transaction.';
     END IF;
 END
 $$;
@@ -43,27 +43,28 @@ CREATE FUNCTION audit_internal.begin_maintenance() RETURNS boolean
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Loads the library: before, anyone can set its settings.
+    -- This call loads the library. Until it is loaded, any role can set its settings.
     PERFORM audit_internal.networks('{}');
     BEGIN
         LOCK TABLE audit.maintenance IN SHARE ROW EXCLUSIVE MODE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
         RETURN false;
     END;
-    -- The caller's transaction may have looked at who is there before others came.
+    -- The caller's transaction may have a list of sessions from before others connected.
     PERFORM pg_stat_clear_snapshot();
     RETURN true;
 END
 $$;
 COMMENT ON FUNCTION audit_internal.begin_maintenance() IS
-    'Keeps other sessions from maintenance until this transaction ends; false if one of them runs it already';
+    'Prevents other sessions from running maintenance until this transaction ends. Returns false if one of them already runs it.';
 
 CREATE FUNCTION audit_internal.seal_for_maintenance(INOUT run audit_internal.maintenance_run)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- What later steps remove must have its leaf. Waiting for a sealer would take until this transaction ends; without one nobody seals.
+    -- Events must have leaves before a later step removes them. If a sealer runs, waiting for it would last until this
+    -- transaction ends. If none runs, this step seals.
     IF audit_internal.has_sealer() THEN
         NULL;
     ELSIF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit_internal.sealer s) THEN
@@ -78,7 +79,7 @@ WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.seal_for_maintenance(audit_internal.maintenance_run) IS
-    'Seals if no background worker does, and records heads that have not been recorded for 70 seconds';
+    'Seals if no background worker does. Records heads if none were recorded for 70 seconds.';
 
 CREATE FUNCTION audit_internal.create_coming_partitions(INOUT run audit_internal.maintenance_run, months_ahead integer)
     LANGUAGE plpgsql
@@ -99,17 +100,17 @@ BEGIN
         BEGIN
             PERFORM audit_internal.create_partition(month);
         EXCEPTION WHEN OTHERS THEN
-            run.obstacles := array_append(run.obstacles, format('%s could not be made: %s', name, SQLERRM));
+            run.obstacles := array_append(run.obstacles, format('%s could not be created: %s', name, SQLERRM));
             EXIT;
         END;
         run.done := array_append(run.done, ('partition created', name, 1)::audit_internal.maintenance_task);
-        -- Sessions that need a new partition wait until this is committed: the rest is for the next call.
+        -- Sessions that need a new partition wait until this transaction commits, so the remaining work is left to the next call.
         run.is_stuck := true;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_coming_partitions(audit_internal.maintenance_run, integer) IS
-    'Makes the partitions for events that the retentions in force let expire in the coming months';
+    'Creates the partitions for events that will expire in the coming months under the retentions in force';
 
 CREATE FUNCTION audit_internal.remove_idempotency_keys(INOUT run audit_internal.maintenance_run, max_rows bigint)
     LANGUAGE plpgsql
@@ -135,10 +136,10 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
-        -- The retentions and holds by which events are judged do not change meanwhile, and each session that set one before is done.
+        -- The lock keeps retentions and legal holds unchanged during the run. It waits for sessions that have set one.
         LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
     EXCEPTION WHEN lock_not_available THEN
-        run.obstacles := array_append(run.obstacles, 'retention or a legal hold is being set in another transaction');
+        run.obstacles := array_append(run.obstacles, 'another transaction is setting a retention or a legal hold');
         run.is_stuck := true;
         RETURN;
     END;
@@ -166,7 +167,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.maintenance_jobs() IS
-    'What may have events to move or remove, in the order of the steps: what released holds kept moves back (1) or goes (2), what must stay leaves due partitions (3), what a shorter retention made due goes (4)';
+    'Returns the workspaces and partitions that may have events to move or remove, in the order of the steps. Events of released holds are moved back (1) or removed (2). Events that must stay leave due partitions (3). Events that a shorter retention made due are removed (4).';
 
 CREATE FUNCTION audit_internal.do_maintenance_jobs(INOUT run audit_internal.maintenance_run, max_rows bigint)
     LANGUAGE plpgsql
@@ -186,9 +187,9 @@ BEGIN
                                     WHEN 3 THEN audit_internal.move_kept_rows(job.partition, missing)
                                     ELSE audit_internal.remove_shortened(job.space, missing) END;
         EXCEPTION WHEN OTHERS THEN
-            -- Whatever it is, it must not stand in the way of the others.
+            -- An error in one job must not prevent the others.
             run.obstacles := array_append(
-                run.obstacles, format('%s could not be judged: %s', coalesce(job.partition::text, job.space), SQLERRM));
+                run.obstacles, format('events of %s could not be moved or removed: %s', coalesce(job.partition::text, job.space), SQLERRM));
             amount := 0;
         END;
         IF amount IS NULL THEN
@@ -197,13 +198,13 @@ BEGIN
             run.done := array_append(
                 run.done, (job.task, coalesce(job.partition::text, job.space), amount)::audit_internal.maintenance_task);
         END IF;
-        -- Looking costs, too.
+        -- A job without events costs time, too.
         missing := missing - amount - 10;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION audit_internal.do_maintenance_jobs(audit_internal.maintenance_run, bigint) IS
-    'Moves and removes events, at most max_rows, until nothing is left to move or remove, or a partition had to be made first';
+    'Moves and removes events, at most max_rows. Stops early if no events are left to move or remove, or if a partition had to be created first.';
 
 CREATE FUNCTION audit_internal.note_new_partitions(INOUT run audit_internal.maintenance_run, known oid[])
     LANGUAGE plpgsql
@@ -221,7 +222,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.note_new_partitions(audit_internal.maintenance_run, oid[]) IS
-    'Notes the partitions that were made since those known: sessions that need one of them wait until this is committed';
+    'Notes the partitions that were created in addition to the known ones. Sessions that need one of them wait until this transaction commits.';
 
 CREATE FUNCTION audit_internal.drop_a_due_partition(INOUT run audit_internal.maintenance_run)
     LANGUAGE plpgsql
@@ -233,7 +234,7 @@ DECLARE
     reason text;
     amount bigint;
 BEGIN
-    -- One a call, because from a drop to the commit no query begins.
+    -- Each call drops one partition, because no query can begin between a drop and the commit.
     FOR partition IN SELECT d.partition FROM audit_internal.due_partitions() d LOOP
         EXIT WHEN run.is_stuck;
         name := partition::text;
@@ -248,10 +249,10 @@ BEGIN
             amount := audit_internal.drop_partition(partition);
         EXCEPTION WHEN lock_not_available THEN
             run.obstacles := array_append(
-                run.obstacles, format('%s is due and could not be dropped: someone reads audit.event for long', name));
+                run.obstacles, format('%s is due but could not be dropped: a long-running transaction reads audit.event', name));
         WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
-            run.obstacles := array_append(run.obstacles, format('%s is due and could not be dropped: %s %s', name, SQLERRM, reason));
+            run.obstacles := array_append(run.obstacles, format('%s is due but could not be dropped: %s %s', name, SQLERRM, reason));
         END;
         IF amount IS NOT NULL THEN
             run.done := array_append(run.done, ('partition dropped', name, amount)::audit_internal.maintenance_task);
@@ -261,7 +262,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.drop_a_due_partition(audit_internal.maintenance_run) IS
-    'Drops the oldest due partition that holds nothing that must stay, if nothing is in the way';
+    'Drops the oldest due partition that holds no event that must stay, unless an obstacle prevents it';
 
 CREATE FUNCTION audit_internal.end_maintenance(run audit_internal.maintenance_run) RETURNS void
     LANGUAGE plpgsql
@@ -281,4 +282,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.end_maintenance(audit_internal.maintenance_run) IS
-    'Warns of what was in the way, and notes the run in audit.maintenance';
+    'Raises a warning about obstacles, and records the run in audit.maintenance';

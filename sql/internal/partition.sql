@@ -1,4 +1,5 @@
--- One partition per month of expiry. They are ordinary tables, not members of the extension, so pg_dump carries them.
+-- Partitions, one for each month of expiry. They are ordinary tables rather than members of the extension, so pg_dump includes
+-- them.
 
 CREATE FUNCTION audit_internal.revoke_all(relation regclass) RETURNS void
     LANGUAGE plpgsql
@@ -17,18 +18,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.revoke_all(regclass) IS
-    'Takes from everyone but the owner what ALTER DEFAULT PRIVILEGES has granted on a table, view or sequence';
+    'Revokes the rights on a table, view or sequence that ALTER DEFAULT PRIVILEGES granted to roles other than the owner';
 
 CREATE FUNCTION audit_internal.partition_name(day date) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_partition_name';
 COMMENT ON FUNCTION audit_internal.partition_name(date) IS
-    'Name of the partition for events that expire in the month of the given day, without schema';
+    'Returns the name, without schema, of the partition for events that expire in the month of the given day';
 
 CREATE FUNCTION audit_internal.is_partition_name(name text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_is_partition_name';
-COMMENT ON FUNCTION audit_internal.is_partition_name(text) IS 'Whether this is the name of a partition for the events of a month';
+COMMENT ON FUNCTION audit_internal.is_partition_name(text) IS 'Returns whether a name is that of a partition for the events of a month';
 
 CREATE FUNCTION audit_internal.create_partition(expiry_month date) RETURNS regclass
     LANGUAGE plpgsql
@@ -44,7 +45,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_partition(date) IS
-    'Makes the partition for events that expire in the month of the given day, if it is missing';
+    'Creates the partition for events that expire in the month of the given day, if it is missing';
 
 CREATE FUNCTION audit_internal.create_held_partition() RETURNS regclass
     LANGUAGE plpgsql
@@ -55,7 +56,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.create_held_partition() IS
-    'Makes the partition for events that a legal hold keeps past their retention, if it is missing';
+    'Creates the partition for events that a legal hold keeps past their retention, if it is missing';
 
 CREATE FUNCTION audit_internal.make_partition(name text, from_day date, before_day date, comment text) RETURNS regclass
     LANGUAGE plpgsql
@@ -66,7 +67,7 @@ CREATE FUNCTION audit_internal.make_partition(name text, from_day date, before_d
     SET default_table_access_method = 'heap'
 AS $$
 BEGIN
-    -- Serialises two that find the same one missing; conflicts with no append and no query.
+    -- The lock serialises sessions that find the same partition missing. It conflicts with no append and no query.
     LOCK TABLE ONLY audit.event IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass('audit_internal.' || name) IS NOT NULL THEN
         RETURN to_regclass('audit_internal.' || name);
@@ -79,7 +80,7 @@ BEGIN
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, action, occurred_at, id)', name || '_action', name);
     EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
-    -- Partial where the common values are served by the index on time.
+    -- These indexes are partial, because the index on time serves the common values.
     EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id)
                       WHERE category IN ('auth', 'admin', 'feedback', 'audit')$q$, name || '_category', name);
     EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id)
@@ -94,7 +95,7 @@ BEGIN
     EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit_internal.%I FOR VALUES FROM (%L) TO (%s)',
                    name, from_day, coalesce(quote_literal(before_day), 'MAXVALUE'));
 
-    -- Not a member of the extension and not a partition: DROP EXTENSION without CASCADE stops here.
+    -- The view is neither a member of the extension nor a partition. It makes DROP EXTENSION without CASCADE fail.
     IF to_regclass('audit_internal.event_keeper') IS NULL THEN
         CREATE VIEW audit_internal.event_keeper AS SELECT id FROM audit.event;
         PERFORM audit_internal.revoke_all('audit_internal.event_keeper');
@@ -104,7 +105,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.make_partition(text, date, date, text) IS
-    'Makes a partition for events that expire from a day on and before another (NULL: at any time), with its indexes and its guard, if it is missing';
+    'Creates a partition, with its indexes and triggers, if it is missing. Its events expire from one day on and before another (NULL: no limit).';
 
 CREATE FUNCTION audit_internal.merge_pending() RETURNS bigint
     LANGUAGE plpgsql
@@ -125,11 +126,11 @@ BEGIN
     LOOP
         BEGIN
             pages := pages + gin_clean_pending_list(content);
-        -- Maintenance drops its partition, or somebody rebuilds the index: there is nothing to merge, or another time.
+        -- Maintenance drops the partition, or another session rebuilds the index. A later call merges what remains.
         EXCEPTION WHEN undefined_table OR undefined_object OR lock_not_available OR wrong_object_type THEN
             NULL;
         WHEN internal_error THEN
-            -- So does PostgreSQL call it where the index went while its lock was waited for.
+            -- PostgreSQL raises this error if the index was dropped while this call waited for its lock.
             IF EXISTS (SELECT FROM pg_class c WHERE c.oid = content) THEN
                 RAISE;
             END IF;
@@ -139,7 +140,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.merge_pending() IS
-    'Merges what appends have left in the pending lists of the content indexes, so that no append has to; how many pages. The background worker calls it';
+    'Merges the pending lists of the content indexes, so that no append has to do it, and returns the number of pages. The background worker calls it.';
 
 CREATE FUNCTION audit_internal.find_partition(partition text) RETURNS regclass
     LANGUAGE plpgsql STABLE
@@ -157,4 +158,4 @@ BEGIN
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.find_partition(text) IS 'The partition of audit.event with this name, without schema (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.find_partition(text) IS 'Returns the partition of audit.event with a name, given without schema (SQLSTATE ZA003)';

@@ -1,26 +1,26 @@
--- The parts of a redaction: how a field is erased, and which fields of an event are.
+-- The parts of a redaction: erasing a field of an event, and finding the erased fields.
 
 CREATE FUNCTION audit_internal.redacted_salt(e audit.event, field text) RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_redacted_salt';
 COMMENT ON FUNCTION audit_internal.redacted_salt(audit.event, text) IS
-    'What the salt of an event becomes when a field is erased: the salts of the other fields, and the digest of this one';
+    'Returns the new salt of an event whose field is erased. It consists of the salts of the other fields, and the digest of the erased one.';
 
 CREATE FUNCTION audit_internal.erased_fields(salt bytea) RETURNS text[]
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_erased_fields';
 COMMENT ON FUNCTION audit_internal.erased_fields(bytea) IS
-    'The fields that were erased from the event with this salt; NULL if no event has such a salt';
+    'Returns the fields that were erased from the event with this salt, or NULL if no event has such a salt';
 
 CREATE FUNCTION audit_internal.is_redacted(salt bytea) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_is_redacted';
-COMMENT ON FUNCTION audit_internal.is_redacted(bytea) IS 'Whether a field was erased from the event with this salt';
+COMMENT ON FUNCTION audit_internal.is_redacted(bytea) IS 'Returns whether a field was erased from the event with this salt';
 
 CREATE FUNCTION audit_internal.erase_field(partition regclass, id bigint, field text) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_erase_field';
-COMMENT ON FUNCTION audit_internal.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition; how many events there were';
+COMMENT ON FUNCTION audit_internal.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition, and returns the number of events changed';
 
 CREATE FUNCTION audit_internal.redactions(event_id bigint) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -31,4 +31,4 @@ AS $$
                                         'reason', r.reason, 'audit_event_id', r.audit_event_id) ORDER BY r.redacted_at, r.field)
     FROM audit.redaction r WHERE r.event_id = redactions.event_id
 $$;
-COMMENT ON FUNCTION audit_internal.redactions(bigint) IS 'The fields of an event that were erased, when, by whom and why; NULL where none was';
+COMMENT ON FUNCTION audit_internal.redactions(bigint) IS 'Returns the erased fields of an event, with time, actor and reason of each redaction, or NULL if there are none';

@@ -1,10 +1,10 @@
--- What has to go before its partition does, row by row: a retention was shortened, or a legal hold released.
+-- Removal of single events, before their partition is due. The reason is a shorter retention or a released legal hold.
 
 CREATE FUNCTION audit_internal.remove_events(partition regclass, ids bigint[]) RETURNS bigint
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'audit_remove_events';
 COMMENT ON FUNCTION audit_internal.remove_events(regclass, bigint[]) IS
-    'Removes events of a partition, those alone that audit_internal.is_kept does not keep; how many there were';
+    'Removes those events of a partition that audit_internal.is_kept does not keep, and returns their number';
 
 CREATE FUNCTION audit_internal.remove_shortened(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.remove_shortened(text, bigint) IS
-    'Removes events of a workspace that a shorter retention has made due before their partition is, at most max_rows; how many';
+    'Removes events of a workspace that a shorter retention made due before their partition, at most max_rows, and returns their number';
 
 CREATE FUNCTION audit_internal.settle_bounds(space text, first_day date) RETURNS void
     LANGUAGE plpgsql
@@ -36,7 +36,7 @@ DECLARE
     days record := audit_internal.length_in_days(setting.retention);
 BEGIN
     UPDATE audit.workspace w SET removed_before = first_day WHERE w.workspace = space;
-    -- Once nothing is left of the time before, every event was given the retention in force.
+    -- If no event from before the change is left, every event was given the retention in force.
     IF setting.settled_at > '-infinity' AND NOT EXISTS (
         SELECT FROM audit.event e WHERE e.workspace = space AND e.occurred_at < setting.settled_at + interval '1 day'
     ) THEN
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.settle_bounds(text, date) IS
-    'Notes that nothing before a day is left to remove, and narrows where events of the workspace can be';
+    'Records that no event from before a day is left to remove, and narrows the bounds of the days that events were given';
 
 CREATE FUNCTION audit_internal.remove_oldest(
     space text, reason text, first_day date, was_held boolean, max_rows bigint, OUT expired bigint, OUT removed bigint
@@ -57,7 +57,7 @@ CREATE FUNCTION audit_internal.remove_oldest(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    -- Events that expire before today by their first retention go with their partition.
+    -- Events that expire before today by their first retention leave with their partition.
     candidates text := CASE WHEN was_held THEN 'ONLY audit_internal.event_held e WHERE true'
                             ELSE format($q$audit.event e WHERE e.expires_on >= %L AND e.expires_on < 'infinity'$q$, audit_internal.today()) END;
     batch record;
@@ -69,7 +69,7 @@ DECLARE
     tombstone bigint;
 BEGIN
     expired := 0;
-    -- Oldest first: what is left at any time is without gaps.
+    -- The oldest events go first, so that the remaining events have no gaps.
     FOR batch IN EXECUTE format(
         $q$SELECT b.partition, array_agg(b.id) AS ids, min(b.occurred_at) AS first_time, max(b.occurred_at) AS last_time
            FROM (SELECT e.tableoid::regclass AS partition, e.id, e.occurred_at
@@ -79,7 +79,7 @@ BEGIN
         candidates, space, audit_internal.midnight(first_day), coalesce(audit_internal.held_condition(space), 'false'), max_rows)
     LOOP
         expired := expired + cardinality(batch.ids);
-        -- What has no leaf yet stays for a later run.
+        -- Events without a leaf are left to a later run.
         CONTINUE WHEN audit_internal.remove_events(batch.partition, batch.ids) = 0;
         EXECUTE format($q$SELECT array_agg(i.id) FROM unnest($1) i (id) WHERE NOT EXISTS (SELECT FROM ONLY %s e WHERE e.id = i.id)$q$,
                        batch.partition) INTO gone USING batch.ids;
@@ -103,7 +103,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.remove_oldest(text, text, date, boolean, bigint) IS
-    'Removes events of a workspace that occurred before a day, and that no legal hold covers, either those that a hold kept or those whose partition is not due yet, oldest first and at most max_rows, and leaves an event that tells of it; how many there were, and how many of them had a leaf and are removed';
+    'Removes events of a workspace that occurred before a day and are under no legal hold, oldest first, and records an event. Takes events that a hold kept (was_held), or else events whose partition is not due. Returns how many of at most max_rows had expired, and how many were removed because they had a leaf.';
 
 CREATE FUNCTION audit_internal.return_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -128,14 +128,14 @@ BEGIN
         RETURN 0;
     END IF;
     IF audit_internal.create_partitions(batch.days) THEN
-        -- As in audit_internal.move_kept_rows.
+        -- An append that needs one of the new partitions waits until this transaction commits.
         RETURN NULL;
     END IF;
     RETURN audit_internal.move_events(held_partition, batch.ids, batch.days);
 END
 $$;
 COMMENT ON FUNCTION audit_internal.return_released(text, bigint) IS
-    'Moves events from audit_internal.event_held that are within retention, and that no legal hold covers any more, to the month they expire in, at most max_rows; how many, or NULL where it had to make a partition for them first';
+    'Moves events that are within retention and no longer under legal hold from audit_internal.event_held to the month of their expiry. Returns their number, at most max_rows, or NULL if it first had to create a partition.';
 
 CREATE FUNCTION audit_internal.remove_released(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
@@ -162,7 +162,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.remove_released(text, bigint) IS
-    'Removes events from audit_internal.event_held that are past their retention, and that no legal hold covers any more, at most max_rows; how many';
+    'Removes events that are past their retention and no longer under legal hold from audit_internal.event_held. Returns their number, at most max_rows.';
 
 CREATE FUNCTION audit_internal.has_released(space text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -176,4 +176,4 @@ BEGIN
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.has_released(text) IS 'Whether audit_internal.event_held holds events of a workspace that no legal hold covers any more';
+COMMENT ON FUNCTION audit_internal.has_released(text) IS 'Returns whether audit_internal.event_held holds events of a workspace that are no longer under legal hold';

@@ -1,5 +1,5 @@
--- Sealing: events that have committed since the last pass get their leaves. Ids are not in the order of commits and have gaps:
--- what is new is told by transaction ids. The sealer keeps which transactions it has seen committed.
+-- The parts of sealing: events that committed since the last pass get their leaves. Ids have gaps and are not in the order of
+-- commits, so transaction ids tell which events are new. The sealer stores which transactions it has seen committed.
 
 CREATE TABLE audit_internal.sealer (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -10,14 +10,14 @@ CREATE TABLE audit_internal.sealer (
     database oid NOT NULL,
     heads_recorded_at timestamptz
 );
-COMMENT ON TABLE audit_internal.sealer IS 'How far sealing has come; one row';
-COMMENT ON COLUMN audit_internal.sealer.one IS 'Keeps it at one row';
-COMMENT ON COLUMN audit_internal.sealer.sealed IS 'Every event of a transaction that is visible in it has its leaf';
-COMMENT ON COLUMN audit_internal.sealer.ids_after IS 'Events up to this id came with a restore; their transaction ids are of another cluster';
-COMMENT ON COLUMN audit_internal.sealer.system_identifier IS 'Cluster that the transaction ids are of';
-COMMENT ON COLUMN audit_internal.sealer.timeline IS 'Its timeline: a promotion or a recovery to a point in time begins another';
-COMMENT ON COLUMN audit_internal.sealer.database IS 'Database that it is in';
-COMMENT ON COLUMN audit_internal.sealer.heads_recorded_at IS 'When heads were last recorded';
+COMMENT ON TABLE audit_internal.sealer IS 'State of sealing, in one row';
+COMMENT ON COLUMN audit_internal.sealer.one IS 'Limits the table to one row';
+COMMENT ON COLUMN audit_internal.sealer.sealed IS 'Snapshot: every event of a transaction that is visible in it has its leaf';
+COMMENT ON COLUMN audit_internal.sealer.ids_after IS 'Greatest id of events that came from a restore. Their transaction ids belong to another cluster.';
+COMMENT ON COLUMN audit_internal.sealer.system_identifier IS 'System identifier of the cluster that the transaction ids belong to';
+COMMENT ON COLUMN audit_internal.sealer.timeline IS 'Timeline of the cluster. A promotion or a recovery to a point in time begins another.';
+COMMENT ON COLUMN audit_internal.sealer.database IS 'Database of the audit log';
+COMMENT ON COLUMN audit_internal.sealer.heads_recorded_at IS 'Time at which heads were last recorded';
 
 SELECT pg_catalog.pg_extension_config_dump('audit_internal.sealer', '');
 
@@ -25,18 +25,18 @@ CREATE FUNCTION audit_internal.seal_events(since xid8, below xid8, in_progress x
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'audit_seal_events';
 COMMENT ON FUNCTION audit_internal.seal_events(xid8, xid8, xid8[], bigint, pg_snapshot) IS
-    'Gives leaves to the events of transactions from since to before below, and of those that were in progress, as far as the snapshot sees them committed; how many';
+    'Gives leaves to the events of transactions from since to before below, and of those in progress before, if the snapshot sees them committed. Returns their number.';
 
 CREATE FUNCTION audit_internal.seal_unknown() RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'audit_seal_unknown';
 COMMENT ON FUNCTION audit_internal.seal_unknown() IS
-    'Gives leaves to all events that no tile names, but for those of this transaction; how many';
+    'Gives leaves to all events that no tile contains, except those of this transaction, and returns their number';
 
 CREATE FUNCTION audit_internal.next_transaction_id() RETURNS xid8
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'audit_next_transaction_id';
-COMMENT ON FUNCTION audit_internal.next_transaction_id() IS 'The transaction id that the cluster gives out next; it is not taken';
+COMMENT ON FUNCTION audit_internal.next_transaction_id() IS 'Returns the next transaction id of the cluster, without taking it';
 
 CREATE FUNCTION audit_internal.with_own_transaction(snapshot pg_snapshot) RETURNS pg_snapshot
     LANGUAGE sql VOLATILE
@@ -44,7 +44,7 @@ CREATE FUNCTION audit_internal.with_own_transaction(snapshot pg_snapshot) RETURN
 AS $$
     SELECT audit_internal.make_snapshot(pg_snapshot_xmax(snapshot), ARRAY(SELECT pg_snapshot_xip(snapshot) UNION ALL SELECT pg_current_xact_id()))
 $$;
-COMMENT ON FUNCTION audit_internal.with_own_transaction(pg_snapshot) IS 'The snapshot, with this transaction among those in progress';
+COMMENT ON FUNCTION audit_internal.with_own_transaction(pg_snapshot) IS 'Returns the snapshot with this transaction added to those in progress';
 
 CREATE FUNCTION audit_internal.make_snapshot(xmax xid8, in_progress xid8[]) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
@@ -55,7 +55,7 @@ AS $$
     FROM (SELECT DISTINCT xid FROM unnest(in_progress) xid WHERE xid < make_snapshot.xmax) x
 $$;
 COMMENT ON FUNCTION audit_internal.make_snapshot(xid8, xid8[]) IS
-    'The snapshot that sees every transaction before xmax but for those in progress';
+    'Returns the snapshot that sees every transaction before xmax except those in progress';
 
 CREATE FUNCTION audit_internal.extend_snapshot(snapshot pg_snapshot, xmax xid8) RETURNS pg_snapshot
     LANGUAGE sql IMMUTABLE
@@ -68,7 +68,7 @@ AS $$
               SELECT x::text::xid8 FROM generate_series(pg_snapshot_xmax(snapshot)::text::bigint, extend_snapshot.xmax::text::bigint - 1) x))
 $$;
 COMMENT ON FUNCTION audit_internal.extend_snapshot(pg_snapshot, xid8) IS
-    'The snapshot, with the transactions that it does not reach yet, up to before xmax, among those in progress';
+    'Returns the snapshot extended to xmax. The transactions that it did not reach before count as in progress.';
 
 CREATE FUNCTION audit_internal.is_restoring() RETURNS boolean
     LANGUAGE sql STABLE
@@ -79,7 +79,7 @@ AS $$
                      AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.inhrelid AND x.indisprimary))
 $$;
 COMMENT ON FUNCTION audit_internal.is_restoring() IS
-    'Whether a restore is under way: it makes the indexes of partitions after all rows are there';
+    'Returns whether a restore is in progress. A restore creates the indexes of partitions after it has loaded all rows.';
 
 CREATE FUNCTION audit_internal.begin_incarnation() RETURNS bigint
     LANGUAGE plpgsql
@@ -110,13 +110,13 @@ BEGIN
         SELECT FROM audit.event e
         WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()
     ) THEN
-        -- Without events it may be that a restore has just begun, which brings a row of its own.
+        -- Without events, a restore may have just begun, which brings a row of its own.
         INSERT INTO audit_internal.sealer (sealed, ids_after, system_identifier, timeline, database)
         SELECT '3:3:', 0, system, own_timeline, own_database WHERE EXISTS (SELECT FROM audit.event);
         RETURN 0;
     END IF;
     INSERT INTO audit_internal.sealer (sealed, ids_after, system_identifier, timeline, database)
-    -- Whoever has an id by now had a transaction id before: below the next.
+    -- A session that has an id by now had a transaction id before, which is less than the next one.
     VALUES (audit_internal.with_own_transaction(audit_internal.extend_snapshot(visible, audit_internal.next_transaction_id())), last_id, system, own_timeline, own_database)
     ON CONFLICT ON CONSTRAINT sealer_pkey DO UPDATE
     SET sealed = excluded.sealed, ids_after = excluded.ids_after, system_identifier = excluded.system_identifier,
@@ -125,12 +125,12 @@ BEGIN
     PERFORM audit.append('incarnation_begun', workspace => 'audit', actor => 'system:sealer', details => jsonb_build_object(
         'system_identifier', system::text, 'timeline', own_timeline, 'database', current_database(),
         'previous_system_identifier', state.system_identifier::text, 'events_without_leaf', amount));
-    -- The event is for the next pass: whoever calls until nothing is left must call again.
+    -- The event is left to the next pass, so a caller that repeats the call until nothing is left must call again.
     RETURN greatest(amount, 1);
 END
 $$;
 COMMENT ON FUNCTION audit_internal.begin_incarnation() IS
-    'Where the log has been restored into another cluster or database, whose transaction ids are others: seals by id once, and records it; how many were sealed, at least 1 where there is an event of it to seal';
+    'Seals by id once if the audit log was restored into another cluster or database, which has other transaction ids, and records this. Returns the number of sealed events, but at least 1 if it appended an event.';
 
 CREATE FUNCTION audit_internal.can_seal() RETURNS boolean
     LANGUAGE plpgsql
@@ -144,7 +144,7 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.can_seal() IS
-    'Whether nobody else seals just now; until this transaction ends nobody else will. The background worker has more to do than to wait for it';
+    'Returns whether no other session is sealing. If so, none can seal until this transaction ends. The background worker calls it instead of waiting.';
 
 CREATE FUNCTION audit_internal.wait_for_sealer() RETURNS void
     LANGUAGE plpgsql
@@ -159,7 +159,7 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.wait_for_sealer() IS
-    'Waits until nobody seals; until this transaction ends nobody else will (SQLSTATE 55006 after 10 s)';
+    'Waits until no other session seals. From then on none can seal until this transaction ends (SQLSTATE 55006 after 10 s).';
 
 CREATE FUNCTION audit_internal.has_sealer() RETURNS boolean
     LANGUAGE sql STABLE
@@ -167,4 +167,4 @@ CREATE FUNCTION audit_internal.has_sealer() RETURNS boolean
 AS $$
     SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.backend_type = 'audit_log sealer' AND a.datname = current_database())
 $$;
-COMMENT ON FUNCTION audit_internal.has_sealer() IS 'Whether a background worker seals this database';
+COMMENT ON FUNCTION audit_internal.has_sealer() IS 'Returns whether a background worker seals this database';

@@ -4,19 +4,19 @@ CREATE FUNCTION audit_internal.subtree_root(hashes bytea) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1000
     AS 'MODULE_PATHNAME', 'audit_subtree_root';
 COMMENT ON FUNCTION audit_internal.subtree_root(bytea) IS
-    'The root over hashes of 32 bytes each, whose number is a power of two; NULL for another number';
+    'Returns the root over hashes of 32 bytes each. Returns NULL if their number is not a power of two.';
 
 CREATE FUNCTION audit_internal.frontier_root(size bigint, frontier bytea) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_frontier_root';
 COMMENT ON FUNCTION audit_internal.frontier_root(bigint, bytea) IS
-    'The root of a tree from its size and the hashes of its largest perfect subtrees, from the left; NULL where they are not as many as that size has';
+    'Returns the root of a tree from its size and the roots of its largest perfect subtrees, from the left. Returns NULL if their number does not fit the size.';
 
 CREATE FUNCTION audit_internal.head_digest(workspace text, log_id bytea, size bigint, root bytea) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'audit_head_digest';
 COMMENT ON FUNCTION audit_internal.head_digest(text, bytea, bigint, bytea) IS
-    'What the system log says of a head: the SHA-256 of its text (FORMAT.md of audit_proof), in base64; NULL for what no head can be';
+    'Returns the digest of a head as the system log records it: the SHA-256 of its text (FORMAT.md of audit_proof), in base64. Returns NULL for values that no head can have.';
 
 CREATE FUNCTION audit_internal.leaf_ranges(space text, ids bigint[]) RETURNS TABLE (first bigint, beyond bigint)
     LANGUAGE sql STABLE
@@ -33,4 +33,4 @@ AS $$
     GROUP BY l.island
     ORDER BY 1
 $$;
-COMMENT ON FUNCTION audit_internal.leaf_ranges(text, bigint[]) IS 'The leaves of events of a workspace, as ranges, each from first to before beyond';
+COMMENT ON FUNCTION audit_internal.leaf_ranges(text, bigint[]) IS 'Returns the leaves of events of a workspace as ranges, each from first to before beyond';

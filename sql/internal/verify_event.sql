@@ -1,4 +1,4 @@
--- Verifying events: each is the one of its leaf.
+-- Verification of events: each must match its leaf.
 
 CREATE FUNCTION audit_internal.event_damage(space text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
@@ -7,7 +7,7 @@ CREATE FUNCTION audit_internal.event_damage(space text, since timestamptz DEFAUL
 AS $$
 DECLARE
     state audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
-    -- Until the first pass after a restore nobody can say what has been sealed.
+    -- Between a restore and the first pass after it, the sealed transactions are unknown.
     is_own boolean := coalesce(state.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c)
                                AND state.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), false);
     condition text := 'true';
@@ -23,7 +23,7 @@ BEGIN
         condition := format('e.workspace = %L', space);
         tiles := format('t.workspace = %L', space);
     END IF;
-    -- A period is that of the leaves that were added in it, and of the events that occurred in it: imported ones came later.
+    -- A period covers the leaves that were added in it and the events that occurred in it. Imported events were added later.
     IF since IS NOT NULL OR until IS NOT NULL THEN
         first := coalesce((SELECT max(h.size) FROM audit.head h WHERE h.workspace = space AND h.recorded_at < since), 0);
         beyond := coalesce((SELECT min(h.size) FROM audit.head h WHERE h.workspace = space AND h.recorded_at >= until), 9223372036854775807);
@@ -33,22 +33,23 @@ BEGIN
                         tiles, first, beyond, coalesce(greatest_id, -1), coalesce(least_id, 0));
         relevant := format('(e.id IS NOT NULL OR l.leaf >= %s AND l.leaf < %s)', first, beyond);
     END IF;
-    -- Without the last OFFSET each leaf carries the hashes of its tile, also to disk.
+    -- Without the last OFFSET, each leaf would carry the hashes of its tile, even to disk.
     leaves := format(
         $q$SELECT t.workspace, t.first + i.place - 1 AS leaf, i.id, substr(t.hashes, (32 * (i.place - 1))::integer + 1, 32) AS hash
            FROM (SELECT t.workspace, t.first, t.ids, t.hashes || '' AS hashes FROM audit.tile t WHERE t.level = 0 AND %s OFFSET 0) t,
                 unnest(t.ids) WITH ORDINALITY i (id, place)
            OFFSET 0$q$, tiles);
 
-    -- Hidden is what audit_internal.event_filter does not find for its day of expiry. An event that is found under its leaf is right, or changed; an event without a leaf is added; a leaf without an event is looked
-    -- for elsewhere.
+    -- An event is hidden if audit_internal.event_filter does not find it because of its day of expiry. An event that is found
+    -- under its leaf is correct or changed. An event without a leaf was added. For a leaf without an event, the event is searched
+    -- elsewhere.
     RETURN QUERY EXECUTE format(
         $q$SELECT d.kind, d.workspace, d.leaf, d.id, CASE d.kind
              WHEN 'event_changed' THEN 'the event is not the one that was sealed'
-             WHEN 'event_missing' THEN 'the event of this leaf is gone, and retention has not removed it'
+             WHEN 'event_missing' THEN 'the event of this leaf is missing, and retention did not remove it'
              WHEN 'event_moved' THEN format('the event of this leaf is now in workspace "%%s"', d.found)
-             WHEN 'event_hidden' THEN 'the day on which the event expires is none that its retention gave it: queries do not find it'
-             ELSE 'the event has no leaf, though its transaction was sealed: it did not come by audit.append' END
+             WHEN 'event_hidden' THEN 'the expiry day of the event does not follow from its retention, so queries do not find it'
+             ELSE 'the event has no leaf although its transaction was sealed, so audit.append did not write it' END
            FROM (SELECT j.workspace, j.leaf, j.id, (j.elsewhere).workspace AS found, CASE
                    WHEN j.event IS NULL AND (j.elsewhere).id IS NULL THEN 'event_missing'
                    WHEN j.event IS NULL AND (j.elsewhere).workspace <> j.workspace THEN 'event_moved'
@@ -73,7 +74,7 @@ BEGIN
              AND NOT (d.kind = 'event_missing' AND EXISTS (SELECT FROM audit.removal r
                           WHERE r.workspace = d.workspace AND d.leaf >= r.first AND d.leaf < r.beyond))$q$,
         leaves, condition,
-        -- This transaction's own events are for the next pass.
+        -- Events of this very transaction are left to the next pass.
         $q$ $1 AND (e.id <= $2 OR pg_visible_in_snapshot(e.xid, $3) OR e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
            AND NOT e.xid = ANY (ARRAY(SELECT pg_snapshot_xip($3))) AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()$q$,
         relevant)
@@ -81,7 +82,7 @@ BEGIN
           ARRAY(SELECT h.workspace FROM audit.legal_hold h WHERE h.cleared_at IS NULL);
 
     RETURN QUERY EXECUTE format(
-        $q$SELECT 'event_doubled', min(l.workspace), max(l.leaf), l.id, format('%%s leaves are of this event', count(*))
+        $q$SELECT 'event_doubled', min(l.workspace), max(l.leaf), l.id, format('%%s leaves belong to this event', count(*))
            FROM (%s) l GROUP BY l.id HAVING count(*) > 1$q$, leaves);
     RETURN QUERY EXECUTE format(
         $q$SELECT 'event_doubled', min(e.workspace), NULL::bigint, e.id, format('there are %%s rows with this id', count(*))
@@ -89,4 +90,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.event_damage(text, timestamptz, timestamptz) IS
-    'Which events of a workspace and a time are not those that its log holds; of all workspaces for NULL, and then of all time';
+    'Returns the events of a workspace and a period that do not match their workspace log. NULL means all workspaces and all time.';

@@ -1,4 +1,4 @@
--- Verifying removals: what is gone was to go, by the retention and the legal holds that events tell of.
+-- Verification of removals: the retention and the legal holds that events record must have allowed each.
 
 CREATE FUNCTION audit_internal.is_removed(space text, id bigint) RETURNS boolean
     LANGUAGE sql STABLE
@@ -10,9 +10,10 @@ AS $$
           AND i.id = is_removed.id
           AND r.workspace = space AND r.first <= t.first + i.place - 1 AND r.beyond > t.first + i.place - 1)
 $$;
-COMMENT ON FUNCTION audit_internal.is_removed(text, bigint) IS 'Whether retention has removed the event whose leaf the log of the workspace holds';
+COMMENT ON FUNCTION audit_internal.is_removed(text, bigint) IS 'Returns whether retention removed an event whose leaf is in the log of the workspace';
 
--- Volatile: looks by a snapshot of its own, which sees the removal that came with a partition that has been dropped meanwhile.
+-- VOLATILE, because it needs a snapshot of its own. That snapshot sees the removals of partitions that were dropped since this
+-- statement began.
 CREATE FUNCTION audit_internal.is_removed_by_now(space text, leaf bigint) RETURNS boolean
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -22,7 +23,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.is_removed_by_now(text, bigint) IS
-    'Whether retention has removed the event of a leaf, also if it did after the present statement began (not so in a REPEATABLE READ transaction)';
+    'Returns whether retention removed the event of a leaf, even after the present statement began (except in a REPEATABLE READ transaction)';
 
 CREATE FUNCTION audit_internal.to_interval(value text) RETURNS interval
     LANGUAGE plpgsql STABLE
@@ -35,13 +36,14 @@ EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.to_interval(text) IS 'A text as an interval; NULL where it is none';
+COMMENT ON FUNCTION audit_internal.to_interval(text) IS 'Converts a text to an interval, and returns NULL if it is none';
 
 CREATE FUNCTION audit_internal.least_retention(space text, since timestamptz) RETURNS interval
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    -- A change of retention is told for as long as the retentions known; before that, only the shortest possible one is known.
+    -- The event of a change lasts as long as the shortest known retention. From before that, only the shortest possible retention
+    -- is known.
     SELECT CASE WHEN since + min(r.retention) > now() THEN min(r.retention) ELSE audit_internal.shortest_retention() END
     FROM (SELECT audit_internal.retention_in_force(space)
           UNION ALL
@@ -50,7 +52,7 @@ AS $$
           WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit') r (retention)
 $$;
 COMMENT ON FUNCTION audit_internal.least_retention(text, timestamptz) IS
-    'The shortest retention that a workspace can have had at a time or later, as far as its events tell';
+    'Returns the shortest retention that a workspace can have had at a given time or later, according to its events';
 
 CREATE FUNCTION audit_internal.retention_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
@@ -62,23 +64,23 @@ DECLARE
                          WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit'
                          ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1);
 BEGIN
-    -- Maintenance goes by the retention in audit.workspace, so that must be the one that an event tells of.
+    -- Maintenance uses the retention in audit.workspace, so an event must record it.
     IF told.id IS NOT NULL AND audit_internal.to_interval(told.details->>'to') IS DISTINCT FROM retention THEN
         RETURN NEXT ('retention_forged', space, NULL, told.id,
-                     format('retention is %s, the last event that tells of a change of it says %s', retention, told.details->>'to'))::audit.damage;
+                     format('retention is %s, but the last event that records a change says %s', retention, told.details->>'to'))::audit.damage;
     ELSIF told.id IS NULL AND retention <> audit_internal.default_retention() AND NOT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space) THEN
-        RETURN NEXT ('retention_forged', space, NULL, NULL, format('retention is %s, and no event tells of it', retention))::audit.damage;
+        RETURN NEXT ('retention_forged', space, NULL, NULL, format('retention is %s, but no event records it', retention))::audit.damage;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.retention_damage(text) IS 'Whether the retention of a workspace is the one that its events tell of';
+COMMENT ON FUNCTION audit_internal.retention_damage(text) IS 'Returns damage if the retention of a workspace is not the one that its events record';
 
 CREATE FUNCTION audit_internal.must_be_kept(space text, recorded_at timestamptz) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$ SELECT recorded_at + audit_internal.least_retention(space, recorded_at) - interval '1 day' > now() $$;
 COMMENT ON FUNCTION audit_internal.must_be_kept(text, timestamptz) IS
-    'Whether an event that a workspace recorded at a time must still be there, whatever its retention was since; a day is for clocks that differ';
+    'Returns whether an event that a workspace recorded at a given time must still exist, whatever its retention was since. One day is left for clocks that differ.';
 
 CREATE FUNCTION audit_internal.hold_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE sql STABLE
@@ -98,16 +100,16 @@ AS $$
         ORDER BY h.target, h.actor, h.released_at DESC NULLS FIRST
     )
     SELECT 'hold_forged', space, NULL::bigint, t.id,
-           CASE WHEN t.is_active THEN 'the legal hold that this event placed is not in force, and no event tells of its release'
-                WHEN t.id IS NOT NULL THEN 'the legal hold that this event released is in force, and no later event tells of its placing'
-                ELSE 'a legal hold is in force, and no event tells of its placing' END
+           CASE WHEN t.is_active THEN 'the legal hold that this event placed is not in force, but no event records its release'
+                WHEN t.id IS NOT NULL THEN 'the legal hold that this event released is in force, but no later event records its placing'
+                ELSE 'a legal hold is in force, but no event records its placing' END
     FROM told t FULL JOIN stored h ON h.target = t.target AND h.actor = t.actor
     WHERE CASE WHEN h.target IS NOT NULL AND h.released_at IS NULL THEN t.is_active IS NOT TRUE AND audit_internal.must_be_kept(space, h.placed_at)
-               -- The event of a release goes with its time, and one of a placing may be kept longer, by another hold.
+               -- The event of a release expires in its time. Another hold may keep the event of a placing longer.
                WHEN t.is_active THEN h.target IS NULL OR audit_internal.must_be_kept(space, t.recorded_at) OR audit_internal.must_be_kept(space, h.released_at)
                ELSE false END
 $$;
-COMMENT ON FUNCTION audit_internal.hold_damage(text) IS 'Which legal holds of a workspace are not as its events tell of them';
+COMMENT ON FUNCTION audit_internal.hold_damage(text) IS 'Returns the legal holds of a workspace that differ from those that its events record';
 
 CREATE FUNCTION audit_internal.removal_damage(space text) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
@@ -115,9 +117,9 @@ CREATE FUNCTION audit_internal.removal_damage(space text) RETURNS SETOF audit.da
     SET timezone = 'UTC'
 AS $$
 BEGIN
-    -- A removal says what an event of the log says, or what one said that has been removed itself.
+    -- A removal must match an event. That event may itself have been removed since.
     RETURN QUERY
-    SELECT 'removal_forged', space, r.first, r.event_id, format('no event tells of the removal of leaves %s to %s', r.first, r.beyond - 1)
+    SELECT 'removal_forged', space, r.first, r.event_id, format('no event records the removal of leaves %s to %s', r.first, r.beyond - 1)
     FROM audit.removal r
     LEFT JOIN audit.event e ON e.id = r.event_id AND e.category = 'audit'
     WHERE r.workspace = space
@@ -128,11 +130,11 @@ BEGIN
           OR e.action = 'events_removed' AND e.workspace = space AND e.details->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)),
           audit_internal.is_removed('audit', r.event_id) OR audit_internal.is_removed(space, r.event_id)));
 
-    -- What came after a recorded head, or has a greater id than an event that is still there, is no older than that, unless it was
-    -- imported. A day is for what was under way at that time.
+    -- A leaf that came after a recorded head, or has a greater id than a stored event, is no older than these. Imported events are
+    -- exceptions. One day is left for transactions in progress at that time.
     RETURN QUERY
     SELECT 'removal_forged', space, r.first, r.event_id,
-           format('leaf %s is of %s or later, and was removed on %s: sooner than retention allows', r.beyond - 1, b.recorded_at, e.recorded_at)
+           format('leaf %s is from %s or later, but was removed on %s, earlier than retention allows', r.beyond - 1, b.recorded_at, e.recorded_at)
     FROM audit.removal r
     JOIN audit.event e ON e.id = r.event_id
     CROSS JOIN LATERAL audit.leaves(space, r.beyond - 1, r.beyond) l
@@ -146,7 +148,7 @@ BEGIN
                         AND jsonb_typeof(i.details->'first_id') = 'number' AND jsonb_typeof(i.details->'last_id') = 'number'
                         AND l.id >= (i.details->>'first_id')::numeric AND l.id <= (i.details->>'last_id')::numeric);
 
-    -- Placing and releasing wait for maintenance, and maintenance for them: ids are in their order. The event of a release can be gone before
+    -- Maintenance and changes of holds wait for each other, so their ids are in order. The event of a release can expire before
     -- that of its placing, which another hold may keep.
     RETURN QUERY
     SELECT 'removal_forged', space, r.first, r.event_id,
@@ -165,4 +167,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.removal_damage(text) IS
-    'Which removals from the log of a workspace no event explains, or neither retention nor a legal hold can have allowed';
+    'Returns the removals from the log of a workspace that no event records, or that neither retention nor a legal hold can have allowed';

@@ -72,7 +72,14 @@ async fn create_extension_refuses_unsafe_databases() {
     let client = db.connect().await;
     run(&client, &format!("CREATE SCHEMA audit AUTHORIZATION {role}")).await;
     refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
-    run(&client, "ALTER SCHEMA audit OWNER TO CURRENT_USER; CREATE EXTENSION audit_log").await;
+    run(&client, "ALTER SCHEMA audit OWNER TO CURRENT_USER").await;
+    run(&client, "CREATE FUNCTION audit.append(x int) RETURNS int LANGUAGE sql AS 'SELECT 1'").await;
+    let error = refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
+    assert_eq!(error.detail(), Some("Functions: append(integer)."));
+    run(&client, "CREATE SCHEMA other; ALTER FUNCTION audit.append SET SCHEMA other; CREATE SCHEMA audit_internal")
+        .await;
+    refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
+    run(&client, "ALTER SCHEMA audit_internal RENAME TO other_internal; CREATE EXTENSION audit_log").await;
 
     let owned = Database::empty();
     let stranger = owned.connect_as(&[]).await;

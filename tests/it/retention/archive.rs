@@ -341,9 +341,9 @@ async fn a_false_archive_record_is_refused() {
     assert_eq!(events, 3);
     let record = "SELECT audit.record_archive('event_2025_01', 'there', 1, $1, $2, sha256(''))";
     let error = fails(&sidecar, record, &[&4_i64, &checksum], "ZA014").await;
-    assert_eq!(error.message(), "partition event_2025_01 holds 3 events now, 4 were archived");
+    assert_eq!(error.message(), "partition event_2025_01 now holds 3 events, but 4 were archived");
     let error = fails(&sidecar, record, &[&3_i64, &(checksum ^ 1)], "ZA014").await;
-    assert_eq!(error.message(), "partition event_2025_01 holds 3 events now, 3 were archived, and not the same ones");
+    assert_eq!(error.message(), "partition event_2025_01 now holds 3 events, but 3 were archived, and the ids differ");
     fails(&sidecar, "SELECT audit.record_archive('event', 'there', 1, 0, 0, sha256(''))", &[], "ZA003").await;
     fails(
         &sidecar,
