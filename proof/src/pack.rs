@@ -13,10 +13,7 @@ mod removed;
 
 pub use array::{Array, NotAnArray};
 pub use check::{Check, Scope, Verdict};
-pub use log::{Claim, Log, LogError, RecordedHead};
+pub use log::{Claim, Log, LogError, RecordedHead, SYSTEM_WORKSPACE};
 pub use object::Object;
 pub use problem::{HeadProblem, Problem, Problems, Why};
 pub use removed::Removed;
-
-/// The workspace whose log is the system log.
-pub const SYSTEM_WORKSPACE: &str = "audit";

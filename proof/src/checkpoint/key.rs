@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use signed_note::{Signature, StandardVerifier, Verifier};
 
-use super::{Error, cosigned};
+use super::error::Error;
+use super::text::cosigned;
 
 /// A public key of a log or a witness, with its name.
 #[derive(Clone)]

@@ -1,8 +1,7 @@
 use std::ops::Range;
 
-use super::SYSTEM_WORKSPACE;
 use super::heads;
-use super::log::{Claim, Log};
+use super::log::{Claim, Log, SYSTEM_WORKSPACE};
 use super::problem::{Problem, Problems, Why};
 use super::removed::Removed;
 use crate::checkpoint::Checkpoint;

@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use super::SYSTEM_WORKSPACE;
-use super::log::{Log, RecordedHead};
+use super::log::{Log, RecordedHead, SYSTEM_WORKSPACE};
 use super::problem::HeadProblem;
 use crate::checkpoint::Checkpoint;
 use crate::encoding::to_base64;

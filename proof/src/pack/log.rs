@@ -8,6 +8,9 @@ use super::object::Object;
 use crate::encoding::{base64, to_base64};
 use crate::tree::{Hash, MAX_SIZE};
 
+/// The workspace whose log is the system log.
+pub const SYSTEM_WORKSPACE: &str = "audit";
+
 /// The content of `proof/log.json`. It is not trusted before a [`super::Check`] confirms it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

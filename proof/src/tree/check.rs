@@ -1,4 +1,5 @@
-use super::{Error, Hash, MAX_SIZE, empty_root, node_hash, split};
+use super::error::Error;
+use super::node::{Hash, MAX_SIZE, empty_root, node_hash, split};
 
 /// Returns the root that an inclusion proof leads to, by the algorithm of RFC 9162, 2.1.3.2. The proof is valid only if
 /// this root equals one that the caller trusts.

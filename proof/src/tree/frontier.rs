@@ -1,4 +1,5 @@
-use super::{Error, Hash, MAX_SIZE, empty_root, node_hash};
+use super::error::Error;
+use super::node::{Hash, MAX_SIZE, empty_root, node_hash};
 
 /// A tree that grows at its end. It keeps the hashes of the perfect subtrees that it consists of, from left to right,
 /// the largest first. Their number is that of the bits set in the size.

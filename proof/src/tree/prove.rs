@@ -1,6 +1,6 @@
 //! Proofs for one leaf and between two sizes, in the order of RFC 6962, which begins with the hash next to the leaves.
 
-use super::{Hash, Nodes, node_hash, split};
+use super::node::{Hash, Nodes, node_hash, split};
 
 /// Returns the hashes that lead from a leaf to the root of the tree of `size` leaves (RFC 6962, 2.1.1).
 ///

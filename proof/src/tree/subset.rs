@@ -4,7 +4,9 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use super::{Error, Hash, MAX_SIZE, Nodes, empty_root, node_hash, prove, split};
+use super::error::Error;
+use super::node::{Hash, MAX_SIZE, Nodes, empty_root, node_hash, split};
+use super::prove;
 
 /// Returns the hashes that, together with the given leaves, lead to the root of the tree of `size` leaves.
 ///

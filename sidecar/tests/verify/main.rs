@@ -205,10 +205,7 @@ fn forged_heads_and_checkpoints_are_detected() {
         "its range begins within the workspace log, but it has no head at the beginning",
     );
     // A genuine but later head at the beginning would hide the events before it.
-    assert_invalid(
-        &with(&|pack| pack.log.from = pack.log.head.clone()),
-        "was recorded after the period had begun",
-    );
+    assert_invalid(&with(&|pack| pack.log.from = pack.log.head.clone()), "was recorded after the period had begun");
     // Events that anyone can append.
     for (from, to) in [
         ("system:sealer", "mallory"),
