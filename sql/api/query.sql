@@ -1,8 +1,8 @@
--- Reading. Every function here works on a hot standby and in a READ ONLY transaction. The statement is built per call, so
--- that the planner sees the filters that are there, with their values, and opens only the partitions that can hold the answer.
--- Values become literals on the way: hence time zone and date style are pinned.
+-- Queries. All functions in this file work on a hot standby and in a READ ONLY transaction. Each call builds its statement, so that
+-- the planner sees the filters in use and their values. The planner can then open only the partitions that can hold the result.
+-- Values become literals, so the time zone and the date style are pinned.
 
--- The columns of audit.event that the hashed line shows, in its order, and two that are computed.
+-- The columns of audit.event that the hashed line shows, in its order, and two computed columns.
 DO $do$
 BEGIN
     EXECUTE pg_catalog.format(
@@ -11,7 +11,7 @@ BEGIN
          FROM audit_internal.columns() c WHERE c.place IS NOT NULL));
 END
 $do$;
-COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it; cursor continues after it; redactions tells which fields were erased, when, by whom and why';
+COMMENT ON TYPE audit.event_result IS 'An event as the query functions return it. cursor is the place to continue after the event. redactions holds the erased fields with time, actor and reason.';
 
 CREATE FUNCTION audit.events(
     workspace text DEFAULT NULL,
@@ -37,8 +37,8 @@ CREATE FUNCTION audit.events(
     SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    -- What is computed is so for the rows of the page alone, not for all that are sorted. The order names the workspace, although it is
-    -- the same in all rows: from found_by_keys the planner does not learn that, and would not take the index in the order of time.
+    -- The outer SELECT computes columns only for the rows of the page. The order names the workspace, although it is the same in
+    -- all rows. The planner cannot learn that from found_by_keys, and would not use the index in the order of time.
     statement constant text := 'SELECT %s FROM (SELECT * FROM audit.event e WHERE %s ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT %s) e '
                                'ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC';
     asked audit_internal.filters := audit_internal.make_filters(
@@ -55,8 +55,8 @@ DECLARE
     found bigint;
 BEGIN
     IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 10000 THEN
-        RAISE EXCEPTION 'max_rows is %, it must be between 1 and 10000', coalesce(max_rows::text, 'NULL')
-            USING ERRCODE = 'ZA003', HINT = 'Follow the cursor of the last row to read on.';
+        RAISE EXCEPTION 'max_rows is %, but it must be between 1 and 10000', coalesce(max_rows::text, 'NULL')
+            USING ERRCODE = 'ZA003', HINT = 'Pass the cursor of the last row to continue after it.';
     END IF;
     IF cursor IS NOT NULL THEN
         place := audit_internal.parse_cursor(cursor);
@@ -66,8 +66,8 @@ BEGIN
         END IF;
     END IF;
 
-    -- If no index has the events in the order of time, and many match, the newest partition is enough. So go from one to the one
-    -- before, as long as another month of as many would fill the page.
+    -- If no index has the events in the order of time, and many match, the newest partition is enough. The loop goes to the
+    -- partition before as long as another month of as many events would fill the page.
     newest := least(asked.until, now());
     IF NOT audit_internal.is_sorted(asked) AND newest > now() - interval '200 years' THEN
         retention := audit_internal.retention_in_force(asked.workspace);
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.events IS
-    'Events of a workspace, newest first, at most max_rows (1 to 10000). The cursor of the last row continues. filters is a JSON object with one value or a list for each field (SQLSTATE ZA002, ZA003, ZA008, ZA009)';
+    'Returns events of a workspace, newest first, at most max_rows (1 to 10000). The cursor of the last row continues. filters is a JSON object with one value or a list for each field (SQLSTATE ZA002, ZA003, ZA008, ZA009).';
 
 CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SECURITY DEFINER
@@ -105,7 +105,7 @@ BEGIN
         audit_internal.event_columns()) USING id;
 END
 $$;
-COMMENT ON FUNCTION audit.event(bigint) IS 'The event with this id; no row where there is none or it is kept no more';
+COMMENT ON FUNCTION audit.event(bigint) IS 'Returns the event with this id, or no row if there is none or it is no longer kept';
 
 CREATE FUNCTION audit.activity(
     workspace text DEFAULT NULL,
@@ -139,11 +139,11 @@ DECLARE
     seconds numeric := extract(epoch FROM bucket);
 BEGIN
     IF seconds IS NULL OR seconds < 1 THEN
-        RAISE EXCEPTION 'bucket is %, it must be at least one second', coalesce(bucket::text, 'NULL')
+        RAISE EXCEPTION 'bucket is %, but it must be at least one second', coalesce(bucket::text, 'NULL')
             USING ERRCODE = 'ZA003';
     END IF;
     IF group_by NOT IN ('action', 'actor', 'category', 'outcome') THEN
-        RAISE EXCEPTION 'group_by is "%", it must be action, actor, category or outcome', left(group_by, 100)
+        RAISE EXCEPTION 'group_by is "%", but it must be action, actor, category or outcome', left(group_by, 100)
             USING ERRCODE = 'ZA003';
     END IF;
     RETURN QUERY EXECUTE format(
@@ -153,7 +153,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.activity IS
-    'How many events there were in each bucket of time (UTC, counted from 1970) and, with group_by, per action, actor, category or outcome';
+    'Returns the number of events in each bucket of time (UTC, counted from 1970). With group_by, counts them for each action, actor, category or outcome (SQLSTATE ZA002, ZA003, ZA009).';
 
 CREATE FUNCTION audit.export(
     workspace text DEFAULT NULL,
@@ -200,7 +200,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.export IS
-    'Opens a cursor over all events of the filters, for FETCH in the same transaction; any_action and any_category keep what matches either (SQLSTATE ZA002, ZA003, ZA009)';
+    'Opens a cursor over all events that the filters match, for FETCH in the same transaction. any_action and any_category keep events that match either (SQLSTATE ZA002, ZA003, ZA009).';
 
 CREATE FUNCTION audit.check_filters(
     workspace text DEFAULT NULL,
@@ -240,7 +240,8 @@ CREATE FUNCTION audit.export_leaves(workspace text, first bigint, beyond bigint,
     SET cursor_tuple_fraction = 1
 AS $$
 BEGIN
-    -- An event without a row is missing if no removal covers its leaf, unless its row is there and retention hides it.
+    -- An event without a row is missing unless a removal covers its leaf. It is not missing either if its row exists and
+    -- retention hides it.
     OPEN portal NO SCROLL FOR EXECUTE format(
         $q$SELECT %1$s, l.leaf, l.hash,
                   CASE WHEN e.id IS NULL
@@ -259,4 +260,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.export_leaves(text, bigint, bigint, refcursor) IS
-    'Opens a cursor over the leaves of a workspace log from first to before beyond, in no order, each with its event: the columns of audit.event_result (NULL if the event is not kept), leaf, hash, is_missing (SQLSTATE ZA002)';
+    'Opens a cursor over the leaves of a workspace log from first to before beyond, in undefined order, each with its event. Its columns are those of audit.event_result (NULL if the event is not kept), then leaf, hash and is_missing (SQLSTATE ZA002).';

@@ -1,5 +1,5 @@
--- The text of the query functions' statements: filters, columns, and places in the audit log. The arguments of a query function are
--- checked once, and become audit_internal.filters.
+-- The text of the statements of the query functions: filters, columns, and cursors. The arguments of a query function are checked
+-- once, and become audit_internal.filters.
 
 CREATE TYPE audit_internal.field_filter AS (
     field text,
@@ -8,7 +8,7 @@ CREATE TYPE audit_internal.field_filter AS (
     prefixes text[]
 );
 COMMENT ON TYPE audit_internal.field_filter IS
-    'A field must have one of the values or begin with one of the prefixes; if is_excluded, it must not';
+    'A condition on a field, which must have one of the values or begin with one of the prefixes. If is_excluded, it must not.';
 
 CREATE TYPE audit_internal.filters AS (
     workspace text,
@@ -17,7 +17,7 @@ CREATE TYPE audit_internal.filters AS (
     details jsonb,
     fields audit_internal.field_filter[]
 );
-COMMENT ON TYPE audit_internal.filters IS 'What a query function is asked for; a NULL filters nothing';
+COMMENT ON TYPE audit_internal.filters IS 'The filters of a query. An attribute that is NULL does not filter.';
 
 CREATE FUNCTION audit_internal.filter_field(
     OUT field text, OUT has_prefixes boolean, OUT has_keys boolean, OUT equals text, OUT equals_any text
@@ -35,7 +35,7 @@ AS $$
            ('ip',         false, true,  'e.ip <<= %L',       'e.ip <<= ANY (%L)')
 $$;
 COMMENT ON FUNCTION audit_internal.filter_field() IS
-    'The fields that filters name: whether a value may be a prefix, whether audit_internal.content_keys has keys of it, and the conditions over audit.event AS e that format() makes of one value and of several';
+    'Returns the fields that filters can name. has_prefixes: a value can be a prefix. has_keys: audit_internal.content_keys has keys of the field. equals and equals_any: formats of the conditions over audit.event AS e.';
 
 CREATE FUNCTION audit_internal.make_filters(
     workspace text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, details jsonb DEFAULT NULL,
@@ -55,14 +55,14 @@ BEGIN
     asked.details := details;
     IF asked.workspace IS NULL THEN
         RAISE EXCEPTION 'no workspace given'
-            USING ERRCODE = 'ZA002', HINT = 'Pass workspace => ''…'' or SET LOCAL audit.workspace = ''…''.';
+            USING ERRCODE = 'ZA002', HINT = 'Pass workspace => ''…'', or run SET LOCAL audit.workspace = ''…'' in the transaction.';
     END IF;
     IF since >= until THEN
         RAISE EXCEPTION 'the range from % to % is empty', since, until
-            USING ERRCODE = 'ZA009', HINT = 'since must be before until; until itself is not included.';
+            USING ERRCODE = 'ZA009', HINT = 'since must be before until. The range does not include until.';
     END IF;
     IF jsonb_typeof(patterns) <> 'object' THEN
-        RAISE EXCEPTION 'filters is a JSON %, it must be an object', jsonb_typeof(patterns)
+        RAISE EXCEPTION 'filters is a JSON %, but it must be an object', jsonb_typeof(patterns)
             USING ERRCODE = 'ZA003', HINT = 'Pass filters => ''{"action": ["ticket.*", "login_failed"], "actor!": "system:*"}''.';
     END IF;
     asked.fields := ARRAY(SELECT audit_internal.field_filter(p.key, ARRAY[p.value], false)
@@ -73,7 +73,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.make_filters(text, timestamptz, timestamptz, jsonb, jsonb, jsonb) IS
-    'Takes the arguments of a query function apart. plain has a value for each field, to be found as it is. patterns has one or several for each, which may be prefixes, and a field with "!" behind its name is excluded (SQLSTATE ZA002, ZA003, ZA009)';
+    'Returns the filters that the arguments of a query function stand for. plain has one literal value for each field. patterns has one or several values for each, which can be prefixes. A "!" after the name of a field excludes its values (SQLSTATE ZA002, ZA003, ZA009).';
 
 CREATE FUNCTION audit_internal.filter_values(key text, given jsonb) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -83,16 +83,16 @@ DECLARE
     list jsonb := CASE jsonb_typeof(given) WHEN 'array' THEN given ELSE jsonb_build_array(given) END;
 BEGIN
     IF EXISTS (SELECT FROM jsonb_array_elements(list) l (value) WHERE jsonb_typeof(l.value) <> 'string') THEN
-        RAISE EXCEPTION 'filter "%" is not a string or a list of strings', left(key, 100) USING ERRCODE = 'ZA003';
+        RAISE EXCEPTION 'filter "%" is neither a string nor a list of strings', left(key, 100) USING ERRCODE = 'ZA003';
     END IF;
     IF jsonb_array_length(list) NOT BETWEEN 1 AND 50 THEN
-        RAISE EXCEPTION 'filter "%" has % values, it must have between 1 and 50', left(key, 100), jsonb_array_length(list)
+        RAISE EXCEPTION 'filter "%" has % values, but it must have between 1 and 50', left(key, 100), jsonb_array_length(list)
             USING ERRCODE = 'ZA003';
     END IF;
     RETURN ARRAY(SELECT jsonb_array_elements_text(list));
 END
 $$;
-COMMENT ON FUNCTION audit_internal.filter_values(text, jsonb) IS 'The values of a filter that is given as a string or a list of strings (SQLSTATE ZA003)';
+COMMENT ON FUNCTION audit_internal.filter_values(text, jsonb) IS 'Returns the values of a filter that is given as a string or a list of strings (SQLSTATE ZA003)';
 
 CREATE FUNCTION audit_internal.field_filter(key text, "values" text[], is_pattern boolean) RETURNS audit_internal.field_filter
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -108,14 +108,14 @@ BEGIN
     result.field := CASE WHEN result.is_excluded THEN left(key, -1) ELSE key END;
     SELECT * INTO definition FROM audit_internal.filter_field() f WHERE f.field = result.field;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no filter "%"', left(key, 100)
+        RAISE EXCEPTION 'filter "%" does not exist', left(key, 100)
             USING ERRCODE = 'ZA003',
-                  HINT = format('Filters are %s; "!" behind a name excludes.', (SELECT string_agg(f.field, ', ') FROM audit_internal.filter_field() f));
+                  HINT = format('Filters are %s. A "!" after a name excludes the values.', (SELECT string_agg(f.field, ', ') FROM audit_internal.filter_field() f));
     END IF;
 
     result.prefixes := '{}';
     IF is_pattern AND definition.has_prefixes THEN
-        -- An asterisk at the end stands for any characters; two stand for one that is meant.
+        -- An asterisk at the end stands for any characters. Two asterisks stand for a literal one.
         result.prefixes := ARRAY(SELECT left(v, -1) FROM unnest("values") v WHERE v LIKE '%*' AND v NOT LIKE '%**');
         "values" := ARRAY(SELECT CASE WHEN v LIKE '%**' THEN left(v, -1) ELSE v END
                           FROM unnest("values") v WHERE v NOT LIKE '%*' OR v LIKE '%**');
@@ -127,13 +127,13 @@ BEGIN
         unknown := (SELECT v FROM unnest("values") v WHERE v NOT IN ('success', 'failure', 'denied') LIMIT 1);
         IF unknown IS NOT NULL THEN
             RAISE EXCEPTION 'outcome "%" does not exist', left(unknown, 100)
-                USING ERRCODE = 'ZA003', HINT = 'Outcomes are success, failure and denied.';
+                USING ERRCODE = 'ZA003', HINT = 'Use success, failure or denied.';
         END IF;
     WHEN 'category' THEN
         unknown := (SELECT v FROM unnest("values") v WHERE NOT EXISTS (SELECT FROM audit.category c WHERE c.category = v) LIMIT 1);
         IF unknown IS NOT NULL THEN
             RAISE EXCEPTION 'category "%" does not exist', left(unknown, 100)
-                USING ERRCODE = 'ZA003', HINT = 'SELECT category FROM audit.category lists them.';
+                USING ERRCODE = 'ZA003', HINT = 'To list the categories, run SELECT category FROM audit.category.';
         END IF;
     WHEN 'ip' THEN
         result."values" := audit_internal.networks("values");
@@ -144,7 +144,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.field_filter(text, text[], boolean) IS
-    'The filter of one field; key is its name, with "!" behind it if the values are excluded (SQLSTATE ZA003)';
+    'Returns the filter of one field. key is the name of the field, followed by "!" if the values are excluded (SQLSTATE ZA003).';
 
 CREATE FUNCTION audit_internal.field_condition(wanted audit_internal.field_filter) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -155,7 +155,7 @@ DECLARE
     condition text;
 BEGIN
     SELECT * INTO definition FROM audit_internal.filter_field() f WHERE f.field = wanted.field;
-    -- An index gives the events of one value in the order of time, but not those of ANY, be it of one.
+    -- An index gives the events of one value in the order of time. It does not do so for ANY, even with one value.
     condition := CASE cardinality(wanted."values")
                      WHEN 0 THEN NULL
                      WHEN 1 THEN format(definition.equals, wanted."values"[1])
@@ -169,7 +169,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.field_condition(audit_internal.field_filter) IS
-    'The condition over audit.event AS e that one filter stands for. An event that has no value passes an exclusion';
+    'Returns the condition over audit.event AS e of one filter. An event without a value passes an exclusion.';
 
 CREATE FUNCTION audit_internal.is_sorted(asked audit_internal.filters) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -180,7 +180,7 @@ AS $$
         WHERE NOT f.is_excluded AND (d.has_keys OR cardinality(f."values") <> 1 OR f.prefixes <> '{}'))
 $$;
 COMMENT ON FUNCTION audit_internal.is_sorted(audit_internal.filters) IS
-    'Whether an index has the events that the filters find in the order of time';
+    'Returns whether an index has the events that the filters match in the order of time';
 
 CREATE FUNCTION audit_internal.event_filter(asked audit_internal.filters) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -225,7 +225,8 @@ BEGIN
         END IF;
         clause := concat_ws(' AND ', clause, condition);
     END LOOP;
-    -- found_by_keys compares the workspace. If the clause said it twice, the planner would take the two for independent.
+    -- found_by_keys compares the workspace. If the clause had a second comparison, the planner would take the two for
+    -- independent.
     IF NOT has_keys THEN
         clause := concat_ws(' AND ', format('e.workspace = %L', asked.workspace), clause);
     END IF;
@@ -244,7 +245,8 @@ BEGIN
         clause := clause || format(' AND e.occurred_at < %L', until);
     END IF;
 
-    -- expires_on follows from occurred_at: said once more in its terms, so that partitions are pruned. A day is left for clocks that differ.
+    -- expires_on follows from occurred_at. The bounds repeat the period in terms of expires_on, so that partitions are pruned.
+    -- One day is left for clocks that differ.
     IF since BETWEEN now() - interval '200 years' AND now() + interval '1 day' THEN
         bounds := format('e.expires_on >= %L', CASE WHEN since >= exact_from THEN audit_internal.expires_on(since, retention)
                                                     ELSE (since AT TIME ZONE 'UTC')::date + shortest END);
@@ -260,7 +262,7 @@ BEGIN
     RETURN concat_ws(' AND ', clause, bounds);
 END
 $$;
-COMMENT ON FUNCTION audit_internal.event_filter(audit_internal.filters) IS 'The WHERE clause, over audit.event AS e, that the filters stand for';
+COMMENT ON FUNCTION audit_internal.event_filter(audit_internal.filters) IS 'Returns the WHERE clause, over audit.event AS e, of the filters';
 
 CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -270,7 +272,7 @@ AS $$
            || $q$, (extract(epoch FROM e.occurred_at) * 1000000)::bigint || '.' || e.id AS cursor,
                  CASE WHEN audit_internal.is_redacted(e.salt) THEN audit_internal.redactions(e.id) END AS redactions$q$
 $$;
-COMMENT ON FUNCTION audit_internal.event_columns() IS 'The select list, over audit.event AS e, of type audit.event_result';
+COMMENT ON FUNCTION audit_internal.event_columns() IS 'Returns the select list, over audit.event AS e, of type audit.event_result';
 
 CREATE FUNCTION audit_internal.partition_begin(occurred_at timestamptz, retention interval) RETURNS timestamptz
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -279,7 +281,7 @@ AS $$
     SELECT audit_internal.midnight(audit_internal.first_kept_day(retention, date_trunc('month', audit_internal.expires_on(occurred_at, retention)::timestamp)::date))
 $$;
 COMMENT ON FUNCTION audit_internal.partition_begin(timestamptz, interval) IS
-    'When the first events occurred that a retention puts into the same partition as those of a time';
+    'Returns the earliest time of events that share the partition of events of the given time, under a retention';
 
 CREATE FUNCTION audit_internal.parse_cursor(cursor text, OUT occurred_at timestamptz, OUT id bigint)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -289,11 +291,11 @@ DECLARE
     part text[] := regexp_match(cursor, '^(-[0-9]{1,17}|[0-9]{1,18})[.]([0-9]{1,18})$');
 BEGIN
     IF part IS NULL THEN
-        RAISE EXCEPTION 'cursor "%" is not one that audit.events returned', left(cursor, 100)
+        RAISE EXCEPTION 'cursor "%" was not returned by audit.events', left(cursor, 100)
             USING ERRCODE = 'ZA008', HINT = 'Pass the cursor of the last row unchanged, with the same filters.';
     END IF;
     occurred_at := timestamptz '1970-01-01 00:00:00+00' + part[1]::bigint * interval '1 microsecond';
     id := part[2]::bigint;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.parse_cursor(text) IS 'The place in the log that a cursor stands for (SQLSTATE ZA008)';
+COMMENT ON FUNCTION audit_internal.parse_cursor(text) IS 'Returns the place in the audit log that a cursor stands for (SQLSTATE ZA008)';
