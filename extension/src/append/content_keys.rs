@@ -137,7 +137,7 @@ unsafe fn index_condition(request: &mut pg_sys::SupportRequestIndexCondition) ->
         }
         let call = Call { arguments: (*request.node.cast::<pg_sys::FuncExpr>()).args };
         let (operator, condition) = match request.indexarg as usize {
-            KEYS => (OVERLAPS, call.keys_overlap()?),
+            KEYS => (OVERLAPS, call.keys_overlap(call.constant(WANTED)?)?),
             WORKSPACE => (TEXT_EQUALS, call.workspace_equals(request.indexcollation)?),
             _ => return None,
         };
@@ -151,14 +151,31 @@ unsafe fn index_condition(request: &mut pg_sys::SupportRequestIndexCondition) ->
 
 /// Estimates the share of events that have one of the keys. The workspace is part of each key.
 ///
+/// The statistics hold frequent keys only, and every other key counts as half as frequent as the rarest of them. Most keys that a
+/// range stands for do not exist, so together they count as one: as often as a key that no event has.
+///
 /// # Safety
 /// As [`index_condition`].
 unsafe fn selectivity(request: &mut pg_sys::SupportRequestSelectivity) -> Option<Datum> {
-    // SAFETY: promised by the caller. The planner estimates a condition over the arguments of the call.
+    // SAFETY: promised by the caller. The planner estimates conditions over the arguments of the call.
     unsafe {
-        let condition = Call { arguments: request.args }.keys_overlap()?;
-        request.selectivity =
-            pg_sys::clause_selectivity(request.root, condition, request.varRelid, request.jointype, request.sjinfo);
+        let call = Call { arguments: request.args };
+        let wanted = call.constant(WANTED)?;
+        let keys = values::bigint_array_elements((*wanted.cast::<pg_sys::Const>()).constvalue)?;
+        let share = |wanted| {
+            let condition = call.keys_overlap(wanted)?;
+            Some(pg_sys::clause_selectivity(
+                request.root,
+                condition,
+                request.varRelid,
+                request.jointype,
+                request.sjinfo,
+            ))
+        };
+        let all = share(wanted)?;
+        let unknown = share(bigint_array_constant(&[0]))?.min(0.5);
+        let others = keys.len().saturating_sub(1) as i32;
+        request.selectivity = (1.0 - (1.0 - all) / (1.0 - unknown).powi(others)).clamp(unknown.min(all), all);
         Some(Datum::from(std::ptr::from_mut(request)))
     }
 }
@@ -171,9 +188,9 @@ struct Call {
 impl Call {
     /// # Safety
     /// The functions below must be called within the planner, with the arguments of a call of found_by_keys.
-    unsafe fn keys_overlap(&self) -> Option<*mut pg_sys::Node> {
-        // SAFETY: the operator is declared for any array; both arguments are bigint[].
-        unsafe { Some(condition(OVERLAPS, self.argument(KEYS)?, self.constant(WANTED)?, pg_sys::InvalidOid)) }
+    unsafe fn keys_overlap(&self, wanted: *mut pg_sys::Node) -> Option<*mut pg_sys::Node> {
+        // SAFETY: the operator is declared for any array; both sides are bigint[].
+        unsafe { Some(condition(OVERLAPS, self.argument(KEYS)?, wanted, pg_sys::InvalidOid)) }
     }
 
     /// None if the index is in another collation, or the workspace to compare with is no constant: an index is searched by what
@@ -204,6 +221,18 @@ impl Call {
             let list = self.arguments.as_ref()?;
             (index < list.length as usize).then(|| (*list.elements.add(index)).ptr_value.cast())
         }
+    }
+}
+
+/// Makes a constant of type bigint[].
+///
+/// # Safety
+/// The function must be called within the planner.
+unsafe fn bigint_array_constant(keys: &[i64]) -> *mut pg_sys::Node {
+    // SAFETY: the datum is of the type that the constant is declared with; it lives as long as the query.
+    unsafe {
+        let array = values::bigint_array(keys);
+        pg_sys::makeConst(pg_sys::INT8ARRAYOID, -1, pg_sys::InvalidOid, -1, array, false, false).cast()
     }
 }
 

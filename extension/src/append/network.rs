@@ -11,11 +11,11 @@ pub struct Network {
     length: u8,
 }
 
-/// The lengths of networks that have keys. A query for any other length takes the networks within, if they are at most
-/// `2^MOST_BITS`, or else the one around: so at most 8 bits lie between two lengths of IPv4.
+/// The lengths of networks that have keys. A query for another length takes the networks within, if they are at most
+/// `2^MOST_BITS`, or else the one around. With many keys the planner expects far too many rows.
 const LENGTHS_4: [u8; 3] = [32, 24, 16];
 const LENGTHS_6: [u8; 4] = [128, 64, 48, 32];
-const MOST_BITS: u8 = 8;
+const MOST_BITS: u8 = 4;
 
 impl Network {
     /// The networks around an address that have keys.
@@ -24,8 +24,7 @@ impl Network {
         lengths(address).iter().map(move |length| Self::new(address, *length))
     }
 
-    /// The networks with keys, each address of this one is in one of them. None if no keys help: the network is larger than
-    /// all that have one.
+    /// The networks with keys that together hold every address of this one. None if this one is too large for keys.
     pub fn cover(self) -> Option<Box<dyn Iterator<Item = Self>>> {
         if self.has_mapped() {
             return None;
