@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
         for wrong in ["", "s", "10", "-1s", "10 parsecs", "99999999999999999999s", "18446744073709551615w"] {
             let error = duration(wrong).unwrap_err();
-            assert!(error.contains(&format!("\"{wrong}\"")) && error.contains("write for example 30s"), "{error}");
+            assert!(error.contains(&format!("\"{wrong}\"")) && error.contains("Write for example 30s"), "{error}");
         }
     }
 

@@ -16,6 +16,7 @@ CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFA
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -3,6 +3,8 @@
 CREATE FUNCTION audit_internal.event_damage(space text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
     SET work_mem = '64MB'
 AS $$
 DECLARE

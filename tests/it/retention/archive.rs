@@ -280,7 +280,7 @@ async fn nothing_is_recorded_if_the_store_cannot_be_written() {
     assert!(!output.status.success());
     let error = error_of(&output);
     assert!(
-        error.contains("event_2025_01 is not archived: cannot write")
+        error.contains("event_2025_01 was not archived: cannot write")
             && error.contains("workspace=umbrella/month=2024-01"),
         "{error}"
     );
