@@ -1,14 +1,15 @@
-//! Options that say which events are asked for.
+//! Options that select events.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::events::filters::{FIELDS, FieldFilters};
 
-/// The filters of `pack export`, beside workspace and period: for each field `--name` and `--not-name`.
+/// The filters of `pack export` in addition to workspace and period. Each field has the options `--name` and
+/// `--not-name`.
 pub struct FilterArgs {
     /// Events whose details contain this JSON object.
     pub details: Option<String>,
-    /// The values of each field.
+    /// The values by field.
     pub fields: FieldFilters,
 }
 
@@ -17,12 +18,12 @@ impl Args for FilterArgs {
         let fields = FIELDS.iter().flat_map(|field| {
             let about = field.about;
             [
-                option(field.name).help(format!("Only events {about}; repeat it for several values (export)")),
-                option(field.excluded).help(format!("No events {about} (export)")),
+                option(field.name).help(format!("Include only events {about}; repeat it for several values (export)")),
+                option(field.excluded).help(format!("Exclude events {about} (export)")),
             ]
         });
         let details = Arg::new(DETAILS).long(DETAILS).value_name("JSON");
-        command.args(fields).arg(details.help("Only events whose details contain this JSON object (export)"))
+        command.args(fields).arg(details.help("Include only events whose details contain this JSON object (export)"))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

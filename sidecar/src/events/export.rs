@@ -1,4 +1,4 @@
-//! All events of some filters, however many, in one snapshot and bounded memory.
+//! Exports of all matching events, in one snapshot and with limited memory.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,16 +13,16 @@ use crate::events::filters::Filters;
 use crate::metrics::{ExportEnd, Kind, Metrics};
 use crate::postgres::timeout;
 
-/// What to export.
+/// The events to export.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// All of these must hold.
+    /// Filters, all of which must match.
     pub filters: Filters,
-    /// With `any_category`: keep the events that match either.
+    /// Actions. If they or `any_category` are given, an event must match one of the two lists.
     pub any_action: Option<Vec<String>>,
-    /// With `any_action`: keep the events that match either.
+    /// Categories. If they or `any_action` are given, an event must match one of the two lists.
     pub any_category: Option<Vec<String>>,
-    /// Newest first, or else oldest first.
+    /// Whether the newest events come first. Otherwise, the oldest come first.
     pub newest_first: bool,
 }
 
@@ -56,10 +56,10 @@ pub struct Export<'c> {
 }
 
 impl<'c> Export<'c> {
-    /// Opens it. The time-out of statements does not apply within.
+    /// Opens the export. The time limit on statements does not apply to it.
     ///
     /// # Errors
-    /// What the database says to the filters: `invalid_value`, `invalid_range` …
+    /// Returns the errors of the database about the filters, such as `invalid_value` and `invalid_range`.
     pub async fn open(client: &'c mut Client, selection: &Selection) -> Result<Self, ApiError> {
         let transaction =
             client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start().await?;
@@ -68,42 +68,43 @@ impl<'c> Export<'c> {
         let filters = selection.filters.arguments();
         let parameters = filters.and(&[&selection.any_action, &selection.any_category, &selection.newest_first]);
         transaction.query_one(&open, &parameters).await?;
-        // What a FETCH returns is known only once its cursor is open.
+        // The columns of a FETCH are known only when its cursor is open.
         let fetch = transaction.prepare(FETCH).await?;
         Ok(Self { transaction, fetch })
     }
 
-    /// The next rows, of type `audit.event_result`, as they arrive; an empty stream says that there are no more.
+    /// Returns the next rows, of type `audit.event_result`, as they arrive. The stream is empty if there are no more
+    /// rows.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Returns the errors of the database.
     pub async fn fetch(&self) -> Result<impl Stream<Item = Result<Row, ApiError>> + use<>, ApiError> {
         let rows = self.transaction.query_raw(&self.fetch, std::iter::empty::<&(dyn ToSql + Sync)>()).await?;
         Ok(rows.map(|row| Ok(row?)))
     }
 
-    /// The transaction, for whatever else is to be read in the same snapshot.
+    /// Returns the transaction, for other reads in the same snapshot.
     pub fn transaction(&self) -> &Transaction<'c> {
         &self.transaction
     }
 
-    /// Ends it, so that the connection can be used again.
+    /// Ends the export, so that the connection can be used again.
     ///
     /// # Errors
-    /// Where the connection is gone.
+    /// Fails if the connection is lost.
     pub async fn finish(self) -> Result<(), ApiError> {
         Ok(self.transaction.rollback().await?)
     }
 }
 
-/// The exports that run in this process; each holds a connection, so there are only so many.
+/// The exports that are running in this process. Their number is limited, because each holds a connection.
 #[derive(Clone)]
 pub struct Exports {
     slots: Arc<Semaphore>,
     metrics: Metrics,
 }
 
-/// The place of one export. Dropped before [`Running::finished`], it counts as aborted.
+/// The slot of a running export. If it is dropped before [`Running::finished`], the export counts as aborted.
 pub struct Running {
     _slot: OwnedSemaphorePermit,
     metrics: Metrics,
@@ -112,19 +113,19 @@ pub struct Running {
 }
 
 impl Exports {
-    /// At most so many at a time.
+    /// Creates the slots for at most `most` concurrent exports.
     pub fn new(most: usize, metrics: Metrics) -> Self {
         Self { slots: Arc::new(Semaphore::new(most)), metrics }
     }
 
-    /// Takes a place for an export of this kind.
+    /// Takes a slot for an export of this kind.
     ///
     /// # Errors
-    /// `too_many_exports`.
+    /// Fails with `too_many_exports`.
     pub fn begin(&self, kind: Kind) -> Result<Running, ApiError> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            ApiError::new(Code::TooManyExports, "as many exports are running as may run at a time")
-                .with_hint("Try again when one has ended.")
+            ApiError::new(Code::TooManyExports, "the maximum number of exports is already running")
+                .with_hint("Try again when one of them has ended.")
         })?;
         self.metrics.exports_running.inc();
         Ok(Running { _slot: slot, metrics: self.metrics.clone(), kind, end: ExportEnd::Aborted })
@@ -132,7 +133,7 @@ impl Exports {
 }
 
 impl Running {
-    /// It came to its end: all of it was written, or it failed.
+    /// Marks the export as completed or failed.
     pub fn finished(mut self, well: bool) {
         self.end = if well { ExportEnd::Success } else { ExportEnd::Failure };
     }
@@ -149,5 +150,5 @@ static OPEN: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT audit.export({}, any_action => $6, any_category => $7, newest_first => $8)", Filters::ARGUMENTS)
 });
 
-/// The driver hands rows on as they arrive, so this bounds what the server gathers, not what we hold.
+/// Limits the rows that the server gathers. The driver passes rows on as they arrive.
 const FETCH: &str = "FETCH FORWARD 500 FROM audit_export";

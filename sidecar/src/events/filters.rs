@@ -1,5 +1,5 @@
-//! Which events are asked for. A filter of a text or of an address is one row of [`FIELDS`]: query parameters, options of the
-//! command line, the API description, the argument of the database and the record of a query all follow from it.
+//! Filters of events. A filter of a text or of an address is one row of [`FIELDS`]. The query parameters, the
+//! command-line options, the API description, the database's argument and the record of a query follow from it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,14 +15,14 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type as Schem
 use crate::postgres::types::JsonText;
 use crate::time::Time;
 
-/// A filter that takes several values, and values to exclude.
+/// A filter that accepts several values, and values to exclude.
 #[derive(Debug)]
 pub struct Field {
-    /// Name of the query parameter, of the option of the command line and of the field in `filters` of the query functions.
+    /// Name of the query parameter, of the command-line option, and of the field in `filters` of the query functions.
     pub name: &'static str,
-    /// The same with `!` behind it: an event that has one of these values is left out.
+    /// The name followed by `!`, which excludes events with one of these values.
     pub excluded: &'static str,
-    /// Which events have a value, to follow "Only events …".
+    /// Description of the matching events, as the continuation of "Only events …".
     pub about: &'static str,
     example: &'static str,
 }
@@ -33,10 +33,10 @@ macro_rules! field {
     };
 }
 
-/// The filters, beside workspace, period and details.
+/// The filters in addition to workspace, period and details.
 pub const FIELDS: &[Field] = &[
-    field!("action", "with this action, or actions that begin with what stands before an asterisk", "ticket.*"),
-    field!("actor", "of this actor, or of actors that begin with what stands before an asterisk", "system:*"),
+    field!("action", "with this action, or with an action that starts with the text before an asterisk", "ticket.*"),
+    field!("actor", "of this actor, or of an actor that starts with the text before an asterisk", "system:*"),
     field!("target", "that have this among their targets", "ticket:991"),
     field!("category", "of this category: auth, admin, rule, writeback, feedback, audit or other", "auth"),
     field!("outcome", "with this outcome: success, failure or denied", "failure"),
@@ -45,28 +45,28 @@ pub const FIELDS: &[Field] = &[
     field!("ip", "from this address or CIDR range", "192.0.2.0/24"),
 ];
 
-/// The filters of a query or an export. One that is None or has no values filters nothing, except for `since`: without it, the
-/// last 168 hours count.
+/// The filters of a query or an export. A filter without a value accepts all events, except `since`, whose default is
+/// 168 hours ago.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     /// The workspace.
     pub workspace: String,
-    /// Events that occurred then or later.
+    /// Start of the period.
     pub since: Option<Time>,
-    /// Events that occurred before.
+    /// End of the period, not included.
     pub until: Option<Time>,
-    /// Events whose details contain this JSON object; its text as it was given.
+    /// JSON object that the details must contain, as the text that was given.
     pub details: Option<String>,
-    /// The values of each field.
+    /// The values by field.
     pub fields: FieldFilters,
 }
 
-/// The values of each of [`FIELDS`], by its `name` or `excluded`. An event must have one of the values.
+/// The values of [`FIELDS`], by `name` or `excluded`. An event must have one of the values of a `name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldFilters(BTreeMap<&'static str, Vec<String>>);
 
 impl Filters {
-    /// The arguments of a query function of the database; `$1` to `$5` are [`Filters::arguments`].
+    /// Arguments of a query function of the database; `$1` to `$5` are [`Filters::arguments`].
     pub const ARGUMENTS: &str = "workspace => $1, since => coalesce($2, now() - interval '168 hours'), until => $3, \
                                  details => $4, filters => $5";
 
@@ -78,13 +78,13 @@ impl Filters {
         FIELDS.iter().flat_map(|field| [field.name, field.excluded])
     }
 
-    /// The parameters of [`Filters::ARGUMENTS`].
+    /// Returns the parameters of [`Filters::ARGUMENTS`].
     pub fn arguments(&self) -> Arguments<'_> {
         Arguments { filters: self, details: self.details.as_deref().map(JsonText) }
     }
 
-    /// The filters that are there, as the details of an event about the query. The text of the details filter stands as a
-    /// string: it may hold numbers that no double holds.
+    /// Returns the given filters as details of an event about the query. The text of the details filter is a string,
+    /// because it may contain numbers that a double cannot represent.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut json = self.fields.to_json();
         json.extend(self.details.as_ref().map(|text| ("details".to_owned(), text.clone().into())));
@@ -101,7 +101,7 @@ pub struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    /// The parameters, followed by `more`.
+    /// Returns the parameters, followed by `more`.
     pub fn and<'s>(&'s self, more: &[&'s (dyn ToSql + Sync)]) -> Vec<&'s (dyn ToSql + Sync)> {
         let Filters { workspace, since, until, details: _, fields } = self.filters;
         let own: [&(dyn ToSql + Sync); 5] = [workspace, since, until, &self.details, fields];
@@ -110,12 +110,12 @@ impl Arguments<'_> {
 }
 
 impl FieldFilters {
-    /// Takes the values of each name; those of a name that is none of a field are ignored.
+    /// Takes the values by name. Names that belong to no field are ignored.
     pub fn new(mut values: impl FnMut(&str) -> Vec<String>) -> Self {
         Self(Filters::repeated().map(|name| (name, values(name))).filter(|(_, values)| !values.is_empty()).collect())
     }
 
-    /// A value alone stands for itself.
+    /// Accepts a single value without a list.
     fn to_json(&self) -> Map<String, Value> {
         let json = |values: &Vec<String>| match values.as_slice() {
             [value] => value.clone().into(),
@@ -141,16 +141,16 @@ impl ToSql for FieldFilters {
 impl IntoParams for Filters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let single = [
-            ("workspace", "Workspace; needed if the token is for all of them".to_owned(), None),
+            ("workspace", "Workspace. Required if the token is for all workspaces".to_owned(), None),
             (
                 "since",
-                "Events that occurred then or later: RFC 3339 or a date (midnight UTC). Without it, the last 168 hours; name a \
+                "Start of the period: RFC 3339 or a date (midnight UTC). Default: 168 hours ago. Give an earlier \
                  time to reach further back"
                     .to_owned(),
                 Some("2026-03-01T00:00:00Z"),
             ),
-            ("until", "Events that occurred before this time".to_owned(), None),
-            ("details", "Events whose details contain this JSON object".to_owned(), Some("{\"rule\": 7}")),
+            ("until", "End of the period, not included".to_owned(), None),
+            ("details", "Only events whose details contain this JSON object".to_owned(), Some("{\"rule\": 7}")),
         ];
         let single = single.map(|(name, about, example)| parameter(name, about, example, text().into()));
         let fields = FIELDS.iter().flat_map(|field| {
@@ -189,10 +189,10 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::String)
 }
 
-/// A list in a query is one parameter for each value, as OpenAPI has it by default.
+/// Marks a list in a query as one parameter per value, which is the default of OpenAPI.
 fn list() -> Schema {
     ArrayBuilder::new().items(text()).max_items(Some(MOST_VALUES)).into()
 }
 
-/// How many values `filters` of the query functions takes for a field.
+/// Maximum number of values of a field in `filters` of the query functions.
 const MOST_VALUES: usize = 50;

@@ -22,42 +22,42 @@ use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
-/// The routes of activity.
+/// Returns the routes of activity.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(count_events))
 }
 
-/// How many events there were.
+/// Numbers of events by time.
 #[derive(Serialize, ToSchema)]
 pub struct Activity {
-    /// By time, then by group; a bucket without events is left out.
+    /// The buckets by time, then by group. Buckets without events are omitted.
     buckets: Vec<Bucket>,
 }
 
-/// How many events there were in a stretch of time.
+/// Number of events in a period of time.
 #[derive(Serialize, ToSchema)]
 pub struct Bucket {
-    /// Where it begins.
+    /// Start of the bucket.
     #[schema(value_type = String, format = DateTime)]
     bucket_start: Time,
-    /// With `group_by`, the action, actor, category or outcome that is counted; null for events without an actor.
+    /// The action, actor, category or outcome that `group_by` selects. It is null for events without an actor.
     group_value: Option<String>,
-    /// How many events.
+    /// Number of events.
     event_count: i64,
 }
 
 /// Count events
 ///
-/// Per bucket of time (UTC, counted from 1970), and with `group_by` per action, actor, category or outcome in each. The
-/// query is itself an event.
+/// Counts events by bucket of time (UTC, counted from 1970). With `group_by`, each bucket is divided by action, actor,
+/// category or outcome. The query is itself recorded as an event.
 #[utoipa::path(
     get,
     path = "/v1/activity",
     tag = "events",
     params(
         Filters,
-        ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h or 7d; 1d if left out", example = "1h"),
-        ("group_by" = Option<String>, Query, description = "action, actor, category or outcome"),
+        ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h or 7d. Default: 1d", example = "1h"),
+        ("group_by" = Option<String>, Query, description = "Field to group by: action, actor, category or outcome"),
     ),
     responses(
         (status = 200, description = "The counts", body = Activity),
@@ -94,7 +94,7 @@ async fn count_events(
         .await?;
     if rows.len() > MOST {
         return Err(ApiError::new(Code::InvalidValue, format!("there are more than {MOST} buckets"))
-            .with_hint("Take a longer bucket or a shorter range."));
+            .with_hint("Use a longer bucket or a shorter period."));
     }
 
     let client = state.client().await?;

@@ -28,21 +28,22 @@ use crate::pack::{Definition, Error, name};
 use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 
-/// The routes of packs.
+/// Returns the routes of packs.
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list_packs)).routes(routes!(get_pack))
 }
 
-/// The packs that there are.
+/// The packs that can be made.
 #[derive(Serialize, ToSchema)]
 pub struct Packs {
-    /// Their definitions.
+    /// Definitions of the packs.
     packs: Vec<Definition>,
 }
 
 /// List the packs
 ///
-/// The packs that this sidecar can make: what each holds, and which controls it is evidence for.
+/// The answer holds the definitions of all packs that this sidecar can make, with the controls that each is evidence
+/// for.
 #[utoipa::path(
     get,
     path = "/v1/packs",
@@ -65,17 +66,18 @@ async fn list_packs(
 
 /// Get a pack
 ///
-/// A zip with the events of a period (README.txt, events.json, events.csv, summary.csv, proof/, manifest.json), read from one
-/// snapshot and written while you read it. It is recorded before its first byte, and once more when it has ended. A zip that
-/// could not be completed is broken off, so that the transfer fails.
+/// A pack is a zip with the events of a period (README.txt, events.json, events.csv, summary.csv, proof/,
+/// manifest.json). It is read from one snapshot and written while you read it. One event records it before its first
+/// byte, and another one when it has ended. If a pack cannot be completed, the transfer fails.
 ///
-/// A named pack holds all that its definition names, and takes no filters; `export` takes any.
+/// A named pack contains all events that its definition selects, and accepts no filters. The pack `export` accepts all
+/// filters.
 #[utoipa::path(
     get,
     path = "/v1/packs/{name}",
     tag = "packs",
     params(
-        ("name" = String, Path, description = "Name of the pack, as the list of packs has it", example = "access-review"),
+        ("name" = String, Path, description = "Name of the pack, as in the list of packs", example = "access-review"),
         PackParams,
     ),
     responses(
@@ -96,15 +98,15 @@ async fn get_pack(
     Path(pack): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    // Axum would answer HEAD by making a pack and throwing it away.
+    // For HEAD, axum would make a whole pack and discard it.
     if method == Method::HEAD {
-        return Err(ApiError::new(Code::MethodNotAllowed, "a pack can only be got whole").with_hint("Use GET."));
+        return Err(ApiError::new(Code::MethodNotAllowed, "a pack does not support HEAD").with_hint("Use GET."));
     }
     principal.require(Right::Export)?;
     let definition = state.packs.find(&pack).cloned().ok_or_else(|| {
         let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
         ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(&pack)))
-            .with_hint(format!("There are: {}.", names.join(", ")))
+            .with_hint(format!("The packs are: {}.", names.join(", ")))
     })?;
     let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal)?;
     let running = state.exports.begin(Kind::Pack)?;
@@ -119,7 +121,7 @@ async fn get_pack(
         let client = end.clone();
         let stop = async {
             client.gone().await;
-            "the client went away"
+            "the client closed the connection"
         };
         let opened = || {
             let _ = opened.send(());
@@ -134,10 +136,10 @@ async fn get_pack(
             Err(error) => {
                 let cause = if let Error::Database(error) = error { error.cause() } else { None };
                 let request_id = context.request_id.as_deref();
-                tracing::warn!(%error, cause, request_id, pack, "pack not completed");
+                tracing::warn!(%error, cause, request_id, pack, "a pack was not completed");
             }
         }
-        // What was broken off by its reader counts as aborted.
+        // A pack that the client aborted counts as aborted.
         if !gone {
             running.finished(result.is_ok());
         }
@@ -145,13 +147,15 @@ async fn get_pack(
     });
     if open.await.is_err() {
         let result = task.await.map_err(ApiError::internal)?;
-        return Err(result.err().map_or_else(|| ApiError::internal("a pack that was never opened"), ApiError::from));
+        return Err(result
+            .err()
+            .map_or_else(|| ApiError::internal("the pack ended before its snapshot was open"), ApiError::from));
     }
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
 }
 
-/// The filters, of which a pack needs `since`.
+/// Describes the filters of a pack, for which `since` is required.
 struct PackParams;
 
 impl utoipa::IntoParams for PackParams {
@@ -162,9 +166,9 @@ impl utoipa::IntoParams for PackParams {
                 "workspace" => (),
                 "since" => {
                     parameter.required = Required::True;
-                    parameter.description = Some("Beginning of the period: RFC 3339 or a date (midnight UTC)".into());
+                    parameter.description = Some("Start of the period: RFC 3339 or a date (midnight UTC)".into());
                 }
-                "until" => parameter.description = Some("End of the period, not included; now, if left out".into()),
+                "until" => parameter.description = Some("End of the period, not included. Default: now".into()),
                 _ => parameter.description = parameter.description.take().map(|about| about + " (export only)"),
             }
         }

@@ -1,4 +1,5 @@
-//! Query parameters, taken strictly: what is unknown, given twice although it takes one value, empty or not UTF-8 is refused.
+//! Strict parsing of query parameters. Unknown, empty and invalid parameters are refused, and so are repeated ones that
+//! accept one value.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +14,14 @@ use crate::http::auth::Principal;
 use crate::text::shorten;
 use crate::time::Time;
 
-/// The parameters of a request.
+/// The query parameters of a request.
 #[derive(Debug)]
 pub struct Params {
     values: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Params {
-    /// Takes a query string apart; only `known` names may occur, each at most once and not empty.
+    /// Parses a query string. Only `known` names may occur, each at most once and not empty.
     ///
     /// # Errors
     /// `unknown_parameter`, `repeated_parameter`, `invalid_value`, `invalid_utf8`.
@@ -28,11 +29,11 @@ impl Params {
         Self::parse_names(query, known, &[])
     }
 
-    /// Takes a query string apart that has the parameters of [`Params::filters`], of which some may be repeated, and others, each at
-    /// most once. None may be empty.
+    /// Parses a query string with the parameters of [`Params::filters`], some of which may be repeated. It may also
+    /// have other parameters, each at most once. No parameter may be empty.
     ///
     /// # Errors
-    /// As [`Params::parse`].
+    /// Returns the same errors as [`Params::parse`].
     pub fn parse_with_filters(query: Option<&str>, others: &[&'static str]) -> Result<Self, ApiError> {
         let repeated: Vec<&'static str> = Filters::repeated().collect();
         Self::parse_names(query, &[&Filters::SINGLE, others].concat(), &repeated)
@@ -45,18 +46,16 @@ impl Params {
             let name = decode(name, "the name of a parameter")?;
             let Some(&name) = single.iter().chain(repeated).find(|known| **known == name) else {
                 let name = shorten(&name);
-                return Err(ApiError::new(Code::UnknownParameter, format!("there is no parameter \"{name}\" here"))
+                return Err(ApiError::new(Code::UnknownParameter, format!("the path has no parameter \"{name}\""))
                     .with_detail(json!({ "parameter": name }))
-                    .with_hint(format!("There are: {}.", [single, repeated].concat().join(", "))));
+                    .with_hint(format!("The parameters are: {}.", [single, repeated].concat().join(", "))));
             };
             let value = decode(value, name)?;
             if value.is_empty() {
-                return Err(
-                    invalid(name, format!("{name} is empty")).with_hint("Leave it out where it is not to filter.")
-                );
+                return Err(invalid(name, format!("{name} is empty")).with_hint("Omit it if you do not need it."));
             }
             if value.contains('\0') {
-                return Err(invalid(name, format!("{name} contains the character U+0000, which no event can hold")));
+                return Err(invalid(name, format!("{name} contains the character U+0000, which no event can contain")));
             }
             let given = values.entry(name).or_default();
             given.push(value);
@@ -68,64 +67,64 @@ impl Params {
         Ok(Self { values })
     }
 
-    /// The value, if it is given.
+    /// Returns the value, if it is given.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.first().map(String::as_str)
     }
 
-    /// The value as a point in time.
+    /// Returns the value as a point in time.
     ///
     /// # Errors
-    /// `invalid_value`.
+    /// Fails with `invalid_value`.
     pub fn time(&self, name: &'static str) -> Result<Option<Time>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         Time::parse(text).map(Some).map_err(|error| {
             let api = invalid(name, format!("{name}: {error}"));
-            // In a query string + stands for a space.
+            // In a query string, + stands for a space.
             if text.contains(' ') { api.with_hint("Write + as %2B in a URL.") } else { api }
         })
     }
 
-    /// The value as a whole number within a range.
+    /// Returns the value as a whole number within a range.
     ///
     /// # Errors
-    /// `invalid_value`.
+    /// Fails with `invalid_value`.
     pub fn integer(&self, name: &'static str, from: i32, to: i32) -> Result<Option<i32>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.parse().ok().filter(|number| (from..=to).contains(number)).map(Some).ok_or_else(|| {
-            invalid(name, format!("{name} is \"{}\", it must be a whole number from {from} to {to}", shorten(text)))
+            invalid(name, format!("{name} is \"{}\", but it must be a whole number from {from} to {to}", shorten(text)))
         })
     }
 
-    /// The value as `true` or `false`.
+    /// Returns the value as `true` or `false`.
     ///
     /// # Errors
-    /// `invalid_value`.
+    /// Fails with `invalid_value`.
     pub fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.parse()
             .map(Some)
-            .map_err(|_| invalid(name, format!("{name} is \"{}\", it must be true or false", shorten(text))))
+            .map_err(|_| invalid(name, format!("{name} is \"{}\", but it must be true or false", shorten(text))))
     }
 
-    /// The value as a number of seconds, at least one, given like `15m` or `1d`.
+    /// Returns the value as a number of seconds, at least one. It is given as `15m` or `1d`.
     ///
     /// # Errors
-    /// `invalid_value`.
+    /// Fails with `invalid_value`.
     pub fn seconds(&self, name: &'static str) -> Result<Option<f64>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let duration = config::duration(text).map_err(|error| invalid(name, format!("{name}: {error}")))?;
         let seconds = duration.as_secs_f64();
         if !(1.0..=LONGEST).contains(&seconds) {
-            return Err(invalid(name, format!("{name} is \"{}\", it must be from 1s to 3660d", shorten(text))));
+            return Err(invalid(name, format!("{name} is \"{}\", but it must be from 1s to 3660d", shorten(text))));
         }
         Ok(Some(seconds))
     }
 
-    /// The value as a cursor, which is a time in microseconds and the number of an event.
+    /// Returns the value as a cursor, which consists of a time in microseconds and the id of an event.
     ///
     /// # Errors
-    /// `invalid_cursor`.
+    /// Fails with `invalid_cursor`.
     pub fn cursor(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let parts = text.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.parse::<i64>().ok()?)));
@@ -133,35 +132,35 @@ impl Params {
             Some(_) => Ok(Some(text)),
             None => Err(ApiError::new(
                 Code::InvalidCursor,
-                format!("{name} \"{}\" is not one that a page ended with", shorten(text)),
+                format!("{name} \"{}\" is not the next_cursor of a page", shorten(text)),
             )
-            .with_hint("Pass next_cursor of the page before unchanged, with the same filters.")),
+            .with_hint("Use next_cursor of the previous page unchanged, with the same filters.")),
         }
     }
 
-    /// The value as the text of a JSON object, unchanged.
+    /// Returns the value as the unchanged text of a JSON object.
     ///
     /// # Errors
-    /// `invalid_value`.
+    /// Fails with `invalid_value`.
     pub fn json_object(&self, name: &'static str) -> Result<Option<String>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match serde_json::from_str::<&RawValue>(text) {
             Ok(raw) if raw.get().starts_with('{') => Ok(Some(raw.get().to_owned())),
             Ok(_) => Err(invalid(name, format!("{name} is not a JSON object, such as {{\"rule\": 7}}"))),
-            Err(error) => Err(invalid(name, format!("{name} is not JSON: {error}"))),
+            Err(error) => Err(invalid(name, format!("{name} is not valid JSON: {error}"))),
         }
     }
 
-    /// The filters, within what the token may see.
+    /// Returns the filters, limited to the workspaces of the token.
     ///
     /// # Errors
-    /// Those of the single parameters, `invalid_range`, and as [`Principal::workspace`].
+    /// Fails with the errors of the single parameters, with `invalid_range`, or with those of [`Principal::workspace`].
     pub fn filters(&self, principal: &Principal) -> Result<Filters, ApiError> {
         let workspace = principal.workspace(self.text("workspace"))?;
         if workspace.len() > 200 {
             return Err(invalid(
                 "workspace",
-                format!("workspace has {} bytes, at most 200 are possible", workspace.len()),
+                format!("workspace has {} bytes, but the maximum is 200", workspace.len()),
             ));
         }
         let filters = Filters {
@@ -174,22 +173,22 @@ impl Params {
         match (filters.since, filters.until) {
             (Some(since), Some(until)) if since >= until => {
                 Err(ApiError::new(Code::InvalidRange, format!("the range from {since} to {until} is empty"))
-                    .with_hint("since must be before until; until itself is not included."))
+                    .with_hint("since must be before until, which is not included."))
             }
             (None, Some(until)) if until.micros() <= Time::now().micros() - WEEK => Err(ApiError::new(
                 Code::InvalidRange,
-                format!("until is {until}, and without since the last 168 hours count"),
+                format!("until is {until}, which is before the default of since, 168 hours ago"),
             )
-            .with_hint("Say since when as well.")),
+            .with_hint("Give since, too.")),
             _ => Ok(filters),
         }
     }
 }
 
-/// Ten years, in seconds.
+/// Maximum bucket: ten years, in seconds.
 const LONGEST: f64 = 3_660.0 * 86_400.0;
 
-/// The range of a query that does not say since when, in microseconds.
+/// Default length of the period, in microseconds.
 const WEEK: i64 = 168 * 3_600 * 1_000_000;
 
 fn invalid(name: &str, message: String) -> ApiError {
@@ -200,7 +199,7 @@ fn decode(text: &str, what: &str) -> Result<String, ApiError> {
     let spaced = text.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(ApiError::new(Code::InvalidUtf8, format!("{what} is not UTF-8"))),
+        Err(_) => Err(ApiError::new(Code::InvalidUtf8, format!("{what} is not valid UTF-8"))),
     }
 }
 

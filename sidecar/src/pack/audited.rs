@@ -1,4 +1,4 @@
-//! No pack without a trace: an event before its first byte, and one when it has ended, however it has ended.
+//! Packs with an audit trail: one event before the first byte, and one when the pack has succeeded or failed.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
@@ -19,18 +19,18 @@ use crate::service::request_context::RequestContext;
 use crate::text::first_chars;
 use crate::time::Time;
 
-/// Whose pack it is, and where its events go.
+/// The origin of a request for a pack.
 #[derive(Clone)]
 pub struct Asker {
     /// The database.
     pub database: Database,
-    /// The request that it is made for.
+    /// Request that the pack is made for.
     pub context: RequestContext,
     /// Actor of the events.
     pub actor: String,
 }
 
-/// A pack whose beginning has been recorded.
+/// A pack whose start has been recorded.
 pub struct Job {
     trail: ExportTrail,
     client: Client,
@@ -38,11 +38,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Checks what is asked for and records export_started.
+    /// Checks the request and records export_started.
     ///
     /// # Errors
-    /// `invalid_value`, `invalid_range`, `unknown_workspace` for a workspace without events, or those of the database. Nothing is
-    /// recorded then.
+    /// Fails with `invalid_value`, `invalid_range`, `unknown_workspace` for a workspace without events, or other errors
+    /// of the database. Nothing is recorded in that case.
     pub async fn start(asker: Asker, definition: Arc<Definition>, filters: Filters) -> Result<Self, ApiError> {
         check_filters(&definition, &filters)?;
         let client = asker.database.client().await?;
@@ -60,15 +60,15 @@ impl Job {
         Ok(Self { trail, client, request })
     }
 
-    /// What was asked for.
+    /// Returns the request.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Writes the pack, as [`super::write`], unless `stop` comes first, and records export_finished.
+    /// Writes the pack with [`super::write`] unless `stop` completes first, and records export_finished.
     ///
     /// # Errors
-    /// [`Error`]. The output then holds no complete zip.
+    /// Fails with [`Error`]. The output is then not a complete zip.
     pub async fn run<W: Write + Send + 'static>(
         self,
         out: W,
@@ -95,7 +95,7 @@ impl Job {
 }
 
 impl Asker {
-    /// What the events about this pack say.
+    /// Returns the content of the events about this pack.
     fn trail(self, request: &Request) -> ExportTrail {
         ExportTrail {
             database: self.database,
@@ -120,22 +120,22 @@ fn check_filters(definition: &Definition, filters: &Filters) -> Result<(), ApiEr
         Some(name) if !definition.filters => Err(ApiError::new(
             Code::InvalidValue,
             format!(
-                "pack \"{}\" takes no filter {name}: it always holds all that its definition names",
+                "pack \"{}\" does not accept the filter {name}: it contains all events that its definition selects",
                 definition.name.as_str()
             ),
         )
         .with_detail(json!({ "parameter": name }))
-        .with_hint("Pack \"export\" takes filters.")),
+        .with_hint("Use the pack \"export\", which accepts filters.")),
         _ => Ok(()),
     }
 }
 
-/// The period, until now where no end is given, once the database has accepted it, the filters and the workspace.
+/// Returns the period, which ends now by default, once the database has accepted it, the filters and the workspace.
 async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiError> {
     let Some(since) = filters.since else {
-        return Err(ApiError::new(Code::InvalidValue, "a pack needs the beginning of its period")
+        return Err(ApiError::new(Code::InvalidValue, "a pack needs the start of its period")
             .with_detail(json!({ "parameter": "since" }))
-            .with_hint("Give since, for instance 2026-01-01; until is now where it is left out."));
+            .with_hint("Give since, for instance 2026-01-01. The default of until is now."));
     };
     let statement = client.prepare_cached(WORKSPACE).await?;
     let row = client.query_one(&statement, &[&filters.workspace]).await?;
@@ -146,17 +146,17 @@ async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiE
     if !row.try_get::<_, bool>("known")? {
         let workspace = first_chars(&filters.workspace, 200);
         return Err(ApiError::new(Code::UnknownWorkspace, format!("workspace \"{workspace}\" has no events"))
-            .with_hint("Check its name. A pack of a workspace that does not exist would be misleading evidence."));
+            .with_hint("Check its name. A pack of a nonexistent workspace would be misleading evidence."));
     }
     Ok((since, until))
 }
 
-/// A workspace that was only asked about does not exist for that.
+/// Checks that the workspace exists. Events about queries and exports of the workspace do not count.
 const WORKSPACE: &str = "\
     SELECT now() AS now, EXISTS ( \
         SELECT FROM audit.event e \
         WHERE e.workspace = $1 AND e.expires_on >= (now() AT TIME ZONE 'UTC')::date \
               AND e.action <> ALL ('{events_queried,export_started,export_finished}')) AS known";
 
-/// Raises what [`crate::events::export::Export::open`] would, before anything is recorded.
+/// Raises the errors of [`crate::events::export::Export::open`] before anything is recorded.
 static CHECK: LazyLock<String> = LazyLock::new(|| format!("SELECT audit.check_filters({})", Filters::ARGUMENTS));

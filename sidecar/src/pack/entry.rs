@@ -1,4 +1,4 @@
-//! Entries of a zip: how they are compressed, and what the manifest says about them.
+//! Entries of a zip: their compression, and their description in the manifest.
 
 use std::io::{self, Write};
 
@@ -9,34 +9,34 @@ use serde::Serialize;
 
 use crate::text::hex;
 
-/// Level of deflate, 1 to 9. Of a million typical events, level 6 makes 5 % less than this, level 1 makes 40 % more; this takes
-/// 0.6 times the processor time of level 6.
+/// Level of deflate, 1 to 9. For a million typical events, level 6 makes the output 5 % smaller, and level 1 makes it
+/// 40 % larger. This level takes 0.6 times the processor time of level 6.
 const LEVEL: u32 = 2;
 
-/// One file of a pack, as the manifest lists it.
+/// A file of a pack, as the manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PackFile {
-    /// Its name in the zip.
+    /// Name in the zip.
     pub name: String,
-    /// Its size, unpacked, in bytes.
+    /// Uncompressed size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
 }
 
-/// What the zip says about a compressed entry.
+/// The fields of the zip about a compressed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packed {
-    /// CRC-32 of its content.
+    /// CRC-32 of the content.
     pub crc: u32,
-    /// Its size, unpacked, in bytes.
+    /// Uncompressed size in bytes.
     pub bytes: u64,
-    /// Its size, compressed, in bytes.
+    /// Compressed size in bytes.
     pub packed: u64,
 }
 
-/// The content of an entry: counts, hashes and compresses what passes. If it is dropped before [`Entry::finish`], the
-/// deflate stream ends, and nothing says how long it is.
+/// A writer of an entry's content, which counts, hashes and compresses it. If it is dropped before [`Entry::finish`],
+/// the deflate stream ends, but nothing records its length.
 pub(super) struct Entry<W: Write> {
     deflate: DeflateEncoder<W>,
     crc: Crc,
@@ -45,16 +45,16 @@ pub(super) struct Entry<W: Write> {
 }
 
 impl<W: Write> Entry<W> {
-    /// Passes its content on to `out`.
+    /// Creates an entry that writes to `out`.
     pub fn new(out: W) -> Self {
         let deflate = DeflateEncoder::new(out, Compression::new(LEVEL));
         Self { deflate, crc: Crc::new(), hash: Context::new(&SHA256), bytes: 0 }
     }
 
-    /// Ends the deflate stream; the output, and what manifest and zip say about the entry.
+    /// Ends the deflate stream. Returns the output, and the fields of manifest and zip about the entry.
     ///
     /// # Errors
-    /// Those of the output.
+    /// Returns the errors of the output.
     pub fn finish(mut self, name: &str) -> io::Result<(W, PackFile, Packed)> {
         self.deflate.try_finish()?;
         let packed = Packed { crc: self.crc.sum(), bytes: self.bytes, packed: self.deflate.total_out() };
@@ -73,7 +73,7 @@ impl<W: Write> Write for Entry<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // Its end flushes it; flushing a deflate stream before costs compression.
+        // The end of the entry flushes it. An earlier flush of a deflate stream costs compression.
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Whether a pack is what it says, checked offline: the files against the manifest, the events against the log, the log
-//! against the signed checkpoint. What that means in detail is in FORMAT.md of `audit_proof`.
+//! Offline verification of a pack: the files against the manifest, the events against the workspace log, and the
+//! workspace log against the signed checkpoint. FORMAT.md of `audit_proof` has the details.
 
 use std::fs::File;
 use std::path::Path;
@@ -23,19 +23,19 @@ use self::content::Contents;
 use self::directory::Directory;
 use crate::pack::file_name::{CHECKPOINT, EVENTS, LOG, PREFIXES, REMOVED, STUBS};
 
-/// Whom the reader of a pack trusts.
+/// The keys that the reader of a pack trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Keys of the log: one of them must have signed. With none, the key that the pack names is taken.
+    /// Keys of the log, one of which must have signed. If there are none, the key that the pack names is used.
     pub keys: Vec<Key>,
-    /// Keys of witnesses: all of them must have cosigned.
+    /// Keys of witnesses, all of which must have cosigned.
     pub witnesses: Vec<Key>,
 }
 
-/// Checks the pack in a file.
+/// Verifies the pack in a file.
 ///
 /// # Errors
-/// [`Unreadable`] if it is no pack, or one whose files cannot be told. Anything else that is wrong stands in the report.
+/// Fails with [`Unreadable`] if the file is not a pack, or if its files are ambiguous. Other defects are in the report.
 pub fn verify(path: &Path, trust: &Trust, mut progress: impl FnMut(Progress)) -> Result<Report, Unreadable> {
     let mut findings = Findings::default();
     let directory = Directory::read(File::open(path)?)?;
@@ -75,7 +75,7 @@ pub fn verify(path: &Path, trust: &Trust, mut progress: impl FnMut(Progress)) ->
     contents.name_events(findings.problems.first_mut());
     let counted = verdict.as_ref().map_or(claimed.events, |verdict: &Verdict| verdict.shown + verdict.newer);
     if counted != claimed.events {
-        findings.files.push(format!("manifest.json counts {} events, events.json holds {counted}", claimed.events));
+        findings.files.push(format!("manifest.json counts {} events, but events.json holds {counted}", claimed.events));
     }
     Ok(Report { claimed, verdict: verdict.ok(), findings, signature, witnesses })
 }
@@ -93,7 +93,7 @@ fn read_proof(contents: &mut Contents<'_>, findings: &mut Findings) -> Option<(L
     Some((log, checkpoint))
 }
 
-/// Whose signature holds; and the witnesses whose do, of those that are trusted.
+/// Returns the valid signature of the log, and the valid signatures of trusted witnesses.
 fn signatures(
     checkpoint: &Checkpoint,
     claimed: &Claimed,

@@ -1,4 +1,4 @@
-//! The zip, written once from front to back. Its form is in FORMAT.md of `audit_proof`.
+//! The zip, written once from front to back. FORMAT.md of `audit_proof` describes its form.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use super::spool::Spool;
 use crate::text::hex;
 use crate::time::Time;
 
-/// A zip under way. Unless [`Archive::finish`] is reached, what was written has no directory: nothing can take it for a
-/// complete one.
+/// An incomplete zip. It has no directory before [`Archive::finish`], so it cannot be mistaken for a complete one.
 pub(super) struct Archive<W> {
     out: Counted<W>,
     snapshot: Time,
@@ -24,11 +23,11 @@ pub(super) struct Archive<W> {
     files: Vec<PackFile>,
 }
 
-/// What the content of an entry goes through.
+/// The writer of an entry's content.
 pub(super) type ZipEntry<'a, W> = Entry<&'a mut Counted<W>>;
 
 impl<W: Write> Archive<W> {
-    /// An empty zip whose entries bear the time of the snapshot.
+    /// Creates an empty zip. Its entries have the time of the snapshot.
     pub fn new(out: W, snapshot: Time) -> Self {
         let out = Counted { out, hash: Context::new(&SHA256), written: Arc::new(AtomicU64::new(0)) };
         Self { out, snapshot, directory: Vec::new(), files: Vec::new() }
@@ -37,7 +36,7 @@ impl<W: Write> Archive<W> {
     /// Adds an entry whose content `write` produces. Its sizes follow it in a data descriptor.
     ///
     /// # Errors
-    /// Those of `write` and of the output.
+    /// Returns the errors of `write` and of the output.
     pub fn add<E: From<io::Error>>(
         &mut self,
         name: &str,
@@ -54,10 +53,10 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
-    /// Adds an entry that has been compressed elsewhere.
+    /// Adds an entry that is already compressed.
     ///
     /// # Errors
-    /// Those of the output and of the temporary file.
+    /// Returns the errors of the output and of the temporary file.
     pub fn copy(&mut self, mut spool: Spool) -> io::Result<()> {
         let header = Header::known(&spool.file.name, self.snapshot, self.out.position(), &spool.packed);
         self.out.write_all(&header.local())?;
@@ -70,20 +69,20 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
-    /// The files so far.
+    /// Returns the files so far.
     pub fn files(&self) -> &[PackFile] {
         &self.files
     }
 
-    /// How many bytes have been written, now and later.
+    /// Returns the number of bytes that have been written. The value is updated as the zip grows.
     pub fn written(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.out.written)
     }
 
-    /// Writes the directory; size and SHA-256 (in hexadecimal) of the whole zip.
+    /// Writes the directory. Returns size and SHA-256 (in hexadecimal) of the whole zip.
     ///
     /// # Errors
-    /// Those of the output.
+    /// Returns the errors of the output.
     pub fn finish(self) -> io::Result<(u64, String)> {
         let Self { mut out, directory, files, .. } = self;
         let start = out.position();
@@ -94,7 +93,7 @@ impl<W: Write> Archive<W> {
     }
 }
 
-/// The output, counted and hashed.
+/// The output, which is counted and hashed.
 pub(super) struct Counted<W> {
     out: W,
     hash: Context,

@@ -41,7 +41,7 @@ fn a_good_pack_is_valid() {
         report.to_string(),
         format!(
             "VALID  acme access-review 2026-01-01..2026-04-01: 33 events, complete: 33 shown + 65 stubs + 2 removed = \
-             leaves 5..104; of what retention removed nothing is known but the number; signed by {}",
+             leaves 5..104; nothing is known about removed events except their number; signed by {}",
             log_key()
         )
     );
@@ -55,7 +55,7 @@ fn keys_and_witnesses() {
     let report = |keys: Vec<Key>, witnesses: Vec<Key>| verify(&path, &Trust { keys, witnesses }, |_| ()).unwrap();
     let own = report(vec![], vec![]);
     assert!(own.is_proven());
-    assert!(own.to_string().contains("(a key that the pack itself names: compare it, or give --key)"), "{own}");
+    assert!(own.to_string().contains("(the key is from the pack itself: compare it, or give --key)"), "{own}");
     assert!(report(vec![log_key()], vec![witness_key(2)]).to_string().ends_with(", 1 witness"));
     let other = Key::new(forge::ORIGIN, audit_proof::checkpoint::Kind::Log, &[0x20; 32]);
     let stranger = witness_key(3);
@@ -348,7 +348,12 @@ fn an_inclusion_pack_may_hold_newer_events() {
     pack.files.get_mut("proof/prefixes.bin").unwrap().clear();
     let report = check(&pack.zip());
     assert!(report.is_proven(), "{report}");
-    assert!(report.to_string().contains("2 events, each in the log; not shown: that no other matches"), "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("2 events, each in the workspace log; the pack does not prove that no other event matches"),
+        "{report}"
+    );
     assert!(report.to_string().contains("1 events newer than the last checkpoint, not proven"), "{report}");
     // The pack claims nothing about events that it does not show, so an event may be a stub.
     let mut stubbed = pack.clone();

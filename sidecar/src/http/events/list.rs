@@ -1,4 +1,4 @@
-//! `GET /v1/events`: a page of JSON, or all of it as a stream.
+//! `GET /v1/events`: a page as JSON, or all events as a stream.
 
 use std::pin::pin;
 use std::sync::LazyLock;
@@ -33,24 +33,24 @@ use crate::service::request_context::RequestContext;
 pub struct Page<'a> {
     /// The events.
     events: Vec<Event<'a>>,
-    /// Pass this as `cursor`, with the same filters, for the next page; null where nothing follows.
+    /// Value of `cursor` for the next page, with the same filters. It is null if there are no more events.
     next_cursor: Option<String>,
 }
 
 /// Find events
 ///
-/// Newest first. With `Accept: application/json` a page, which ends after `max_rows` events or 16 MiB, whichever comes
-/// first; follow `next_cursor` to read on. With `Accept: application/x-ndjson` or `text/csv` all events of the filters, as a
-/// stream out of one snapshot (role auditor or admin); a stream that could not be completed is broken off, so that the
-/// transfer fails. Every query is itself an event.
+/// Events come newest first. With `Accept: application/json`, the answer is a page. It ends after `max_rows` events or
+/// 16 MiB, whichever comes first. Follow `next_cursor` to read on. With `Accept: application/x-ndjson` or `text/csv`,
+/// the answer is a stream of all matching events from one snapshot. A stream requires the role auditor or admin. If a
+/// stream cannot be completed, the transfer fails. Every query is itself recorded as an event.
 #[utoipa::path(
     get,
     path = "/v1/events",
     tag = "events",
     params(
         Filters,
-        ("cursor" = Option<String>, Query, description = "Where the page before ended (pages only)"),
-        ("max_rows" = Option<i32>, Query, description = "Events in a page, 1 to 10000, 100 if left out (pages only)", minimum = 1, maximum = 10000),
+        ("cursor" = Option<String>, Query, description = "Value of next_cursor in the previous page (pages only)"),
+        ("max_rows" = Option<i32>, Query, description = "Maximum number of events in a page, 1 to 10000. Default: 100 (pages only)", minimum = 1, maximum = 10000),
     ),
     responses(
         (status = 200, description = "The events", content(
@@ -81,9 +81,9 @@ pub(super) async fn find_events(
     if format != Format::Json {
         principal.require(Right::Export)?;
         if let Some(name) = ["cursor", "max_rows"].into_iter().find(|name| params.text(name).is_some()) {
-            return Err(ApiError::new(Code::UnknownParameter, format!("{name} does not go with a stream"))
+            return Err(ApiError::new(Code::UnknownParameter, format!("{name} cannot be used with a stream"))
                 .with_detail(json!({ "parameter": name }))
-                .with_hint("A stream holds all events of the filters; ask for application/json to get pages."));
+                .with_hint("A stream contains all matching events. To get pages, accept application/json."));
         }
         return stream::events(&state, &principal, &context, filters, format).await;
     }
@@ -126,7 +126,7 @@ async fn read_page(
     cursor: Option<&str>,
     max_rows: i32,
 ) -> Result<Written, ApiError> {
-    // One more than asked for tells whether anything follows.
+    // One additional row shows whether more events follow.
     let asked = (max_rows + 1).min(MAX_ROWS);
     let mut lease = Lease::new(client);
     let client = lease.client();
@@ -157,11 +157,11 @@ async fn read_page(
         count += 1;
         last = Some(event.cursor.to_owned());
     }
-    // What else the server has found would only be thrown away: there, the connection is ended with the lease.
+    // Further rows of the server are not needed. If there are any, dropping the lease ends the connection.
     if !cut {
         lease.give_back();
     }
-    // Where one more than asked for was not possible, something may follow.
+    // If an additional row could not be requested, more events may follow.
     let next = last.filter(|_| more || (asked == max_rows && count == max_rows));
     body.extend_from_slice(br#"],"next_cursor":"#);
     serde_json::to_writer(&mut body, &next).map_err(ApiError::internal)?;
@@ -171,7 +171,7 @@ async fn read_page(
 
 const MAX_ROWS: i32 = 10_000;
 
-/// A page ends after so many bytes even where more rows are asked for: details may have megabytes each.
+/// Maximum size of a page in bytes, even if more rows are requested: each event's details may have megabytes.
 const MAX_BYTES: usize = 16 << 20;
 
 static EVENTS: LazyLock<String> =

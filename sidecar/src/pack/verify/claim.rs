@@ -5,28 +5,28 @@ use serde_json::{Map, Value};
 use crate::pack::manifest::PACK_VERSION;
 use crate::time::Time;
 
-/// What a manifest says, as far as it is checked. Other keys may stand in it.
+/// The fields of a manifest that are verified. It may have other fields.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     /// Name of the definition.
     pub pack: String,
-    /// The workspace.
+    /// Workspace.
     pub workspace: String,
-    /// The beginning of the period.
+    /// Start of the period.
     pub since: Time,
-    /// Its end, not included.
+    /// End of the period, not included.
     pub until: Time,
-    /// Filters given besides.
+    /// Filters in addition to workspace and period.
     pub filters: Map<String, Value>,
     /// Number of events.
     pub events: u64,
-    /// The verifier key of the log, as the pack names it.
+    /// Public key of the log as a verifier key, as the pack names it.
     pub key: Option<String>,
     pub(super) include: Vec<Rule>,
     pub(super) files: Vec<Listed>,
 }
 
-/// A rule of a definition that may have been made for another version of the log: with any outcomes.
+/// A rule of a definition. Its outcomes may be unknown to this version, because another version may have made the pack.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rule {
@@ -35,7 +35,7 @@ pub(super) struct Rule {
     outcomes: Vec<String>,
 }
 
-/// A file that the manifest lists.
+/// A file in the manifest's list.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Listed {
     pub name: String,
@@ -44,12 +44,12 @@ pub(super) struct Listed {
 }
 
 impl Claimed {
-    /// Reads a manifest; why it is none, in words.
+    /// Parses a manifest. The error is a description for people.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let Object(raw) = serde_json::from_slice::<Object<Raw>>(bytes)
             .map_err(|error| format!("manifest.json cannot be read: {error}"))?;
         if raw.pack_version != PACK_VERSION {
-            return Err(format!("it is of version {}, which this program does not know", raw.pack_version));
+            return Err(format!("its version is {}, which this program does not know", raw.pack_version));
         }
         Ok(Self {
             pack: raw.definition.name,
@@ -84,7 +84,7 @@ struct Raw {
     filters: Map<String, Value>,
     #[serde(deserialize_with = "object")]
     counts: RawCounts,
-    // It may be null, but must be there.
+    // The field may be null, but must be present.
     #[serde(deserialize_with = "Option::deserialize")]
     key: Option<String>,
     #[serde(deserialize_with = "objects")]
@@ -111,11 +111,11 @@ struct RawCounts {
     events: u64,
 }
 
-/// In the one form that a time has in an event: others that this program reads elsewhere another might not.
+/// Parses a time in the only form that an event has. Other programs might interpret other forms differently.
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
     let text = String::deserialize(from)?;
     let time = Time::parse(&text).ok().filter(|time| time.to_string() == text);
-    time.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time as it stands in an event")))
+    time.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time in the form of an event")))
 }
 
 fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {

@@ -1,4 +1,4 @@
-//! The files of a pack, each read once, hashed as it is read, and never further than the manifest says that it goes.
+//! The files of a pack. Each file is read once and hashed while it is read, up to the size in the manifest.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,31 +14,32 @@ use super::unreadable::Unreadable;
 use crate::pack::file_name::{EVENTS, MANIFEST, REMOVED, STUBS};
 use crate::text::hex;
 
-/// Most bytes of a manifest.
+/// Maximum size of a manifest, in bytes.
 const MOST_MANIFEST: u64 = 16 << 20;
 
-/// Most bytes of a file that is read as a whole: the proof of some ten million scattered events.
+/// Maximum size of a file that is read as a whole, in bytes. It suffices for the proof of about ten million scattered
+/// events.
 const MOST_SMALL: u64 = 1 << 30;
 
-/// Most bytes of a line: what PostgreSQL can hold in a value, escaped at its worst, is less.
+/// Maximum size of a line, in bytes. The escaped form of a value in PostgreSQL is always smaller.
 const MOST_LINE: u64 = 2 << 30;
 
-/// Least bytes of a line.
+/// Minimum size of a line, in bytes.
 const LEAST_LINE: u64 = 64;
 
-/// Bytes read at a time.
+/// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// How far the check is.
+/// Progress of the verification.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// Bytes of content read.
+    /// Number of bytes of content that have been read.
     pub bytes: u64,
-    /// Bytes of content that there are.
+    /// Total number of bytes of content.
     pub of: u64,
 }
 
-/// The files that are left to be read.
+/// The files that have not been read yet.
 pub(super) struct Contents<'p> {
     directory: Directory,
     listed: Vec<Listed>,
@@ -51,7 +52,7 @@ impl<'p> Contents<'p> {
     /// Reads the manifest and compares its list with the zip.
     ///
     /// # Errors
-    /// [`Unreadable`] where there is no manifest of a pack.
+    /// Fails with [`Unreadable`] if there is no manifest of a pack.
     pub fn open(mut directory: Directory, wrong: &mut Vec<String>) -> Result<(Claimed, Self), Unreadable> {
         let none = || Unreadable::NotAPack(format!("it has no {MANIFEST}"));
         let entry = directory.get(MANIFEST).ok_or_else(none)?;
@@ -82,41 +83,41 @@ impl<'p> Contents<'p> {
         Ok((claimed, Self { directory, listed, unread, progress: None, at: Progress { bytes: 0, of } }))
     }
 
-    /// Calls this every now and then.
+    /// Registers a function that is called from time to time.
     pub fn on_progress(&mut self, progress: &'p mut dyn FnMut(Progress)) {
         self.progress = Some(progress);
     }
 
-    /// Whether any file stands under `proof/`, or the manifest lists one.
+    /// Returns whether the zip or the manifest has a file in `proof/`.
     pub fn has_proof(&self) -> bool {
         let mut names = self.listed.iter().map(|file| file.name.as_str()).chain(self.directory.names());
         names.any(|name| name.starts_with("proof/"))
     }
 
-    /// How many lines the files of leaves hold at most.
+    /// Returns the maximum number of lines in the files with leaves.
     pub fn most_lines(&self) -> usize {
         let files = self.listed.iter().filter(|file| [EVENTS, STUBS, REMOVED].contains(&file.name.as_str()));
         let bytes = files.fold(0_u64, |sum, file| {
-            // Not more than the zip can hold: deflate makes at most 1032 of one byte.
+            // The zip limits it, too: deflate expands one byte to at most 1032 bytes.
             let packed = self.directory.get(&file.name).map_or(0, |entry| entry.packed);
             sum.saturating_add(file.bytes.min(packed.saturating_mul(1032)))
         });
         usize::try_from(bytes / LEAST_LINE).unwrap_or(usize::MAX)
     }
 
-    /// Whether the manifest lists a file.
+    /// Returns whether the manifest lists a file.
     pub fn lists(&self, name: &str) -> bool {
         self.listed.iter().any(|file| file.name == name)
     }
 
-    /// A file as a whole.
+    /// Returns the whole content of a file.
     pub fn small(&mut self, name: &str, wrong: &mut Vec<String>) -> Option<Vec<u8>> {
         let mut content = Vec::new();
         let read = self.read(name, MOST_SMALL, wrong, |reader| reader.read_to_end(&mut content).map(drop));
         read.then_some(content)
     }
 
-    /// The elements of an array, counted from 1.
+    /// Calls `element` for each element of an array. They are counted from 1.
     pub fn lines(&mut self, name: &str, wrong: &mut Vec<String>, mut element: impl FnMut(u64, &[u8])) {
         let mut array = Array::new();
         let mut number = 0;
@@ -136,15 +137,15 @@ impl<'p> Contents<'p> {
         }
     }
 
-    /// Hashes what has not been read.
+    /// Hashes the files that have not been read.
     pub fn rest(&mut self, wrong: &mut Vec<String>) {
         while let Some(name) = self.unread.first().cloned() {
             self.read(&name, u64::MAX, wrong, |_| Ok(()));
         }
     }
 
-    /// Looks up the events of problems that know only their leaf. The files have been read once, so what goes wrong now has
-    /// been told.
+    /// Finds the events of problems that only have a leaf. Errors are ignored, because the first reading of the files
+    /// has reported them.
     pub fn name_events(&mut self, problems: &mut [Problem]) {
         if problems.iter().all(|problem| problem.event.is_some() || problem.leaf.is_none()) {
             return;
@@ -169,7 +170,7 @@ impl<'p> Contents<'p> {
         }
     }
 
-    /// Lets `use_content` read a file and compares the whole of it with the manifest; whether it is the file that is listed.
+    /// Lets `use_content` read a file, and compares the whole file with the manifest. Returns whether they are equal.
     fn read(
         &mut self,
         name: &str,
@@ -178,7 +179,7 @@ impl<'p> Contents<'p> {
         use_content: impl FnOnce(&mut dyn BufRead) -> io::Result<()>,
     ) -> bool {
         let Some(listed) = self.listed.iter().find(|file| file.name == name) else {
-            // The manifest must list what is needed.
+            // Callers require this file, so the manifest must list it.
             wrong.push(format!("{name} is missing"));
             return false;
         };
@@ -191,7 +192,7 @@ impl<'p> Contents<'p> {
         }
         let Some(entry) = self.directory.get(name) else { return false };
         if entry.bytes != listed.bytes {
-            wrong.push(format!("{name} does not have the {} bytes that {MANIFEST} says", listed.bytes));
+            wrong.push(format!("{name} does not have the size in {MANIFEST}, {} bytes", listed.bytes));
             return false;
         }
         let read = || -> io::Result<String> {
@@ -203,7 +204,7 @@ impl<'p> Contents<'p> {
             };
             let mut reader = BufReader::with_capacity(BLOCK, content);
             use_content(&mut reader)?;
-            // What nobody asked for counts all the same.
+            // Unread content is also part of the hash.
             while !reader.fill_buf()?.is_empty() {
                 let length = reader.buffer().len();
                 reader.consume(length);
@@ -224,7 +225,7 @@ impl<'p> Contents<'p> {
     }
 }
 
-/// Calls `use_line` for each line, without its line feed, until it refuses one; what it says then.
+/// Calls `use_line` for each line, without its line feed, until it returns an error. Returns that error.
 fn each_line<E>(
     reader: &mut dyn BufRead,
     mut use_line: impl FnMut(&[u8]) -> Result<(), E>,
@@ -232,7 +233,7 @@ fn each_line<E>(
     let mut line = Vec::new();
     while (&mut *reader).take(MOST_LINE).read_until(b'\n', &mut line)? > 0 {
         let Some(whole) = line.strip_suffix(b"\n") else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line does not end with a line feed"));
         };
         if let Err(error) = use_line(whole) {
             return Ok(Err(error));
@@ -242,7 +243,7 @@ fn each_line<E>(
     Ok(Ok(()))
 }
 
-/// What passes, counted and hashed.
+/// A reader that counts and hashes its content.
 struct Counted<'a, 'p, R> {
     content: R,
     hash: Context,

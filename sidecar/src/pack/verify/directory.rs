@@ -1,5 +1,5 @@
-//! The directory of a zip that may have been made to deceive. FORMAT.md of `audit_proof` allows one form of each record, so
-//! that every program unpacks the same files; what differs from it is refused.
+//! The directory of a zip, which may be malicious. FORMAT.md of `audit_proof` allows one form of each record, so that
+//! every program unpacks the same files. Every other form is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -7,54 +7,55 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::unreadable::Unreadable;
 
-/// A pack has no more files than this.
+/// Maximum number of files in a pack.
 const MOST_FILES: u16 = 64;
 
-/// Most bytes of a name.
+/// Maximum length of a name, in bytes.
 const MOST_NAME: usize = 200;
 
-/// The lowest value that a field of 32 bits cannot hold.
+/// Marker in a field of 32 bits, which means that the value is in a Zip64 field. Smaller values need no Zip64.
 const ZIP64: u64 = 0xffff_ffff;
 
-/// Bytes of the records, without what follows their fixed fields.
+/// Lengths of the records in bytes, without the data after their fixed fields.
 const LOCAL: u64 = 30;
 const CENTRAL: usize = 46;
 const END: u64 = 22;
 const ZIP64_END: u64 = 56;
 const ZIP64_LOCATOR: u64 = 20;
 
-/// Most bytes of the directory.
+/// Maximum length of the directory, in bytes.
 const MOST_DIRECTORY: usize = MOST_FILES as usize * (CENTRAL + MOST_NAME + 28);
 
-/// How far from its end other programs look for the end record of a zip: its length, and the longest comment.
+/// Distance from the end of the file within which other programs search for the end record: its length and the longest
+/// comment.
 const SEARCHED: u64 = END + 0xffff;
 
-/// An opened zip, and where each file in it is.
+/// An opened zip, and the position of each file in it.
 pub(super) struct Directory {
     file: BufReader<File>,
     entries: BTreeMap<String, Entry>,
 }
 
-/// Where the content of a file is, and what the zip says about it.
+/// Position of a file's content, and the fields of the zip about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// Where its compressed content begins.
+    /// Position of the compressed content.
     pub start: u64,
     /// Compressed size in bytes.
     pub packed: u64,
-    /// Size in bytes.
+    /// Uncompressed size in bytes.
     pub bytes: u64,
-    /// CRC-32 of its content.
+    /// CRC-32 of the content.
     pub crc: u32,
-    /// Whether it is compressed by deflate; otherwise it is stored.
+    /// Whether the content is compressed with deflate. Otherwise it is stored.
     pub deflated: bool,
 }
 
 impl Directory {
-    /// Reads and checks all but the content.
+    /// Reads and checks everything except the content.
     ///
     /// # Errors
-    /// [`Unreadable`].
+    /// Fails with [`Unreadable`].
     pub fn read(file: File) -> Result<Self, Unreadable> {
         let mut file = BufReader::with_capacity(256 << 10, file);
         let end = End::read(&mut file)?;
@@ -78,32 +79,32 @@ impl Directory {
         Ok(Self { file, entries })
     }
 
-    /// An entry by its name.
+    /// Returns the entry with this name.
     pub fn get(&self, name: &str) -> Option<Entry> {
         self.entries.get(name).copied()
     }
 
-    /// The names of all.
+    /// Returns all names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The file, at the content of an entry.
+    /// Returns the file, positioned at the content of an entry.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Returns the errors of the file.
     pub fn seek(&mut self, entry: &Entry) -> io::Result<&mut BufReader<File>> {
         self.file.seek(SeekFrom::Start(entry.start))?;
         Ok(&mut self.file)
     }
 }
 
-/// What the end record says, with the Zip64 record if there must be one.
+/// The fields of the end record, together with those of a Zip64 record if there must be one.
 struct End {
     entries: u16,
-    /// Where the directory begins.
+    /// Position of the directory.
     start: u64,
-    /// Its length in bytes.
+    /// Length of the directory in bytes.
     length: usize,
 }
 
@@ -141,7 +142,7 @@ impl End {
         Ok(end)
     }
 
-    /// The Zip64 end record and its locator, which stand before the end record.
+    /// Reads the Zip64 end record and its locator, which precede the end record.
     fn read_zip64(&mut self, file: &mut (impl Read + Seek), at: u64) -> Result<(), Unreadable> {
         let mut records = [0; (ZIP64_END + ZIP64_LOCATOR) as usize];
         file.seek(SeekFrom::Start(at))?;
@@ -163,7 +164,7 @@ impl End {
     }
 }
 
-/// A header of an entry, central or local.
+/// A header of an entry, in the directory or before the content.
 #[derive(Debug)]
 struct Header {
     version: u16,
@@ -174,7 +175,7 @@ struct Header {
     packed: u64,
     bytes: u64,
     name: String,
-    /// Of the central one.
+    /// Position of the local header, which only the central header has.
     offset: u64,
 }
 
@@ -193,7 +194,8 @@ impl Header {
         Ok(header)
     }
 
-    /// The local header that the central one leads to, and what follows it. What it says must be the same.
+    /// Checks the local header that the central header refers to, and the data after it. Both headers must have the
+    /// same values.
     fn locate(&self, file: &mut (impl Read + Seek), end: u64) -> Result<(Entry, u64), Unreadable> {
         let room = || malformed("an entry runs into the directory");
         let mut start = self.offset.checked_add(LOCAL).filter(|start| *start <= end).ok_or_else(room)?;
@@ -231,7 +233,7 @@ impl Header {
         Ok((entry, next))
     }
 
-    /// The fields from the version to the sizes, which both headers have.
+    /// Parses the common fields of both headers, from the version to the sizes.
     fn common(fields: &mut Fields<'_>) -> Result<Self, Unreadable> {
         let header = Self {
             version: fields.u16()?,
@@ -250,7 +252,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Name and extra field. A streamed entry's local header says nothing of sizes.
+    /// Parses name and extra field. The local header of a streamed entry has no sizes.
     fn rest(&mut self, fields: &mut Fields<'_>, name: u16, extra: u16, is_streamed: bool) -> Result<(), Unreadable> {
         let name = fields.take(name.into())?;
         need(is_plain(name), "the name of an entry is malformed")?;
@@ -279,7 +281,7 @@ impl Header {
         need(version, "an entry needs another version than its form")
     }
 
-    /// Checks the data descriptor; its length.
+    /// Checks the data descriptor and returns its length.
     fn check_descriptor(&self, file: &mut (impl Read + Seek), at: u64, end: u64) -> Result<u64, Unreadable> {
         let is_large = self.bytes.max(self.packed) >= ZIP64;
         let length = if is_large { 24 } else { 16 };
@@ -301,7 +303,7 @@ impl Header {
     }
 }
 
-/// Little-endian fields, one after the other.
+/// Consecutive little-endian fields.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -327,20 +329,20 @@ impl<'a> Fields<'a> {
         self.number(8)
     }
 
-    /// The version that has made a record: it says of which system the attributes are.
+    /// Checks the version that made a record, which includes the system of the attributes.
     fn made_by(&mut self) -> Result<(), Unreadable> {
         need(self.u16()? >> 8 == 3, "a record is not made by Unix")
     }
 }
 
-/// Whether every system takes a name for the same place below the folder that the pack is unpacked in.
+/// Returns whether a name is the same path below the target folder on every system.
 fn is_plain(name: &[u8]) -> bool {
     name.len() <= MOST_NAME
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(byte))
         && name.split(|byte| *byte == b'/').all(|part| !part.is_empty() && !part.ends_with(b".") && !is_reserved(part))
 }
 
-/// Whether Windows takes a part of a name for a device, whatever follows a full stop in it.
+/// Returns whether Windows treats a part of a name as a device, even with an extension.
 fn is_reserved(part: &[u8]) -> bool {
     let stem = part.split(|byte| *byte == b'.').next().unwrap_or_default().to_ascii_uppercase();
     match &stem[..] {
@@ -350,7 +352,7 @@ fn is_reserved(part: &[u8]) -> bool {
     }
 }
 
-/// Names that one system takes for the same, and a file that is also a folder.
+/// Refuses names that are equal on some systems, and a file that is also a folder.
 fn check_names(entries: &BTreeMap<String, Entry>) -> Result<(), Unreadable> {
     let mut folded = BTreeSet::new();
     for name in entries.keys() {

@@ -1,4 +1,4 @@
-//! The content of an entry, and nothing else: where it ends, its compressed bytes do, and CRC and size are as the zip says.
+//! The content of an entry. It must end where its compressed bytes end, with the CRC and the size in the zip.
 
 use std::io::{self, BufRead, Read, Take};
 
@@ -6,7 +6,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::directory::Entry;
 
-/// Unpacks an entry. Reading fails where the content is not as the entry says.
+/// A reader that unpacks an entry. Reading fails if the content does not match the entry.
 pub(super) struct Content<R> {
     packed: Take<R>,
     inflate: Option<Decompress>,
@@ -17,7 +17,7 @@ pub(super) struct Content<R> {
 }
 
 impl<R: BufRead> Content<R> {
-    /// The content that begins where the file is.
+    /// Creates a reader of the content at the position of the file.
     pub fn new(file: R, entry: Entry) -> Self {
         let inflate = entry.deflated.then(|| Decompress::new(false));
         Self { packed: file.take(entry.packed), inflate, entry, crc: Crc::new(), bytes: 0, ended: false }
@@ -69,7 +69,7 @@ impl<R: BufRead> Read for Content<R> {
         let length = if self.ended { 0 } else { self.unpack(buffer)? };
         self.crc.update(&buffer[..length]);
         self.bytes += length as u64;
-        // More is not unpacked: it could be any amount.
+        // The remainder is not unpacked, because its size has no limit.
         if self.bytes > self.entry.bytes {
             return Err(malformed("its size is not the one in the zip"));
         }

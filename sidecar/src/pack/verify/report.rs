@@ -7,53 +7,53 @@ use super::claim::Claimed;
 use crate::text::printable;
 use crate::time::Time;
 
-/// What was found about a pack.
+/// Result of the verification of a pack.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What the pack says of itself.
+    /// The pack's claims about itself.
     pub claimed: Claimed,
-    /// What its proof shows; none where something in it is wrong.
+    /// Verdict on the proof. It is none if the proof has a defect.
     pub verdict: Option<Verdict>,
-    /// What is wrong.
+    /// Defects of the pack.
     pub findings: Findings,
-    /// Who has signed the checkpoint.
+    /// Signature of the checkpoint.
     pub signature: Option<Signature>,
-    /// Which of the trusted witnesses have cosigned it.
+    /// Valid cosignatures by trusted witnesses.
     pub witnesses: Vec<Signature>,
 }
 
-/// What is wrong with a pack.
+/// Defects of a pack.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// About the files.
+    /// Defects of files.
     pub files: Vec<String>,
-    /// About the proof.
+    /// Defects of the proof.
     pub problems: Problems,
 }
 
-/// A signature that holds.
+/// A valid signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// Name and hash of the key.
     pub key: String,
-    /// When a witness signed, in seconds since 1970.
+    /// Time of a witness's signature, in seconds since 1970.
     pub at: Option<u64>,
     /// Whether the key is known only from the pack itself.
     pub from_pack: bool,
 }
 
 impl Report {
-    /// Whether nothing is wrong with the pack.
+    /// Returns whether the pack has no defects.
     pub fn is_valid(&self) -> bool {
         self.verdict.is_some() && self.findings.is_empty()
     }
 
-    /// Whether the pack has a proof that holds.
+    /// Returns whether the pack has a valid proof.
     pub fn is_proven(&self) -> bool {
         self.is_valid() && self.verdict.as_ref().is_some_and(|verdict| verdict.claim.is_some())
     }
 
-    /// The report as a JSON object.
+    /// Returns the report as a JSON object.
     pub fn to_json(&self) -> Value {
         let result = match (self.is_valid(), self.is_proven()) {
             (_, true) => "valid",
@@ -93,14 +93,12 @@ impl Report {
         let Verdict { shown, newer, stubs, removed, leaves, .. } = verdict;
         match verdict.claim {
             None => {
-                return write!(
-                    f,
-                    "{shown} events, no proof: nothing shows that they are what was recorded, or all of it"
-                );
+                return write!(f, "{shown} events, no proof: nothing shows that they are unchanged and complete");
             }
-            Some(Claim::Inclusion) => {
-                write!(f, "{shown} events, each in the log; not shown: that no other matches the filters")?
-            }
+            Some(Claim::Inclusion) => write!(
+                f,
+                "{shown} events, each in the workspace log; the pack does not prove that no other event matches the filters"
+            )?,
             Some(Claim::Complete) => {
                 write!(f, "{shown} events, complete: {shown} shown + {stubs} stubs + {removed} removed")?;
                 match leaves.end.checked_sub(1).filter(|last| *last >= leaves.start) {
@@ -113,7 +111,7 @@ impl Report {
             write!(f, "; {newer} events newer than the last checkpoint, not proven")?;
         }
         if *removed > 0 {
-            f.write_str("; of what retention removed nothing is known but the number")?;
+            f.write_str("; nothing is known about removed events except their number")?;
         }
         let complete_until =
             verdict.head_at.filter(|_| verdict.claim == Some(Claim::Complete)).and_then(Time::from_micros);
@@ -123,7 +121,7 @@ impl Report {
         if let Some(signature) = &self.signature {
             write!(f, "; signed by {}", signature.key)?;
             if signature.from_pack {
-                f.write_str(" (a key that the pack itself names: compare it, or give --key)")?;
+                f.write_str(" (the key is from the pack itself: compare it, or give --key)")?;
             }
         }
         match self.witnesses.len() {
@@ -134,12 +132,12 @@ impl Report {
     }
 }
 
-/// One line; where something is wrong, more of what is follows on lines of its own.
+/// Writes one line. Further defects follow on separate lines.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Claimed { workspace, pack, since, until, .. } = &self.claimed;
         let mut about = format!("{} {} {since}..{until}", printable(workspace), printable(pack));
-        // Midnights need no time.
+        // The time of day is omitted for midnight.
         about = about.replace("T00:00:00.000000Z", "");
         match &self.verdict {
             Some(verdict) if self.is_valid() => {
@@ -158,13 +156,13 @@ impl fmt::Display for Report {
 }
 
 impl Findings {
-    /// Whether nothing is wrong.
+    /// Returns whether there are no defects.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.problems.count() == 0
     }
 }
 
-/// One a line, those of the proof first: they name events.
+/// Writes one defect per line. Those of the proof come first, because they name events.
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = self.problems.first().iter().map(ToString::to_string);

@@ -1,18 +1,18 @@
 use std::io;
 
-/// Why the content of a file was not checked.
+/// Reasons for which the content of a file was not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is not a zip.
+    /// The file is not a zip.
     #[error("not a zip file: it has no end record")]
     NotAZip,
-    /// It is a zip without a manifest of a pack.
+    /// The file is a zip without a manifest of a pack.
     #[error("not an evidence pack: {0}")]
     NotAPack(String),
-    /// Programs may read different files from it: it is an invalid pack.
+    /// The zip is ambiguous, so that programs may read different files from it. It is an invalid pack.
     #[error("the zip is not in the form of a pack: {0}")]
     Malformed(String),
 }

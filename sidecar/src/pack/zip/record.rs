@@ -1,26 +1,26 @@
-//! The records of a zip, in the one form that a pack has. Sections are those of PKWARE's APPNOTE.TXT, version 6.3.10.
+//! The records of a zip, in the only form that a pack uses. Sections are those of PKWARE's APPNOTE.TXT, version 6.3.10.
 
 use crate::pack::entry::Packed;
 use crate::time::Time;
 
-/// The lowest value that a field of 32 bits cannot hold: there it says that the value is in the Zip64 field.
+/// Marker in a field of 32 bits, which means that the value is in the Zip64 field. Smaller values need no Zip64.
 const ZIP64: u64 = 0xffff_ffff;
 
 /// Version of the specification that an entry needs: 2.0 for deflate, 4.5 for Zip64 (4.4.3).
 const DEFLATE_VERSION: u16 = 20;
 const ZIP64_VERSION: u16 = 45;
 
-/// The system that the attributes are of, Unix (4.4.2), and the attributes: a regular file, `rw-r--r--`.
+/// System of the attributes, Unix (4.4.2), and the attributes: a regular file, `rw-r--r--`.
 const UNIX: u16 = 3 << 8;
 const REGULAR_FILE: u32 = 0o100_644 << 16;
 
-/// General purpose flag: CRC and sizes stand in a data descriptor behind the content (4.4.4).
+/// General purpose flag: CRC and sizes are in a data descriptor after the content (4.4.4).
 const HAS_DESCRIPTOR: u16 = 1 << 3;
 
 /// Method 8: deflate (4.4.5).
 const DEFLATED: u16 = 8;
 
-/// One entry, as far as it is known at its beginning.
+/// An entry, with the fields that are known at its start.
 pub(super) struct Header<'a> {
     name: &'a str,
     offset: u64,
@@ -29,17 +29,17 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// An entry at a position of the zip whose sizes are known only when it has been written.
+    /// Creates an entry at a position of the zip. Its sizes are known only after it has been written.
     pub fn streamed(name: &'a str, time: Time, offset: u64) -> Self {
         Self { name, offset, time: dos_time(time), known: None }
     }
 
-    /// An entry whose sizes are known.
+    /// Creates an entry with known sizes.
     pub fn known(name: &'a str, time: Time, offset: u64, packed: &'a Packed) -> Self {
         Self { name, offset, time: dos_time(time), known: Some(packed) }
     }
 
-    /// The local file header (4.3.7).
+    /// Returns the local file header (4.3.7).
     pub fn local(&self) -> Vec<u8> {
         let extra = self.known.map(|packed| zip64_field(&packed.zip64_sizes())).unwrap_or_default();
         let [bytes, packed] = self.known.map(Packed::short_sizes).unwrap_or_default();
@@ -51,7 +51,7 @@ impl<'a> Header<'a> {
         out
     }
 
-    /// The header in the central directory (4.3.12).
+    /// Returns the header in the central directory (4.3.12).
     pub fn central(&self, content: &Packed) -> Vec<u8> {
         let mut large = content.zip64_sizes();
         large.extend((self.offset >= ZIP64).then_some(self.offset));
@@ -61,7 +61,7 @@ impl<'a> Header<'a> {
         out.extend((UNIX | version(&extra)).to_le_bytes());
         out.extend(version(&extra).to_le_bytes());
         self.common(content.crc, packed, bytes, &extra, &mut out);
-        // Without a comment, on disk 0, without internal attributes.
+        // The entry has no comment, is on disk 0, and has no internal attributes.
         out.extend([0; 6]);
         out.extend(REGULAR_FILE.to_le_bytes());
         out.extend(short(self.offset).to_le_bytes());
@@ -70,7 +70,7 @@ impl<'a> Header<'a> {
         out
     }
 
-    /// What both headers have.
+    /// Appends the common fields of both headers.
     fn common(&self, crc: u32, packed: u32, bytes: u32, extra: &[u8], out: &mut Vec<u8>) {
         out.extend(if self.known.is_some() { 0 } else { HAS_DESCRIPTOR }.to_le_bytes());
         out.extend(DEFLATED.to_le_bytes());
@@ -84,7 +84,8 @@ impl<'a> Header<'a> {
 }
 
 impl Packed {
-    /// The data descriptor (4.3.9). Its sizes have 64 bits if one of them needs that: readers of a stream know by then.
+    /// Returns the data descriptor (4.3.9). Its sizes have 64 bits if one of them needs them. A reader of a stream
+    /// knows this at that point.
     pub(super) fn descriptor(&self) -> Vec<u8> {
         let mut out = b"PK\x07\x08".to_vec();
         out.extend(self.crc.to_le_bytes());
@@ -102,18 +103,18 @@ impl Packed {
         self.bytes.max(self.packed) >= ZIP64
     }
 
-    /// Both sizes, if they stand in the Zip64 field.
+    /// Returns both sizes, if they are in the Zip64 field.
     fn zip64_sizes(&self) -> Vec<u64> {
         if self.is_large() { vec![self.bytes, self.packed] } else { Vec::new() }
     }
 
-    /// What stands for them in fields of 32 bits.
+    /// Returns the sizes in fields of 32 bits, or the markers that replace them.
     fn short_sizes(&self) -> [u32; 2] {
         if self.is_large() { [u32::MAX; 2] } else { [short(self.bytes), short(self.packed)] }
     }
 }
 
-/// The end of the directory (4.3.14 to 4.3.16). Only its position can need Zip64.
+/// Returns the end of the directory (4.3.14 to 4.3.16). Only its position can need Zip64.
 pub(super) fn end(entries: usize, start: u64, length: usize) -> Vec<u8> {
     let mut out = Vec::new();
     if start >= ZIP64 {
@@ -121,14 +122,14 @@ pub(super) fn end(entries: usize, start: u64, length: usize) -> Vec<u8> {
         out.extend(44_u64.to_le_bytes());
         out.extend((UNIX | ZIP64_VERSION).to_le_bytes());
         out.extend(ZIP64_VERSION.to_le_bytes());
-        // The number of this disk, and of that of the directory.
+        // Number of this disk, and number of the directory's disk.
         out.extend([0; 8]);
         for field in [entries as u64, entries as u64, length as u64, start] {
             out.extend(field.to_le_bytes());
         }
         out.extend(b"PK\x06\x07\0\0\0\0");
         out.extend((start + length as u64).to_le_bytes());
-        // The number of disks.
+        // Total number of disks.
         out.extend(1_u32.to_le_bytes());
     }
     out.extend(b"PK\x05\x06\0\0\0\0");
@@ -137,12 +138,12 @@ pub(super) fn end(entries: usize, start: u64, length: usize) -> Vec<u8> {
     }
     out.extend((length as u32).to_le_bytes());
     out.extend(short(start).to_le_bytes());
-    // Without a comment.
+    // There is no comment.
     out.extend([0; 2]);
     out
 }
 
-/// The Zip64 extra field with these values (4.5.3); nothing if there are none.
+/// Returns the Zip64 extra field with these values (4.5.3), which is empty without values.
 fn zip64_field(values: &[u64]) -> Vec<u8> {
     if values.is_empty() {
         return Vec::new();
@@ -161,8 +162,8 @@ fn short(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// Time and date as MS-DOS has them (4.4.6), in UTC: a zip says nothing of time zones. A year that they cannot hold
-/// becomes 1980.
+/// Returns time and date in the format of MS-DOS (4.4.6), in UTC, because a zip has no time zone. A year outside the
+/// format's range becomes 1980.
 fn dos_time(time: Time) -> u32 {
     let text = time.to_string();
     let part = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
