@@ -296,7 +296,9 @@ async fn two_keys_sign_for_a_while() {
     // Keys that do not belong to this log.
     make_key(machine.folder.path(), "other", &["--name", "example.com/other"]);
     make_key(machine.folder.path(), "witness", &["--name", "audit.example.com/log", "--witness"]);
-    for (file, why) in [("other", "two names"), ("witness", "belongs to a witness, not to a log"), ("missing", "cannot be read")] {
+    for (file, why) in
+        [("other", "two names"), ("witness", "belongs to a witness, not to a log"), ("missing", "cannot be read")]
+    {
         let output = machine.sign_with(&machine.dsn, &["--signing-key", machine.path(file).to_str().unwrap()]);
         assert!(!output.status.success() && said(&output).contains(why), "{}", said(&output));
     }
