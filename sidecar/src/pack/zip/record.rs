@@ -169,7 +169,7 @@ fn dos_time(time: Time) -> u32 {
     let part = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
     let years = part(0, 4).checked_sub(1980).filter(|years| *years < 128).unwrap_or(0);
     let date = years << 9 | part(5, 7) << 5 | part(8, 10);
-    date << 16 | part(11, 13) << 11 | part(14, 16) << 5 | part(17, 19) / 2
+    date << 16 | part(11, 13) << 11 | part(14, 16) << 5 | (part(17, 19) / 2)
 }
 
 #[cfg(test)]
