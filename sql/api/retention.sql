@@ -126,14 +126,8 @@ CREATE FUNCTION audit.retention(
     SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable
-DECLARE
-    setting record;
 BEGIN
-    PERFORM audit_internal.check_workspace(workspace);
-    SELECT w.retention, w.changed_at, w.changed_by INTO setting FROM audit.workspace w WHERE w.workspace = retention.workspace;
-    retention := coalesce(setting.retention, audit_internal.default_retention());
-    since := setting.changed_at;
-    set_by := setting.changed_by;
+    SELECT s.retention, s.since, s.set_by INTO retention, since, set_by FROM audit.retention_setting(workspace) s;
     EXECUTE format(
         $q$SELECT count(*), min(e.occurred_at),
                   coalesce(sum(pg_column_size(e.details) + pg_column_size(e.targets)
