@@ -124,9 +124,9 @@ fn found_by_keys_support(arguments: &Arguments) -> Result<Option<Datum>, Error> 
     Ok(Some(answer.unwrap_or(Datum::from(0usize))))
 }
 
-/// Returns `keys && wanted` for the index over the keys, with the operator of its family, and `workspace = in_workspace` for the indexes that begin with the
-/// workspace. PostgreSQL also calls the function for each row that an index finds. Because both come from one condition, the
-/// planner does not intersect the indexes. It would expect too few rows in both.
+/// Returns `keys && wanted` for the index over the keys, with the operator of its family. For the indexes that begin with the
+/// workspace, returns `workspace = in_workspace`. PostgreSQL also calls the function for each row that an index finds. Because
+/// both come from one condition, the planner does not intersect the indexes. It would expect too few rows in both.
 ///
 /// # Safety
 /// `request` must be a request of the planner.
