@@ -32,3 +32,30 @@ CREATE FUNCTION audit_internal.found_by_keys(keys bigint[], workspace text, in_w
     AS 'MODULE_PATHNAME', 'audit_found_by_keys';
 COMMENT ON FUNCTION audit_internal.found_by_keys(bigint[], text, text, bigint[], boolean) IS
     'Returns whether workspace is in_workspace and matches is true. keys are those of the event. An index finds the events that have one of the wanted keys, as every matching event must have.';
+
+-- The index has an operator class of its own. It differs from that of PostgreSQL only in the estimate of the operator. The
+-- estimate of PostgreSQL adds up the shares of keys that no event has, so the planner would not use the index.
+CREATE FUNCTION audit_internal.key_share(internal, oid, internal, integer) RETURNS double precision
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_key_share';
+COMMENT ON FUNCTION audit_internal.key_share(internal, oid, internal, integer) IS
+    'Tells the planner how many events have one of the wanted keys';
+
+CREATE FUNCTION audit_internal.has_key(keys bigint[], wanted bigint[]) RETURNS boolean
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
+    AS 'arrayoverlap';
+COMMENT ON FUNCTION audit_internal.has_key(bigint[], bigint[]) IS 'Returns whether an event with these keys has one of the wanted keys';
+
+CREATE OPERATOR audit_internal.&& (
+    FUNCTION = audit_internal.has_key, LEFTARG = bigint[], RIGHTARG = bigint[], RESTRICT = audit_internal.key_share);
+COMMENT ON OPERATOR audit_internal.&& (bigint[], bigint[]) IS 'has one of the keys';
+
+CREATE OPERATOR CLASS audit_internal.key_ops FOR TYPE bigint[] USING gin AS
+    OPERATOR 1 audit_internal.&&,
+    FUNCTION 1 pg_catalog.btint8cmp(bigint, bigint),
+    FUNCTION 2 pg_catalog.ginarrayextract(anyarray, internal, internal),
+    FUNCTION 3 pg_catalog.ginqueryarrayextract(anyarray, internal, smallint, internal, internal, internal, internal),
+    FUNCTION 4 pg_catalog.ginarrayconsistent(internal, smallint, anyarray, integer, internal, internal, internal, internal),
+    FUNCTION 6 pg_catalog.ginarraytriconsistent(internal, smallint, anyarray, integer, internal, internal, internal),
+    STORAGE bigint;
+COMMENT ON OPERATOR CLASS audit_internal.key_ops USING gin IS 'Finds events by their keys';

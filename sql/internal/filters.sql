@@ -129,6 +129,11 @@ BEGIN
             RAISE EXCEPTION 'outcome "%" does not exist', left(unknown, 100)
                 USING ERRCODE = 'ZA003', HINT = 'Use success, failure or denied.';
         END IF;
+        -- An index finds the other outcomes, but not the events without one. At least one outcome must remain.
+        IF result.is_excluded AND NOT "values" @> '{success,failure,denied}' THEN
+            result.is_excluded := false;
+            result."values" := ARRAY(SELECT v FROM unnest('{success,failure,denied}'::text[]) v WHERE v <> ALL ("values"));
+        END IF;
     WHEN 'category' THEN
         unknown := (SELECT v FROM unnest("values") v WHERE NOT EXISTS (SELECT FROM audit.category c WHERE c.category = v) LIMIT 1);
         IF unknown IS NOT NULL THEN

@@ -86,7 +86,8 @@ BEGIN
     EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id)
                       WHERE outcome <> 'success'$q$, name || '_outcome', name);
     EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I USING gin
-                      (audit_internal.content_keys(workspace, targets, request_id, session_id, ip), details jsonb_path_ops)$q$,
+                      (audit_internal.content_keys(workspace, targets, request_id, session_id, ip) audit_internal.key_ops,
+                       details jsonb_path_ops)$q$,
                    name || '_content', name);
     EXECUTE format($q$CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I
                       FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()$q$, name);

@@ -18,6 +18,7 @@ sql_function!(audit_networks, pg_finfo_audit_networks, networks);
 
 sql_function!(audit_found_by_keys, pg_finfo_audit_found_by_keys, found_by_keys);
 sql_function!(audit_found_by_keys_support, pg_finfo_audit_found_by_keys_support, found_by_keys_support);
+sql_function!(audit_key_share, pg_finfo_audit_key_share, key_share);
 
 /// `audit_internal.content_keys(workspace, targets, request_id, session_id, ip)`: a number for each target, for the request, for
 /// the session, and for each network that [`Network::around`] names. A query that finds an event by a number compares the
@@ -123,9 +124,9 @@ fn found_by_keys_support(arguments: &Arguments) -> Result<Option<Datum>, Error> 
     Ok(Some(answer.unwrap_or(Datum::from(0usize))))
 }
 
-/// Returns `keys && wanted` for the index over the keys, and `workspace = in_workspace` for the indexes that begin with the
-/// workspace. PostgreSQL also calls the function for each row that an index finds. Because both come from one condition, the
-/// planner does not intersect the indexes. It would expect too few rows in both.
+/// Returns `keys && wanted` for the index over the keys, with the operator of its family. For the indexes that begin with the
+/// workspace, returns `workspace = in_workspace`. PostgreSQL also calls the function for each row that an index finds. Because
+/// both come from one condition, the planner does not intersect the indexes. It would expect too few rows in both.
 ///
 /// # Safety
 /// `request` must be a request of the planner.
@@ -136,23 +137,26 @@ unsafe fn index_condition(request: &mut pg_sys::SupportRequestIndexCondition) ->
             return None;
         }
         let call = Call { arguments: (*request.node.cast::<pg_sys::FuncExpr>()).args };
-        let (operator, condition) = match request.indexarg as usize {
-            KEYS => (OVERLAPS, call.keys_overlap(call.constant(WANTED)?)?),
-            WORKSPACE => (TEXT_EQUALS, call.workspace_equals(request.indexcollation)?),
+        let condition = match request.indexarg as usize {
+            KEYS => {
+                let array = pg_sys::INT8ARRAYOID;
+                let operator = pg_sys::get_opfamily_member(request.opfamily, array, array, KEY_STRATEGY);
+                if operator == pg_sys::InvalidOid {
+                    return None;
+                }
+                condition(operator, call.argument(KEYS)?, call.constant(WANTED)?, pg_sys::InvalidOid)
+            }
+            WORKSPACE if pg_sys::op_in_opfamily(TEXT_EQUALS, request.opfamily) => {
+                call.workspace_equals(request.indexcollation)?
+            }
             _ => return None,
         };
-        if !pg_sys::op_in_opfamily(operator, request.opfamily) {
-            return None;
-        }
         request.lossy = true;
         Some(Datum::from(pg_sys::lappend(std::ptr::null_mut(), condition.cast())))
     }
 }
 
-/// Estimates the share of events that have one of the keys. The workspace is part of each key.
-///
-/// The statistics hold frequent keys only, and every other key counts as half as frequent as the rarest of them. Most keys that a
-/// range stands for do not exist, so together they count as one: as often as a key that no event has.
+/// Estimates the share of events that found_by_keys finds as that of its keys. The workspace is part of each key.
 ///
 /// # Safety
 /// As [`index_condition`].
@@ -160,41 +164,67 @@ unsafe fn selectivity(request: &mut pg_sys::SupportRequestSelectivity) -> Option
     // SAFETY: promised by the caller. The planner estimates conditions over the arguments of the call.
     unsafe {
         let call = Call { arguments: request.args };
-        let wanted = call.constant(WANTED)?;
-        let keys = values::bigint_array_elements((*wanted.cast::<pg_sys::Const>()).constvalue)?;
-        let share = |wanted| {
-            let condition = call.keys_overlap(wanted)?;
-            Some(pg_sys::clause_selectivity(
-                request.root,
-                condition,
-                request.varRelid,
-                request.jointype,
-                request.sjinfo,
-            ))
-        };
-        let all = share(wanted)?;
-        let unknown = share(bigint_array_constant(&[0]))?.min(0.5);
-        let others = keys.len().saturating_sub(1) as i32;
-        request.selectivity = (1.0 - (1.0 - all) / (1.0 - unknown).powi(others)).clamp(unknown.min(all), all);
+        request.selectivity =
+            share_with_keys(request.root, call.argument(KEYS)?, call.constant(WANTED)?, request.varRelid)?;
         Some(Datum::from(std::ptr::from_mut(request)))
     }
 }
 
-/// A call of found_by_keys in a query.
+/// `audit_internal.key_share(internal, oid, internal, integer)`, the estimate of the operator that the index over the keys serves.
+/// Without it, the planner would expect more rows of the index than of the condition, and not use the index.
+fn key_share(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let root = arguments.datum(0).map_or(std::ptr::null_mut(), |datum| datum.cast_mut_ptr());
+    let operands = arguments.datum(2).map_or(std::ptr::null_mut(), |datum| datum.cast_mut_ptr());
+    let relation = arguments.datum(3).map_or(0, |datum| datum.value() as c_int);
+    // SAFETY: the planner passes itself, the operands, and the relation whose columns are unknown.
+    let share = unsafe {
+        let call = Call { arguments: operands };
+        call.argument(0).zip(call.constant(1)).and_then(|(keys, wanted)| share_with_keys(root, keys, wanted, relation))
+    };
+    Ok(Some(Datum::from(share.unwrap_or(UNKNOWN_SHARE).to_bits())))
+}
+
+/// Estimates the share of events that have one of the wanted keys.
+///
+/// The statistics hold frequent keys only. For PostgreSQL every other key is half as frequent as the rarest of them. Most of those
+/// that a range stands for do not exist, so together they count as one. If the statistics know none of the wanted keys, the
+/// share is smaller still ([`RARE`]). A key that few events have would else be searched in the order of time.
+///
+/// # Safety
+/// The function must be called within the planner. `keys` must be of type bigint[], and `wanted` a constant of that type.
+unsafe fn share_with_keys(
+    root: *mut pg_sys::PlannerInfo,
+    keys: *mut pg_sys::Node,
+    wanted: *mut pg_sys::Node,
+    relation: c_int,
+) -> Option<f64> {
+    // SAFETY: promised by the caller. Both operands are arrays of one type, for which the operator is declared.
+    unsafe {
+        let others =
+            values::bigint_array_elements((*wanted.cast::<pg_sys::Const>()).constvalue)?.len().saturating_sub(1);
+        let share = |wanted| {
+            let condition = condition(OVERLAPS, keys, wanted, pg_sys::InvalidOid);
+            pg_sys::clause_selectivity(root, condition, relation, pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut())
+        };
+        let all = share(wanted);
+        let unknown = share(bigint_array_constant(&[0])).min(0.5);
+        let share = 1.0 - (1.0 - all) / (1.0 - unknown).powi(others as i32);
+        // A key that the statistics know is at least twice as frequent as one that they do not.
+        Some(if share < 1.5 * unknown { RARE * unknown } else { share.min(all) })
+    }
+}
+
+/// A call of found_by_keys, or of the operator of the index, in a query.
 struct Call {
     arguments: *mut pg_sys::List,
 }
 
 impl Call {
-    /// # Safety
-    /// The functions below must be called within the planner, with the arguments of a call of found_by_keys.
-    unsafe fn keys_overlap(&self, wanted: *mut pg_sys::Node) -> Option<*mut pg_sys::Node> {
-        // SAFETY: the operator is declared for any array; both sides are bigint[].
-        unsafe { Some(condition(OVERLAPS, self.argument(KEYS)?, wanted, pg_sys::InvalidOid)) }
-    }
-
     /// None if the index is in another collation, or the workspace to compare with is no constant: an index is searched by what
     /// is known before its rows are.
+    ///
+    /// # Safety
+    /// The functions below must be called within the planner, with the arguments of a call of found_by_keys.
     unsafe fn workspace_equals(&self, index_collation: pg_sys::Oid) -> Option<*mut pg_sys::Node> {
         // SAFETY: both arguments are texts.
         unsafe {
@@ -256,6 +286,12 @@ unsafe fn condition(
 
 /// `anyarray && anyarray`
 const OVERLAPS: pg_sys::Oid = pg_sys::Oid::from_u32(pg_sys::OID_ARRAY_OVERLAP_OP);
+/// The number of the operator in audit_internal.key_ops.
+const KEY_STRATEGY: i16 = 1;
+/// How frequent keys without statistics are, in terms of PostgreSQL's estimate for one of them.
+const RARE: f64 = 0.2;
+/// The share of events with a key that the query does not tell the planner.
+const UNKNOWN_SHARE: f64 = 0.001;
 /// `text = text`
 const TEXT_EQUALS: pg_sys::Oid = pg_sys::Oid::from_u32(pg_sys::TextEqualOperator);
 

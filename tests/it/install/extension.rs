@@ -145,7 +145,8 @@ async fn no_function_trusts_the_callers_search_path() {
     let trusting: Vec<String> = all(
         &client,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
-         WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND NOT (l.lanname = 'c' AND NOT p.prosecdef) \
+         WHERE pronamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) \
+           AND NOT (l.lanname IN ('c', 'internal') AND NOT p.prosecdef) \
            AND p.oid <> 'audit.leaf_hash(audit.event)'::regprocedure \
            AND NOT coalesce(proconfig @> '{\"search_path=pg_catalog, pg_temp\"}', false)",
         &[],
