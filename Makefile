@@ -96,6 +96,7 @@ advisories: checks ## check the dependencies with the RustSec database (not in C
 test: extension python ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
 	$(CARGO) build --package audit_sidecar
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
+	"$(PYTHON)/bin/python" proof/page.py --check
 	$(TEST) $(CARGO) test --workspace --exclude audit_log $(T)
 
 test-thorough: extension python ## run the long tests: 24 sequences of crashes and restores, a pack beyond 4 GiB, each fuzz target for a minute (needs nightly cargo-fuzz)

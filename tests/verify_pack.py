@@ -1,34 +1,46 @@
 #!/usr/bin/env python3
-"""Verifies evidence packs by proof/FORMAT.md alone, independently of `audit-sidecar verify`.
+"""Checks evidence packs by proof/FORMAT.md alone, independently of `audit-sidecar verify`.
 
-python3 tests/verify_pack.py FILE... [--key VKEY]
+python3 tests/verify_pack.py PACK... [--key VKEY]... [--witness VKEY]... [--json]
 
-The script prints one line per file. It does not check cosignatures of witnesses. Exit status 0: all packs are valid.
-Exit status 1: a pack is invalid or proves nothing. Exit status 2: a file is not a pack or cannot be read.
+A pack is a zip, or a folder that holds its files. The script holds it in memory. It prints the result of each pack and
+what the pack shows, or with --json an object on a line. If several exit statuses apply, the first of these counts:
+
+2  a file cannot be checked
+1  a pack is INVALID or UNPROVEN, or PARTIAL for another reason than its filters
+3  the key of a checkpoint was taken from the pack
+0  every other pack
 """
 
 import argparse
 import base64
+import collections
+import contextlib
 import datetime
 import functools
 import hashlib
 import hmac
 import json
+import os
+import pathlib
 import re
 import struct
 import sys
+import tomllib
+import types
 import zlib
 from bisect import bisect_left
 
 MOST = 2**63 - 1
+FORMAT = pathlib.Path(__file__).resolve().parent.parent / "proof"
 
 
 class Invalid(Exception):
-    pass
+    """A rule is broken. The text says which, and holds no string of a pack."""
 
 
 class NotAPack(Exception):
-    pass
+    """A file cannot be checked."""
 
 
 def need(holds, what):
@@ -41,8 +53,8 @@ def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def number(text):
-    return need(int(text) <= MOST, "an integer is above 2^63 - 1") and int(text)
+def number(digits):
+    return need(int(digits) <= MOST, "an integer is above 2^63 - 1") and int(digits)
 
 
 def b64(text, least, most):
@@ -82,21 +94,32 @@ SALT = re.compile(rb',"salt":"([A-Za-z0-9+/]{21}[AQgw]==)"')
 BODY = re.compile(b',"body":' + B32)
 LEAF = re.compile(rb',"leaf":(null|%s)\}' % N)
 REMOVED = re.compile(rb'\{"leaf":(%s),"hash":%s\}' % (N, B32))
-TOKEN = re.compile(rb" *+([{}\[\]:,]|%s|-?+(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?+\d++)?+|true|false|null)" % S)
+SCALAR = rb"%s|-?+(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?+\d++)?+|true|false|null" % S
+TOKEN = re.compile(rb" *+([{}\[\]:,]|%s)" % SCALAR)
+MEMBER = rb"%s *+: *+(?:%s)" % (S, SCALAR)
+FLAT = re.compile(rb"\{ *+(?:%s(?: *+, *+%s)*+)?+ *+\}" % (MEMBER, MEMBER))
 
 
 @functools.lru_cache(1 << 16)
-def time(text):
-    """Checks a time and returns its text, which sorts like the time."""
+def time(digits):
+    """Checks a time and returns it as a text, which sorts like the time."""
     try:
-        day = re.fullmatch(T, text) and datetime.date.fromisoformat(text[:10].decode())
+        day = re.fullmatch(T, digits) and datetime.date.fromisoformat(digits[:10].decode())
     except ValueError:
         day = None
-    return need(day, "a time does not exist") and text
+    return need(day, "a time does not exist") and digits.decode()
+
+
+@functools.lru_cache(1 << 16)
+def unescaped(string):
+    """Returns the characters of an S."""
+    return json.loads(string.decode())
 
 
 def details_end(line, at):
     """Returns the end of the details object. An explicit stack allows any depth."""
+    if flat := FLAT.match(line, at):  # the usual form, at a fraction of the time
+        return flat.end()
     closers, want = [], b"{"
     while token := TOKEN.match(line, at):
         at, kind = token.end(), token[1][:1]
@@ -119,16 +142,41 @@ def details_end(line, at):
     raise Invalid("details that are not an object")
 
 
+def members(details):
+    """Returns the raw values of an object by their raw keys. Its bytes are details of a valid line."""
+    found, at, levels, ends = {}, 0, [], (b",", b"}")
+    key = last = start = None
+    while at < len(details):
+        token = TOKEN.match(details, at)
+        at, mark = token.end(), token[1]
+        if len(levels) == 1 and mark in ends and start:
+            found[key], start = details[start : token.start()].strip(b" "), None
+        if mark in (b"{", b"["):
+            levels.append(set() if mark == b"{" else None)
+        elif mark in (b"}", b"]"):
+            levels.pop()
+        elif mark == b":" and len(levels) == 1:
+            key, start = last, at
+        if mark == b":":
+            need(last not in levels[-1], "details have a key twice")
+            levels[-1].add(last)
+        last = mark
+    return found
+
+
 class Line:
+    """A line of one of the three forms."""
+
     def __init__(self, line):
         try:
             line.decode()
         except UnicodeDecodeError:
             raise Invalid("a line is not UTF-8") from None
         head = need(HEAD.match(line), "the head of a line is malformed")
-        _, self.workspace, occurred_at, recorded_at, self.category, self.action, self.outcome = head.groups()
+        _, workspace, occurred_at, recorded_at, category, action, outcome = head.groups()
         self.id, self.occurred_at, self.recorded_at = number(head[1]), time(occurred_at), time(recorded_at)
-        self.raw = {}
+        self.workspace, self.kind = unescaped(workspace), tuple(map(unescaped, (action, category, outcome)))
+        self.raw, self.withheld, self.actor = {}, [], None  # raw texts and names of fields, and the actor if shown
         self.stub = BODY.match(line, head.end())
         body, at = (b64(self.stub[1], 32, 32), self.stub.end()) if self.stub else self.fields(line, head.end())
         end = need(LEAF.match(line, at), "the end of a line is malformed")
@@ -141,10 +189,13 @@ class Line:
         for f in FIELDS:
             if found := WITHHELD[f].match(line, at):
                 digests[f], at = bytes.fromhex(found[1].decode()), found.end()
+                self.withheld.append(f.decode())
             else:
                 found = need(SHOWN[f].match(line, at), "a field is missing or malformed")
                 at = details_end(line, found.end()) if f == b"details" else found.end()
                 self.raw[f] = line[found.start(1) : at]
+        if self.raw.get(b"actor", b"null") != b"null":
+            self.actor = unescaped(self.raw[b"actor"])
         if digests:
             salts = b",".join(b'"%s":%s' % (f, B32) for f in self.raw)
             found = need(re.compile(rb',"salts":\{%s\}' % salts).match(line, at), "salts are missing or malformed")
@@ -241,104 +292,411 @@ def signed(public, message, signature):
     return s < ORDER and all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
 
 
-def checkpoint(note, vkey):
-    """Returns size and root of a checkpoint, after checking the signature of the key."""
-    vkey = need(re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(.*)", vkey), "the key is malformed")
-    name, hash, public = vkey[1].encode(), vkey[2], b64(vkey[3].encode(), 33, 33)
-    need(public[0] == 1 and hash == sha256(name, b"\n", public)[:4].hex(), "the key is not the key of a log")
-    try:
-        characters = note.decode()
-    except UnicodeDecodeError:
-        raise Invalid("the checkpoint is not UTF-8") from None
-    need(not re.search(r"[\x00-\x09\x0b-\x1f]", characters), "the checkpoint has control characters")
-    need(len(note) <= 1_000_000 and note.count("\n— ".encode()) <= 100, "the checkpoint is too long")
-    text = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*" % (N, B32[1:-1])
-    parts = re.fullmatch(rb"(%s)\n((?:\xe2\x80\x94 [^\n]+\n)+)" % text, note)
-    text, origin, size, root, lines = need(parts, "the checkpoint is malformed").groups()
-    need(origin == name, "the checkpoint belongs to another log than the key")
-    signatures = {}
-    for line in lines.decode().split("\n")[:-1]:
-        signature = need(re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)", line), "a signature is malformed")
-        data = b64(signature[2].encode(), 5, MOST)
-        signatures.setdefault((signature[1].encode(), data[:4].hex()), data[4:])  # the first signature of a key counts
-    signature = need(signatures.get((name, hash)), "the checkpoint is not signed by the key")
-    need(len(signature) == 64 and signed(public[1:], text, signature), "the signature of the checkpoint is not valid")
-    return number(size), b64(root, 32, 32)
+# Checkpoints
+
+LOG, WITNESS = 1, 4
+BEFORE = "\u2014 "  # what a line of a signature begins with
 
 
-# Packs
+class Key:
+    def __init__(self, vkey):
+        parts = need(re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", vkey), "a key is malformed")
+        data = b64(parts[3].encode(), 33, 33)
+        self.vkey, self.name, self.kind, self.public = vkey, parts[1], data[0], data[1:]
+        self.hash = sha256(self.name.encode(), b"\n", data)[:4]
+        need(self.hash.hex() == parts[2], "a key has another key hash than it says")
+
+
+class Checkpoint:
+    def __init__(self, note):
+        need(len(note) <= 1_000_000, "the checkpoint is too long")
+        try:
+            characters = note.decode()
+        except UnicodeDecodeError:
+            raise Invalid("the checkpoint is not UTF-8") from None
+        need(not re.search(r"[\x00-\x09\x0b-\x1f]", characters), "the checkpoint has control characters")
+        head = rb"([^\n]+)\n(%s)\n%s\n(?:[^\n]+\n)*+" % (N, B32[1:-1])
+        parts = need(re.fullmatch(rb"(%s)\n((?:[^\n]+\n)++)" % head, note), "the checkpoint is malformed")
+        self.text, self.origin = parts[1], parts[2].decode()
+        self.size, self.root = number(parts[3]), b64(parts[4], 32, 32)
+        self.signatures, lines = {}, parts[5].decode().split("\n")[:-1]
+        need(len(lines) <= 100, "the checkpoint has more than 100 signatures")
+        for line in lines:
+            signature = re.fullmatch(BEFORE + r"([^\s+]+) ([A-Za-z0-9+/=]+)", line)
+            data = b64(need(signature, "a signature is malformed")[2].encode(), 5, MOST)
+            self.signatures.setdefault((signature[1], data[:4]), data[4:])  # the first signature of a key counts
+
+    def need_signature(self, key):
+        signature = need(self.signatures.get((key.name, key.hash)), "the checkpoint is not signed by the key")
+        if key.kind == LOG:
+            need(key.name == self.origin, "the checkpoint belongs to another log than the key")
+            message = self.text
+        else:
+            at, signature = signature[:8], signature[8:]
+            message = b"cosignature/v1\ntime %d\n%s" % (int.from_bytes(at, "big"), self.text)
+        valid = len(signature) == 64 and signed(key.public, message, signature)
+        need(valid, "a signature of the checkpoint is not valid")
+
+    def signer(self, keys):
+        """Returns the first of the keys that has signed."""
+        for key in keys:
+            with contextlib.suppress(Invalid):
+                need(key.kind == LOG, "the key is not the key of a log")
+                self.need_signature(key)
+                return key
+        raise Invalid("the checkpoint has no valid signature of a key of the log")
+
+
+# JSON
+
+
+class NotN(str):
+    """A number of a JSON text that is not N."""
 
 
 def parse(data):
-    """Parses a JSON object. Refuses input that parsers treat differently: repeated keys, NaN, lone surrogates."""
+    """Parses JSON. Refuses what parsers treat differently: repeated keys, NaN, lone surrogates."""
 
     def once(pairs):
-        return need(len(dict(pairs)) == len(pairs), "an object repeats a key") and dict(pairs)
+        return need(len(dict(pairs)) == len(pairs), "a key stands twice in an object") and dict(pairs)
 
     def never(_):
         raise ValueError
 
-    def integer(text):  # a longer one stays text, because Python refuses thousands of digits
-        return int(text) if text.isdigit() and len(text) < 20 else text
+    def integer(digits):
+        return int(digits) if digits.isdigit() and int(digits[:20]) <= MOST else NotN(digits)
 
     try:
         value = json.loads(
-            data.decode(), object_pairs_hook=once, parse_int=integer, parse_float=str, parse_constant=never
+            data.decode(), object_pairs_hook=once, parse_int=integer, parse_float=NotN, parse_constant=never
         )
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Invalid("a file is not JSON") from None
-    return need(type(value) is dict and value, "a file is not an object")
+        raise Invalid("it is not JSON") from None
+    return value
 
 
-def get(value, key, *types):
-    need(type(value) is dict and type(value.get(key, ...)) in types, f"{key} is missing or has another type")
-    need(type(value[key]) is not int or 0 <= value[key] <= MOST, f"{key} is out of range")
-    return value[key]
+def has_form(value, form):
+    """Tells whether a value has a form: a type, (alternatives), [form of elements], {key: form} or a test.
+
+    The key of an optional member ends with a question mark. The key `str` stands for all keys.
+    """
+    if type(form) is tuple:
+        return any(has_form(value, one) for one in form)
+    if type(form) is list:
+        return type(value) is list and all(has_form(element, form[0]) for element in value)
+    if type(form) is type or form is None:
+        return type(value) is (form or type(None))
+    if type(form) is not dict:
+        return form(value)
+    if type(value) is not dict:
+        return False
+    if str in form:
+        return all(has_form(element, form[str]) for element in value.values())
+    optional = {key.rstrip("?"): key for key in form}
+    needed = {key for key, full in optional.items() if key == full}
+    return needed <= value.keys() <= optional.keys() and all(has_form(value[key], form[optional[key]]) for key in value)
 
 
-def keys(value, wanted):
-    need(value.keys() == set(wanted.split()), f"the keys are not {wanted}")
+def need_form(value, form, what):
+    """Like has_form, but names the member of the outermost object that has another form."""
+    need(type(value) is dict, f"{what} is not an object")
+    need(not form.keys() - value.keys(), f"{what} lacks {' and '.join(sorted(form.keys() - value.keys()))}")
+    need(not value.keys() - form.keys(), f"{what} has a key that FORMAT.md does not know")
+    for key in form:
+        need(has_form(value[key], form[key]), f"{key} in {what} is not as described")
 
 
-def hash_of(text, length=32):
-    need(type(text) is str, "a value is not a string")
-    return b64(text.encode(), length, length)
+def is_b64(length):
+    return lambda value: type(value) is str and bool(accepts(b64, value.encode(), length, length))
 
 
-def quoted(text):
-    return json.dumps(text, ensure_ascii=False).encode()
+def accepts(check, *of):
+    """Returns what a check returns, or None if it does not hold."""
+    try:
+        return check(*of)
+    except Invalid:
+        return None
 
 
-class Manifest:
-    def __init__(self, text):
-        manifest = parse(text)
-        need(get(manifest, "pack_version", int) == 1, "the pack has another version")
-        self.workspace, self.name = get(manifest, "workspace", str), get(get(manifest, "definition", dict), "name", str)
-        period = get(manifest, "period", dict)
-        self.since, self.until = (time(get(period, end, str).encode()) for end in ("since", "until"))
-        self.filters, self.key = get(manifest, "filters", dict), get(manifest, "key", str, type(None))
-        self.events = get(get(manifest, "counts", dict), "events", int)
-        self.rules = [self.rule(rule) for rule in get(manifest["definition"], "include", list)]
-        self.files = [
-            (get(file, "name", str), get(file, "bytes", int), get(file, "sha256", str))
-            for file in get(manifest, "files", list)
-        ]
+def is_time(value):
+    return type(value) is str and accepts(time, value.encode()) is not None
 
-    @staticmethod
-    def rule(rule):
-        need(type(rule) is dict and rule.keys() <= {"actions", "categories", "outcomes"}, "a rule is malformed")
-        lists = [get(rule, key, list) if key in rule else [] for key in ("actions", "categories", "outcomes")]
-        need(all(type(value) is str for values in lists for value in values), "a rule is malformed")
-        return [{quoted(value) for value in values} for values in lists]
 
-    def names(self, line):
-        of_line = (line.action, line.category, line.outcome)
-        matches = (all(not any_of or v in any_of for any_of, v in zip(rule, of_line)) for rule in self.rules)
-        return not self.rules or any(matches)
+def matches(pattern):
+    return lambda value: type(value) is str and re.fullmatch(pattern, value, re.ASCII) is not None
 
-    def in_period(self, line):
-        return self.since <= line.occurred_at < self.until
+
+# Quoted text
+
+NOT_PLAIN = (
+    r"\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff"
+)
+ESCAPED = re.compile(rf'["\\{NOT_PLAIN}]')
+
+
+def quoted(string):
+    def escape(found):
+        return "\\" + found[0] if found[0] in '"\\' else "\\u{%x}" % ord(found[0])
+
+    return '"' + ESCAPED.sub(escape, string) + '"'
+
+
+def shown(string, most=120):
+    """The quoted form, shortened."""
+    more = len(string) - most
+    return f"{quoted(string[:most])} and {more:,} more characters" if more > 0 else quoted(string)
+
+
+def is_text(value):
+    spaced = type(value) is str and 1 <= len(value) <= 2000 and "" not in value.split(" ")
+    return spaced and not re.search(f"[{NOT_PLAIN}]", value)
+
+
+# The manifest
+
+LISTS = ("actions", "categories", "outcomes")
+OF_ACTOR = ("success", "failure", "denied")
+RULE = {f"{key}?": [str] for key in LISTS}
+POINT = (None, {"id": int, "occurred_at": is_time})
+MANIFEST = {
+    "pack_version": lambda value: type(value) is int and value == 1,
+    "workspace": str,
+    "period": {"since": is_time, "until": is_time},
+    "definition": {
+        "name": matches("[a-z0-9][a-z0-9-]{0,39}"),
+        "version": lambda value: type(value) is int and value > 0,
+        "title": is_text,
+        "purpose": is_text,
+        "controls": [{"framework": is_text, "ids": [is_text], "evidence": is_text}],
+        "include": [RULE],
+        "filters": bool,
+        "summary": [RULE | {"column": matches("[a-z][a-z0-9_]{0,39}")}],
+    },
+    "filters": {str: (str, [str])},
+    "snapshot": {"taken_at": is_time, "retention": str, "kept_since": is_time},
+    "exported_by": str,
+    "export_event": int,
+    "counts": {
+        "events": int,
+        "by_category": {str: int},
+        "by_outcome": {str: int},
+        "first": POINT,
+        "last": POINT,
+        "actors": int,
+        "events_of_other_actors": int,
+    },
+    "key": (str, None),
+    "proof": (None, matches("complete|inclusion")),
+    "software": {"audit_sidecar": str, "audit_log": str, "postgresql": str},
+    "files": [{"name": str, "bytes": int, "sha256": matches("[0-9a-f]{64}")}],
+}
+
+
+def manifest_of(data):
+    need(len(data) <= 16 << 20, "manifest.json is too large")
+    manifest = parse(data)
+    version = manifest.get("pack_version") if type(manifest) is dict else None
+    if type(version) in (int, NotN) and version != 1 and re.fullmatch(r"-?\d+", str(version)):
+        raise NotAPack("it is a pack of another version than 1")
+    need_form(manifest, MANIFEST, "manifest.json")
+    period, definition = manifest["period"], with_arrays(manifest["definition"])
+    need(period["since"] < period["until"], "the period ends before it begins")
+    need(manifest["snapshot"]["taken_at"] >= period["until"], "the snapshot was taken before the end of the period")
+    need(all(any(rule[key] for key in LISTS) for rule in definition["include"]), "a rule is empty")
+    columns = [column["column"] for column in definition["summary"]]
+    need(len(columns) <= 32, "there are more than 32 columns")
+    need(len(columns) == len({*columns} - {*heading([])}), "a column stands twice")
+    return manifest | {"definition": definition}
+
+
+def with_arrays(definition):
+    """A definition with the arrays that are absent from its rules and columns."""
+    absent = dict.fromkeys(LISTS, [])
+    return definition | {key: [absent | rule for rule in definition[key]] for key in ("include", "summary")}
+
+
+@functools.cache
+def built_in():
+    """The built-in definitions by name and version."""
+    absent = {"version": 1, "controls": [], "include": [], "filters": False, "summary": []}
+    with open(FORMAT / "definitions.toml", "rb") as file:
+        packs = [with_arrays(absent | pack) for pack in tomllib.load(file)["pack"]]
+    return {(pack["name"], pack["version"]): pack for pack in packs}
+
+
+def is_built_in(definition):
+    return definition["name"] in {name for name, _ in built_in()}
+
+
+def check_definition(manifest):
+    definition = manifest["definition"]
+    same = built_in().get((definition["name"], definition["version"])) == definition
+    need(same or not is_built_in(definition), "the definition has the name of a built-in one, and is another")
+    need(definition["filters"] or not manifest["filters"], "the definition allows no filters")
+
+
+def named_by(rules):
+    """Returns a function that tells whether a rule matches the action, category and outcome of an event."""
+    rules = [[(place, {*rule[key]}) for place, key in enumerate(LISTS) if rule[key]] for rule in rules]
+    return functools.cache(lambda kind: any(all(kind[place] in values for place, values in rule) for rule in rules))
+
+
+# The tables
+
+
+SPECIAL = re.compile('[",\r\n]')
+
+
+def cell(value):
+    return '"' + value.replace('"', '""') + '"' if SPECIAL.search(value) else value
+
+
+def free(value):
+    """A cell of free text."""
+    return cell("'" + value if value and value[0] in "=+-@\uff1d\uff0b\uff0d\uff20\t\n\r" else value)
+
+
+def table(rows):
+    return ("\ufeff" + "".join(",".join(row) + "\r\n" for row in rows)).encode()
+
+
+def events_csv(events):
+    source = "ip user_agent session_id request_id database_user application_name client_addr".split()
+    first = "id workspace occurred_at recorded_at category action outcome actor targets".split()
+    yield [*first, *source, "details", "withheld"]
+    for event in events:
+        raw = {f.decode(): value.decode() for f, value in event.raw.items()}
+        action, category, outcome = event.kind
+        of_source = json.loads(raw["source"]).values() if "source" in raw else [None] * len(source)
+        values = [event.workspace, event.occurred_at, event.recorded_at, category, action, outcome, event.actor]
+        values += [raw.get("targets"), *of_source, raw.get("details")]
+        yield [str(event.id), *(free(value or "") for value in values), " ".join(event.withheld)]
+
+
+def heading(columns):
+    return ["kind", "actor", "events", *OF_ACTOR, *columns, "first_occurred_at", "last_occurred_at"]
+
+
+def actors_of(events):
+    """Groups events by kind and actor. The last value is the number of counted actors."""
+    groups, left = {}, 24_000_000
+    for event in events:
+        group = ("actor", event.actor)
+        if "actor" in event.withheld:
+            group = ("withheld", "")
+        elif event.actor is None:
+            group = ("none", "")
+        elif group not in groups:
+            cost = 200 + len(event.actor.encode())
+            group, left = (group, left - cost) if cost <= left else (("others", ""), left)
+        groups.setdefault(group, []).append(event)
+    order = ("actor", "none", "withheld", "others")
+    return {group: groups[group] for group in sorted(groups, key=lambda g: (order.index(g[0]), g[1].encode()))}
+
+
+def summary_csv(groups, definition):
+    columns = [lambda kind, outcome=outcome: kind[2] == outcome for outcome in OF_ACTOR]
+    columns += [named_by([column]) for column in definition["summary"]]
+    yield heading([column["column"] for column in definition["summary"]])
+    for (kind, actor), events in groups.items():
+        numbers = [len(events)] + [sum(column(event.kind) for event in events) for column in columns]
+        times = [event.occurred_at for event in events]
+        yield [kind, free(actor), *map(str, numbers), min(times), max(times)]
+
+
+def counts_of(events, groups):
+    def by(place):
+        return collections.Counter(event.kind[place] for event in events)
+
+    ends = [{"id": event.id, "occurred_at": event.occurred_at} for event in events[:1] + events[-1:]]
+    return {
+        "events": len(events),
+        "by_category": by(1),
+        "by_outcome": by(2),
+        "first": ends[0] if ends else None,
+        "last": ends[1] if ends else None,
+        "actors": sum(kind == "actor" for kind, _ in groups),
+        "events_of_other_actors": len(groups.get(("others", ""), [])),
+    }
+
+
+def check_tables(pack):
+    groups = actors_of(pack.events)
+    need(pack.files["events.csv"] == table(events_csv(pack.events)), "events.csv does not follow from events.json")
+    summary = table(summary_csv(groups, pack.manifest["definition"]))
+    need(pack.files["summary.csv"] == summary, "summary.csv does not follow from events.json")
+    counts = counts_of(pack.events, groups)
+    for key, value in counts.items():
+        need(pack.manifest["counts"][key] == value, f"{key} in counts does not follow from events.json")
+
+
+# README.txt
+
+
+def wrapped(words, indent=""):
+    lines = []
+    for word in words.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= 78:
+            lines[-1] += " " + word
+        else:
+            lines.append(indent + word)
+    return "\n".join(lines)
+
+
+def rules_in_words(rules, quote=quoted):
+    for count, rule in enumerate(rules, 1):
+        yield f"Rule {count}"
+        for key, name in zip(LISTS, ("action", "category", "outcome")):
+            if rule[key]:
+                yield f"    {name} is one of"
+                yield from (f"        {quote(value)}" for value in rule[key])
+
+
+def filters_in_words(filters, quote=quoted):
+    for key, value in sorted(filters.items(), key=lambda item: item[0].encode()):
+        yield f"    {quote(key)} = " + ", ".join(map(quote, [value] if type(value) is str else value))
+
+
+def control_in_words(control):
+    ids = " " + ", ".join(control["ids"]) if control["ids"] else ""
+    return control["framework"] + ids + "\n" + wrapped(control["evidence"], "    ")
+
+
+def readme(manifest):
+    definition, snapshot = manifest["definition"], manifest["snapshot"]
+    proof, since = manifest["proof"], manifest["period"]["since"]
+    holds = {
+        "complete": proof == "complete",
+        "inclusion": proof == "inclusion",
+        "unproven": proof is None,
+        "proven": proof is not None,
+        "all": not definition["include"],
+        "rules": definition["include"],
+        "filtered": manifest["filters"],
+        "expired": since < snapshot["kept_since"],
+        "controls": definition["controls"],
+        "key": proof is not None and manifest["key"] is not None,
+    }
+    of_maker = {"workspace": manifest["workspace"], "exported_by": manifest["exported_by"]}
+    of_maker |= manifest["software"] | {"retention": snapshot["retention"], "key": manifest["key"] or ""}
+    values = manifest["period"] | snapshot | {key: quoted(value) for key, value in of_maker.items()}
+    values |= {
+        "pack": definition["name"],
+        "version": str(definition["version"]),
+        "export_event": str(manifest["export_event"]),
+        "title": wrapped(definition["title"]),
+        "purpose": wrapped(definition["purpose"]),
+        "rules": "\n".join(rules_in_words(definition["include"])),
+        "filters": "\n".join(filters_in_words(manifest["filters"])),
+        "controls": "\n\n".join(map(control_in_words, definition["controls"])),
+    }
+    template = (FORMAT / "readme.txt").read_bytes().decode()
+    block = re.compile(r"^\[if (\w+)\]\n(.*?)^\[end\]\n", re.M | re.S)
+    kept = block.sub(lambda found: found[2] if holds[found[1]] else "", template)
+    return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], kept).encode()
 
 
 # The zip. zipfile is not used: it takes what other programs read otherwise.
@@ -407,13 +765,13 @@ class Entry:
         for what in ("name", "version", "flags", "method", "time"):
             same = getattr(local, what) == getattr(self, what)
             same = same or (what == "version" and self.version == 45 != local.version)
-            need(same, f"local and central header of {self.name} differ in {what}")
+            need(same, f"local and central header of an entry differ in {what}")
         after = self.start + self.packed
         need(after <= end, "an entry runs into the directory")
         if self.flags == 0:
-            need(local.crc == self.crc, f"local and central header of {self.name} differ in CRC")
+            need(local.crc == self.crc, "local and central header of an entry differ in CRC")
             same = (local.packed, local.size) == (self.packed, self.size)
-            need(same, f"local and central header of {self.name} differ in sizes")
+            need(same, "local and central header of an entry differ in sizes")
             return after
         need(local.crc == local.packed == local.size == 0, "an entry has sizes before and in a descriptor")
         form = "4sIQQ" if self.big() else "4sIII"
@@ -432,12 +790,12 @@ class Entry:
             try:
                 data = inflate.decompress(data, self.size + 1)
             except zlib.error:
-                raise Invalid(f"{self.name} cannot be unpacked: its deflate stream is malformed") from None
+                raise Invalid("a deflate stream is malformed") from None
             if len(data) <= self.size:
-                need(inflate.eof, f"{self.name} cannot be unpacked: its deflate stream does not end")
-                need(not inflate.unused_data, f"{self.name} cannot be unpacked: bytes follow its deflate stream")
-        need(len(data) == self.size, f"{self.name} cannot be unpacked: its size is not the one in the zip")
-        need(zlib.crc32(data) == self.crc, f"{self.name} cannot be unpacked: its CRC is not the one in the zip")
+                need(inflate.eof, "a deflate stream does not end")
+                need(not inflate.unused_data, "bytes follow a deflate stream")
+        need(len(data) == self.size, "the size of a content is not the one in the zip")
+        need(zlib.crc32(data) == self.crc, "the CRC of a content is not the one in the zip")
         return data
 
 
@@ -447,7 +805,7 @@ def end_of(file):
     tail = at(file, max(size - 22 - 0xFFFF, 0), 22 + 0xFFFF)
     if len(tail) < 22 or not tail[-22:].startswith(b"PK\5\6"):
         need(b"PK\5\6" not in tail, "the file does not end with the end record")
-        raise NotAPack("not a zip file: it has no end record")
+        raise NotAPack("it is no zip: it has no end record")
     disks, here, entries, length, start, comment, _ = fields("IHHIIH", tail[-18:])
     need(disks == 0, "the end record names another disk")
     need(here == entries, "the end record counts the entries in two ways")
@@ -504,30 +862,68 @@ def entries_of(file):
     return entries
 
 
-def files_of(file):
-    """The manifest, and what it lists."""
-    entries, files = entries_of(file), {}
-    if "manifest.json" not in entries:
-        raise NotAPack("it has no manifest.json")
-    if entries["manifest.json"].size > 16 << 20:
-        raise NotAPack("its manifest.json is too large")
-    text = entries["manifest.json"].read(file)
-    try:
-        manifest = Manifest(text)
-    except Invalid as why:
-        raise NotAPack(*why.args) from None
-    for name, size, digest in manifest.files:
-        need(name in entries and name not in files and name != "manifest.json", f"{name} is missing or listed twice")
-        need(entries[name].size == size, f"{name} was changed")
-        files[name] = entries[name].read(file)
-        need(hashlib.sha256(files[name]).hexdigest() == digest, f"{name} was changed")
-    need(len(files) + 1 == len(entries), "a file is not listed")
-    return manifest, files
+# Files
 
 
-def array(files, name):
-    data = need(files.get(name), f"{name} is missing")
-    need(data.startswith(b"[\n") and data.endswith(b"\n]\n") and len(data) > 3, f"{name} is not an array file")
+class Folder:
+    """An unpacked pack. Links are not followed."""
+
+    def __init__(self, path):
+        self.path, self.sizes, self.odd = path, {}, False
+        self.scan("")
+
+    def scan(self, below):
+        for entry in os.scandir(os.path.join(self.path, below)):
+            name = below + entry.name
+            if entry.is_file(follow_symlinks=False) and len(self.sizes) < 64:
+                self.sizes[name] = entry.stat(follow_symlinks=False).st_size
+            elif entry.is_dir(follow_symlinks=False) and name == "proof":
+                self.scan("proof/")
+            else:
+                self.odd = True
+
+    def read(self, name):
+        path = os.path.join(self.path, name)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return file.read(self.sizes[name])
+
+
+class Zip:
+    def __init__(self, file):
+        self.file, self.entries, self.odd = file, entries_of(file), False
+        self.sizes = {name: entry.size for name, entry in self.entries.items()}
+
+    def read(self, name):
+        return self.entries[name].read(self.file)
+
+
+TABLES = {"README.txt", "events.json", "events.csv", "summary.csv"}
+PROOF = {f"proof/{name}" for name in ("checkpoint.txt", "log.json", "stubs.json", "removed.json", "removals.json")}
+
+
+def check_names(manifest, sizes):
+    claim = manifest["proof"]
+    wanted = TABLES | (PROOF if claim else set()) | ({"proof/prefixes.bin"} if claim == "complete" else set())
+    listed = [file["name"] for file in manifest["files"]]
+    for name in sorted(wanted):
+        need(name in sizes, f"{name} is missing")
+        need(name in listed, f"{name} is not listed in the manifest")
+    need(sizes.keys() == wanted | {"manifest.json"}, "the pack holds a file that does not belong to it")
+    need({*listed} == wanted, "the manifest lists a file that does not belong to a pack")
+    need(len(listed) == len(wanted), "the manifest lists a file twice")
+    for file in manifest["files"]:
+        need(sizes[file["name"]] == file["bytes"], f"{file['name']} is of another size than the manifest says")
+
+
+def check_hashes(manifest, files):
+    for file in manifest["files"]:
+        same = hashlib.sha256(files[file["name"]]).hexdigest() == file["sha256"]
+        need(same, f"{file['name']} has another SHA-256 than the manifest says")
+
+
+def elements(data, name):
+    """The lines of an array file."""
+    need(data.startswith(b"[\n") and data.endswith(b"\n]\n"), f"{name} is not an array file")
     if data == b"[\n]\n":
         return []
     *lines, last = data[2:-3].split(b"\n")
@@ -535,104 +931,393 @@ def array(files, name):
     return [line[:-1] for line in lines] + [last]
 
 
-def recorded(head, workspace, log_id, size, root):
-    """Returns the heads event of a head, after checking that the checkpoint of that size and root includes it."""
-    keys(head, "size root heads_event path")
-    hash_of(head["root"])
-    text = f"audit-head/v1\n{log_id}\n{workspace.decode()}\n{get(head, 'size', int)}\n{head['root']}\n"
-    digest = base64.b64encode(sha256(text.encode())).decode()
-    event = Line(get(head, "heads_event", str).encode())
-    need(event.workspace == event.category == b'"audit"' and event.action == b'"heads_recorded"', "a heads event is of another kind")
-    need(event.raw.get(b"actor") == b'"system:sealer"' and b"details" in event.raw, "a heads event is not the sealer's")
-    need(digest in get(parse(event.raw[b"details"]), "heads", list), "the heads event does not hold the head")
-    need(event.leaf is not None, "the heads event has no leaf")
-    path = [hash_of(text) for text in get(head, "path", list)]
-    need(inclusion_root(size, event.leaf, event.hash, path) == root, "a heads event is not in the signed log")
+def lines_of(files, name, stubs):
+    lines = [Line(line) for line in elements(files[name], name)]
+    need(all(bool(line.stub) == stubs for line in lines), f"{name} has a line of another form")
+    return lines
+
+
+def removed_of(data):
+    found = [REMOVED.fullmatch(line) for line in elements(data, "proof/removed.json")]
+    need(all(found), "a line of proof/removed.json is malformed")
+    return [types.SimpleNamespace(leaf=number(line[1]), hash=b64(line[2], 32, 32)) for line in found]
+
+
+# The log
+
+HASHES = [is_b64(32)]
+HEAD_OF_LOG = {"size": int, "root": is_b64(32), "heads_event": str, "path": HASHES}
+LOG_JSON = {
+    "v": lambda value: type(value) is int and value == 1,
+    "workspace": str,
+    "log_id": is_b64(16),
+    "claim": matches("complete|inclusion"),
+    "head": (None, HEAD_OF_LOG),
+    "from": (None, HEAD_OF_LOG),
+    "first": int,
+    "hashes": HASHES,
+}
+
+
+def log_of(pack):
+    manifest, log = pack.manifest, parse(pack.files["proof/log.json"])
+    need_form(log, LOG_JSON, "proof/log.json")
+    need(log["workspace"] == manifest["workspace"], "proof/log.json is of another workspace")
+    need(log["claim"] == manifest["proof"], "proof/log.json and the manifest claim different things")
+    claim = "inclusion" if manifest["filters"] else "complete"
+    need(log["claim"] == claim, "the claim does not fit the filters")
+    is_system = log["workspace"] == "audit"
+    need((log["head"] is None) == is_system, "the head is null, or it is not null in the system log")
+    if claim == "inclusion":
+        need(log["from"] is None, "an inclusion has a beginning")
+        empty = not (pack.stubs or pack.removed or pack.removals)
+        need(empty, "an inclusion has stubs, removed leaves or removals")
+    need(log["first"] == (log["from"] or {"size": 0})["size"], "first is not the size of the beginning")
+    return log
+
+
+def signer_of(pack, checkpoint, keys, witnesses):
+    """The key that has signed the checkpoint. Without a trusted key it is that of the manifest."""
+    if not keys:
+        keys = [Key(need(pack.manifest["key"], "there is no key for the checkpoint"))]
+    for witness in witnesses:
+        checkpoint.need_signature(witness)
+    return checkpoint.signer(keys)
+
+
+def recorded(head, log, checkpoint):
+    """Returns the event that records a head, after checking that the checkpoint includes it."""
+    workspace = json.dumps(log["workspace"], ensure_ascii=False)
+    text = f"audit-head/v1\n{log['log_id']}\n{workspace}\n{head['size']}\n{head['root']}\n"
+    digest = base64.b64encode(sha256(text.encode()))
+    event = Line(head["heads_event"].encode())
+    need(not event.stub and event.workspace == "audit", "a heads event is not a full line of the system log")
+    need(event.kind[:2] == ("heads_recorded", "audit"), "a heads event is of another action or category")
+    need(event.actor == "system:sealer" and b"details" in event.raw, "a heads event has another actor or no details")
+    heads = members(event.raw[b"details"]).get(b'"heads"', b"")
+    need(re.fullmatch(rb"\[ *(?:%s(?: *, *%s)*+)? *\]" % (S, S), heads), "a heads event has no array of heads")
+    need(b'"%s"' % digest in re.findall(S, heads), "a heads event does not record the head")
+    need(event.leaf is not None and event.leaf < checkpoint.size, "a heads event is not in the signed log")
+    path = [base64.b64decode(hash) for hash in head["path"]]
+    root = inclusion_root(checkpoint.size, event.leaf, event.hash, path)
+    need(root == checkpoint.root, "a heads event is not in the signed log")
     return event
 
 
-def verify(file, key):
-    manifest, files = files_of(file)
-    workspace = quoted(manifest.workspace)
-    events = [Line(line) for line in array(files, "events.json")]
-    need(manifest.events == len(events), "events.json has another number of events")
-    for event in events:
-        need(event.workspace == workspace and not event.stub, "events.json has a stub or an event of another workspace")
-        need(manifest.in_period(event) and manifest.names(event), "events.json has an event that is not selected")
-    need(any(name.startswith("proof/") for name in files), f"{len(events)} events without a proof")
+def check_heads(pack):
+    """Sets the events of both heads, and until when the pack is complete."""
+    period, log = pack.manifest["period"], pack.log
+    pack.from_event = log["from"] and recorded(log["from"], log, pack.checkpoint)
+    head_event = log["head"] and recorded(log["head"], log, pack.checkpoint)
+    if pack.from_event:
+        need(pack.from_event.occurred_at < period["since"], "the range begins within the period")
+    if log["claim"] == "complete":
+        times = [line.recorded_at for line in pack.events + pack.stubs + pack.removals]
+        pack.until = head_event.occurred_at if head_event else max(times, default="")
+        need(pack.until > period["since"], "the head is from before the period")
 
-    log = parse(need(files.get("proof/log.json"), "proof/log.json is missing"))
-    keys(log, "v workspace log_id claim head from first hashes")
-    need(get(log, "v", int) == 1, "proof/log.json has another version")
-    need(get(log, "workspace", str) == manifest.workspace, "proof/log.json belongs to another workspace")
-    hash_of(log["log_id"], 16)
-    note = need(files.get("proof/checkpoint.txt"), "proof/checkpoint.txt is missing")
-    system = checkpoint(note, need(key or manifest.key, "no key is given for the checkpoint"))
 
-    head, base = get(log, "head", dict, type(None)), get(log, "from", dict, type(None))
-    need(head or (head is None and workspace == b'"audit"'), "the head is missing")
-    (size, root), head_event = system, None
-    if head is not None:
-        head_event = recorded(head, workspace, log["log_id"], *system)
-        size, root = head["size"], hash_of(head["root"])
+def check_leaves(pack):
+    leaves = [line.leaf for line in pack.leaves]
+    need(None not in leaves, "an event has no leaf")
+    need(all(leaf < pack.size for leaf in leaves), "a leaf lies beyond the head")
+    need(len({*leaves}) == len(leaves), "a leaf occurs twice")
+    if pack.log["claim"] == "complete":
+        need(all(leaf >= pack.log["first"] for leaf in leaves), "a leaf lies before the range")
+        need(len(leaves) == pack.size - pack.log["first"], "a leaf of the range is missing")
 
-    stubs = [Line(line) for line in array(files, "proof/stubs.json")]
-    need(all(s.stub and s.workspace == workspace for s in stubs), "stubs.json has a full or foreign event")
-    removed = [REMOVED.fullmatch(line) for line in array(files, "proof/removed.json")]
-    need(all(removed), "a line of removed.json is malformed")
-    proven = [(e.leaf, e.hash) for e in events if e.leaf is not None and e.leaf < size]
-    others = [(s.leaf, s.hash) for s in stubs] + [(number(r[1]), b64(r[2], 32, 32)) for r in removed]
-    need(all(leaf is not None and leaf < size for leaf, _ in others), "a stub or a removed leaf is not in the tree")
-    leaves = dict(proven + others)
-    need(len(leaves) == len(proven) + len(others), "a leaf is repeated")
-    hashes = [hash_of(text) for text in get(log, "hashes", list)]
-    need(subset_root(size, leaves, hashes) == root, "the root of the leaves is not the root of the head")
 
-    claim, first = get(log, "claim", str), get(log, "first", int)
-    if claim == "complete":
-        need(not manifest.filters, "a pack with filters is not complete")
-        need(first == (get(base, "size", int) if base else 0), "the range does not begin at the size of from")
-        need(all(leaf >= first for leaf in leaves), "a leaf lies before the range")
-        need(len(leaves) == size - first, "a leaf is missing")
-        if base is not None:
-            frontier = [root] if first == size else hashes or [sha256()]
-            at_first = functools.reduce(lambda right, left: node(left, right), reversed(frontier))
-            event = recorded(base, workspace, log["log_id"], *system)
-            need(at_first == hash_of(base["root"]), "the log has another root at the beginning of the range")
-            need(event.occurred_at < manifest.since, "the range begins within the period")
-        left_out = [s.id for s in stubs if manifest.in_period(s) and manifest.names(s)]
-        need(not left_out, f"events of the pack are shown as stubs only: {left_out}")
+def check_root(pack):
+    hashes = [base64.b64decode(hash) for hash in pack.log["hashes"]]
+    root = subset_root(pack.size, {line.leaf: line.hash for line in pack.leaves}, hashes)
+    need(root == pack.root, "the lines are not in the log: their root is not that of the head")
+    if pack.log["claim"] == "complete" and pack.log["from"]:
+        frontier = [root] if pack.log["first"] == pack.size else hashes or [sha256()]
+        root = functools.reduce(lambda right, left: node(left, right), reversed(frontier))
+        same = root == base64.b64decode(pack.log["from"]["root"])
+        need(same, "the log has another root at the beginning of the range")
+
+
+def check_prefixes(pack):
+    if pack.log["claim"] == "complete":
+        hashes = [line.hash for line in sorted(pack.leaves, key=lambda line: line.leaf)]
+        same = pack.files["proof/prefixes.bin"] == b"".join(hash[:4] for hash in hashes)
+        need(same, "proof/prefixes.bin does not hold the beginnings of the hashes")
+
+
+# Removals
+
+
+def removal_of(event):
+    """The kept_since and ranges of an event that records a removal, otherwise None."""
+    if event.kind[:2] != ("events_removed", "audit") or b"details" not in event.raw:
+        return None
+    details = accepts(members, event.raw[b"details"]) or {}
+    raw = [details.get(b'"%s"' % key, b"") for key in (b"retention", b"kept_since", b"last_time", b"events", b"leaves")]
+    pair = rb"\[ *%s *, *%s *\]" % (N, N)
+    forms = [S, b'"%s"' % T, b'"%s"' % T, N, rb"\[ *(?:%s(?: *, *%s)*+)? *\]" % (pair, pair)]
+    if not all(map(re.fullmatch, forms, raw)) or not all(accepts(time, value[1:-1]) for value in raw[1:3]):
+        return None
+    kept_since, last_time, events = raw[1][1:-1].decode(), raw[2][1:-1].decode(), int(raw[3])
+    ends = [int(digits) for digits in re.findall(rb"\d+", raw[4])]
+    ranges = list(zip(ends[::2], ends[1::2]))
+    ascend = all(start < end for start, end in ranges) and all(a <= b for a, b in zip(ends[1::2], ends[2::2]))
+    age = datetime.datetime.fromisoformat(event.recorded_at) - datetime.datetime.fromisoformat(kept_since)
+    fits = max(ends + [events]) <= MOST and sum(end - start for start, end in ranges) == events
+    if ascend and fits and last_time < kept_since and age >= datetime.timedelta(days=59):
+        return kept_since, ranges
+    return None
+
+
+def judge_removed(pack):
+    """How many removed leaves are not explained, and how many may have been recorded in the period."""
+    known = {line.leaf: line.recorded_at for line in pack.events + pack.stubs + pack.removals}
+    if pack.from_event and pack.log["first"]:
+        known[pack.log["first"] - 1] = pack.from_event.occurred_at
+    places, removed = sorted(known), sorted(line.leaf for line in pack.removed)
+    before, after = {}, {}
+    for leaf in removed:
+        place = bisect_left(places, leaf)
+        before[leaf] = known[places[place - 1]] if place else ""
+        after[leaf] = known[places[place]] if place < len(places) else None
+    explained = set()
+    for kept_since, ranges in filter(None, map(removal_of, pack.events + pack.removals)):
+        for start, end in ranges:
+            within = removed[bisect_left(removed, start) : bisect_left(removed, end)]
+            explained.update(leaf for leaf in within if before[leaf] < kept_since)
+    since, until = pack.manifest["period"]["since"], pack.manifest["period"]["until"]
+    possible = [r for r in removed if before[r] < until and (after[r] is None or after[r] >= since)]
+    return len(removed) - len(explained), len(possible)
+
+
+# Checking a pack. The names of rules are those of "Checking a pack".
+
+
+class Stop(Exception):
+    """The rules that follow cannot be checked."""
+
+
+class Faults(list):
+    @contextlib.contextmanager
+    def rule(self, kind, last=False):
+        """Notes that a rule is broken, and with `last` stops there."""
+        try:
+            yield
+        except Invalid as why:
+            self.append((kind, str(why)))
+            if last:
+                raise Stop from None
+
+
+def check_files(source, faults):
+    """Returns the manifest and the contents of all files."""
+    if "manifest.json" not in source.sizes:
+        raise NotAPack("it has no manifest.json")
+    with faults.rule("manifest", last=True):
+        need(source.sizes["manifest.json"] <= 16 << 20, "manifest.json is too large")
+    with faults.rule("zip", last=True):
+        data = source.read("manifest.json")
+    with faults.rule("manifest", last=True):
+        manifest = manifest_of(data)
+    with faults.rule("definition"):
+        check_definition(manifest)
+    with faults.rule("files", last=True):
+        need(not source.odd, "the folder holds a link, or something else that does not belong to a pack")
+        check_names(manifest, source.sizes)
+    with faults.rule("zip", last=True):
+        files = {name: source.read(name) for name in source.sizes}
+    with faults.rule("files", last=True):
+        check_hashes(manifest, files)
+    return manifest, files
+
+
+def check_lines(pack, faults):
+    period, definition = pack.manifest["period"], pack.manifest["definition"]
+    named = named_by(definition["include"] or [dict.fromkeys(LISTS, [])])
+
+    def selected(line):
+        return period["since"] <= line.occurred_at < period["until"] and named(line.kind)
+
+    pack.events, pack.stubs, pack.removed, pack.removals = [], [], [], []
+    with faults.rule("line", last=True):
+        pack.events = lines_of(pack.files, "events.json", stubs=False)
+        if pack.manifest["proof"]:
+            pack.stubs = lines_of(pack.files, "proof/stubs.json", stubs=True)
+            pack.removals = lines_of(pack.files, "proof/removals.json", stubs=False)
+            pack.removed = removed_of(pack.files["proof/removed.json"])
+    with faults.rule("event"):
+        lines = pack.events + pack.stubs + pack.removals
+        of_workspace = all(line.workspace == pack.manifest["workspace"] for line in lines)
+        need(of_workspace, "a line is of another workspace")
+        need(all(map(selected, pack.events)), "events.json has an event that the pack does not select")
+        order = [(event.occurred_at, event.id) for event in pack.events]
+        need(all(a < b for a, b in zip(order, order[1:])), "events.json is not in its order")
+    with faults.rule("tables"):
+        check_tables(pack)
+    with faults.rule("readme"):
+        need(pack.files["README.txt"] == readme(pack.manifest), "README.txt does not follow from the manifest")
+    pack.hidden = [line for line in pack.stubs + pack.removals if selected(line)]
+
+
+def check_proof(pack, faults, keys, witnesses):
+    with faults.rule("log", last=True):
+        log = pack.log = log_of(pack)
+    with faults.rule("checkpoint", last=True):
+        pack.checkpoint = Checkpoint(pack.files["proof/checkpoint.txt"])
+        pack.key = signer_of(pack, pack.checkpoint, keys, witnesses)
+    pack.size, pack.root = pack.checkpoint.size, pack.checkpoint.root
+    if log["head"]:
+        pack.size, pack.root = log["head"]["size"], base64.b64decode(log["head"]["root"])
+    with faults.rule("log", last=True):
+        need(log["first"] <= pack.size, "the range begins after the head")
+    with faults.rule("head"):
+        check_heads(pack)
+    pack.leaves = pack.events + pack.stubs + pack.removed + pack.removals
+    with faults.rule("leaf", last=True):
+        check_leaves(pack)
+    with faults.rule("stub"):
+        need(not pack.hidden, "an event that the pack selects is not in events.json")
+    with faults.rule("root"):
+        check_root(pack)
+    with faults.rule("prefixes"):
+        check_prefixes(pack)
+
+
+def opened(stack, path, faults):
+    if os.path.isdir(path):
+        return Folder(path)
+    file = stack.enter_context(open(path, "rb"))
+    with faults.rule("zip", last=True):
+        return Zip(file)
+
+
+def check(path, keys=(), witnesses=()):
+    """Returns the faults of a pack, and the pack as far as it was read."""
+    faults, pack = Faults(), types.SimpleNamespace(manifest=None, log=None, key=None, until=None, from_event=None)
+    with contextlib.suppress(Stop), contextlib.ExitStack() as stack:
+        source = opened(stack, path, faults)
+        pack.manifest, pack.files = check_files(source, faults)
+        check_lines(pack, faults)
+        if pack.manifest["proof"]:
+            check_proof(pack, faults, keys, witnesses)
+    return faults, pack
+
+
+# Reports
+
+NOTHING = dict.fromkeys(
+    "workspace pack events withheld stubs removed unexplained possibly_in_period complete_until partial_because key "
+    "key_from_pack".split()
+)
+
+
+def report(path, keys=(), witnesses=()):
+    """Returns what --json prints, the faults, and the pack. An invalid pack shows nothing."""
+    faults, pack = check(path, keys, witnesses)
+    said = {"file": str(path), "result": "INVALID", "kinds": list(dict.fromkeys(kind for kind, _ in faults))} | NOTHING
+    if faults:
+        return said, faults, pack
+    unexplained, possible = judge_removed(pack) if pack.log else (0, 0)
+    because = []
+    if pack.log:
+        ends = pack.log["claim"] == "complete" and pack.until < pack.manifest["period"]["until"]
+        of_pack = {"filters": pack.log["claim"] == "inclusion", "end": ends, "removed": unexplained}
+        because = [reason for reason, holds in of_pack.items() if holds]
+    said |= {
+        "result": "UNPROVEN" if not pack.log else "PARTIAL" if because else "COMPLETE",
+        "workspace": pack.manifest["workspace"],
+        "pack": pack.manifest["definition"]["name"],
+        "events": len(pack.events),
+        "withheld": {f.decode(): sum(f.decode() in event.withheld for event in pack.events) for f in FIELDS},
+        "stubs": len(pack.stubs),
+        "removed": len(pack.removed),
+        "unexplained": unexplained,
+        "possibly_in_period": possible,
+        "complete_until": pack.until,
+        "partial_because": because,
+        "key": pack.key and pack.key.vkey,
+        "key_from_pack": bool(pack.key and not keys),
+    }
+    return said, faults, pack
+
+
+def in_words(said, faults, pack):
+    """The lines below the result. A string of a pack stands quoted, after the name of what it is."""
+    if faults:
+        for kind, why in faults:
+            yield f"fault       {kind}: {why}"
+        return
+    manifest, definition = pack.manifest, pack.manifest["definition"]
+    origin = "built-in" if is_built_in(definition) else "the maker's own"
+    yield f"workspace   {shown(manifest['workspace'])}"
+    yield f"definition  {shown(definition['name'])}, version {definition['version']}, {origin}"
+    yield f"period      from {manifest['period']['since']} to before {manifest['period']['until']}"
+    yield "selects     " + ("events that match one of these rules" if definition["include"] else "every event")
+    yield from rules_in_words(definition["include"], shown)
+    if manifest["filters"]:
+        yield "filters     the events match all of these"
+        yield from filters_in_words(manifest["filters"], shown)
+    yield f"events      {said['events']}"
+    for field, count in said["withheld"].items():
+        if count:
+            yield f"withheld    {field} of {count} events"
+    if said["result"] == "UNPROVEN":
+        yield "proof       none; the pack proves nothing"
+        return
+    if pack.log["claim"] == "inclusion":
+        yield "proof       each event is in the log; nothing is said of others"
     else:
-        need(claim == "inclusion" and base is None and first == 0, "the claim is unknown")
+        yield f"proof       complete until {pack.until}, with {said['stubs']} stubs"
+        yield f"removed     {said['removed']} leaves, {said['unexplained']} of them not explained"
+        yield f"            {said['possibly_in_period']} of them may have been recorded in the period"
+    if said["partial_because"]:
+        yield f"partial     because of: {', '.join(said['partial_because'])}"
+    if said["key_from_pack"]:
+        yield "key         taken from the pack: it only shows that the pack agrees with itself"
+    yield f"key         {quoted(said['key'])}"
 
-    recorded_at = [x.recorded_at for x in events + stubs if x.leaf in leaves]
-    seen = head_event.occurred_at if head_event else max(recorded_at, default=b"")
-    return (
-        f"{manifest.workspace} {manifest.name}: {len(events)} events, {claim}: {len(proven)} shown, "
-        f"{len(stubs)} stubs, {len(removed)} removed; {len(events) - len(proven)} not proven"
-        + (f"; complete only until {seen.decode()}" if claim == "complete" and seen < manifest.until else "")
-        + ("" if key else f"; checked with the key in the pack, {manifest.key}")
-    )
+
+def status_of(said):
+    only_filters = said["partial_because"] == ["filters"]
+    if said["result"] == "COMPLETE" or said["result"] == "PARTIAL" and only_filters:
+        return 3 if said["key_from_pack"] else 0
+    return 1
+
+
+def key_of(kind):
+    def parsed(vkey):
+        try:
+            key = Key(vkey)
+            need(key.kind == kind, "the key is of another type")
+        except Invalid as why:
+            raise argparse.ArgumentTypeError(str(why)) from None
+        return key
+
+    return parsed
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("file", nargs="+")
-    arguments.add_argument("--key", metavar="VKEY")
-    arguments, status = arguments.parse_args(), 0
-    for name in arguments.file:
+    arguments.add_argument("pack", nargs="+")
+    arguments.add_argument("--key", metavar="VKEY", type=key_of(LOG), action="append", default=[])
+    arguments.add_argument("--witness", metavar="VKEY", type=key_of(WITNESS), action="append", default=[])
+    arguments.add_argument("--json", action="store_true")
+    arguments, statuses = arguments.parse_args(), {0}
+    for path in arguments.pack:
         try:
-            with open(name, "rb") as file:
-                try:
-                    code, said = 0, f"valid: {verify(file, arguments.key)}"
-                except Invalid as why:
-                    code, said = 1, f"invalid: {why}"
+            said, faults, pack = report(path, arguments.key, arguments.witness)
+            words = [f"    {line}" for line in in_words(said, faults, pack)]
+            statuses.add(status_of(said))
         except (OSError, NotAPack) as why:
-            code, said = 2, f"unreadable: {why}"
-        print(f"{name}: {''.join(c if c.isprintable() else '?' for c in said)}", flush=True)
-        status = max(status, code)
-    return status
+            said = {"file": path, "result": None, "kinds": []} | NOTHING
+            reason = why.strerror if isinstance(why, OSError) else str(why)
+            words = [f"    reason      {reason}"]
+            statuses.add(2)
+        text = "\n".join([f"{said['result'] or 'NOT CHECKED'}  {shown(path, 4096)}", *words])
+        print(json.dumps(said) if arguments.json else text, flush=True)
+    return next(status for status in (2, 1, 3, 0) if status in statuses)
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     sys.exit(main())

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
+use crate::cursor::Cursor;
 use crate::field::Field;
+use crate::layout::SOURCE_KEYS;
 use crate::{digest, string};
 
 /// A line of format v1, as slices of its text.
@@ -79,6 +81,26 @@ impl<'a> Line<'a> {
             },
             Content::Stub(_) => None,
         }
+    }
+
+    /// Returns the actor, which may be unknown. Returns None if the line does not show this field.
+    pub fn actor(&self) -> Option<Option<Cow<'a, str>>> {
+        let raw = self.shown(Field::Actor)?;
+        let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Some(inner.map(string::unescape))
+    }
+
+    /// Returns the values of the source in the order of the format. Returns None if the line does not show this field.
+    pub fn source(&self) -> Option<[Option<Cow<'a, str>>; 7]> {
+        let mut cursor = Cursor::new(self.shown(Field::Source)?);
+        let mut values = [const { None }; 7];
+        for (value, key) in values.iter_mut().zip(SOURCE_KEYS) {
+            cursor.literal(key).ok()?;
+            if !cursor.has("null") {
+                *value = Some(string::unescape(cursor.string().ok()?));
+            }
+        }
+        Some(values)
     }
 
     /// Returns the digest of a field: computed if the line shows the field, or as given if it is withheld. Returns None

@@ -5,15 +5,18 @@
 
 mod array;
 mod check;
+mod fault;
 mod heads;
 mod log;
 mod object;
 mod problem;
+mod removals;
 mod removed;
 
 pub use array::{Array, NotAnArray};
-pub use check::{Check, Scope, Verdict};
+pub use check::{Check, Limit, Outcome, Scope, Verdict};
+pub use fault::Fault;
 pub use log::{Claim, Log, LogError, RecordedHead, SYSTEM_WORKSPACE};
 pub use object::Object;
-pub use problem::{HeadProblem, Problem, Problems, Why};
+pub use problem::{Group, HeadProblem, Problem, Problems, Why};
 pub use removed::Removed;

@@ -1,5 +1,6 @@
 """Ed25519 of RFC 8032, section 5.1. This code is slow and not safe for real keys."""
 
+import functools
 import hashlib
 
 P = 2**255 - 19
@@ -10,7 +11,8 @@ D = -121665 * pow(121666, -1, P) % P
 def add(a, b):
     (x1, y1), (x2, y2) = a, b
     product = D * x1 * x2 * y1 * y2 % P
-    return ((x1 * y2 + x2 * y1) * pow(1 + product, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - product, -1, P) % P)
+    inverse = pow(1 - product * product, -1, P)
+    return ((x1 * y2 + x2 * y1) * (1 - product) * inverse % P, (y1 * y2 + x1 * x2) * (1 + product) * inverse % P)
 
 
 def times(factor, point):
@@ -22,6 +24,7 @@ def times(factor, point):
     return result
 
 
+@functools.cache
 def base():
     y = 4 * pow(5, -1, P) % P
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
@@ -45,6 +48,7 @@ def secret(seed):
     return int.from_bytes(digest[:32], "little") & (1 << 254) - 8 | 1 << 254, digest[32:]
 
 
+@functools.cache
 def public(seed):
     return encode(times(secret(seed)[0], base()))
 

@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 
 from events import HARD, event, events
 from invalid import invalid
+from packs import packs
 from reader import Invalid, verify
 from signed import checkpoints, heads
 from tree import vectors as tree
@@ -20,16 +21,43 @@ from writer import FIELDS, body_of, field_digests, field_salts, leaf_hash_of, s
 from writer import full_line, head_of, stub_line, withheld_line
 
 
+HERE = pathlib.Path(__file__).parent
+
+
 def main():
-    here, stale = pathlib.Path(__file__).parent, []
-    for name, content in vectors().items():
-        text = "[\n" + ",\n".join(json.dumps(v) for v in content) + "\n]\n"
-        if "--check" not in sys.argv[1:]:
-            (here / name).write_text(text)
-        elif (here / name).read_text() != text:
-            stale.append(name)
-    if stale:
-        sys.exit("these files differ from the generated ones: " + ", ".join(stale))
+    made = files()
+    (HERE / "packs").mkdir(exist_ok=True)
+    there = {path.relative_to(HERE).as_posix(): path for path in [*HERE.glob("*.json"), *HERE.glob("packs/*")]}
+    stale = [name for name in made if name not in there or there[name].read_bytes() != made[name]]
+    stale += there.keys() - made.keys()
+    if "--check" in sys.argv[1:]:
+        if stale:
+            sys.exit("these files differ from the generated ones: " + ", ".join(sorted(stale)))
+        return
+    for name in stale:
+        (HERE / name).write_bytes(made[name]) if name in made else there[name].unlink()
+
+
+def files():
+    """Returns the content of all files by name."""
+    described, zips = packs()
+    made = {name: array(content) + "\n" for name, content in vectors().items()}
+    keys = "".join("%s: %s,\n" % (json.dumps(key), json.dumps(described[key])) for key in ("key", "stranger", "witness"))
+    made["packs.json"] = "{\n" + keys + '"packs": ' + array(described["packs"]) + "\n}\n"
+    return {name: text.encode() for name, text in made.items()} | {"packs/" + name: data for name, data in zips.items()}
+
+
+def array(values):
+    return "[\n" + ",\n".join(json.dumps(exact(value)) for value in values) + "\n]"
+
+
+def exact(value):
+    """Returns a value in which integers that a binary floating-point number may not hold are strings."""
+    if isinstance(value, dict):
+        return {key: exact(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [exact(inner) for inner in value]
+    return str(value) if isinstance(value, int) and abs(value) > 2**53 else value
 
 
 def vectors():

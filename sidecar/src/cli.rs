@@ -12,6 +12,7 @@ mod filters;
 pub mod hold;
 mod interactive;
 pub mod key;
+mod known_keys;
 pub mod maintain;
 pub mod pack;
 pub mod redact;
@@ -50,7 +51,8 @@ pub enum Command {
     Witness(witness::WitnessArgs),
     /// Write an evidence pack to a file
     Pack(Box<pack::PackArgs>),
-    /// Verify an evidence pack offline; exit with 0 if it is valid, 1 if not, and 2 if it cannot be read
+    /// Verify evidence packs offline; exit with 0 if they hold, 1 if not, 2 if one cannot be checked, and 3 if only the pack
+    /// names its key
     Verify(verify::VerifyArgs),
     /// Write partitions that are due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),

@@ -95,6 +95,10 @@ pub struct ServeArgs {
     /// Interval between two checkpoints
     #[arg(long, env = "AUDIT_CHECKPOINT_INTERVAL", default_value = "60s", value_parser = duration)]
     pub checkpoint_interval: Duration,
+    /// Maximum time for which a pack waits for a checkpoint that covers its period. It must be shorter than the request
+    /// time-out
+    #[arg(long, env = "AUDIT_PROOF_WAIT", default_value = "45s", value_parser = duration)]
+    pub proof_wait: Duration,
     /// Serve checkpoints and tiles of the system log (hashes, no content) without a token
     #[arg(long, env = "AUDIT_PUBLISH_CHECKPOINTS")]
     pub publish_checkpoints: bool,

@@ -20,3 +20,4 @@ pub mod rights;
 pub mod router;
 pub mod state;
 pub mod stream;
+mod verify_page;

@@ -29,6 +29,7 @@ mod rows;
 mod shown;
 mod source;
 mod spool;
+mod strict_json;
 mod summary;
 pub mod verify;
 mod writer;
@@ -39,7 +40,7 @@ pub use definitions::{Definitions, DefinitionsError};
 pub use entry::PackFile;
 pub use error::Error;
 pub use report::{Progress, Report};
-pub use request::Request;
+pub use request::{Request, Wait};
 
 /// Writes the pack to `out`. It calls `opened` once the snapshot is open, when the database has accepted the filters,
 /// and `progress` from time to time. It does not append events; see [`audited`].

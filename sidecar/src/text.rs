@@ -15,13 +15,41 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns the text on one line. Control characters, invisible characters and characters that change the direction of
-/// text become replacement characters. So text from others can neither control a terminal nor deceive its reader.
+/// Returns whether a character is plain, by "Quoted text" of FORMAT.md. The others are controls, separators, spaces other
+/// than U+0020, and characters that show nothing or change the direction of text.
+pub fn is_plain(c: char) -> bool {
+    !matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{1680}'
+        | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
+        | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns the text on one line. Characters that are not plain become replacement characters. So text from others can
+/// neither control a terminal nor deceive its reader.
 pub fn printable(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// Returns the quoted form of a text, by "Quoted text" of FORMAT.md. It shows every character.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if is_plain(c) => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Returns the quoted form of the first [`SHOWN`] characters of a text, and in brackets the number of characters that follow.
+pub fn quoted_start(text: &str) -> String {
+    let start = shorten(text);
+    let more = text[start.len()..].chars().count();
+    if more == 0 { quoted(text) } else { format!("{} (+{more})", quoted(start)) }
 }
 
 /// Returns the first [`SHOWN`] characters of a value that an error message repeats.
@@ -54,5 +82,12 @@ mod tests {
     fn bytes_and_control_characters_are_written_visibly() {
         assert_eq!(hex(&[0, 10, 255]), "000aff");
         assert_eq!(printable("a\u{1b}[2J\nü\u{202e}"), "a\u{fffd}[2J\u{fffd}ü\u{fffd}");
+    }
+
+    #[test]
+    fn quoted_text_shows_every_character() {
+        assert_eq!(quoted("a \"ü\" \\ \n\u{202e}\u{e0041}\u{a0}"), r#""a \"ü\" \\ \u{a}\u{202e}\u{e0041}\u{a0}""#);
+        assert_eq!(quoted_start(&"x".repeat(61)), format!("\"{}\" (+1)", "x".repeat(60)));
+        assert_eq!(quoted_start(""), "\"\"");
     }
 }

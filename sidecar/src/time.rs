@@ -4,10 +4,10 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::text::shorten;
+use crate::text::{quoted, shorten};
 
 /// A point in time. Its text is RFC 3339, UTC, with six decimals: `2026-03-01T08:00:00.000000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +69,15 @@ impl fmt::Display for Time {
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// Accepts only the text that this type writes. Other programs might interpret other forms differently.
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time = audit_proof::time::from_text(text.as_bytes()).and_then(Self::from_micros);
+        time.ok_or_else(|| serde::de::Error::custom(format!("{} is not a time of this form", quoted(&text))))
     }
 }
 

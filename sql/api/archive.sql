@@ -76,7 +76,7 @@ BEGIN
         WHERE i.inhparent = 'audit.event'::regclass AND c.relnamespace = 'audit_internal'::regnamespace
         ORDER BY c.relname
     LOOP
-        IF audit_internal.is_judged(audit_internal.find_partition(partition)) AND NOT audit_internal.is_archived(audit_internal.find_partition(partition)) THEN
+        IF audit_internal.is_removable(audit_internal.find_partition(partition)) AND NOT audit_internal.is_archived(audit_internal.find_partition(partition)) THEN
             events := (audit.partition_checksum(partition)).events;
             RETURN NEXT;
         END IF;

@@ -11,7 +11,7 @@ COMMENT ON TABLE audit.removal IS 'Leaves whose events retention removed. Their 
 COMMENT ON COLUMN audit.removal.workspace IS 'Workspace of the log';
 COMMENT ON COLUMN audit.removal.first IS 'First leaf of a range';
 COMMENT ON COLUMN audit.removal.beyond IS 'Leaf after the last of the range';
-COMMENT ON COLUMN audit.removal.event_id IS 'Event partition_dropped or events_removed that records the removal. Retention can remove this event later.';
+COMMENT ON COLUMN audit.removal.event_id IS 'Event events_removed that records the removal. Retention can remove this event later.';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.removal
     FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change();

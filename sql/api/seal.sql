@@ -108,7 +108,9 @@ BEGIN
         event := audit.append('heads_recorded', workspace => 'audit', actor => 'system:sealer',
                               details => jsonb_build_object('heads', chunk.digests));
         INSERT INTO audit.head (workspace, size, root, event_id, recorded_at)
-        SELECT l.workspace, l.size, l.root, event, clock_timestamp() FROM audit.log l WHERE l.workspace = ANY (chunk.workspaces);
+        SELECT l.workspace, l.size, l.root, event, e.recorded_at
+        FROM audit.log l, audit.event e
+        WHERE l.workspace = ANY (chunk.workspaces) AND e.id = event;
         amount := amount + cardinality(chunk.workspaces);
     END LOOP;
     UPDATE audit_internal.sealer SET heads_recorded_at = clock_timestamp();

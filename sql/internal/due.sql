@@ -89,14 +89,14 @@ END
 $$;
 COMMENT ON FUNCTION audit_internal.is_sealed(regclass) IS 'Returns whether every event of a partition has its leaf';
 
-CREATE FUNCTION audit_internal.is_judged(partition regclass) RETURNS boolean
+CREATE FUNCTION audit_internal.is_removable(partition regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT partition IN (SELECT d.partition FROM audit_internal.due_partitions() d)
-       AND NOT EXISTS (SELECT FROM audit_internal.kept_rows(is_judged.partition, 1))
+       AND NOT EXISTS (SELECT FROM audit_internal.kept_rows(is_removable.partition, 1))
 $$;
-COMMENT ON FUNCTION audit_internal.is_judged(regclass) IS 'Returns whether a partition is due and holds no event that must stay';
+COMMENT ON FUNCTION audit_internal.is_removable(regclass) IS 'Returns whether a partition is due and holds no event that must stay';
 
 CREATE FUNCTION audit_internal.create_partitions(days date[]) RETURNS boolean
     LANGUAGE plpgsql
@@ -209,30 +209,26 @@ AS $$
 DECLARE
     name text := (SELECT c.relname FROM pg_class c WHERE c.oid = partition);
     space record;
-    ranges jsonb;
     counts jsonb := '[]';
     events bigint := 0;
-    tombstone bigint;
 BEGIN
     -- No session inserts into a due partition any more. This lock ensures it.
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', partition);
-    IF NOT audit_internal.is_judged(partition) OR NOT audit_internal.is_sealed(partition) THEN
+    IF NOT audit_internal.is_removable(partition) OR NOT audit_internal.is_sealed(partition) THEN
         RETURN NULL;
     END IF;
     FOR space IN EXECUTE format(
-        $q$SELECT e.workspace, count(*) AS events, min(e.id) AS first_id, max(e.id) AS last_id,
-                  min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids
+        $q$SELECT e.workspace, count(*) AS events, min(e.occurred_at) AS first_time, max(e.occurred_at) AS last_time, array_agg(e.id) AS ids
            FROM ONLY %s e GROUP BY e.workspace ORDER BY e.workspace$q$, partition)
     LOOP
-        ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit_internal.leaf_ranges(space.workspace, space.ids) r);
-        counts := counts || jsonb_build_array(to_jsonb(space) - 'ids' || jsonb_build_object('leaves', ranges));
+        PERFORM audit_internal.record_removal(
+            space.workspace, 'retention', audit_internal.first_kept_day(audit_internal.retention_in_force(space.workspace), audit_internal.today()),
+            space.ids, space.first_time, space.last_time);
+        counts := counts || jsonb_build_object('workspace', space.workspace, 'events', space.events);
         events := events + space.events;
     END LOOP;
-    tombstone := audit.append('partition_dropped', workspace => 'audit', actor => audit_internal.who('system:maintenance'), target => 'partition:' || name,
-                              details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
-    INSERT INTO audit.removal (workspace, first, beyond, event_id)
-    SELECT w.value->>'workspace', (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone
-    FROM jsonb_array_elements(counts) w, jsonb_array_elements(w.value->'leaves') r;
+    PERFORM audit.append('partition_dropped', workspace => 'audit', actor => audit_internal.who('system:maintenance'), target => 'partition:' || name,
+                         details => jsonb_build_object('partition', name, 'events', events, 'workspaces', counts));
     -- The sealer can read audit.event for longer than lock_timeout. While this call waits for it, no query waits.
     PERFORM audit_internal.wait_for_sealer();
     -- From here until the commit, no query can begin. Appends do not need these locks.
@@ -243,4 +239,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.drop_partition(regclass) IS
-    'Drops a due partition that holds no event that must stay, and appends an event that records its content. Returns NULL if an event must stay or has no leaf (SQLSTATE 55P03 if a lock is not available).';
+    'Drops a due partition that holds no event that must stay, and appends an event for it and one for each workspace. Returns NULL if an event must stay or has no leaf (SQLSTATE 55P03 if a lock is not available).';

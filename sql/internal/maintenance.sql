@@ -238,7 +238,7 @@ BEGIN
     FOR partition IN SELECT d.partition FROM audit_internal.due_partitions() d LOOP
         EXIT WHEN run.is_stuck;
         name := partition::text;
-        CONTINUE WHEN NOT audit_internal.is_judged(partition);
+        CONTINUE WHEN NOT audit_internal.is_removable(partition);
         reason := audit_internal.obstacle_to_drop(partition);
         IF reason IS NOT NULL THEN
             run.obstacles := array_append(run.obstacles, reason);

@@ -6,6 +6,38 @@ CREATE FUNCTION audit_internal.remove_events(partition regclass, ids bigint[]) R
 COMMENT ON FUNCTION audit_internal.remove_events(regclass, bigint[]) IS
     'Removes those events of a partition that audit_internal.is_kept does not keep, and returns their number';
 
+CREATE FUNCTION audit_internal.utc_text(value timestamptz) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$ SELECT to_char(value AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+COMMENT ON FUNCTION audit_internal.utc_text(timestamptz) IS 'Returns a time as text in the form of format v1';
+
+CREATE FUNCTION audit_internal.record_removal(
+    space text, reason text, first_day date, ids bigint[], first_time timestamptz, last_time timestamptz
+) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+    ranges jsonb := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond) ORDER BY r.first) FROM audit_internal.leaf_ranges(space, ids) r);
+    -- An evidence pack shows this event as the proof that the leaves were due. FORMAT.md describes the keys.
+    record_id bigint := audit.append(
+        'events_removed', workspace => space, actor => audit_internal.who('system:maintenance'), target => 'workspace:' || space,
+        details => jsonb_build_object('reason', reason, 'retention', audit_internal.retention_in_force(space)::text,
+                                      'kept_since', audit_internal.utc_text(audit_internal.midnight(first_day)),
+                                      'events', cardinality(ids), 'first_id', (SELECT min(i) FROM unnest(ids) i),
+                                      'last_id', (SELECT max(i) FROM unnest(ids) i),
+                                      'first_time', audit_internal.utc_text(first_time), 'last_time', audit_internal.utc_text(last_time),
+                                      'leaves', ranges));
+BEGIN
+    INSERT INTO audit.removal (workspace, first, beyond, event_id)
+    SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, record_id FROM jsonb_array_elements(ranges) r;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.record_removal(text, text, date, bigint[], timestamptz, timestamptz) IS
+    'Appends an event that records the removal of events of a workspace. They occurred between two times, before the first day that retention keeps.';
+
 CREATE FUNCTION audit_internal.remove_shortened(space text, max_rows bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -65,8 +97,6 @@ DECLARE
     ids bigint[] := '{}';
     first_time timestamptz;
     last_time timestamptz;
-    ranges jsonb;
-    tombstone bigint;
 BEGIN
     expired := 0;
     -- The oldest events go first, so that the remaining events have no gaps.
@@ -92,14 +122,7 @@ BEGIN
         RETURN;
     END IF;
 
-    ranges := (SELECT jsonb_agg(jsonb_build_array(r.first, r.beyond)) FROM audit_internal.leaf_ranges(space, ids) r);
-    tombstone := audit.append(
-        'events_removed', workspace => space, actor => audit_internal.who('system:maintenance'), target => 'workspace:' || space,
-        details => jsonb_build_object('reason', reason, 'events', removed, 'first_id', (SELECT min(i) FROM unnest(ids) i),
-                                      'last_id', (SELECT max(i) FROM unnest(ids) i), 'first_time', first_time, 'last_time', last_time,
-                                      'leaves', ranges));
-    INSERT INTO audit.removal (workspace, first, beyond, event_id)
-    SELECT space, (r.value->>0)::bigint, (r.value->>1)::bigint, tombstone FROM jsonb_array_elements(ranges) r;
+    PERFORM audit_internal.record_removal(space, reason, first_day, ids, first_time, last_time);
 END
 $$;
 COMMENT ON FUNCTION audit_internal.remove_oldest(text, text, date, boolean, bigint) IS

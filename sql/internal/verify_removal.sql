@@ -60,15 +60,15 @@ CREATE FUNCTION audit_internal.retention_damage(space text) RETURNS SETOF audit.
 AS $$
 DECLARE
     retention interval := audit_internal.retention_in_force(space);
-    told audit.event := (SELECT e FROM audit.event e
+    change audit.event := (SELECT e FROM audit.event e
                          WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit'
                          ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1);
 BEGIN
     -- Maintenance uses the retention in audit.workspace, so an event must record it.
-    IF told.id IS NOT NULL AND audit_internal.to_interval(told.details->>'to') IS DISTINCT FROM retention THEN
-        RETURN NEXT ('retention_forged', space, NULL, told.id,
-                     format('retention is %s, but the last event that records a change says %s', retention, told.details->>'to'))::audit.damage;
-    ELSIF told.id IS NULL AND retention <> audit_internal.default_retention() AND NOT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space) THEN
+    IF change.id IS NOT NULL AND audit_internal.to_interval(change.details->>'to') IS DISTINCT FROM retention THEN
+        RETURN NEXT ('retention_forged', space, NULL, change.id,
+                     format('retention is %s, but the last event that records a change says %s', retention, change.details->>'to'))::audit.damage;
+    ELSIF change.id IS NULL AND retention <> audit_internal.default_retention() AND NOT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = space) THEN
         RETURN NEXT ('retention_forged', space, NULL, NULL, format('retention is %s, but no event records it', retention))::audit.damage;
     END IF;
 END
@@ -86,7 +86,7 @@ CREATE FUNCTION audit_internal.hold_damage(space text) RETURNS SETOF audit.damag
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH told AS (
+    WITH recorded AS (
         -- The last event about each extent.
         SELECT DISTINCT ON (t.target, t.actor) t.*
         FROM (SELECT e.id, e.recorded_at, e.action = 'legal_hold_placed' AS is_active,
@@ -103,7 +103,7 @@ AS $$
            CASE WHEN t.is_active THEN 'the legal hold that this event placed is not in force, but no event records its release'
                 WHEN t.id IS NOT NULL THEN 'the legal hold that this event released is in force, but no later event records its placing'
                 ELSE 'a legal hold is in force, but no event records its placing' END
-    FROM told t FULL JOIN stored h ON h.target = t.target AND h.actor = t.actor
+    FROM recorded t FULL JOIN stored h ON h.target = t.target AND h.actor = t.actor
     WHERE CASE WHEN h.target IS NOT NULL AND h.released_at IS NULL THEN t.is_active IS NOT TRUE AND audit_internal.must_be_kept(space, h.placed_at)
                -- The event of a release expires in its time. Another hold may keep the event of a placing longer.
                WHEN t.is_active THEN h.target IS NULL OR audit_internal.must_be_kept(space, t.recorded_at) OR audit_internal.must_be_kept(space, h.released_at)
@@ -124,11 +124,8 @@ BEGIN
     LEFT JOIN audit.event e ON e.id = r.event_id AND e.category = 'audit'
     WHERE r.workspace = space
       AND NOT (r.first >= 0 AND r.first < r.beyond AND coalesce(
-          e.action = 'partition_dropped' AND e.workspace = 'audit'
-              AND EXISTS (SELECT FROM jsonb_path_query(e.details, 'lax $.workspaces[*]') w
-                          WHERE w->>'workspace' = space AND w->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)))
-          OR e.action = 'events_removed' AND e.workspace = space AND e.details->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)),
-          audit_internal.is_removed('audit', r.event_id) OR audit_internal.is_removed(space, r.event_id)));
+          e.action = 'events_removed' AND e.workspace = space AND e.details->'leaves' @> jsonb_build_array(jsonb_build_array(r.first, r.beyond)),
+          audit_internal.is_removed(space, r.event_id)));
 
     -- A leaf that came after a recorded head, or has a greater id than a stored event, is no older than these. Imported events are
     -- exceptions. One day is left for transactions in progress at that time.

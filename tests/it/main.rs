@@ -1,6 +1,7 @@
 //! All integration tests in one program, so that they share a cluster and are linked once.
 
 mod append;
+mod browser;
 mod docs;
 mod install;
 mod log;

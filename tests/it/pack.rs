@@ -1,4 +1,5 @@
 //! Tests of evidence packs.
 
 mod proof;
+mod wait;
 mod zip;

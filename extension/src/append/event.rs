@@ -48,7 +48,7 @@ impl Event {
         let key = check::name(&limits::IDEMPOTENCY_KEY, input.idempotency_key)?;
 
         let entry = catalog::action(action.value())?;
-        allow(action.value(), &entry)?;
+        allow(action.value(), &entry, input.is_own)?;
         let details = details(input.details, action.value(), &entry)?;
 
         let (occurred_at, expires_on) = match input.occurred_at {

@@ -28,6 +28,8 @@ pub struct Input<'a> {
     pub idempotency_key: Option<Text<'a>>,
     /// The time of an imported event: microseconds since 2000-01-01 UTC, and the text of the caller.
     pub occurred_at: Option<(i64, &'a str)>,
+    /// Whether the library itself makes the event. It may then have a reserved action.
+    pub is_own: bool,
 }
 
 /// An IP address, as an inet datum or as text.
@@ -69,6 +71,7 @@ impl<'a> Input<'a> {
             request_id: arguments.text(10),
             idempotency_key: arguments.text(11),
             occurred_at: None,
+            is_own: false,
         }
     }
 

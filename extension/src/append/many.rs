@@ -118,6 +118,7 @@ impl Imported {
             action: Some(Text::new("events_imported")),
             workspace: Some(Text::new("audit")),
             details: Some((Container::new(bytes), Some(datum))),
+            is_own: true,
             ..Input::default()
         };
         Event::prepare(input, context)

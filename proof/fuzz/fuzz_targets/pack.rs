@@ -1,5 +1,6 @@
 #![no_main]
-//! Fuzzes the files of a pack. A zero byte separates them: log.json, checkpoint, events, stubs and removed leaves.
+//! Fuzzes the files of a pack. A zero byte separates them: log.json, checkpoint, removed leaves, events, stubs,
+//! removals and prefixes.
 
 use audit_proof::checkpoint::Checkpoint;
 use audit_proof::pack::{Array, Check, Log, Scope};
@@ -15,14 +16,22 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(&Log::parse(&text).expect("a written log can be parsed"), log);
     }
     let includes = |action: &str, _: &str, _: &str| action == "login";
-    let scope = Scope { workspace: "acme", since: 0, until: i64::MAX, includes: &includes, filtered: false };
+    let claim = log.as_ref().map(|log| log.claim);
+    let scope = Scope { workspace: "acme", since: 0, until: i64::MAX, includes: &includes, claim };
     let mut check = Check::new(scope, log.zip(checkpoint.as_ref()), data.len());
-    each(next(), |number, line| check.event(number, line));
-    each(next(), |number, line| check.stub(number, line));
     each(next(), |number, line| check.removed(number, line));
-    if let Err(problems) = check.finish(next()) {
-        assert!(problems.count() >= problems.first().len() as u64);
-        problems.first().iter().for_each(|problem| drop(problem.to_string()));
+    check.end_removed();
+    each(next(), |number, line| {
+        check.event(number, line);
+    });
+    each(next(), |number, line| check.stub(number, line));
+    each(next(), |number, line| check.removal(number, line));
+    if let Err(problems) = check.finish(Some(next())) {
+        assert!(problems.count() > 0);
+        for (_, group) in problems.groups() {
+            assert!(group.count >= group.first.len() as u64);
+            group.first.iter().for_each(|problem| drop(problem.to_string()));
+        }
     }
 });
 

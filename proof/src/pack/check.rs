@@ -1,12 +1,14 @@
 use std::ops::Range;
 
+use super::fault::Fault;
 use super::heads;
 use super::log::{Claim, Log, SYSTEM_WORKSPACE};
 use super::problem::{Problem, Problems, Why};
+use super::removals::{Counts, Removals};
 use super::removed::Removed;
 use crate::checkpoint::Checkpoint;
 use crate::tree::{self, Frontier, Hash};
-use crate::{Batch, Line};
+use crate::{Batch, Field, Line};
 
 /// The subject of the pack, as the manifest states it.
 pub struct Scope<'a> {
@@ -18,22 +20,24 @@ pub struct Scope<'a> {
     pub until: i64,
     /// Whether the definition names events of this action, category and outcome.
     pub includes: &'a dyn Fn(&str, &str, &str) -> bool,
-    /// Whether filters narrowed the pack further.
-    pub filtered: bool,
+    /// The claim that the manifest makes. None for a pack without a proof.
+    pub claim: Option<Claim>,
 }
 
-/// A check that takes the lines of a pack one by one.
+/// A check that takes the lines of a pack one by one: first the removed leaves, then the events and the rest.
 pub struct Check<'a> {
     scope: Scope<'a>,
     proof: Option<Proof>,
     leaves: Vec<(u64, Hash)>,
     /// The last of the leaves, whose hashes are not computed yet.
     unhashed: Batch,
+    removals: Removals,
+    /// Time and id of the last event.
+    last_event: Option<(i64, i64)>,
     shown: u64,
-    newer: u64,
+    withheld: [u64; 4],
     stubs: u64,
-    removed: u64,
-    /// The latest time of the record among the events with a leaf.
+    /// The latest time of the record among the lines with a leaf.
     last: Option<i64>,
     problems: Problems,
 }
@@ -44,6 +48,7 @@ struct Proof {
     size: u64,
     root: Hash,
     head_at: Option<i64>,
+    from_at: Option<i64>,
 }
 
 /// The statement that a pack proves.
@@ -51,20 +56,70 @@ struct Proof {
 pub struct Verdict {
     /// The claim that is true. None for a pack without a proof.
     pub claim: Option<Claim>,
-    /// The number of events that are shown and proven to be in the log. For a pack without a proof, the number of
-    /// events shown.
+    /// The number of events that are shown. If there is a claim, each is proven to be in the log.
     pub shown: u64,
-    /// The number of events that are shown and newer than the head. Nothing is proven about them.
-    pub newer: u64,
-    /// The number of leaves whose event is a stub.
+    /// The number of these events that withhold a field, by field in the order of [`Field::ALL`].
+    pub withheld: [u64; 4],
+    /// The number of leaves whose event is not shown.
     pub stubs: u64,
-    /// The number of leaves whose events retention has removed. Nothing is known about them.
+    /// The number of leaves whose events retention has removed.
     pub removed: u64,
+    /// The number of these leaves whose removal no event explains.
+    pub unexplained: u64,
+    /// The number of removed leaves that may have been recorded in the period.
+    pub possibly_in_period: u64,
+    /// The retentions that explain the removals, in the words of the log.
+    pub retentions: Vec<String>,
     /// The leaves that the claim is about. With [`Claim::Complete`], all of them are in the pack.
     pub leaves: Range<u64>,
-    /// The time at which the head was recorded, in microseconds since 1970-01-01T00:00:00Z. The head does not cover
-    /// later events. If this time is before the end of the period, the pack is complete only up to this time.
-    pub head_at: Option<i64>,
+    /// The time until which a complete pack is complete, in microseconds since 1970-01-01T00:00:00Z. It can be after the
+    /// end of the period. None for other packs.
+    pub complete_until: Option<i64>,
+}
+
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The pack shows every event that its definition names in its period.
+    Complete,
+    /// The pack proves what it shows, but not that nothing is missing.
+    Partial,
+    /// The pack proves nothing.
+    Unproven,
+}
+
+/// A reason why a pack is only partial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Filters narrowed the pack.
+    Filters,
+    /// The proof ends before the period does.
+    End,
+    /// Leaves were removed, and nothing shows that they were due.
+    Removed,
+}
+
+impl Verdict {
+    /// Returns the reasons why the pack is only partial. `until` is the end of the period, in microseconds since
+    /// 1970-01-01T00:00:00Z.
+    pub fn limits(&self, until: i64) -> Vec<Limit> {
+        let is_short = self.complete_until.is_some_and(|at| at < until);
+        let limits = [
+            (self.claim == Some(Claim::Inclusion), Limit::Filters),
+            (is_short, Limit::End),
+            (self.unexplained > 0, Limit::Removed),
+        ];
+        limits.into_iter().filter(|(holds, _)| *holds).map(|(_, limit)| limit).collect()
+    }
+
+    /// Returns the result.
+    pub fn outcome(&self, until: i64) -> Outcome {
+        match self.claim {
+            None => Outcome::Unproven,
+            Some(_) if self.limits(until).is_empty() => Outcome::Complete,
+            Some(_) => Outcome::Partial,
+        }
+    }
 }
 
 impl<'a> Check<'a> {
@@ -86,53 +141,13 @@ impl<'a> Check<'a> {
             proof,
             leaves,
             unhashed: Batch::default(),
+            removals: Removals::default(),
+            last_event: None,
             shown: 0,
-            newer: 0,
+            withheld: [0; 4],
             stubs: 0,
-            removed: 0,
             last: None,
             problems,
-        }
-    }
-
-    /// Takes a line of `events.json`. `number` is its position, counted from 1, for messages.
-    pub fn event(&mut self, number: u64, line: &[u8]) {
-        let Some(line) = self.line("events.json", number, line) else { return };
-        if line.is_stub() {
-            return self.add_problem(&line, Why::StubShown);
-        }
-        if !self.is_in_period(&line) {
-            self.add_problem(&line, Why::Period);
-        }
-        if !self.is_included(&line) {
-            self.add_problem(&line, Why::NotIncluded);
-        }
-        match (&self.proof, line.leaf()) {
-            (Some(proof), Some(leaf)) if leaf < proof.size => {
-                self.shown += 1;
-                self.add_leaf(&line, leaf);
-            }
-            (Some(_), _) => self.newer += 1,
-            (None, _) => self.shown += 1,
-        }
-    }
-
-    /// Takes a line of `proof/stubs.json`. `number` is its position, counted from 1.
-    pub fn stub(&mut self, number: u64, line: &[u8]) {
-        let Some(line) = self.line("proof/stubs.json", number, line) else { return };
-        if !line.is_stub() {
-            return self.add_problem(&line, Why::NotAStub);
-        }
-        let is_complete = self.proof.as_ref().is_some_and(|proof| proof.log.claim == Claim::Complete);
-        if is_complete && self.is_in_period(&line) && self.is_included(&line) {
-            self.add_problem(&line, Why::LeftOut);
-        }
-        match (&self.proof, line.leaf()) {
-            (Some(proof), Some(leaf)) if leaf < proof.size => {
-                self.stubs += 1;
-                self.add_leaf(&line, leaf);
-            }
-            _ => self.add_problem(&line, Why::BehindHead),
         }
     }
 
@@ -145,47 +160,115 @@ impl<'a> Check<'a> {
                 return self.problems.push(Problem::of_pack(why));
             }
         };
-        let problem = |why| Problem { event: None, leaf: Some(leaf), why };
-        match &self.proof {
-            Some(proof) if leaf < proof.log.first => self.problems.push(problem(Why::BeforeRange)),
+        let why = match &self.proof {
+            Some(proof) if proof.log.claim == Claim::Inclusion => Why::Log(NOT_ALONE),
+            Some(proof) if leaf < proof.log.first => Why::BeforeRange,
             Some(proof) if leaf < proof.size => {
-                self.removed += 1;
                 self.hash();
-                self.leaves.push((leaf, hash));
+                self.removals.add(leaf);
+                return self.leaves.push((leaf, hash));
             }
-            _ => self.problems.push(problem(Why::BehindHead)),
+            _ => Why::BehindHead,
+        };
+        self.problems.push(Problem { event: None, leaf: Some(leaf), why });
+    }
+
+    /// Ends the removed leaves.
+    pub fn end_removed(&mut self) {
+        let from = self.proof.as_ref().and_then(|proof| Some((proof.log.first.checked_sub(1)?, proof.from_at?)));
+        if let Some((leaf, at)) = from {
+            self.removals.see(leaf, at);
         }
     }
 
-    /// Returns the number of problems so far.
-    pub fn problems(&self) -> u64 {
-        self.problems.count()
+    /// Takes a line of `events.json`, and returns it if it is one. `number` is its position, counted from 1, for messages.
+    pub fn event<'l>(&mut self, number: u64, line: &'l [u8]) -> Option<Line<'l>> {
+        let line = self.line("events.json", number, line)?;
+        if line.is_stub() {
+            self.add_problem(&line, Why::StubShown);
+            return None;
+        }
+        if !self.is_in_period(&line) {
+            self.add_problem(&line, Why::Period);
+        }
+        if !self.is_included(&line) {
+            self.add_problem(&line, Why::NotIncluded);
+        }
+        let place = Some((line.occurred_at(), line.id()));
+        if place <= self.last_event {
+            self.add_problem(&line, Why::Order);
+        }
+        self.last_event = place;
+        self.shown += 1;
+        for (count, field) in self.withheld.iter_mut().zip(Field::ALL) {
+            *count += u64::from(line.shown(field).is_none());
+        }
+        if self.proof.is_some() {
+            self.removals.record(&line);
+            self.add_leaf(&line);
+        }
+        Some(line)
     }
 
-    /// Finishes the check after the last line. `prefixes` is the content of `proof/prefixes.bin`. It is not trusted,
-    /// and only helps to find the leaf that is wrong.
+    /// Takes a line of `proof/stubs.json`. `number` is its position, counted from 1.
+    pub fn stub(&mut self, number: u64, line: &[u8]) {
+        let Some(line) = self.line("proof/stubs.json", number, line) else { return };
+        if !line.is_stub() {
+            return self.add_problem(&line, Why::NotAStub);
+        }
+        self.stubs += 1;
+        self.add_unshown(&line);
+    }
+
+    /// Takes a line of `proof/removals.json`. `number` is its position, counted from 1.
+    pub fn removal(&mut self, number: u64, line: &[u8]) {
+        let Some(line) = self.line("proof/removals.json", number, line) else { return };
+        if line.is_stub() {
+            return self.add_problem(&line, Why::RemovalStub);
+        }
+        self.removals.record(&line);
+        self.add_unshown(&line);
+    }
+
+    /// Finishes the check after the last line. `prefixes` is the content of `proof/prefixes.bin`, which is empty for a pack
+    /// that has none. Pass None if a file could not be read. The leaves are then not compared with the log, because this
+    /// would fail for that reason alone.
     ///
     /// # Errors
     /// The problems. Those that are found now name a leaf but no event. The line of the leaf contains the event.
-    pub fn finish(mut self, prefixes: &[u8]) -> Result<Verdict, Problems> {
+    pub fn finish(mut self, prefixes: Option<&[u8]>) -> Result<Verdict, Problems> {
         self.hash();
         self.leaves.sort_unstable_by_key(|(leaf, _)| *leaf);
-        if let Some(proof) = &self.proof {
+        let is_system = self.proof.as_ref().is_some_and(|proof| proof.log.head.is_none());
+        let head_at = if is_system { self.last } else { self.proof.as_ref().and_then(|proof| proof.head_at) };
+        let is_complete = self.scope.claim == Some(Claim::Complete);
+        if self.problems.has(Fault::Log) {
+            // These follow from the contradiction.
+            self.problems.remove(Fault::Head);
+            self.problems.remove(Fault::Leaf);
+        } else if let (Some(proof), Some(prefixes), false) = (&self.proof, prefixes, self.problems.has(Fault::Line)) {
+            if is_complete && (is_system || head_at.is_some()) && head_at.is_none_or(|at| at <= self.scope.since) {
+                self.problems.push(Problem::of_pack(Why::HeadTooEarly));
+            }
             proof.judge(&self.leaves, prefixes, &mut self.problems);
         }
-        if self.problems.count() > 0 {
+        if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        let (claim, leaves, head_at) = match &self.proof {
-            Some(proof) => {
-                let is_system = proof.log.head.is_none();
-                let head_at = if is_system { self.last } else { proof.head_at };
-                (Some(proof.log.claim), proof.log.first..proof.size, head_at)
-            }
-            None => (None, 0..0, None),
-        };
-        let Self { shown, newer, stubs, removed, .. } = self;
-        Ok(Verdict { claim, shown, newer, stubs, removed, leaves, head_at })
+        let counts = self.removals.counts(&(self.scope.since..self.scope.until));
+        let Counts { removed, unexplained, possibly_in_period, retentions } = counts;
+        Ok(Verdict {
+            claim: self.scope.claim,
+            shown: self.shown,
+            withheld: self.withheld,
+            stubs: self.stubs,
+            removed,
+            unexplained,
+            possibly_in_period,
+            retentions,
+            leaves: self.proof.as_ref().map_or(0..0, |proof| proof.log.first..proof.size),
+            complete_until: head_at.filter(|_| is_complete),
+        })
     }
 
     fn line<'l>(&mut self, file: &'static str, number: u64, line: &'l [u8]) -> Option<Line<'l>> {
@@ -210,16 +293,33 @@ impl<'a> Check<'a> {
         (self.scope.includes)(&line.action(), &line.category(), &line.outcome())
     }
 
-    fn add_leaf(&mut self, line: &Line<'_>, leaf: u64) {
-        if self.proof.as_ref().is_some_and(|proof| leaf < proof.log.first) {
-            return self.add_problem(line, Why::BeforeRange);
+    fn add_unshown(&mut self, line: &Line<'_>) {
+        if self.proof.as_ref().is_some_and(|proof| proof.log.claim == Claim::Inclusion) {
+            return self.add_problem(line, Why::Log(NOT_ALONE));
         }
-        self.last = self.last.max(Some(line.recorded_at()));
-        self.leaves.push((leaf, [0; 32]));
-        self.unhashed.push_line(line);
-        if self.unhashed.is_full() {
-            self.hash();
+        if self.is_in_period(line) && self.is_included(line) {
+            self.add_problem(line, Why::LeftOut);
         }
+        self.add_leaf(line);
+    }
+
+    fn add_leaf(&mut self, line: &Line<'_>) {
+        let why = match (&self.proof, line.leaf()) {
+            (_, None) => Why::NoLeaf,
+            (Some(proof), Some(leaf)) if leaf < proof.log.first => Why::BeforeRange,
+            (Some(proof), Some(leaf)) if leaf < proof.size => {
+                self.last = self.last.max(Some(line.recorded_at()));
+                self.removals.see(leaf, line.recorded_at());
+                self.leaves.push((leaf, [0; 32]));
+                self.unhashed.push_line(line);
+                if self.unhashed.is_full() {
+                    self.hash();
+                }
+                return;
+            }
+            _ => Why::BehindHead,
+        };
+        self.add_problem(line, why);
     }
 
     fn hash(&mut self) {
@@ -238,70 +338,89 @@ impl Proof {
     fn new(log: Log, checkpoint: &Checkpoint, scope: &Scope<'_>, problems: &mut Problems) -> Self {
         let mut wrong = |why| problems.push(Problem::of_pack(why));
         if log.workspace != scope.workspace {
-            wrong(Why::Log("it is for another workspace"));
+            wrong(Why::Log("log.json is for another workspace"));
         }
+        let is_system = log.workspace == SYSTEM_WORKSPACE;
         let (size, root, head_at) = match &log.head {
-            Some(head) => {
+            Some(head) if !is_system => {
                 let at = heads::check(&log, head, checkpoint).map_err(|problem| wrong(Why::Head(problem)));
                 (head.size, head.root, at.ok())
             }
-            None if log.workspace == SYSTEM_WORKSPACE => (checkpoint.size(), checkpoint.root(), None),
+            None if is_system => (checkpoint.size(), checkpoint.root(), None),
+            Some(_) => {
+                wrong(Why::Log("log.json has a head for the system log, which has none but the checkpoint"));
+                (0, tree::empty_root(), None)
+            }
             None => {
-                wrong(Why::Log("it has no head"));
+                wrong(Why::Log("log.json has no head"));
                 (0, tree::empty_root(), None)
             }
         };
         if log.first > size {
-            wrong(Why::Log("its range begins beyond its head"));
+            wrong(Why::Log("the range of log.json begins beyond its head"));
         }
-        match (log.claim, &log.from) {
-            (Claim::Complete, _) if scope.filtered => {
-                wrong(Why::Log("it claims to be complete, but filters narrowed the pack"));
+        if scope.claim != Some(log.claim) {
+            wrong(Why::Log("log.json and the manifest make different claims"));
+        }
+        let from_at = match (log.claim, &log.from) {
+            (Claim::Inclusion, from) => {
+                if log.first > 0 || from.is_some() {
+                    wrong(Why::Log("log.json has a range, but claims only inclusion"));
+                }
+                None
             }
-            (Claim::Complete, None) if log.first > 0 => {
-                wrong(Why::Log("its range begins within the workspace log, but it has no head at the beginning"));
+            (Claim::Complete, None) => {
+                if log.first > 0 {
+                    wrong(Why::Log("the range of log.json begins within the workspace log, but without a head"));
+                }
+                None
             }
             (Claim::Complete, Some(from)) => {
                 if from.size != log.first {
-                    wrong(Why::Log("its range does not begin with the head at the beginning"));
+                    wrong(Why::Log("the range of log.json does not begin with the head at its beginning"));
                 }
-                match heads::check(&log, from, checkpoint) {
-                    Ok(at) if at >= scope.since => wrong(Why::FromTooLate),
-                    Ok(_) => {}
-                    Err(problem) => wrong(Why::From(problem)),
+                let at = heads::check(&log, from, checkpoint).map_err(|problem| wrong(Why::From(problem))).ok();
+                if at.is_some_and(|at| at >= scope.since) {
+                    wrong(Why::FromTooLate);
                 }
+                at
             }
-            (Claim::Inclusion, from) if log.first > 0 || from.is_some() => {
-                wrong(Why::Log("it has a range, but claims only inclusion"));
-            }
-            _ => {}
-        }
-        Self { log, size, root, head_at }
+        };
+        Self { log, size, root, head_at, from_at }
     }
 
     fn judge(&self, leaves: &[(u64, Hash)], prefixes: &[u8], problems: &mut Problems) {
-        let before = problems.count();
         self.find_gaps(leaves, problems);
-        if problems.count() > before {
+        if problems.has(Fault::Leaf) {
             return;
         }
+        let before = problems.count();
         let error = match tree::root_from_subset(self.size, leaves.iter().copied(), &self.log.hashes) {
-            Ok(root) if root == self.root => return self.judge_from(problems),
+            Ok(root) if root == self.root => {
+                self.judge_from(problems);
+                return self.judge_prefixes(leaves, prefixes, problems);
+            }
             Ok(_) => tree::Error::Root,
             Err(error) => error,
         };
-        let known = prefixes.as_chunks::<PREFIX>().0;
-        let fits = known.len() == leaves.len() && prefixes.len() == leaves.len() * PREFIX;
-        for (leaf, _) in leaves
-            .iter()
-            .zip(known)
-            .filter(|((_, hash), prefix)| fits && !hash.starts_with(&prefix[..]))
-            .map(|(leaf, _)| leaf)
-        {
-            problems.push(Problem { event: None, leaf: Some(*leaf), why: Why::Hash });
+        for leaf in differing(leaves, prefixes) {
+            problems.push(Problem { event: None, leaf: Some(leaf), why: Why::Hash });
         }
         if problems.count() == before {
             problems.push(Problem::of_pack(Why::Root(error)));
+        }
+    }
+
+    /// Checks the prefixes of a pack whose leaves are proven.
+    fn judge_prefixes(&self, leaves: &[(u64, Hash)], prefixes: &[u8], problems: &mut Problems) {
+        if self.log.claim == Claim::Inclusion {
+            return;
+        }
+        if prefixes.len() != leaves.len() * PREFIX {
+            return problems.push(Problem::of_pack(Why::Prefixes));
+        }
+        for leaf in differing(leaves, prefixes) {
+            problems.push(Problem { event: None, leaf: Some(leaf), why: Why::Prefix });
         }
     }
 
@@ -343,6 +462,15 @@ impl Proof {
         }
     }
 }
+
+/// Returns the leaves whose hash does not have its prefix. Returns none if there are not as many prefixes as leaves.
+fn differing<'a>(leaves: &'a [(u64, Hash)], prefixes: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
+    let fits = prefixes.len() == leaves.len() * PREFIX;
+    let pairs = leaves.iter().zip(prefixes.as_chunks::<PREFIX>().0);
+    pairs.filter(move |((_, hash), prefix)| fits && !hash.starts_with(&prefix[..])).map(|((leaf, _), _)| *leaf)
+}
+
+const NOT_ALONE: &str = "the pack claims only inclusion, so it must not have stubs, removed leaves or removals";
 
 /// The number of bytes of each leaf hash in `proof/prefixes.bin`.
 const PREFIX: usize = 4;

@@ -39,8 +39,8 @@ pub(super) async fn check(
 ) -> Result<Found, ApiError> {
     let mut refusals = Vec::new();
     let found = check_all(transaction, signed, heads, &mut refusals).await;
-    let mut told = BTreeSet::new();
-    refusals.retain(|refusal| told.insert((refusal.cause.name(), refusal.workspace.clone())));
+    let mut known = BTreeSet::new();
+    refusals.retain(|refusal| known.insert((refusal.cause.name(), refusal.workspace.clone())));
     match found {
         Ok(found) if refusals.is_empty() => Ok(found),
         Ok(_) => Ok(Found::Unsound(refusals)),

@@ -18,7 +18,7 @@ pub struct Refusal {
     /// Description of the finding.
     pub message: String,
     /// Whether an event in the audit log records the refusal.
-    pub told: bool,
+    pub is_recorded: bool,
 }
 
 /// The kinds of findings. Their names are stored in events `checkpoint_refused`.
@@ -53,7 +53,7 @@ pub struct TreeHead {
 impl Refusal {
     /// Creates a refusal that is not recorded yet. `workspace` is none for the system log.
     pub fn new(cause: Cause, workspace: Option<&str>, message: impl Into<String>) -> Self {
-        Self { cause, workspace: workspace.map(ToOwned::to_owned), message: message.into(), told: false }
+        Self { cause, workspace: workspace.map(ToOwned::to_owned), message: message.into(), is_recorded: false }
     }
 }
 

@@ -212,17 +212,17 @@ impl Signer {
     async fn refuse(&self, client: &Client, mut held: Held) -> Result<Round, Error> {
         let signed = held.state.checkpoint.as_deref().and_then(|note| Checkpoint::parse(note.as_bytes()).ok());
         let signed = signed.map(|signed| json!({ "size": signed.size(), "text": signed.text() }));
-        let mut told = Vec::new();
-        for refusal in held.state.refusals.iter_mut().filter(|refusal| !refusal.told) {
+        let mut recorded = Vec::new();
+        for refusal in held.state.refusals.iter_mut().filter(|refusal| !refusal.is_recorded) {
             let target = format!("workspace:{}", refusal.workspace.as_deref().unwrap_or(SYSTEM_WORKSPACE));
             let details = json!({ "cause": refusal.cause.name(), "workspace": refusal.workspace, "message": refusal.message, "signed": signed });
             record(client, AuditAction::CheckpointRefused, Some(&target), details, Outcome::Failure).await?;
-            refusal.told = true;
-            told.push(refusal.message.clone());
+            refusal.is_recorded = true;
+            recorded.push(refusal.message.clone());
         }
         let refusals = held.state.refusals.clone();
-        if !told.is_empty() {
-            for message in told {
+        if !recorded.is_empty() {
+            for message in recorded {
                 tracing::error!(
                     message,
                     "ALARM: the audit log was changed after the last checkpoint was signed; no checkpoint is signed any more"

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_state_is_told_and_never_taken_for_none() {
+    fn a_damaged_state_is_reported_and_never_taken_for_none() {
         let folder = tempfile::tempdir().unwrap();
         let mut held = Held::open(folder.path()).unwrap();
         held.state = state();

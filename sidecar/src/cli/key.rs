@@ -7,6 +7,7 @@ use audit_proof::checkpoint::Kind;
 use clap::{Args, Subcommand};
 
 use crate::checkpoint::key::PrivateKey;
+use crate::cli::{known_keys, verify};
 
 /// Arguments of `key`.
 #[derive(Args)]
@@ -35,6 +36,14 @@ enum Action {
         /// The key file
         file: PathBuf,
     },
+    /// Store a public key under a name, so that `verify` knows it
+    Trust {
+        /// Name for the key, for example that of the company
+        name: String,
+        /// The public key of the log, or a file that holds it
+        #[arg(value_name = "VKEY|FILE")]
+        key: String,
+    },
 }
 
 /// Creates or shows a key.
@@ -58,6 +67,13 @@ pub fn run(args: KeyArgs) -> anyhow::Result<ExitCode> {
                     eprintln!("The public key is {}. The private key is:", key.vkey());
                     println!("{}", key.reveal());
                 }
+            }
+        }
+        Action::Trust { name, key } => {
+            let (path, others) = known_keys::add(&name, &verify::key(&key)?)?;
+            eprintln!("The key is stored in {}.", path.display());
+            if others > 0 {
+                eprintln!("There are now several keys with this name. Remove those that are not valid any more.");
             }
         }
         Action::Show { file } => println!("{}", PrivateKey::read(&file)?.vkey()),

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -13,10 +14,10 @@ use indicatif::{BinaryBytes, HumanCount};
 use crate::cli::filters::FilterArgs;
 use crate::cli::interactive::{interrupted, progress_bar};
 use crate::cli::session::actor;
-use crate::config::{DatabaseArgs, PackDefinitionsArgs};
+use crate::config::{DatabaseArgs, PackDefinitionsArgs, duration};
 use crate::events::filters::Filters;
 use crate::pack::audited::{Asker, Job};
-use crate::pack::{Definition, Definitions, Progress};
+use crate::pack::{Definition, Definitions, Progress, Wait};
 use crate::postgres::pool::Database;
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
@@ -41,12 +42,15 @@ pub struct PackArgs {
     /// Start of the period: a date (midnight UTC) or RFC 3339
     #[arg(long, required_unless_present = "list", value_parser = Time::parse)]
     since: Option<Time>,
-    /// End of the period, not included; default: now
+    /// End of the period, not included; default, and at the latest: now
     #[arg(long, value_parser = Time::parse)]
     until: Option<Time>,
     /// File to write, or directory to write the file into; default: the current directory
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Maximum time to wait for a checkpoint that covers the period
+    #[arg(long, env = "AUDIT_PROOF_WAIT", default_value = "90s", value_parser = duration)]
+    proof_wait: Duration,
     #[command(flatten)]
     filters: FilterArgs,
 }
@@ -64,7 +68,12 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
     let Some(database) = &args.database else {
         bail!("no database is given. Use --database-url or AUDIT_DATABASE_URL");
     };
-    let asker = Asker { database: Database::new(database)?, context: RequestContext::default(), actor: actor() };
+    let asker = Asker {
+        database: Database::new(database)?,
+        context: RequestContext::default(),
+        actor: actor(),
+        wait: Wait { limit: args.proof_wait, signer: None },
+    };
     let output = args.output.clone().unwrap_or_default();
     let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
         // If the user's request is wrong, the message is enough and the cause is omitted.

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -21,7 +22,7 @@ use crate::http::state::AppState;
 /// # Errors
 /// Fails if the configuration is not valid, or if the sidecar cannot listen on the address.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let state = AppState::new(args)?;
+    let mut state = AppState::new(args)?;
     let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
     let listen = state.config.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -35,7 +36,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if let Some(signer) = signer {
         let interval = state.config.checkpoint_interval;
         state.signing.set_up(&state.metrics, interval)?;
-        signing.spawn(sign(signer, state.signing.clone(), interval));
+        let wanted = Arc::new(Notify::new());
+        signing.spawn(sign(signer, state.signing.clone(), interval, Arc::clone(&wanted)));
+        state.signer = Some(wanted);
     }
 
     let router = router::router(state)?.into_make_service_with_connect_info::<SocketAddr>();
@@ -68,11 +71,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sign(signer: Signer, health: Health, interval: Duration) {
+/// Signs at every interval, and when a checkpoint is wanted.
+async fn sign(signer: Signer, health: Health, interval: Duration, wanted: Arc<Notify>) {
     let mut rounds = tokio::time::interval(interval.max(SHORTEST_INTERVAL));
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        rounds.tick().await;
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = wanted.notified() => tokio::time::sleep(SHORTEST_INTERVAL).await,
+        }
         health.note(&signer.round().await);
     }
 }

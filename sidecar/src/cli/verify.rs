@@ -1,88 +1,172 @@
 //! `audit-sidecar verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use audit_proof::checkpoint::Key;
-use clap::Args;
+use audit_proof::pack::Limit;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::cli::interactive::bytes_bar;
-use crate::pack::verify::{Progress, Trust, Unreadable, verify};
-use crate::text::printable;
+use crate::cli::known_keys;
+use crate::pack::verify::{Progress, Report, Status, Trust, verify};
+use crate::text::{printable, quoted};
 
 /// Arguments of `verify`.
 #[derive(Args)]
 pub struct VerifyArgs {
-    /// The file of the pack
-    file: PathBuf,
+    /// The packs: zip files, or folders with an unpacked pack
+    #[arg(required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
     /// Key that the log signs its checkpoints with, as `key show` prints it, or a file that holds it. You can repeat
     /// this option, for example after a change of keys. By default, the key that the pack names is used
     #[arg(long, value_name = "VKEY|FILE")]
     key: Vec<String>,
+    /// Trust the key that you stored under this name with `key trust`. You can repeat this option
+    #[arg(long, value_name = "NAME")]
+    trust: Vec<String>,
     /// Key of a witness that must have cosigned, or a file that holds it. You can repeat this option
     #[arg(long, value_name = "VKEY|FILE")]
     witness: Vec<String>,
-    /// Also exit with 0 if the pack has no proof
+    /// Fail unless the pack has this status
+    #[arg(long, value_name = "STATUS")]
+    require: Option<Require>,
+    /// Accept removed events, even if nothing proves that they were due
+    #[arg(long)]
+    allow_removed: bool,
+    /// Accept a proof that ends before the period does
+    #[arg(long)]
+    allow_early_end: bool,
+    /// Accept a pack without a proof
     #[arg(long)]
     unsigned: bool,
-    /// Print the result as JSON
+    /// Print each report as a JSON object on a line
     #[arg(long)]
     json: bool,
 }
 
-/// Verifies a pack offline. The exit status is 0 if it is valid, 1 if it is not, and 2 if it cannot be checked.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Require {
+    /// The pack proves that no event is missing
+    Complete,
+}
+
+/// Exit statuses, the most serious first.
+const UNREADABLE: u8 = 2;
+const REJECTED: u8 = 1;
+const KEY_NOT_CONFIRMED: u8 = 3;
+const HOLDS: u8 = 0;
+
+/// Verifies packs offline. The exit status is 0 if all hold, 1 if one does not, 2 if one cannot be checked, and 3 if all
+/// hold, but a key is known only from its pack.
 ///
 /// # Errors
 /// Never fails: an error becomes an exit status.
 pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    match check(&args) {
-        Ok(code) => Ok(code),
+    let trust = match trust(&args) {
+        Ok(trust) => trust,
         Err(error) => {
             eprintln!("audit-sidecar: {error:#}");
-            Ok(ExitCode::from(2))
+            return Ok(ExitCode::from(UNREADABLE));
         }
+    };
+    let mut statuses = Vec::new();
+    for (at, file) in args.files.iter().enumerate() {
+        if at > 0 && !args.json {
+            println!();
+        }
+        statuses.push(check(&args, file, &trust));
     }
+    let order = [UNREADABLE, REJECTED, KEY_NOT_CONFIRMED];
+    let worst = order.into_iter().find(|status| statuses.contains(status)).unwrap_or(HOLDS);
+    Ok(ExitCode::from(worst))
 }
 
-fn check(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let trust = Trust { keys: keys(&args.key)?, witnesses: keys(&args.witness)? };
+/// Verifies a pack and prints the report. Returns the exit status.
+fn check(args: &VerifyArgs, file: &Path, trust: &Trust) -> u8 {
+    let name = file.to_string_lossy();
     let bar = bytes_bar();
     let shown = bar.clone();
-    let report = verify(&args.file, &trust, move |Progress { bytes, of }| {
+    let report = verify(file, trust, move |Progress { bytes, of }| {
         shown.set_length(of);
         shown.set_position(bytes);
     });
     bar.finish_and_clear();
-    if let Err(malformed @ Unreadable::Malformed(_)) = &report {
-        let malformed = printable(&malformed.to_string());
-        if args.json {
-            println!("{:#}", json!({ "result": "invalid", "files": [malformed], "problems": [], "problem_count": 0 }));
-        } else {
-            println!("INVALID  {}: {malformed}", args.file.display());
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            if args.json {
+                println!(
+                    "{}",
+                    json!({ "file": name, "result": null, "error": error.to_string(), "exit_status": UNREADABLE })
+                );
+            }
+            eprintln!("audit-sidecar: {} cannot be checked: {}", quoted(&name), printable(&error.to_string()));
+            return UNREADABLE;
         }
-        return Ok(ExitCode::FAILURE);
-    }
-    let report = report.with_context(|| format!("{} cannot be checked", args.file.display()))?;
+    };
+    let status = exit_status(args, &report);
     if args.json {
-        println!("{:#}", report.to_json());
+        let mut object = report.to_json();
+        object["file"] = name.into();
+        object["exit_status"] = status.into();
+        println!("{object}");
     } else {
+        if args.files.len() > 1 {
+            println!("{}", quoted(&name));
+        }
         println!("{report}");
     }
-    let holds = report.is_proven() || (args.unsigned && report.is_valid());
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    status
+}
+
+fn exit_status(args: &VerifyArgs, report: &Report) -> u8 {
+    let is_allowed = |limit: &Limit| match limit {
+        Limit::Filters => args.require.is_none(),
+        Limit::End => args.allow_early_end,
+        Limit::Removed => args.allow_removed,
+    };
+    match report.status() {
+        Status::Unproven if args.unsigned && args.require.is_none() => HOLDS,
+        Status::Complete | Status::Partial if report.limits().iter().all(is_allowed) => {
+            if report.is_key_confirmed() {
+                HOLDS
+            } else {
+                KEY_NOT_CONFIRMED
+            }
+        }
+        _ => REJECTED,
+    }
+}
+
+fn trust(args: &VerifyArgs) -> anyhow::Result<Trust> {
+    let known = known_keys::read()?;
+    let mut keys = keys(&args.key)?;
+    for name in &args.trust {
+        let before = keys.len();
+        keys.extend(known.iter().filter(|(other, _)| other == name).map(|(_, key)| key.clone()));
+        if keys.len() == before {
+            bail!("no key is stored as \"{name}\". Store it with audit-sidecar key trust {name} KEY");
+        }
+    }
+    Ok(Trust { keys, known, witnesses: self::keys(&args.witness)? })
 }
 
 fn keys(given: &[String]) -> anyhow::Result<Vec<Key>> {
     given.iter().map(|text| key(text)).collect()
 }
 
-fn key(text: &str) -> anyhow::Result<Key> {
+/// Parses a key, or reads it from a file.
+///
+/// # Errors
+/// Fails if the text is neither.
+pub(super) fn key(text: &str) -> anyhow::Result<Key> {
     // A key has two plus signs, so it is not the name of a file. Other text may be one.
     match Key::parse(text) {
         Ok(key) => Ok(key),
-        Err(_) if std::path::Path::new(text).is_file() => {
+        Err(_) if Path::new(text).is_file() => {
             let content = std::fs::read_to_string(text).with_context(|| format!("cannot read {text}"))?;
             Ok(Key::parse(content.trim()).with_context(|| text.to_owned())?)
         }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// Marks a file as UTF-8. Without it, Excel assumes the code page of the machine.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Returns the cell for a CSV file that may be opened in a spreadsheet. If a spreadsheet would run the cell as a
 /// formula, an apostrophe precedes it.
 ///

@@ -115,6 +115,11 @@ impl FieldFilters {
         Self(Filters::repeated().map(|name| (name, values(name))).filter(|(_, values)| !values.is_empty()).collect())
     }
 
+    /// Returns the values by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.0.iter().map(|(name, values)| (*name, values.as_slice()))
+    }
+
     /// Accepts a single value without a list.
     fn to_json(&self) -> Map<String, Value> {
         let json = |values: &Vec<String>| match values.as_slice() {

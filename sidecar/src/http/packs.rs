@@ -24,7 +24,7 @@ use crate::http::state::AppState;
 use crate::http::stream;
 use crate::metrics::Kind;
 use crate::pack::audited::{Asker, Job};
-use crate::pack::{Definition, Error, name};
+use crate::pack::{Definition, Error, Wait, name};
 use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 
@@ -110,7 +110,12 @@ async fn get_pack(
     })?;
     let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal)?;
     let running = state.exports.begin(Kind::Pack)?;
-    let asker = Asker { database: state.database.clone(), context: context.clone(), actor: principal.actor() };
+    let asker = Asker {
+        database: state.database.clone(),
+        context: context.clone(),
+        actor: principal.actor(),
+        wait: Wait { limit: state.config.proof_wait, signer: state.signer.clone() },
+    };
     let job = Job::start(asker, definition, filters).await?;
 
     let disposition = name::content_disposition(&job.request().file_name());
@@ -168,7 +173,10 @@ impl utoipa::IntoParams for PackParams {
                     parameter.required = Required::True;
                     parameter.description = Some("Start of the period: RFC 3339 or a date (midnight UTC)".into());
                 }
-                "until" => parameter.description = Some("End of the period, not included. Default: now".into()),
+                "until" => {
+                    parameter.description =
+                        Some("End of the period, not included. Default, and at the latest: now".into())
+                }
                 _ => parameter.description = parameter.description.take().map(|about| about + " (export only)"),
             }
         }

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     activity, docs, events, health, legal_holds, log, maintenance, metrics, middleware, openapi, packs, retention,
+    verify_page,
 };
 use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
@@ -22,6 +23,7 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
     Ok(resources
         .merge(metrics::router())
         .merge(docs::router(&openapi::finish(document))?)
+        .merge(verify_page::router())
         .fallback(async || ApiError::new(Code::NotFound, "the path does not exist"))
         .layer(timeout)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))

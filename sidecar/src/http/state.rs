@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::checkpoint::Health;
 use crate::config::ServeArgs;
 use crate::error::ApiError;
@@ -27,6 +29,8 @@ pub struct AppState {
     pub packs: Arc<Definitions>,
     /// The health of signing.
     pub signing: Health,
+    /// Asks the signer of this sidecar, if there is one, for a checkpoint.
+    pub signer: Option<Arc<Notify>>,
     /// The last time that failing health checks were logged.
     pub status_log: StatusLog,
 }
@@ -48,6 +52,7 @@ impl AppState {
             metrics,
             packs: Arc::new(packs),
             signing: Health::default(),
+            signer: None,
             status_log: StatusLog::default(),
         })
     }

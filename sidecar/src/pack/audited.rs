@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::definition::Definition;
 use super::error::Error;
 use super::report::{Progress, Report};
-use super::request::Request;
+use super::request::{Request, Wait};
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
 use crate::outcome::Outcome;
@@ -28,6 +28,8 @@ pub struct Asker {
     pub context: RequestContext,
     /// Actor of the events.
     pub actor: String,
+    /// How the pack waits for a checkpoint.
+    pub wait: Wait,
 }
 
 /// A pack whose start has been recorded.
@@ -54,6 +56,7 @@ impl Job {
             until,
             exported_by: asker.actor.clone(),
             export_event: 0,
+            wait: asker.wait.clone(),
         };
         let trail = asker.trail(&request);
         request.export_event = trail.record_start(&client).await?;
@@ -130,7 +133,7 @@ fn check_filters(definition: &Definition, filters: &Filters) -> Result<(), ApiEr
     }
 }
 
-/// Returns the period, which ends now by default, once the database has accepted it, the filters and the workspace.
+/// Returns the period, which ends now at the latest, once the database has accepted it, the filters and the workspace.
 async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiError> {
     let Some(since) = filters.since else {
         return Err(ApiError::new(Code::InvalidValue, "a pack needs the start of its period")
@@ -139,7 +142,9 @@ async fn period(client: &Client, filters: &Filters) -> Result<(Time, Time), ApiE
     };
     let statement = client.prepare_cached(WORKSPACE).await?;
     let row = client.query_one(&statement, &[&filters.workspace]).await?;
-    let until = filters.until.map_or_else(|| row.try_get("now"), Ok)?;
+    let now = row.try_get("now")?;
+    // A pack of a period that has not ended could not be complete.
+    let until = filters.until.map_or(now, |until| until.min(now));
     let statement = client.prepare_cached(&CHECK).await?;
     let period = Filters { since: Some(since), until: Some(until), ..filters.clone() };
     client.query_one(&statement, &period.arguments().and(&[])).await?;

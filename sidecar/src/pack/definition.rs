@@ -1,9 +1,11 @@
 //! The definition of a pack, which is data.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::outcome::Outcome;
+use crate::text::is_plain;
 
 /// The definition of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -11,12 +13,15 @@ use crate::outcome::Outcome;
 pub struct Definition {
     /// Name of the pack in URLs, on the command line and in file names.
     pub name: Name,
+    /// Version of the rules. A change of a built-in definition increases it, so that a verifier knows the rules.
+    #[serde(default = "first_version")]
+    pub version: u64,
     /// Title of the pack in headings.
     pub title: String,
     /// Explanation for an auditor of the pack's content.
     pub purpose: String,
     /// Controls that the pack is evidence for.
-    #[serde(default, rename(deserialize = "control"))]
+    #[serde(default)]
     pub controls: Vec<Control>,
     /// Rules that select events. The pack holds the events that match at least one rule. Without rules, it holds all
     /// events.
@@ -54,7 +59,7 @@ pub struct Rule {
     pub categories: Vec<String>,
     /// Outcomes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<String>,
 }
 
 /// A column of the summary, which counts the matching events of each actor.
@@ -71,7 +76,7 @@ pub struct Column {
     pub categories: Vec<String>,
     /// Outcomes, as in [`Rule`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<String>,
 }
 
 /// Name of a pack: 1 to 40 lower-case letters, digits and hyphens. It starts with a letter or digit.
@@ -106,6 +111,31 @@ impl Definition {
             }
         }
         (!self.include.is_empty()).then_some((actions, categories))
+    }
+}
+
+impl Definition {
+    /// Checks the rules of FORMAT.md that the types do not express.
+    ///
+    /// # Errors
+    /// Returns the rule that is broken.
+    pub(super) fn check_form(&self) -> Result<(), &'static str> {
+        let controls = self.controls.iter();
+        let texts = controls
+            .flat_map(|control| [&control.framework, &control.evidence].into_iter().chain(&control.ids))
+            .chain([&self.title, &self.purpose]);
+        let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
+        let rules = [
+            ((1..1 << 63).contains(&self.version), "the version of its definition is not a number from 1"),
+            (texts.into_iter().all(|text| is_text(text)), "a text of its definition is empty, too long or not plain"),
+            (!self.include.contains(&Rule::default()), "a rule of its definition is empty"),
+            (self.summary.len() <= MAX_COLUMNS, "its definition has too many columns"),
+            (
+                self.summary.iter().all(|column| columns.insert(column.column.as_str())),
+                "its definition names a column of the summary twice",
+            ),
+        ];
+        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, reason)| Err(*reason))
     }
 }
 
@@ -169,18 +199,33 @@ impl TryFrom<String> for ColumnName {
     }
 }
 
+/// Columns that every summary has. A definition cannot use these names.
+pub(super) const FIXED_COLUMNS: [&str; 8] =
+    ["kind", "actor", "events", "success", "failure", "denied", "first_occurred_at", "last_occurred_at"];
+
+/// Maximum number of columns of a definition.
+pub(super) const MAX_COLUMNS: usize = 32;
+
+fn first_version() -> u64 {
+    1
+}
+
+/// Returns whether a text can stand in a definition.
+fn is_text(text: &str) -> bool {
+    let words_are_apart = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
+    (1..=2000).contains(&text.chars().count()) && words_are_apart && text.chars().all(is_plain)
+}
+
 fn matches(
     actions: &[String],
     categories: &[String],
-    outcomes: &[Outcome],
+    outcomes: &[String],
     action: &str,
     category: &str,
     outcome: &str,
 ) -> bool {
     let names = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
-    names(actions, action)
-        && names(categories, category)
-        && (outcomes.is_empty() || outcomes.iter().any(|item| item.as_str() == outcome))
+    names(actions, action) && names(categories, category) && names(outcomes, outcome)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::definition::{Definition, Rule};
+use super::definition::{Definition, FIXED_COLUMNS, MAX_COLUMNS, Rule};
+use crate::outcome::Outcome;
 
 /// The definitions of packs: the built-in ones, then those of the deployment's file.
 #[derive(Debug, Clone)]
@@ -83,7 +84,8 @@ impl Definitions {
             toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
         for spanned in file.pack {
             let offset = spanned.span().start;
-            let definition = spanned.into_inner();
+            let mut definition = spanned.into_inner();
+            on_one_line(&mut definition);
             if let Some(reason) = problem(&definition, &known) {
                 return Err(invalid(offset, reason));
             }
@@ -106,9 +108,6 @@ fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String>
     if known.iter().any(|other| other.name == definition.name) {
         return Some(format!("there is already a pack \"{name}\"; give this one another name"));
     }
-    if definition.title.trim().is_empty() || definition.purpose.trim().is_empty() {
-        return Some(format!("pack \"{name}\" has no title or no purpose; add them for the reader of the pack"));
-    }
     if definition.include.iter().any(|rule| *rule == Rule::default()) {
         return Some(format!(
             "pack \"{name}\" has an include rule without actions, categories and outcomes; \
@@ -121,20 +120,30 @@ fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String>
                                  event that accepts filters"
         ));
     }
+    let outcomes = definition.include.iter().map(|rule| &rule.outcomes);
+    let outcomes = outcomes.chain(definition.summary.iter().map(|column| &column.outcomes));
+    let is_known = |outcome: &String| Outcome::ALL.iter().any(|known| known.as_str() == outcome);
+    if let Some(outcome) = outcomes.flatten().find(|outcome| !is_known(outcome)) {
+        return Some(format!("pack \"{name}\" has the outcome \"{outcome}\"; use success, failure or denied"));
+    }
     let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
-    definition
-        .summary
-        .iter()
-        .map(|column| column.column.as_str())
-        .find(|column| !columns.insert(column))
-        .map(|column| format!("pack \"{name}\" has two summary columns \"{column}\""))
+    if let Some(column) = definition.summary.iter().find(|column| !columns.insert(column.column.as_str())) {
+        return Some(format!("pack \"{name}\" has two summary columns \"{}\"", column.column.as_str()));
+    }
+    definition.check_form().err().map(|reason| {
+        format!("pack \"{name}\": {reason}. Give it a title, a purpose, a version, and at most {MAX_COLUMNS} columns")
+    })
 }
 
-const BUILT_IN: &str = include_str!("definitions.toml");
+/// Puts each text on one line.
+fn on_one_line(definition: &mut Definition) {
+    let controls = definition.controls.iter_mut().flat_map(|control| [&mut control.framework, &mut control.evidence]);
+    for text in controls.chain([&mut definition.title, &mut definition.purpose]) {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+}
 
-/// Columns that every summary has. A definition cannot use these names.
-const FIXED_COLUMNS: [&str; 7] =
-    ["actor", "events", "success", "failure", "denied", "first_occurred_at", "last_occurred_at"];
+const BUILT_IN: &str = include_str!("../../../proof/definitions.toml");
 
 #[cfg(test)]
 mod tests {
@@ -180,7 +189,7 @@ mod tests {
             ),
             (
                 "[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\n[[pack.include]]\noutcomes = [\"fail\"]\n",
-                6,
+                1,
                 "fail",
             ),
         ] {

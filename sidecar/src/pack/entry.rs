@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 use ring::digest::{Context, SHA256};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::text::hex;
 
@@ -14,7 +14,8 @@ use crate::text::hex;
 const LEVEL: u32 = 2;
 
 /// A file of a pack, as the manifest lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct PackFile {
     /// Name in the zip.
     pub name: String,

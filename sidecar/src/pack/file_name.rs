@@ -1,5 +1,7 @@
 //! Names of the files in a pack.
 
+use audit_proof::pack::Claim;
+
 /// Description of the pack and of its verification, for people.
 pub(super) const README: &str = "README.txt";
 
@@ -27,5 +29,17 @@ pub(super) const STUBS: &str = "proof/stubs.json";
 /// The leaves of events that retention has removed.
 pub(super) const REMOVED: &str = "proof/removed.json";
 
+/// The events that record the removal of other events.
+pub(super) const REMOVALS: &str = "proof/removals.json";
+
 /// The first bytes of the leaf hashes.
 pub(super) const PREFIXES: &str = "proof/prefixes.bin";
+
+/// Returns the files that a pack with this claim has.
+pub(super) fn files_of(claim: Option<Claim>) -> Vec<&'static str> {
+    let always = [MANIFEST, README, EVENTS, TABLE, SUMMARY];
+    let proof = [CHECKPOINT, LOG, STUBS, REMOVED, REMOVALS];
+    let proof = proof.into_iter().filter(|_| claim.is_some());
+    let prefixes = (claim == Some(Claim::Complete)).then_some(PREFIXES);
+    always.into_iter().chain(proof).chain(prefixes).collect()
+}

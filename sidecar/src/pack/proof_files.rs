@@ -11,7 +11,7 @@ use audit_proof::tree::Hash;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
-use super::file_name::{CHECKPOINT, LOG, PREFIXES, REMOVED, STUBS};
+use super::file_name::{CHECKPOINT, LOG, PREFIXES, REMOVALS, REMOVED, STUBS};
 use super::proof_query;
 use super::request::Request;
 use super::rows::{Message, each};
@@ -48,7 +48,7 @@ const PREFIX: usize = 4;
 pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: Source) -> Result<bool, Error> {
     let Source { parts, mut rows } = source;
     let Ok(Parts { log, mut hashes, range, note }) = parts.blocking_recv() else { return Ok(false) };
-    let mut removed = Array::new(tempfile()?)?;
+    let [mut removed, mut removals] = [Array::new(tempfile()?)?, Array::new(tempfile()?)?];
     let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
     let mut complete = false;
     zip.add(STUBS, |entry| {
@@ -74,6 +74,10 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
                 full.clear();
                 row.proof().write_line(&mut full).map_err(no_line)?;
                 let line = Line::parse(&full).map_err(no_line)?;
+                if row.action == "events_removed" && row.category == "audit" {
+                    removals.add(|out| out.extend_from_slice(&full)).map_err(Error::spool)?;
+                    continue;
+                }
                 stubs.add(|out| out.extend(line.stub()))?;
             }
             Ok(())
@@ -81,8 +85,9 @@ pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: S
         stubs.finish()?;
         Ok::<_, Error>(())
     })?;
-    let (mut removed, mut prefixes) = (removed.finish()?, prefixes.finish()?);
+    let (mut removed, mut removals, mut prefixes) = (removed.finish()?, removals.finish()?, prefixes.finish()?);
     zip.add(REMOVED, |entry| copy(&mut removed, entry))?;
+    zip.add(REMOVALS, |entry| copy(&mut removals, entry))?;
     // Only a complete claim needs prefixes. For single leaves, the verifier cannot tell which hash belongs to which
     // leaf.
     if log.claim == Claim::Complete {

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::slice;
+use std::time::{Duration, Instant};
 
 use audit_proof::checkpoint::{Checkpoint, Key};
 use audit_proof::pack::{Claim, Log, RecordedHead, SYSTEM_WORKSPACE};
 use audit_proof::tree::Hash;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use futures_util::TryStreamExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -34,7 +35,32 @@ pub(super) struct Basis {
     log_id: [u8; 16],
     from: Option<RecordedHead>,
     first: u64,
+    /// The latest head that the checkpoint covers. None for the system log.
+    latest: Option<RecordedHead>,
 }
+
+/// Waits until a checkpoint covers a head of the workspace log that was recorded after the period. It does not wait if
+/// nothing has signed for some minutes.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub(super) async fn wait(client: &Client, request: &Request) -> Result<(), ApiError> {
+    let end = Instant::now() + request.wait.limit;
+    loop {
+        let row = client.query_one(IS_COVERED, &[&request.filters.workspace, &request.until]).await?;
+        let (is_covered, is_signing): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if is_covered || !is_signing || Instant::now() >= end {
+            return Ok(());
+        }
+        if let Some(signer) = &request.wait.signer {
+            signer.notify_one();
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// Time between two looks for a checkpoint.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 impl Basis {
     /// Finds the basis. Returns none if no checkpoint covers the workspace log yet.
@@ -48,22 +74,26 @@ impl Basis {
         let Some(row) = transaction.query_opt(LOG_ID, &[workspace]).await? else { return Ok(None) };
         let log_id = fixed(row.try_get(0)?)?;
         let is_system = workspace == SYSTEM_WORKSPACE;
-        if !is_system && head(transaction, LATEST, &[workspace, &checkpoint_size], checkpoint_size).await?.is_none() {
-            return Ok(None);
-        }
+        let latest = match is_system {
+            true => None,
+            false => match head(transaction, LATEST, &[workspace, &checkpoint_size], checkpoint_size).await? {
+                Some(head) => Some(head),
+                None => return Ok(None),
+            },
+        };
+        let size = latest.as_ref().map_or(checkpoint_size, |head| head.size.cast_signed());
         // The whole system log is used, because it is small and none of its heads is recorded.
-        let from = match is_system {
+        let is_filtered = !request.filter_values().is_empty();
+        let from = match is_system || is_filtered {
             true => None,
             false => head(transaction, BEFORE, &[workspace, &checkpoint_size, &request.since], checkpoint_size).await?,
         };
         let first = from.as_ref().map_or(0, |head| head.size);
-        let index = leaf_index(transaction, workspace, first).await?;
-        let is_filtered = !request.filters.to_json().is_empty();
+        let index = leaf_index(transaction, workspace, first, size).await?;
         let key = key(transaction, &note).await?;
-        let basis = Self { note, key, claim: Claim::Complete, index, checkpoint_size, log_id, from, first };
         // A stub does not show whether the event matches a filter, so a filtered pack cannot claim completeness.
-        let filtered = |basis| Self { claim: Claim::Inclusion, from: None, first: 0, ..basis };
-        Ok(Some(if is_filtered { filtered(basis) } else { basis }))
+        let claim = if is_filtered { Claim::Inclusion } else { Claim::Complete };
+        Ok(Some(Self { note, key, claim, index, checkpoint_size, log_id, from, first, latest }))
     }
 
     /// Returns the content of log.json without its hashes, an unnamed file with these hashes, 32 bytes each, and the
@@ -78,20 +108,12 @@ impl Basis {
         shown: &Shown,
     ) -> Result<(Log, File, Range<u64>), Error> {
         let workspace = &request.filters.workspace;
-        let (size, head) = if workspace == SYSTEM_WORKSPACE {
-            (self.checkpoint_size.cast_unsigned(), None)
-        } else {
-            // A head is chosen that covers the period and every event in the pack. If there is none yet, the latest is
-            // used.
-            let beyond = shown.beyond().max(self.first).cast_signed();
-            let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
-            let found = match head(transaction, AFTER, &after, self.checkpoint_size).await? {
-                Some(head) => head,
-                None => head(transaction, LATEST, &[workspace, &self.checkpoint_size], self.checkpoint_size)
-                    .await?
-                    .ok_or_else(|| ApiError::internal("a recorded head is missing"))?,
-            };
-            (found.size, Some(found))
+        let (size, head) = match &self.latest {
+            None => (self.checkpoint_size.cast_unsigned(), None),
+            Some(latest) => {
+                let found = self.head(transaction, request, shown).await?.unwrap_or_else(|| latest.clone());
+                (found.size, Some(found))
+            }
         };
         let mut proof =
             Proof { transaction, workspace, size, out: BufWriter::new(tempfile::tempfile().map_err(Error::spool)?) };
@@ -118,6 +140,26 @@ impl Basis {
             hashes: Vec::new(),
         };
         Ok((log, hashes, self.first..size))
+    }
+}
+
+impl Basis {
+    /// Returns the first head that covers the period and every event in the pack. Returns none if only the latest head
+    /// will do: for leaves that were removed, it covers the events that record the removal.
+    async fn head(
+        &self,
+        transaction: &Transaction<'_>,
+        request: &Request,
+        shown: &Shown,
+    ) -> Result<Option<RecordedHead>, Error> {
+        let workspace = &request.filters.workspace;
+        let beyond = shown.beyond().max(self.first).cast_signed();
+        let after: [&(dyn ToSql + Sync); 4] = [workspace, &self.checkpoint_size, &request.until, &beyond];
+        let found = head(transaction, AFTER, &after, self.checkpoint_size).await?;
+        let (Claim::Complete, Some(found)) = (self.claim, &found) else { return Ok(found) };
+        let range: [&(dyn ToSql + Sync); 3] = [workspace, &self.first.cast_signed(), &found.size.cast_signed()];
+        let has_removals: bool = transaction.query_one(HAS_REMOVALS, &range).await?.try_get(0)?;
+        Ok(Some(found.clone()).filter(|_| !has_removals))
     }
 }
 
@@ -175,9 +217,14 @@ pub(super) fn leaf_and_hash(row: &Row) -> Result<(u64, Hash), ApiError> {
     Ok((leaf.cast_unsigned(), fixed(row.try_get("hash")?)?))
 }
 
-async fn leaf_index(transaction: &Transaction<'_>, workspace: &str, first: u64) -> Result<LeafIndex, Error> {
+async fn leaf_index(
+    transaction: &Transaction<'_>,
+    workspace: &str,
+    first: u64,
+    beyond: i64,
+) -> Result<LeafIndex, Error> {
     let mut index = LeafIndexWriter::new().map_err(Error::spool)?;
-    let parameters: [&(dyn ToSql + Sync); 2] = [&workspace, &first.cast_signed()];
+    let parameters: [&(dyn ToSql + Sync); 3] = [&workspace, &first.cast_signed(), &beyond];
     let rows = transaction.query_raw(INDEX, parameters).await?;
     let mut rows = std::pin::pin!(rows);
     while let Some(row) = rows.try_next().await? {
@@ -239,13 +286,34 @@ const LATEST: &str = "\
     SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
     WHERE h.workspace = $1 ORDER BY h.size DESC LIMIT 1";
 
+/// After the clock was set back, a later head can have an earlier time. Only heads before every head of the period are
+/// before all events of the period.
 const BEFORE: &str = "\
     SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
-    WHERE h.workspace = $1 AND h.recorded_at < $3 ORDER BY h.size DESC LIMIT 1";
+    WHERE h.workspace = $1 AND h.recorded_at < $3 \
+      AND h.size < coalesce((SELECT o.size FROM audit.head o WHERE o.workspace = $1 AND o.recorded_at >= $3 \
+                             ORDER BY o.size LIMIT 1), 9223372036854775807) \
+    ORDER BY h.size DESC LIMIT 1";
 
 const AFTER: &str = "\
     SELECT h.size, h.root, h.event_id, l.leaf FROM audit.head h JOIN audit.leaves('audit', 0, $2) l ON l.id = h.event_id \
     WHERE h.workspace = $1 AND h.recorded_at >= $3 AND h.size >= $4 ORDER BY h.size LIMIT 1";
+
+const HAS_REMOVALS: &str =
+    "SELECT EXISTS (SELECT FROM audit.removal r WHERE r.workspace = $1 AND r.beyond > $2 AND r.first < $3)";
+
+/// The event of a new head is among the last leaves of the system log.
+const IS_COVERED: &str = "\
+    WITH c AS (SELECT size, signed_at FROM audit.checkpoint ORDER BY size DESC LIMIT 1) \
+    SELECT CASE WHEN $1 = 'audit' \
+                THEN EXISTS (SELECT FROM c, audit.leaves('audit', c.size - 1, c.size) l JOIN audit.event e ON e.id = l.id \
+                             WHERE e.recorded_at >= $2) \
+                ELSE EXISTS (SELECT FROM c, audit.leaves('audit', greatest(c.size - 10000, 0), c.size) l \
+                             JOIN audit.head h ON h.event_id = l.id \
+                             WHERE h.workspace = $1 AND h.recorded_at >= $2) \
+                  OR EXISTS (SELECT FROM c, audit.head h \
+                             WHERE h.workspace = $1 AND h.recorded_at >= $2 AND h.recorded_at < c.signed_at - interval '10 minutes') END, \
+           EXISTS (SELECT FROM c WHERE c.signed_at > now() - interval '10 minutes')";
 
 const PATH: &str = "SELECT audit.inclusion_proof('audit', $1, $2)";
 
@@ -254,7 +322,7 @@ const SUBSET: &str = "SELECT audit.subset_proof($1, $2, $3, $4)";
 const ROOT: &str = "SELECT ARRAY[audit.root_at($1, $2)]";
 
 /// Leaves by id. PostgreSQL sorts them, on disk if necessary.
-const INDEX: &str = "SELECT l.id, l.leaf FROM audit.leaves($1, $2) l ORDER BY l.id";
+const INDEX: &str = "SELECT l.id, l.leaf FROM audit.leaves($1, $2, $3) l ORDER BY l.id";
 
 /// Keys in the audit log. Unexpected content of such an event must not cause an error.
 const KEYS: &str = "\

@@ -1,8 +1,13 @@
 //! The request for a pack.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::definition::Definition;
+use super::manifest::Values;
 use super::name;
 use crate::events::filters::Filters;
 use crate::time::Time;
@@ -22,9 +27,30 @@ pub struct Request {
     pub exported_by: String,
     /// Id of the event export_started.
     pub export_event: i64,
+    /// How the pack waits for a checkpoint that covers its period.
+    pub wait: Wait,
+}
+
+/// How a pack waits for a checkpoint that covers its period.
+#[derive(Clone, Debug, Default)]
+pub struct Wait {
+    /// Maximum time. Zero means that the pack does not wait.
+    pub limit: Duration,
+    /// Asks the signer of this process for a checkpoint.
+    pub signer: Option<Arc<Notify>>,
 }
 
 impl Request {
+    /// Returns the filters in addition to the workspace and the period.
+    pub fn filter_values(&self) -> BTreeMap<String, Values> {
+        let values = self.filters.fields.iter().map(|(name, values)| match values {
+            [value] => (name.to_owned(), Values::One(value.clone())),
+            values => (name.to_owned(), Values::Several(values.to_vec())),
+        });
+        let details = self.filters.details.iter().map(|text| ("details".to_owned(), Values::One(text.clone())));
+        values.chain(details).collect()
+    }
+
     /// Returns the name of the zip, which is safe in every file system.
     pub fn file_name(&self) -> String {
         name::file_name(&self.filters.workspace, self.definition.name.as_str(), self.since, self.until)

@@ -23,19 +23,22 @@ pub(super) struct Batch {
     rows: Vec<Row>,
     /// Leaf of each row.
     leaves: Vec<Option<u64>>,
+    /// Whether the pack has a proof. It then has no events without a leaf.
+    is_proven: bool,
     // The budget is released when the batch is dropped.
     _budget: OwnedSemaphorePermit,
 }
 
 impl Batch {
-    /// Creates a batch of rows with their leaves. It takes this part of the budget.
-    pub fn new(rows: Vec<Row>, leaves: Vec<Option<u64>>, budget: OwnedSemaphorePermit) -> Self {
-        Self { rows, leaves, _budget: budget }
+    /// Creates a batch of rows with their leaves, of a pack with a proof or without. It takes this part of the budget.
+    pub fn new(rows: Vec<Row>, leaves: Vec<Option<u64>>, is_proven: bool, budget: OwnedSemaphorePermit) -> Self {
+        Self { rows, leaves, is_proven, _budget: budget }
     }
 
     /// Returns the events of the batch that belong into the pack.
     pub fn events<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = Result<EventRow<'a>, ApiError>> {
         let rows = self.rows.iter().zip(&self.leaves);
+        let rows = rows.filter(|(_, leaf)| !self.is_proven || leaf.is_some());
         rows.map(|(row, leaf)| Ok(EventRow { leaf: *leaf, ..EventRow::from_row(row)? })).filter(|row| {
             row.as_ref().map_or(true, |row| request.definition.includes(row.action, row.category, row.outcome))
         })

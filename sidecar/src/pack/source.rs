@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use super::error::Error;
 use super::manifest::{Snapshot, Software};
 use super::proof_files::{Parts, Source};
-use super::proof_query::{Basis, open_range};
+use super::proof_query::{self, Basis, open_range};
 use super::report::{Progress, Report};
 use super::request::Request;
 use super::rows::{Batch, Message};
@@ -40,6 +40,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
     opened: impl FnOnce() + Send,
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Report, Error> {
+    proof_query::wait(client, &request).await?;
     let export = Export::open(client, &selection(&request)).await?;
     let (snapshot, software) = describe(&export, &request.filters.workspace).await?;
     let mut basis = Basis::find(export.transaction(), &request).await?;
@@ -103,6 +104,7 @@ async fn pump_events(
     threads: [mpsc::Sender<Message>; 2],
 ) -> Result<Shown, Error> {
     let mut shown = Shown::default();
+    let is_proven = basis.is_some();
     let leaf = |row: &Row| {
         let Some(basis) = &mut basis else { return Ok(None) };
         // The entry was written a moment ago, so it is usually read from memory.
@@ -117,7 +119,7 @@ async fn pump_events(
         }
         Ok(leaf)
     };
-    pump(export, "audit_export", leaf, &threads).await?;
+    pump(export, "audit_export", leaf, is_proven, &threads).await?;
     Ok(shown)
 }
 
@@ -137,7 +139,7 @@ async fn pump_proof(
     match basis.claim {
         Claim::Complete => {
             open_range(export.transaction(), PORTAL, &request.filters.workspace, &range).await?;
-            pump(export, PORTAL, |_| Ok(None), &[thread]).await
+            pump(export, PORTAL, |_| Ok(None), false, &[thread]).await
         }
         Claim::Inclusion => thread.send(Message::End).await.map_err(|_| Error::Thread),
     }
@@ -148,6 +150,7 @@ async fn pump(
     export: &Export<'_>,
     portal: &'static str,
     mut leaf: impl FnMut(&Row) -> Result<Option<u64>, Error>,
+    is_proven: bool,
     threads: &[mpsc::Sender<Message>],
 ) -> Result<(), Error> {
     let budget = Arc::new(Semaphore::new(BUDGET as usize));
@@ -156,7 +159,7 @@ async fn pump(
         let leaves = rows.iter().map(&mut leaf).collect::<Result<_, _>>()?;
         let share = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).min(BUDGET);
         let budget = Arc::clone(&budget).acquire_many_owned(share).await.map_err(|_| Error::Thread)?;
-        let batch = Arc::new(Batch::new(rows, leaves, budget));
+        let batch = Arc::new(Batch::new(rows, leaves, is_proven, budget));
         for thread in threads {
             thread.send(Message::Rows(Arc::clone(&batch))).await.map_err(|_| Error::Thread)?;
         }
@@ -187,7 +190,7 @@ async fn describe(export: &Export<'_>, workspace: &str) -> Result<(Snapshot, Sof
         kept_since: row.try_get("kept_since")?,
     };
     let software = Software {
-        audit_sidecar: env!("CARGO_PKG_VERSION"),
+        audit_sidecar: env!("CARGO_PKG_VERSION").to_owned(),
         audit_log: row.try_get("audit_log")?,
         postgresql: row.try_get("postgresql")?,
     };

@@ -12,6 +12,7 @@ use super::request::Request;
 use super::rows::{Message, each};
 use super::summary::Summary;
 use crate::events::csv;
+use crate::events::csv_cell::BYTE_ORDER_MARK;
 
 /// The result of the thread.
 pub(super) struct Spooled {
@@ -60,9 +61,6 @@ pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request) -> Res
     content.rewind().map_err(Error::spool)?;
     Ok(Spooled { table: Spool { content, file, packed }, summary })
 }
-
-/// Marks the file as UTF-8. Without it, Excel assumes the code page of the machine.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Size of the buffer before compression, in bytes.
 const BLOCK: usize = 64 << 10;

@@ -4,64 +4,84 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::Definition;
-use crate::events::csv_cell::defuse;
+use audit_proof::{Field, Line};
+
+use super::definition::{Definition, FIXED_COLUMNS};
+use crate::events::csv_cell::{BYTE_ORDER_MARK, defuse};
 use crate::events::row::EventRow;
 use crate::outcome::Outcome;
 use crate::time::Time;
 
-/// Maximum number of actors that are counted separately.
-pub(super) const MAX_ACTORS: usize = 100_000;
+/// Sum of the costs of the actors that are counted separately, at most.
+const BUDGET: usize = 24_000_000;
 
-/// Maximum estimated memory of these counts, in bytes.
-const MAX_BYTES: usize = 24 << 20;
-
-/// Estimated memory of an entry of the map besides the actor and the counters, in bytes.
-const ENTRY_BYTES: usize = 144;
+/// Cost of an actor, in addition to its length in bytes. This is about the memory that it takes.
+const ACTOR_COST: usize = 200;
 
 /// Counts by actor, in limited memory. Actors beyond the limit are counted together.
 pub(super) struct Summary {
     definition: Arc<Definition>,
     actors: HashMap<Box<str>, Tally>,
-    bytes: usize,
+    cost: usize,
     without_actor: Tally,
+    withheld: Tally,
     others: Tally,
+}
+
+/// The properties of an event that the summary counts.
+struct Counted<'a> {
+    /// None if the actor is withheld, and none within if the event has no actor.
+    actor: Option<Option<&'a str>>,
+    action: &'a str,
+    category: &'a str,
+    outcome: &'a str,
+    occurred_at: Time,
 }
 
 impl Summary {
     /// Creates a summary without events.
     pub fn new(definition: Arc<Definition>) -> Self {
         let tally = Tally::new(&definition);
-        Self { definition, actors: HashMap::new(), bytes: 0, without_actor: tally.clone(), others: tally }
+        let [without_actor, withheld, others] = [tally.clone(), tally.clone(), tally];
+        Self { definition, actors: HashMap::new(), cost: 0, without_actor, withheld, others }
     }
 
-    /// Counts an event.
+    /// Counts an event. Events come in the order of the pack.
     pub fn add(&mut self, row: &EventRow<'_>) {
-        self.count(row.actor, row.action, row.category, row.outcome, row.occurred_at);
+        let EventRow { actor, action, category, outcome, occurred_at, .. } = *row;
+        let actor = (!row.salt.is_redacted(Field::Actor)).then_some(actor);
+        self.count(&Counted { actor, action, category, outcome, occurred_at });
     }
 
-    fn count(&mut self, actor: Option<&str>, action: &str, category: &str, outcome: &str, occurred_at: Time) {
+    /// Counts the event of a line, like [`Self::add`].
+    pub fn add_line(&mut self, line: &Line<'_>) {
+        let Some(occurred_at) = Time::from_micros(line.occurred_at()) else { return };
+        let (actor, action, category, outcome) = (line.actor(), line.action(), line.category(), line.outcome());
+        let actor = actor.as_ref().map(|actor| actor.as_deref());
+        let [action, category, outcome] = [&*action, &*category, &*outcome];
+        self.count(&Counted { actor, action, category, outcome, occurred_at });
+    }
+
+    fn count(&mut self, event: &Counted<'_>) {
         let definition = Arc::clone(&self.definition);
-        let add = |tally: &mut Tally| tally.add(&definition, action, category, outcome, occurred_at);
-        let Some(actor) = actor else {
-            return add(&mut self.without_actor);
-        };
+        let Some(actor) = event.actor else { return self.withheld.add(&definition, event) };
+        let Some(actor) = actor else { return self.without_actor.add(&definition, event) };
         if let Some(tally) = self.actors.get_mut(actor) {
-            return add(tally);
+            return tally.add(&definition, event);
         }
-        let bytes = ENTRY_BYTES + actor.len() + 8 * definition.summary.len();
-        if self.actors.len() == MAX_ACTORS || self.bytes + bytes > MAX_BYTES {
-            return add(&mut self.others);
+        let cost = ACTOR_COST + actor.len();
+        if self.cost + cost > BUDGET {
+            return self.others.add(&definition, event);
         }
-        self.bytes += bytes;
+        self.cost += cost;
         let mut tally = Tally::new(&definition);
-        add(&mut tally);
+        tally.add(&definition, event);
         self.actors.insert(actor.into(), tally);
     }
 
     /// Returns the number of actors with their own line.
-    pub fn actors(&self) -> usize {
-        self.actors.len()
+    pub fn actors(&self) -> u64 {
+        self.actors.len() as u64
     }
 
     /// Returns the number of events in the line for other actors.
@@ -69,27 +89,25 @@ impl Summary {
         self.others.events
     }
 
-    /// Writes the table: actors in the order of their bytes, then events without an actor, then the other actors.
+    /// Writes the table: actors in the order of their bytes, then events without an actor, those whose actor is withheld,
+    /// and those of other actors.
     ///
     /// # Errors
     /// Returns the errors of `out`.
-    pub fn write_csv(&self, out: impl Write) -> io::Result<()> {
+    pub fn write_csv(&self, mut out: impl Write) -> io::Result<()> {
+        out.write_all(BYTE_ORDER_MARK)?;
         let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-        csv.write_record(
-            ["actor", "events"]
-                .into_iter()
-                .chain(Outcome::ALL.map(Outcome::as_str))
-                .chain(self.definition.summary.iter().map(|column| column.column.as_str()))
-                .chain(["first_occurred_at", "last_occurred_at"]),
-        )?;
+        let (before, after) = FIXED_COLUMNS.split_at(6);
+        let columns = self.definition.summary.iter().map(|column| column.column.as_str());
+        csv.write_record(before.iter().copied().chain(columns).chain(after.iter().copied()))?;
         let mut actors: Vec<_> = self.actors.iter().collect();
         actors.sort_unstable_by(|a, b| a.0.cmp(b.0));
         for (actor, tally) in actors {
-            csv.write_record(tally.cells(&defuse(actor)))?;
+            csv.write_record(tally.cells("actor", &defuse(actor)))?;
         }
-        for (label, tally) in [("(no actor)", &self.without_actor), ("(other actors)", &self.others)] {
+        for (kind, tally) in [("none", &self.without_actor), ("withheld", &self.withheld), ("others", &self.others)] {
             if tally.events > 0 {
-                csv.write_record(tally.cells(label))?;
+                csv.write_record(tally.cells(kind, ""))?;
             }
         }
         csv.flush()?;
@@ -115,7 +133,8 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, definition: &Definition, action: &str, category: &str, outcome: &str, occurred_at: Time) {
+    fn add(&mut self, definition: &Definition, event: &Counted<'_>) {
+        let Counted { actor: _, action, category, outcome, occurred_at } = *event;
         self.events += 1;
         if let Some(at) = Outcome::ALL.iter().position(|known| known.as_str() == outcome) {
             self.outcomes[at] += 1;
@@ -127,8 +146,8 @@ impl Tally {
         self.span = Some((first.min(occurred_at), last.max(occurred_at)));
     }
 
-    fn cells(&self, actor: &str) -> Vec<String> {
-        let mut cells = vec![actor.to_owned(), self.events.to_string()];
+    fn cells(&self, kind: &str, actor: &str) -> Vec<String> {
+        let mut cells = vec![kind.to_owned(), actor.to_owned(), self.events.to_string()];
         cells.extend(self.outcomes.iter().chain(self.columns.iter()).map(u64::to_string));
         cells.extend(self.span.into_iter().flat_map(|(first, last)| [first.to_string(), last.to_string()]));
         cells
@@ -155,20 +174,26 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn count(summary: &mut Summary, actor: Option<&str>, action: &str, outcome: &str, occurred_at: Time) {
+        summary.count(&Counted { actor: Some(actor), action, category: "auth", outcome, occurred_at });
+    }
+
     #[test]
     fn counts_per_actor() {
         let mut summary = summary();
-        summary.count(Some("dana"), "login_failed", "auth", "failure", at(2));
-        summary.count(Some("dana"), "login_succeeded", "auth", "success", at(3));
-        summary.count(Some("=cmd|x"), "user_role_changed", "admin", "success", at(1));
-        summary.count(None, "login_failed", "auth", "denied", at(0));
+        count(&mut summary, Some("dana"), "login_failed", "failure", at(2));
+        count(&mut summary, Some("dana"), "login_succeeded", "success", at(3));
+        count(&mut summary, Some("=cmd|x"), "user_role_changed", "success", at(1));
+        count(&mut summary, None, "login_failed", "denied", at(0));
+        summary.count(&Counted { actor: None, action: "x", category: "y", outcome: "z", occurred_at: at(9) });
         assert_eq!(
             text(&summary),
-            "actor,events,success,failure,denied,logins,failed_logins,sso_callbacks,mfa_enrolments,password_changes,\
-             sessions_invalidated,role_changes,first_occurred_at,last_occurred_at\r\n\
-             '=cmd|x,1,1,0,0,0,0,0,0,0,0,1,1970-01-01T00:00:01.000000Z,1970-01-01T00:00:01.000000Z\r\n\
-             dana,2,1,1,0,1,1,0,0,0,0,0,1970-01-01T00:00:02.000000Z,1970-01-01T00:00:03.000000Z\r\n\
-             (no actor),1,0,0,1,0,1,0,0,0,0,0,1970-01-01T00:00:00.000000Z,1970-01-01T00:00:00.000000Z\r\n"
+            "\u{feff}kind,actor,events,success,failure,denied,logins,failed_logins,sso_callbacks,mfa_enrolments,\
+             password_changes,sessions_invalidated,role_changes,first_occurred_at,last_occurred_at\r\n\
+             actor,'=cmd|x,1,1,0,0,0,0,0,0,0,0,1,1970-01-01T00:00:01.000000Z,1970-01-01T00:00:01.000000Z\r\n\
+             actor,dana,2,1,1,0,1,1,0,0,0,0,0,1970-01-01T00:00:02.000000Z,1970-01-01T00:00:03.000000Z\r\n\
+             none,,1,0,0,1,0,1,0,0,0,0,0,1970-01-01T00:00:00.000000Z,1970-01-01T00:00:00.000000Z\r\n\
+             withheld,,1,0,0,0,0,0,0,0,0,0,0,1970-01-01T00:00:09.000000Z,1970-01-01T00:00:09.000000Z\r\n"
         );
     }
 
@@ -182,20 +207,11 @@ mod tests {
         let mut summary = summary();
         for n in 0..30_000 {
             let actor = format!("{n:01000}");
-            summary.count(Some(&actor), "login_succeeded", "auth", "success", at(n));
+            count(&mut summary, Some(&actor), "login_succeeded", "success", at(n));
         }
-        assert!(summary.actors() < 25_000, "{}", summary.actors());
-        assert_eq!(summary.events_of_other_actors() + summary.actors() as u64, 30_000);
-        assert!(text(&summary).contains("\r\n(other actors),"));
-    }
-
-    #[test]
-    fn actors_are_bounded() {
-        let mut summary = summary();
-        for n in 0..100_007 {
-            summary.count(Some(&n.to_string()), "login_succeeded", "auth", "success", at(n));
-        }
-        assert!(summary.actors() <= MAX_ACTORS);
-        assert_eq!(summary.events_of_other_actors() + summary.actors() as u64, 100_007);
+        assert_eq!((summary.actors(), summary.events_of_other_actors()), (20_000, 10_000));
+        count(&mut summary, Some("short"), "login_succeeded", "success", at(0));
+        assert_eq!(summary.events_of_other_actors(), 10_001);
+        assert!(text(&summary).contains("\r\nothers,,10001,"));
     }
 }

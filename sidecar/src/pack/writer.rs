@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::Error;
 use super::file_name::{EVENTS, MANIFEST, README, SUMMARY};
 use super::lines::Lines;
-use super::manifest::{Counts, Manifest, PACK_VERSION, Period, Snapshot, Software};
+use super::manifest::{Counts, Landmark, Manifest, PACK_VERSION, Period, Snapshot, Software};
 use super::proof_files::Source;
 use super::report::{Progress, Report};
 use super::request::Request;
@@ -45,13 +45,12 @@ pub(super) fn write<W: Write>(
 ) -> Result<Report, Error> {
     let mut manifest = Manifest {
         pack_version: PACK_VERSION,
-        definition: &request.definition,
-        workspace: &request.filters.workspace,
+        definition: (*request.definition).clone(),
+        workspace: request.filters.workspace.clone(),
         period: Period { since: request.since, until: request.until },
-        filters: request.filters.to_json(),
-        exported_by: &request.exported_by,
+        filters: request.filter_values(),
+        exported_by: request.exported_by.clone(),
         export_event: request.export_event,
-        notes: notes(request, &snapshot),
         snapshot,
         counts: Counts::default(),
         key: proof.as_ref().and_then(|proof| proof.key.clone()),
@@ -69,7 +68,8 @@ pub(super) fn write<W: Write>(
         complete = each(&mut rows, |batch| {
             for row in batch.events(request) {
                 let row = row?;
-                counts.add(&row);
+                let here = Landmark { id: row.id, occurred_at: row.occurred_at };
+                counts.add(row.category, row.outcome, here);
                 lines.add(&row)?;
             }
             progress(Progress { events: counts.events, bytes: written.load(Ordering::Relaxed) });
@@ -100,23 +100,4 @@ pub(super) fn write<W: Write>(
     let (bytes, sha256) = zip.finish()?;
     progress(Progress { events: manifest.counts.events, bytes });
     Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })
-}
-
-/// Returns notes that prevent a reader from misinterpreting the pack.
-fn notes(request: &Request, snapshot: &Snapshot) -> Vec<String> {
-    let mut notes = Vec::new();
-    if request.until > snapshot.taken_at {
-        notes.push(format!(
-            "The period had not ended when the snapshot was taken at {}. Later events are not in this pack.",
-            snapshot.taken_at
-        ));
-    }
-    if request.since < snapshot.kept_since {
-        notes.push(format!(
-            "The workspace keeps events for {}. When the snapshot was taken, events from before {} had expired or may have \
-             expired. If this pack has few or no events from before that time, this does not show that there were none.",
-            snapshot.retention, snapshot.kept_since
-        ));
-    }
-    notes
 }

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn it_is_told_once_an_hour() {
         let log = StatusLog::default();
-        let told: Vec<bool> = (0..3).map(|_| log.clone().is_time()).collect();
-        assert_eq!(told, [true, false, false]);
+        let logged: Vec<bool> = (0..3).map(|_| log.clone().is_time()).collect();
+        assert_eq!(logged, [true, false, false]);
     }
 }

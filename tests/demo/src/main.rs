@@ -53,8 +53,9 @@ async fn play(once: bool) -> Result<()> {
     let signing = screen.step("Making a key, outside the database", || setup::key(&cluster, &output))?;
     let sidecar = screen.step("Starting the sidecar", || setup::serve(&cluster, &signing))?;
     live::play(&cluster, &screen).await?;
+    let until = jiff::Timestamp::now().to_string();
     screen.step("Sealing and signing", || setup::sign(&sidecar, &signing))?;
-    let files = packs::export(&sidecar, &output, &screen)?;
+    let files = packs::export(&sidecar, &output, &until, &screen)?;
     let verdicts = packs::verify(&sidecar, &files, &signing.public_key, &screen)?;
     let tokens = setup::tokens(&sidecar)?;
     screen.end(&format!("{imported} events of 13 months and the current ones are in database {database}"));

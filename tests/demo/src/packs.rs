@@ -13,7 +13,9 @@ use crate::screen::Screen;
 const PACKS: [&str; 3] = ["access-review", "change-management", "incident-response"];
 
 /// Exports each pack for the largest workspace and the last 13 months into `directory`, and returns the files.
-pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Vec<PathBuf>> {
+///
+/// The period ends at `until`, and a checkpoint must have been signed since.
+pub fn export(sidecar: &Sidecar, directory: &Path, until: &str, screen: &Screen) -> Result<Vec<PathBuf>> {
     for old in files(directory)? {
         fs::remove_file(old)?;
     }
@@ -27,6 +29,8 @@ pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Ve
                 WORKSPACES[0].name,
                 "--since",
                 &since,
+                "--until",
+                until,
                 "-o",
                 &directory.display().to_string(),
             ]);
@@ -39,18 +43,18 @@ pub fn export(sidecar: &Sidecar, directory: &Path, screen: &Screen) -> Result<Ve
     files(directory)
 }
 
-/// Verifies each pack offline and returns its verdict as one line.
+/// Verifies each pack offline and returns the first two lines of its report.
 pub fn verify(sidecar: &Sidecar, files: &[PathBuf], key: &str, screen: &Screen) -> Result<Vec<String>> {
     screen.step("Verifying the packs", || {
         files
             .iter()
             .map(|file| {
                 let output = sidecar.run(&["verify", &file.display().to_string(), "--key", key]);
-                let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                let report = String::from_utf8_lossy(&output.stdout);
                 if !output.status.success() {
-                    bail!("{}: {line}{}", file.display(), String::from_utf8_lossy(&output.stderr));
+                    bail!("{}: {report}{}", file.display(), String::from_utf8_lossy(&output.stderr));
                 }
-                Ok(line)
+                Ok(report.lines().take(2).collect::<Vec<_>>().join("\n    "))
             })
             .collect()
     })

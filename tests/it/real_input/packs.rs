@@ -51,10 +51,12 @@ impl Pack {
         let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&*self.files["summary.csv"]);
         let mut rows = rows.records().map(Result::unwrap);
         assert_eq!(
-            rows.next().unwrap().iter().take(5).collect::<Vec<_>>(),
-            ["actor", "events", "success", "failure", "denied"]
+            rows.next().unwrap().iter().take(6).collect::<Vec<_>>(),
+            ["kind", "actor", "events", "success", "failure", "denied"]
         );
-        rows.map(|row| (row[0].to_owned(), [1, 2, 3, 4].map(|at| row[at].parse().unwrap()))).collect()
+        let actor =
+            |row: &csv::StringRecord| if &row[0] == "actor" { row[1].to_owned() } else { format!("({})", &row[0]) };
+        rows.map(|row| (actor(&row), [2, 3, 4, 5].map(|at| row[at].parse().unwrap()))).collect()
     }
 
     /// Asserts that the manifest describes each file correctly.
@@ -155,7 +157,7 @@ fn compare(pack: &Pack, served: &Served, keeps: &dyn Fn(&Expected) -> bool, what
     }
     let mut summary = BTreeMap::<String, [u64; 4]>::new();
     for seen in &expected {
-        let counts = summary.entry(seen.event.actor.clone().unwrap_or_else(|| "(no actor)".into())).or_default();
+        let counts = summary.entry(seen.event.actor.clone().unwrap_or_else(|| "(none)".into())).or_default();
         counts[0] += 1;
         counts[match seen.event.outcome.as_str() {
             "success" => 1,
@@ -167,7 +169,7 @@ fn compare(pack: &Pack, served: &Served, keeps: &dyn Fn(&Expected) -> bool, what
     let mut given = pack.summary();
     given.retain(|actor, _| !actor.starts_with("token:") && !actor.starts_with("cli:"));
     // The event of a token that the command line creates has no actor.
-    let without = |summary: &mut BTreeMap<String, [u64; 4]>| summary.remove("(no actor)").is_some();
+    let without = |summary: &mut BTreeMap<String, [u64; 4]>| summary.remove("(none)").is_some();
     assert!(without(&mut given) || !without(&mut summary), "{what}");
     assert_eq!(given, summary, "{what}");
     expected.len()

@@ -47,3 +47,15 @@ async fn the_page_needs_a_token_and_no_other_origin() {
     assert!(start.contains("\"openapi.json\"") && start.contains("\"validatorUrl\": \"none\""), "{start}");
     assert!(!start.contains("://"), "{start}");
 }
+
+#[tokio::test]
+async fn the_page_that_verifies_packs_is_the_one_of_the_release() {
+    let rest = Rest::start();
+    let answer = rest.send(Request::get("/verify.html")).ok();
+    assert_eq!(answer.text(), include_str!("../../../proof/verify.html"));
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+}

@@ -19,6 +19,7 @@ pub const LOG: &str = "proof/log.json";
 pub const CHECKPOINT: &str = "proof/checkpoint.txt";
 pub const STUBS: &str = "proof/stubs.json";
 pub const REMOVED: &str = "proof/removed.json";
+pub const REMOVALS: &str = "proof/removals.json";
 pub const PREFIXES: &str = "proof/prefixes.bin";
 
 /// The manifest and the other files of a pack.

@@ -1,0 +1,69 @@
+//! A headless Chromium, driven over WebDriver.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+
+/// A browser. It ends when this value is dropped.
+pub struct Browser {
+    /// The connection to the browser.
+    pub client: Client,
+    driver: Child,
+}
+
+impl Browser {
+    /// Starts a browser whose window has this size in pixels.
+    pub async fn start(width: u32, height: u32) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .args(["--port=0", "--log-level=SEVERE"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver of the Debian package chromium-driver starts");
+        let port = port(&mut driver);
+        let mut arguments = vec!["--headless=new".to_owned(), format!("--window-size={width},{height}")];
+        arguments.extend(["--disable-dev-shm-usage", "--disable-gpu"].map(str::to_owned));
+        // The sandbox of Chromium refuses to run as root.
+        if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+            arguments.push("--no-sandbox".to_owned());
+        }
+        let options = json!({ "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let options: Map<String, Value> = options.as_object().cloned().unwrap();
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(options)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("the browser starts");
+        Self { client, driver }
+    }
+
+    /// Runs a script with arguments. It passes its result to the function that is its last argument.
+    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.client.execute_async(script, arguments).await.expect("the script ends")
+    }
+
+    /// Closes the browser.
+    pub async fn close(self) {
+        let _ = self.client.clone().close().await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Reads the port from the driver's output.
+fn port(driver: &mut Child) -> u16 {
+    let output = BufReader::new(driver.stdout.take().unwrap());
+    let line = output.lines().map_while(Result::ok).find(|line| line.contains("successfully on port "));
+    let line = line.expect("chromedriver names its port");
+    let digits = line.rsplit("on port ").next().unwrap().trim_end_matches('.');
+    digits.parse().unwrap_or_else(|_| panic!("no port in \"{line}\""))
+}

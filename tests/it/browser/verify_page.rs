@@ -1,0 +1,87 @@
+//! `verify.html`: it gives every pack of the vectors its result, and shows it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use fantoccini::Locator;
+use serde_json::{Value, json};
+
+use crate::browser::driver::Browser;
+
+fn proof() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proof").canonicalize().unwrap()
+}
+
+fn index() -> Value {
+    serde_json::from_slice(&fs::read(proof().join("vectors/packs.json")).unwrap()).unwrap()
+}
+
+async fn open(width: u32) -> Browser {
+    let browser = Browser::start(width, 900).await;
+    browser.client.goto(&format!("file://{}", proof().join("verify.html").display())).await.unwrap();
+    browser
+}
+
+const CHECK: &str = "
+    const [text, keys, done] = arguments;
+    const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+    verifyPack(bytes, keys).then(done, error => done({ result: String(error) }));";
+
+#[tokio::test]
+async fn every_pack_of_the_vectors_has_its_result() {
+    let browser = open(1000).await;
+    let index = index();
+    let keys = json!({ "keys": [index["key"]], "witnesses": [] });
+    let mut wrong = Vec::new();
+    for pack in index["packs"].as_array().unwrap() {
+        let zip = fs::read(proof().join("vectors/packs").join(pack["file"].as_str().unwrap())).unwrap();
+        let found = browser.run(CHECK, vec![BASE64_STANDARD.encode(zip).into(), keys.clone()]).await;
+        let expected = if pack["result"].is_null() { "CANNOT BE CHECKED".into() } else { pack["result"].clone() };
+        let is_same = match expected.as_str() {
+            Some("INVALID") => found["kinds"][0] == pack["kind"],
+            Some("CANNOT BE CHECKED") => true,
+            _ => FIGURES.iter().all(|key| found[*key] == pack[*key]),
+        };
+        if found["result"] != expected || !is_same {
+            wrong.push(format!("{}: {found}", pack["name"]));
+        }
+    }
+    browser.close().await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const FIGURES: [&str; 8] = [
+    "events",
+    "withheld",
+    "stubs",
+    "removed",
+    "unexplained",
+    "possibly_in_period",
+    "complete_until",
+    "partial_because",
+];
+
+#[tokio::test]
+async fn a_chosen_file_gets_a_report() {
+    let index = index();
+    for (name, width, result) in [("hostile", 360, "COMPLETE"), ("root-details", 1600, "INVALID")] {
+        let browser = open(width).await;
+        let key = browser.client.find(Locator::Css("input[type=text], textarea")).await.unwrap();
+        key.send_keys(index["key"].as_str().unwrap()).await.unwrap();
+        let file = browser.client.find(Locator::Css("input[type=file]:not([webkitdirectory])")).await.unwrap();
+        file.send_keys(&proof().join(format!("vectors/packs/{name}.zip")).display().to_string()).await.unwrap();
+        let report = browser.client.wait().for_element(Locator::Css("[data-result]")).await.unwrap();
+        assert_eq!(report.attr("data-result").await.unwrap().as_deref(), Some(result));
+        let text = report.text().await.unwrap();
+        assert!(text.contains(result), "{text}");
+        assert!(!text.contains('\u{202e}') && !text.contains('\u{200b}'), "{text}");
+        let width = "arguments[0](document.documentElement.scrollWidth - document.documentElement.clientWidth)";
+        assert_eq!(browser.run(width, vec![]).await, json!(0), "the page is wider than the window");
+        let fetched =
+            "const done = arguments[0]; fetch('https://example.com/').then(() => done('sent'), () => done('refused'))";
+        assert_eq!(browser.run(fetched, vec![]).await, json!("refused"));
+        browser.close().await;
+    }
+}
