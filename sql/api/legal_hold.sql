@@ -1,6 +1,7 @@
 -- Legal holds. Events that a hold covers are neither removed nor hidden until the hold is released.
 
 CREATE TABLE audit.legal_hold (
+    audit_event_id bigint PRIMARY KEY,
     workspace text COLLATE "C" NOT NULL,
     target text COLLATE "C",
     actor text COLLATE "C",
@@ -13,6 +14,7 @@ CREATE TABLE audit.legal_hold (
     cleared_at timestamptz
 );
 COMMENT ON TABLE audit.legal_hold IS 'Legal holds, active and released. audit.place_legal_hold and audit.release_legal_hold write this table.';
+COMMENT ON COLUMN audit.legal_hold.audit_event_id IS 'Event legal_hold_placed that records the placing. Later holds have greater ids.';
 COMMENT ON COLUMN audit.legal_hold.workspace IS 'Workspace of the events that the hold covers';
 COMMENT ON COLUMN audit.legal_hold.target IS 'Target that the events must have, or NULL for any';
 COMMENT ON COLUMN audit.legal_hold.actor IS 'Actor that the events must have, or NULL for any';
@@ -41,15 +43,15 @@ AS $$
 BEGIN
     PERFORM audit_internal.check_legal_hold(workspace, reason, target, actor);
     BEGIN
-        INSERT INTO audit.legal_hold (workspace, target, actor, reason, placed_by)
-        VALUES (workspace, target, actor, reason, audit_internal.who());
+        INSERT INTO audit.legal_hold (audit_event_id, workspace, target, actor, reason, placed_by)
+        VALUES (audit.append('legal_hold_placed', workspace => workspace, actor => audit_internal.who(),
+                             targets => array_remove(ARRAY['workspace:' || workspace, target, actor], NULL),
+                             details => jsonb_build_object('reason', reason, 'target', target, 'actor', actor)),
+                workspace, target, actor, reason, audit_internal.who());
     EXCEPTION WHEN unique_violation THEN
         RAISE EXCEPTION 'workspace "%" already has this legal hold', workspace
             USING ERRCODE = 'ZA012', HINT = 'To list the active legal holds, run SELECT * FROM audit.legal_hold WHERE released_at IS NULL.';
     END;
-    PERFORM audit.append('legal_hold_placed', workspace => workspace, actor => audit_internal.who(),
-                         targets => array_remove(ARRAY['workspace:' || workspace, target, actor], NULL),
-                         details => jsonb_build_object('reason', reason, 'target', target, 'actor', actor));
 END
 $$;
 COMMENT ON FUNCTION audit.place_legal_hold(text, text, text, text) IS

@@ -60,9 +60,9 @@ CREATE FUNCTION audit_internal.retention_damage(space text) RETURNS SETOF audit.
 AS $$
 DECLARE
     retention interval := audit_internal.retention_in_force(space);
-    change audit.event := (SELECT e FROM audit.event e
-                         WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit'
-                         ORDER BY e.occurred_at DESC, e.id DESC LIMIT 1);
+    -- A lock serialises changes, so their ids are in order. The clock may have been set back between them.
+    change audit.event := (SELECT (array_agg(e ORDER BY e.id DESC))[1] FROM audit.event e
+                           WHERE e.workspace = space AND e.action = 'retention_changed' AND e.category = 'audit');
 BEGIN
     -- Maintenance uses the retention in audit.workspace, so an event must record it.
     IF change.id IS NOT NULL AND audit_internal.to_interval(change.details->>'to') IS DISTINCT FROM retention THEN
@@ -97,7 +97,7 @@ AS $$
     ), stored AS (
         SELECT DISTINCT ON (h.target, h.actor) coalesce(h.target, '') AS target, coalesce(h.actor, '') AS actor, h.placed_at, h.released_at
         FROM audit.legal_hold h WHERE h.workspace = space
-        ORDER BY h.target, h.actor, h.released_at DESC NULLS FIRST
+        ORDER BY h.target, h.actor, h.audit_event_id DESC
     )
     SELECT 'hold_forged', space, NULL::bigint, t.id,
            CASE WHEN t.is_active THEN 'the legal hold that this event placed is not in force, but no event records its release'

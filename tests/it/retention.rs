@@ -1,6 +1,7 @@
 //! Tests of retention, legal holds, maintenance and the archive.
 
 mod archive;
+mod clock;
 mod maintenance;
 pub mod model;
 mod partitions;

@@ -118,10 +118,10 @@ fn from_row(row: &Row) -> Result<LegalHold, ApiError> {
 const LIST: &str = "SELECT workspace, target, actor, reason, placed_at, placed_by, released_at, released_by, release_reason \
                     FROM audit.legal_hold \
                     WHERE ($1::text IS NULL OR workspace = $1) AND ($2::boolean IS NULL OR (released_at IS NULL) = $2) \
-                    ORDER BY placed_at DESC, workspace";
+                    ORDER BY audit_event_id DESC";
 
 /// Returns the hold that the same transaction has placed or released.
 const LAST: &str = "SELECT workspace, target, actor, reason, placed_at, placed_by, released_at, released_by, release_reason \
                     FROM audit.legal_hold \
                     WHERE workspace = $1 AND target IS NOT DISTINCT FROM $2 AND actor IS NOT DISTINCT FROM $3 \
-                    ORDER BY released_at DESC NULLS FIRST LIMIT 1";
+                    ORDER BY audit_event_id DESC LIMIT 1";

@@ -274,7 +274,7 @@ async fn a_legal_hold_that_is_lifted_by_hand_is_reported() {
         after(&client, "UPDATE audit.legal_hold SET target = 'ticket:2' WHERE workspace = 'umbrella'").await,
         ["hold_forged umbrella", umbrella.as_str()]
     );
-    let insert = "INSERT INTO audit.legal_hold (workspace, reason, placed_by) VALUES ('nobody', 'none', 'someone')";
+    let insert = "INSERT INTO audit.legal_hold (audit_event_id, workspace, reason, placed_by) VALUES (1, 'nobody', 'none', 'someone')";
     assert_eq!(after(&client, insert).await, ["hold_forged nobody"]);
     // The hold is lifted for a short time.
     let briefly = "CREATE TEMP TABLE hold AS SELECT * FROM audit.legal_hold; DELETE FROM audit.legal_hold; \
