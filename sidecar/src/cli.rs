@@ -14,6 +14,7 @@ mod interactive;
 pub mod key;
 mod known_keys;
 pub mod maintain;
+mod output;
 pub mod pack;
 pub mod redact;
 pub mod retention;

@@ -8,6 +8,7 @@ use indicatif::{BinaryBytes, HumanCount};
 
 use crate::archive::{self, Due, Error, Place, Progress};
 use crate::cli::interactive::{interrupted, progress_bar};
+use crate::cli::output::{note, say};
 use crate::cli::session::actor;
 use crate::config::DatabaseArgs;
 use crate::postgres::pool::Database;
@@ -39,11 +40,11 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(plain(error)),
     };
     if due.is_empty() {
-        println!("no partition is due to be archived");
+        say!("no partition is due to be archived");
     }
     if args.dry_run {
         for Due { partition, events } in due {
-            println!("{partition}: {} events", HumanCount(events.unsigned_abs()));
+            say!("{partition}: {} events", HumanCount(events.unsigned_abs()));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,7 +69,7 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
         match result {
             Ok(report) => {
-                println!(
+                say!(
                     "{partition}: {} events in {} files, {}, SHA-256 {}",
                     HumanCount(report.content.events),
                     HumanCount(report.files as u64),
@@ -76,7 +77,7 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
                     report.content.hex()
                 );
                 for object in report.leftovers {
-                    eprintln!(
+                    note!(
                         "audit-sidecar: {object} is left from an earlier run and is not part of the archive. Remove it"
                     );
                 }
@@ -84,7 +85,7 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
             Err(error @ Error::Stopped(_)) => return Err(error.into()),
             Err(error) => {
                 failed += 1;
-                eprintln!("audit-sidecar: partition {partition} was not archived: {:#}", plain(error));
+                note!("audit-sidecar: partition {partition} was not archived: {:#}", plain(error));
             }
         }
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use crate::checkpoint::{self, Error, Round, Settings, Signer};
+use crate::cli::output::{self, note, say};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::{DatabaseArgs, SigningArgs};
 use crate::postgres::pool::Database;
@@ -61,17 +62,17 @@ pub async fn run(args: CheckpointArgs) -> anyhow::Result<ExitCode> {
 async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&args.signing)?.context("no signing key is configured. Use --signing-key")?;
     match Signer::new(settings, Database::new(&args.database)?).round().await.map_err(plain)? {
-        Round::Nothing => eprintln!("There is nothing to sign: no event is sealed yet."),
+        Round::Nothing => note!("There is nothing to sign: no event is sealed yet."),
         Round::Elsewhere => bail!("another sidecar is signing. Try again"),
         Round::Signed(signed) => {
             for problem in &signed.problems {
-                eprintln!("audit-sidecar: {}", printable(problem));
+                note!("audit-sidecar: {}", printable(problem));
             }
-            print!("{}", signed.note);
+            output::write(format_args!("{}", signed.note));
         }
         Round::Refused(refusals) => {
             for refusal in &refusals {
-                eprintln!("REFUSED  {}", printable(&refusal.message));
+                note!("REFUSED  {}", printable(&refusal.message));
             }
             bail!(
                 "the audit log was changed after the last checkpoint was signed. Find the cause, then run audit-sidecar checkpoint reset; until then, nothing is signed"
@@ -87,7 +88,7 @@ async fn reset(args: ResetArgs) -> anyhow::Result<ExitCode> {
     }
     let client = connect(&args.database).await?;
     checkpoint::reset(args.signing_state, &client, &actor(), &args.reason).await.map_err(plain)?;
-    println!(
+    say!(
         "The next checkpoint is signed without a comparison with earlier ones. If a witness refuses to cosign it, the log needs a new name and key."
     );
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::output::{self, say};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
@@ -67,7 +68,7 @@ pub async fn run(args: HoldArgs) -> anyhow::Result<ExitCode> {
         Action::List { database, workspace, all } => {
             let active = if all { None } else { Some(true) };
             let holds = legal_hold::list(connect(&database).await?, workspace.as_deref(), active).await;
-            print!("{}", table(&holds.map_err(explain)?)?);
+            output::write(format_args!("{}", table(&holds.map_err(explain)?)?));
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -78,7 +79,7 @@ async fn place(args: ExtentArgs) -> anyhow::Result<ExitCode> {
     let (extent, reason) = extent_and_reason(args);
     let placed = legal_hold::place(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
     placed.map_err(with_list)?;
-    println!("The legal hold on {} is active.", describe(&extent));
+    say!("The legal hold on {} is active.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +88,7 @@ async fn release(args: ExtentArgs) -> anyhow::Result<ExitCode> {
     let (extent, reason) = extent_and_reason(args);
     let released = legal_hold::release(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
     released.map_err(with_list)?;
-    println!("The legal hold on {} is released.", describe(&extent));
+    say!("The legal hold on {} is released.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 

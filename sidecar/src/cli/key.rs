@@ -7,6 +7,7 @@ use audit_proof::checkpoint::Kind;
 use clap::{Args, Subcommand};
 
 use crate::checkpoint::key::PrivateKey;
+use crate::cli::output::{note, say};
 use crate::cli::{known_keys, verify};
 
 /// Arguments of `key`.
@@ -57,26 +58,26 @@ pub fn run(args: KeyArgs) -> anyhow::Result<ExitCode> {
             match output {
                 Some(path) => {
                     key.write_new(&path)?;
-                    eprintln!(
+                    note!(
                         "The private key is in {}. Keep a copy out of reach of the administrators of the database. The public key is:",
                         path.display()
                     );
-                    println!("{}", key.vkey());
+                    say!("{}", key.vkey());
                 }
                 None => {
-                    eprintln!("The public key is {}. The private key is:", key.vkey());
-                    println!("{}", key.reveal());
+                    note!("The public key is {}. The private key is:", key.vkey());
+                    say!("{}", key.reveal());
                 }
             }
         }
         Action::Trust { name, key } => {
             let (path, others) = known_keys::add(&name, &verify::key(&key)?)?;
-            eprintln!("The key is stored in {}.", path.display());
+            note!("The key is stored in {}.", path.display());
             if others > 0 {
-                eprintln!("There are now several keys with this name. Remove those that are not valid any more.");
+                note!("There are now several keys with this name. Remove those that are not valid any more.");
             }
         }
-        Action::Show { file } => println!("{}", PrivateKey::read(&file)?.vkey()),
+        Action::Show { file } => say!("{}", PrivateKey::read(&file)?.vkey()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::output::{note, say};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::request_context::RequestContext;
@@ -36,7 +37,7 @@ pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
         let tasks = run.map_err(explain)?;
         for task in &tasks {
             let amount = task.amount.map_or(String::new(), |amount| format!("  {amount}"));
-            println!("{}  {}{amount}", printable(&task.task), printable(&task.object));
+            say!("{}  {}{amount}", printable(&task.task), printable(&task.object));
         }
         done += tasks.len();
         if tasks.is_empty() || !args.until_done {
@@ -44,10 +45,10 @@ pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if done == 0 {
-        eprintln!("Nothing was due, or another session is running maintenance.");
+        note!("Nothing was due, or another session is running maintenance.");
     }
     if let Some(obstacle) = status::read(&client).await.map_err(explain)?.waiting_for() {
-        eprintln!("Maintenance met an obstacle: {}. The next run tries again.", printable(obstacle));
+        note!("Maintenance met an obstacle: {}. The next run tries again.", printable(obstacle));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `audit-sidecar pack`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use indicatif::{BinaryBytes, HumanCount};
 
 use crate::cli::filters::FilterArgs;
 use crate::cli::interactive::{interrupted, progress_bar};
+use crate::cli::output::{self, note, say};
 use crate::cli::session::actor;
 use crate::config::{DatabaseArgs, PackDefinitionsArgs, duration};
 use crate::events::filters::Filters;
 use crate::pack::audited::{Asker, Job};
-use crate::pack::{Definition, Definitions, Progress, Wait};
+use crate::pack::{Definition, Definitions, Error, Progress, Wait};
 use crate::postgres::pool::Database;
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
@@ -45,7 +46,7 @@ pub struct PackArgs {
     /// End of the period, not included; default, and at the latest: now
     #[arg(long, value_parser = Time::parse)]
     until: Option<Time>,
-    /// File to write, or directory to write the file into; default: the current directory
+    /// File to write, or directory to write the file into; - for standard output; default: the current directory
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Maximum time to wait for a checkpoint that covers the period
@@ -83,17 +84,16 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn list(definitions: &Definitions) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
     for definition in definitions.iter() {
         let controls: Vec<String> = definition
             .controls
             .iter()
             .map(|control| format!("{} {}", control.framework, control.ids.join(", ")).trim_end().to_owned())
             .collect();
-        writeln!(out, "{:<20} {}", definition.name.as_str(), definition.title)?;
-        writeln!(out, "{:<20} {}", "", definition.purpose.trim())?;
+        say!("{:<20} {}", definition.name.as_str(), definition.title);
+        say!("{:<20} {}", "", definition.purpose.trim());
         if !controls.is_empty() {
-            writeln!(out, "{:<20} Evidence for: {}", "", controls.join("; "))?;
+            say!("{:<20} Evidence for: {}", "", controls.join("; "));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -112,6 +112,9 @@ fn filters(args: PackArgs) -> Filters {
 }
 
 async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
+    if output == Path::new("-") {
+        return write_out(job).await;
+    }
     let name = job.request().file_name();
     let path = if output.as_os_str().is_empty() || output.is_dir() { output.join(name) } else { output.to_owned() };
     let bar = progress_bar();
@@ -133,9 +136,22 @@ async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let report = result?;
     part.keep()?;
-    println!("{}", path.display());
-    eprintln!("{} events, {}, SHA-256 {}", HumanCount(report.events), BinaryBytes(report.bytes), report.sha256);
+    say!("{}", path.display());
+    note!("{} events, {}, SHA-256 {}", HumanCount(report.events), BinaryBytes(report.bytes), report.sha256);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the pack to standard output.
+async fn write_out(job: Job) -> anyhow::Result<ExitCode> {
+    let out = BufWriter::with_capacity(1 << 20, std::io::stdout());
+    match job.run(out, interrupted()?, || (), |_| ()).await {
+        Ok(report) => {
+            note!("{} events, {}, SHA-256 {}", HumanCount(report.events), BinaryBytes(report.bytes), report.sha256);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Error::Output(error)) => output::fail(&error),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A file that gets its final name when it is complete.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::cli::output::say;
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::redaction;
@@ -34,8 +35,8 @@ pub async fn run(args: RedactArgs) -> anyhow::Result<ExitCode> {
     let context = RequestContext::default();
     let audit_event_id = redaction::redact(&mut client, &context, &actor(), None, event, &field, &reason).await;
     let audit_event_id = audit_event_id.map_err(explain)?;
-    println!("Field {field} of event {event} is erased. Event {audit_event_id} records it.");
-    println!(
+    say!("Field {field} of event {event} is erased. Event {audit_event_id} records it.");
+    say!(
         "Dead rows, WAL and backups can still contain the content. Run VACUUM on audit.event, and let old backups expire."
     );
     Ok(ExitCode::SUCCESS)

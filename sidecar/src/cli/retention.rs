@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args, Subcommand};
 use indicatif::{BinaryBytes, HumanCount};
 
+use crate::cli::output::{self, note};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
@@ -70,9 +71,9 @@ pub async fn run(args: RetentionArgs) -> anyhow::Result<ExitCode> {
 
 async fn show(database: &DatabaseArgs, workspace: &str) -> anyhow::Result<ExitCode> {
     let state = retention::read(connect(database).await?, workspace).await.map_err(explain)?;
-    print!("{}", text(&state));
+    output::write(format_args!("{}", text(&state)));
     if state.events.is_none() {
-        eprintln!("The events could not be counted in time. Use a longer --statement-timeout.");
+        note!("The events could not be counted in time. Use a longer --statement-timeout.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,7 +87,7 @@ async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
     let set = retention::set(&mut client, &RequestContext::default(), &actor(), &args.workspace, &choice).await;
     set.map_err(|error| explain(with_presets(&choice, error)))?;
     let state = retention::read(client, &args.workspace).await.map_err(explain)?;
-    print!("{}", text(&state));
+    output::write(format_args!("{}", text(&state)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,7 +97,7 @@ async fn presets(database: &DatabaseArgs) -> anyhow::Result<ExitCode> {
         let retention = preset.retention.to_string();
         writeln!(out, "{:<12}  {retention:<12}  {}", printable(&preset.preset), printable(&preset.source))?;
     }
-    print!("{out}");
+    output::write(format_args!("{out}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::cli::output;
 use crate::cli::session::{connect, explain};
 use crate::config::DatabaseArgs;
 use crate::service::status;
@@ -31,6 +32,6 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
             writeln!(out, "{:<4}  {:<18}  {}", "", "", printable(hint))?;
         }
     }
-    print!("{out}");
+    output::write(format_args!("{out}"));
     Ok(if status.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

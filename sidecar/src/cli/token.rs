@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use deadpool_postgres::Client;
 
+use crate::cli::output::{self, note, say};
 use crate::cli::session::connect;
 use crate::config::{self, DatabaseArgs};
 use crate::error::ApiError;
@@ -94,13 +95,13 @@ async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
         )
         .await
         .map_err(explain)?;
-    eprintln!(
+    note!(
         "Created token {} of role {} for {}. Save it now, it is not shown again:",
         token.id(),
         args.role,
         args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"))
     );
-    println!("{}", token.reveal());
+    say!("{}", token.reveal());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +118,7 @@ async fn list(client: &Client) -> anyhow::Result<ExitCode> {
         let workspace = printable(workspace.unwrap_or("(all)"));
         writeln!(out, "{id:<12}  {state:<8}  {role:<8}  {workspace:<20}  {expires:<27}  {}", printable(name))?;
     }
-    print!("{out}");
+    output::write(format_args!("{out}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -131,7 +132,7 @@ async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
             printable(&id)
         );
     }
-    println!("Token {id} is revoked.");
+    say!("Token {id} is revoked.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::interactive::bytes_bar;
 use crate::cli::known_keys;
+use crate::cli::output::{note, say};
 use crate::pack::verify::{Progress, Report, Status, Trust, verify};
 use crate::text::{printable, quoted};
 
@@ -68,14 +69,14 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let trust = match trust(&args) {
         Ok(trust) => trust,
         Err(error) => {
-            eprintln!("audit-sidecar: {error:#}");
+            note!("audit-sidecar: {error:#}");
             return Ok(ExitCode::from(UNREADABLE));
         }
     };
     let mut statuses = Vec::new();
     for (at, file) in args.files.iter().enumerate() {
         if at > 0 && !args.json {
-            println!();
+            say!();
         }
         statuses.push(check(&args, file, &trust));
     }
@@ -98,12 +99,12 @@ fn check(args: &VerifyArgs, file: &Path, trust: &Trust) -> u8 {
         Ok(report) => report,
         Err(error) => {
             if args.json {
-                println!(
+                say!(
                     "{}",
                     json!({ "file": name, "result": null, "error": error.to_string(), "exit_status": UNREADABLE })
                 );
             }
-            eprintln!("audit-sidecar: {} cannot be checked: {}", quoted(&name), printable(&error.to_string()));
+            note!("audit-sidecar: {} cannot be checked: {}", quoted(&name), printable(&error.to_string()));
             return UNREADABLE;
         }
     };
@@ -112,12 +113,12 @@ fn check(args: &VerifyArgs, file: &Path, trust: &Trust) -> u8 {
         let mut object = report.to_json();
         object["file"] = name.into();
         object["exit_status"] = status.into();
-        println!("{object}");
+        say!("{object}");
     } else {
         if args.files.len() > 1 {
-            println!("{}", quoted(&name));
+            say!("{}", quoted(&name));
         }
-        println!("{report}");
+        say!("{report}");
     }
     status
 }

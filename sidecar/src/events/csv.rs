@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use audit_proof::{Field, Line};
 
 use crate::error::ApiError;
-use crate::events::csv_cell::{self, defuse};
+use crate::events::csv_cell::{self, BYTE_ORDER_MARK, defuse};
 use crate::events::row::EventRow;
 
-/// Appends the header row.
+/// Appends the byte order mark and the header row.
 pub fn write_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(BYTE_ORDER_MARK);
     csv_cell::write_row(COLUMNS, out);
 }
 

@@ -12,7 +12,6 @@ use super::request::Request;
 use super::rows::{Message, each};
 use super::summary::Summary;
 use crate::events::csv;
-use crate::events::csv_cell::BYTE_ORDER_MARK;
 
 /// The result of the thread.
 pub(super) struct Spooled {
@@ -39,7 +38,7 @@ pub(super) struct Spool {
 pub(super) fn write(mut rows: mpsc::Receiver<Message>, request: &Request) -> Result<Spooled, Error> {
     let mut summary = Summary::new(request.definition.clone());
     let mut entry = Entry::new(tempfile::tempfile().map_err(Error::spool)?);
-    let mut out = BYTE_ORDER_MARK.to_vec();
+    let mut out = Vec::new();
     csv::write_header(&mut out);
     let complete = each(&mut rows, |batch| {
         for row in batch.events(request) {

@@ -7,7 +7,6 @@ use audit_proof::pack::{Fault, Problem, Problems, Why};
 use ring::digest::{Context, SHA256, digest};
 
 use crate::events::csv;
-use crate::events::csv_cell::BYTE_ORDER_MARK;
 use crate::pack::entry::PackFile;
 use crate::pack::file_name::{SUMMARY, TABLE};
 use crate::pack::manifest::{Counts, Landmark, Manifest};
@@ -27,7 +26,7 @@ pub(super) struct Tables {
 impl Tables {
     /// Creates the tables of no events.
     pub fn new(manifest: &Manifest) -> Self {
-        let mut row = BYTE_ORDER_MARK.to_vec();
+        let mut row = Vec::new();
         csv::write_header(&mut row);
         let summary = Summary::new(Arc::new(manifest.definition.clone()));
         let mut tables =
