@@ -36,6 +36,7 @@ pub struct Check<'a> {
     last_event: Option<(i64, i64)>,
     shown: u64,
     withheld: [u64; 4],
+    incomplete: u64,
     stubs: u64,
     /// The latest time of the record among the lines with a leaf.
     last: Option<i64>,
@@ -60,6 +61,8 @@ pub struct Verdict {
     pub shown: u64,
     /// The number of these events that withhold a field, by field in the order of [`Field::ALL`].
     pub withheld: [u64; 4],
+    /// The number of these events that withhold at least one field.
+    pub incomplete: u64,
     /// The number of leaves whose event is not shown.
     pub stubs: u64,
     /// The number of leaves whose events retention has removed.
@@ -145,6 +148,7 @@ impl<'a> Check<'a> {
             last_event: None,
             shown: 0,
             withheld: [0; 4],
+            incomplete: 0,
             stubs: 0,
             last: None,
             problems,
@@ -203,6 +207,7 @@ impl<'a> Check<'a> {
         for (count, field) in self.withheld.iter_mut().zip(Field::ALL) {
             *count += u64::from(line.shown(field).is_none());
         }
+        self.incomplete += u64::from(Field::ALL.iter().any(|field| line.shown(*field).is_none()));
         if self.proof.is_some() {
             self.removals.record(&line);
             self.add_leaf(&line);
@@ -261,6 +266,7 @@ impl<'a> Check<'a> {
             claim: self.scope.claim,
             shown: self.shown,
             withheld: self.withheld,
+            incomplete: self.incomplete,
             stubs: self.stubs,
             removed,
             unexplained,

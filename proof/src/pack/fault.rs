@@ -67,11 +67,11 @@ impl Fault {
             Self::Tables => "The tables or the counts do not agree with the events.",
             Self::Readme => "README.txt is not the text that belongs to this pack.",
             Self::Log => "The proof contradicts itself or the manifest.",
-            Self::Checkpoint => "The checkpoint is not signed as it must be.",
+            Self::Checkpoint => "The key or the witness that must have signed did not sign this pack.",
             Self::Head => "The signed checkpoint does not confirm the state of the log that the pack is compared with.",
             Self::Leaf => "Entries of the log are missing, or occur twice.",
             Self::Stub => "The pack hides events that it must show.",
-            Self::Root => "Events were changed: they are not those in the log.",
+            Self::Root => "Events or the proof were changed: they are not those of the log.",
             Self::Prefixes => "proof/prefixes.bin does not agree with the events.",
         }
     }

@@ -50,7 +50,9 @@ pub enum Why {
     Twice,
     #[error("its hash is not the one in the workspace log")]
     Hash,
-    #[error("the events do not lead to the root of the workspace log: at least one of them differs from the log ({0})")]
+    #[error(
+        "at least one event, or a part of the proof, differs from what the log recorded; the check cannot tell which ({0})"
+    )]
     Root(tree::Error),
     #[error("the prefix of its hash is another one")]
     Prefix,

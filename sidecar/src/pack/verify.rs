@@ -46,7 +46,8 @@ pub struct Trust {
 /// # Errors
 /// Fails with [`Unreadable`] if there is no pack that can be checked. Defects of a pack are in the report.
 pub fn verify(path: &Path, trust: &Trust, mut progress: impl FnMut(Progress)) -> Result<Report, Unreadable> {
-    let mut report = Report::default();
+    let has_given_keys = !trust.keys.is_empty() || !trust.witnesses.is_empty();
+    let mut report = Report { has_given_keys, ..Report::default() };
     let mut package = match Package::open(path) {
         Ok(package) => package,
         Err(Unreadable::Malformed(reason)) => {

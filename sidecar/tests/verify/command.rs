@@ -1,6 +1,6 @@
 //! The command: its exit status, its options and its output.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn a_key_from_the_pack_is_not_confirmed() {
     let output = run(&["verify", path]);
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with("COMPLETE  ") && text.contains(&log_key().encoded()), "{text}");
+    assert!(text.starts_with("COMPLETE (KEY NOT CONFIRMED)  ") && text.contains(&log_key().encoded()), "{text}");
     assert!(text.contains("Compare this key with one that you got elsewhere"), "{text}");
 
     let home = tempfile::tempdir().unwrap();
@@ -85,4 +85,17 @@ fn several_packs_have_a_report_each() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with(&format!("\"{}\"\nINVALID  ", paths[1])), "{text}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("\"/nonexistent/pack.zip\" cannot be checked"));
+}
+
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let pack = find("access-review").path.display().to_string();
+    for arguments in [&["verify", &pack][..], &["verify", "--json", &pack], &["pack", "--list"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-sidecar"));
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
 }

@@ -88,3 +88,19 @@ async fn without_a_signer_a_pack_ends_with_the_last_checkpoint() {
     assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(report["result"], "PARTIAL");
 }
+
+#[tokio::test]
+async fn a_pack_goes_to_standard_output() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let made = Made::begin(&db);
+    append(&client, "acme", 10).await;
+    let until = now(&client).await;
+    made.sign();
+    let mut command = command(&made.dsn).unwrap();
+    command.args(["pack", "export", "--workspace", "acme", "--since", "2023-01-01", "--until", &until, "-o", "-"]);
+    let output = command.current_dir(made.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(check(&output.stdout).status(), Status::Complete);
+    assert!(!made.folder.path().join("-").exists());
+}

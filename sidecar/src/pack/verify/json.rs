@@ -38,6 +38,7 @@ impl Report {
                 let counts = Field::ALL.iter().zip(verdict.withheld);
                 counts.map(|(field, count)| (field.name().to_owned(), count.into())).collect::<Map<_, _>>()
             }),
+            "events_with_withheld_fields": number(verdict.map(|verdict| verdict.incomplete)),
             "stubs": number(verdict.map(|verdict| verdict.stubs)),
             "removed": number(verdict.map(|verdict| verdict.removed)),
             "unexplained": number(verdict.map(|verdict| verdict.unexplained)),

@@ -20,6 +20,8 @@ pub struct Report {
     pub signature: Option<Signature>,
     /// Cosignatures of the trusted witnesses.
     pub witnesses: Vec<WitnessSignature>,
+    /// Whether the reader gave keys.
+    pub has_given_keys: bool,
 }
 
 /// The status of a pack.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use audit_proof::Field;
-use audit_proof::pack::{Group, Limit, Verdict};
+use audit_proof::pack::{Claim, Fault, Group, Limit, Verdict};
 
 use super::report::{KeySource, Report, Status};
 use crate::pack::manifest::{Manifest, Values};
@@ -15,33 +15,37 @@ impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let status = self.status();
         f.write_str(status.as_str())?;
+        let is_key_unconfirmed = self.signature.is_some() && !self.is_key_confirmed();
+        if is_key_unconfirmed && status != Status::Invalid {
+            f.write_str(" (KEY NOT CONFIRMED)")?;
+        }
         let Some(manifest) = &self.manifest else { return write_problems(self, f) };
         let (workspace, pack) = (quoted_start(&manifest.workspace), quoted(manifest.definition.name.as_str()));
         write!(f, "  workspace {workspace}, pack {pack}, {}", period(manifest))?;
         if status == Status::Invalid {
             return write_problems(self, f);
         }
+        if is_key_unconfirmed {
+            f.write_str("\nWhat follows holds only if the key below is the right one. Only the pack itself names it.")?;
+        }
         write!(f, "\n{}", summary(status))?;
-        if self.signature.is_some() && !self.is_key_confirmed() {
-            f.write_str(
-                "\n  All of this holds only if the key below is the right one. Only the pack itself names it.",
-            )?;
+        for limit in self.limits() {
+            write!(f, "\n{}", why_partial(limit))?;
         }
         match self.verdict.as_ref().map_or(0, |verdict| verdict.possibly_in_period) {
             0 => {}
             some => write!(
                 f,
-                "\n  Events were removed before the pack was made. At most {some} of them were recorded in the period."
+                "\nUp to {} from the period no longer exist. Nobody can tell whether the pack would have selected them.",
+                amount(some, "event")
             )?,
-        }
-        for limit in self.limits() {
-            write!(f, "\n{}", why_partial(limit))?;
         }
         write_selection(self, manifest, f)?;
         if let Some(verdict) = &self.verdict {
             write_events(verdict, manifest, f)?;
         }
         write_signatures(self, f)?;
+        f.write_str("\n\nNot proven\n  Nothing shows that the application recorded everything.")?;
         write_to_do(self, f)
     }
 }
@@ -49,7 +53,7 @@ impl Display for Report {
 fn summary(status: Status) -> &'static str {
     match status {
         Status::Complete => {
-            "The pack shows every event that it selects. Each is unchanged since it was recorded, and none was left out."
+            "The pack shows every event that it selects and that the log still holds. Each is unchanged since it was recorded."
         }
         Status::Partial => "Each event in the pack is unchanged since it was recorded. Others may be missing:",
         Status::Unproven => {
@@ -63,7 +67,7 @@ fn why_partial(limit: Limit) -> &'static str {
     match limit {
         Limit::Filters => "  Filters narrowed the pack. It cannot prove that no other event matches them.",
         Limit::End => "  The proof ends before the period does. The pack shows nothing of the time after that.",
-        Limit::Removed => "  Events were removed, and the pack does not prove that they were due to be removed.",
+        Limit::Removed => "  Events were removed, and the pack does not prove that they were old enough to be removed.",
     }
 }
 
@@ -73,29 +77,31 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
     if report.is_built_in {
         write!(
             f,
-            "\n  This is a built-in pack, in version {}. Its rules are those of this program.",
+            "\n  The pack is built in, in version {}. The operator cannot change its rules.",
             definition.version
         )?;
     } else {
-        f.write_str(
-            "\n  This is not a built-in pack. Its maker wrote these rules. Decide whether they suffice for you.",
-        )?;
+        f.write_str("\n  The pack is not built in. Its maker wrote its rules. Decide whether they suffice for you.")?;
     }
     if definition.include.is_empty() {
-        f.write_str("\n  The pack selects every event of the workspace in the period.")?;
+        f.write_str("\n  It selects every event of the workspace in the period.")?;
+    } else {
+        f.write_str("\n  It selects the events of the period that match at least one of these rules.")?;
     }
-    for rule in &definition.include {
-        f.write_str("\n  Events whose")?;
-        let lists = [("action", &rule.actions), ("category", &rule.categories), ("outcome", &rule.outcomes)];
-        for (at, (name, values)) in lists.into_iter().filter(|(_, values)| !values.is_empty()).enumerate() {
-            write!(f, "{} {name} is one of", if at > 0 { "\n  and whose" } else { "" })?;
-            write_values(values, f)?;
+    for (number, rule) in (1..).zip(&definition.include) {
+        write!(f, "\n  Rule {number}")?;
+        for (name, values) in [("action", &rule.actions), ("category", &rule.categories), ("outcome", &rule.outcomes)] {
+            if !values.is_empty() {
+                write!(f, "\n    The {name} is one of")?;
+                write_values(values, f)?;
+            }
         }
     }
+    if !manifest.filters.is_empty() {
+        f.write_str("\n  Of these, it selects only the events that match every filter.")?;
+    }
     for (name, values) in &manifest.filters {
-        f.write_str("\n  Events that match the filter")?;
         write!(f, "\n    {}", quoted_start(name))?;
-        f.write_str("\n  with")?;
         match values {
             Values::One(value) => write_values(std::slice::from_ref(value), f)?,
             Values::Several(values) => write_values(values, f)?,
@@ -109,11 +115,11 @@ const MOST_VALUES: usize = 50;
 
 fn write_values(values: &[String], f: &mut Formatter<'_>) -> fmt::Result {
     for value in values.iter().take(MOST_VALUES) {
-        write!(f, "\n    {}", quoted_start(value))?;
+        write!(f, "\n      {}", quoted_start(value))?;
     }
     match values.len().saturating_sub(MOST_VALUES) {
         0 => Ok(()),
-        more => write!(f, "\n    and {more} more"),
+        more => write!(f, "\n      and {more} more"),
     }
 }
 
@@ -124,20 +130,32 @@ fn write_events(verdict: &Verdict, manifest: &Manifest, f: &mut Formatter<'_>) -
         write!(f, ", from {} to {}", first.occurred_at, last.occurred_at)?;
     }
     if let Some(at) = verdict.complete_until.and_then(time) {
-        write!(f, "\n  The proof covers everything that was recorded until {at}.")?;
-        write!(f, "\n  {} in the log, which the pack shows without the content.", are(verdict.stubs, "other event"))?;
+        write!(f, "\n  Events that were recorded after {at} are not covered, even if they occurred in the period.")?;
+    }
+    if verdict.claim == Some(Claim::Complete) {
+        write!(
+            f,
+            "\n  The rules or the period exclude {} in this part of the log.",
+            amount(verdict.stubs, "other event")
+        )?;
+        f.write_str("\n  The pack shows the kind, the outcome and the time of these, but not who did what.")?;
     }
     f.write_str("\n\nWithheld")?;
-    if verdict.withheld == [0; 4] {
+    if verdict.incomplete == 0 {
         f.write_str("\n  Nothing.")?;
+    } else {
+        let of = amount(verdict.shown, "event");
+        write!(f, "\n  {} of {of} have fields whose content you do not see.", verdict.incomplete)?;
+        f.write_str("\n  It was erased from the log, or left out of this pack. The check cannot tell which.")?;
     }
     for (field, count) in Field::ALL.iter().zip(verdict.withheld).filter(|(_, count)| *count > 0) {
-        write!(f, "\n  The field {} is withheld or redacted in {}.", field.name(), amount(count, "event"))?;
+        write!(f, "\n  The field {} is not shown in {}.", field.name(), amount(count, "event"))?;
     }
-    if verdict.complete_until.is_some() {
-        write_removed(verdict, f)?;
+    match verdict.claim {
+        None => Ok(()),
+        Some(Claim::Inclusion) => f.write_str("\n\nRemoved\n  A pack with filters does not show this."),
+        Some(Claim::Complete) => write_removed(verdict, f),
     }
-    Ok(())
 }
 
 fn write_removed(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
@@ -146,55 +164,59 @@ fn write_removed(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
         return f.write_str("\n  Nothing.");
     }
     let Verdict { removed, unexplained, possibly_in_period, .. } = *verdict;
-    write!(f, "\n  {} no longer in the log. Nothing but the number is known.", are(removed, "event"))?;
+    write!(f, "\n  {} no longer in the log. The content is unknown.", are(removed, "event"))?;
     write!(f, "\n  At most {possibly_in_period} of them were recorded in the period.")?;
     if removed > unexplained {
-        write!(f, "\n  The log records that {} past the retention, which was", were(removed - unexplained, "event"))?;
+        write!(f, "\n  Proven to be past the retention: {}. The log gives the retention as", removed - unexplained)?;
         write_values(&verdict.retentions, f)?;
     }
     if unexplained > 0 {
-        write!(
-            f,
-            "\n  {} not shown, and said to have been removed. Nothing proves that this was due.",
-            are(unexplained, "event")
-        )?;
+        write!(f, "\n  Not proven: {unexplained}. The pack does not show that these were old enough to be removed.")?;
     }
     Ok(())
 }
 
 fn write_signatures(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let Some(signature) = &report.signature else { return Ok(()) };
-    write!(f, "\n\nSigned with the key\n  {}", printable(&signature.key))?;
+    let Some(signature) = &report.signature else {
+        let unused = "\n\nSigned\n  The keys that you gave were not used: the pack has no signature.";
+        return if report.has_given_keys { f.write_str(unused) } else { Ok(()) };
+    };
+    write!(f, "\n\nSigned\n  The log signed with the key\n    {}", quoted(&signature.key))?;
     match &signature.source {
-        KeySource::Given => f.write_str("\n  You gave this key."),
+        KeySource::Given => f.write_str("\n  You gave this key, and it matches."),
         KeySource::Known(name) => write!(f, "\n  You know this key as\n    {}", quoted_start(name)),
         KeySource::Pack => {
             f.write_str("\n  Only the pack itself names this key. Anyone can make a pack with a key of their own.")
         }
     }?;
     for witness in &report.witnesses {
-        write!(f, "\nCosigned by the witness with the key\n  {}", printable(&witness.key))?;
+        write!(f, "\n  A witness cosigned with the key\n    {}", quoted(&witness.key))?;
         if let Some(at) = witness.at.and_then(|at| time(i64::try_from(at).ok()?.checked_mul(1_000_000)?)) {
-            write!(f, "\n  at {at}")?;
+            write!(f, "\n    at {at}")?;
         }
     }
     Ok(())
 }
 
 fn write_to_do(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
-    let mut to_do = Vec::new();
-    if report.signature.is_some() && !report.is_key_confirmed() {
-        to_do.push("Compare this key with one that you got elsewhere, and give that one with --key.");
-    }
-    if !report.is_built_in {
-        to_do.push("Read the rules of the pack. They decide which events you see.");
-    }
-    to_do.push("Compare workspace, pack and period in the first line with what you asked for.");
-    if report.verdict.as_ref().is_some_and(|verdict| verdict.withheld != [0; 4]) {
-        to_do.push("Ask why fields were redacted. The log records each redaction.");
-    }
+    let verdict = report.verdict.as_ref();
+    let limits = report.limits();
+    let is_removed = verdict.is_some_and(|verdict| verdict.possibly_in_period > 0);
+    let steps = [
+        (
+            report.signature.is_some() && !report.is_key_confirmed(),
+            "Compare this key with one that you got elsewhere, and give that one with --key.",
+        ),
+        (report.status() == Status::Unproven, "Ask for a pack with a proof."),
+        (limits.contains(&Limit::End), "Ask for the pack again. A later one can cover the whole period."),
+        (is_removed, "If you need the removed events, ask for an archive, or for a pack that was made earlier."),
+        (limits.contains(&Limit::Removed), "Ask why these events were removed. The log may still record it."),
+        (!report.is_built_in, "Read the rules of the pack. They decide which events you see."),
+        (verdict.is_some_and(|verdict| verdict.incomplete > 0), "Ask which fields are withheld, and why."),
+        (true, "Compare workspace, pack and period in the first line with what you requested."),
+    ];
     f.write_str("\n\nLeft for you to do")?;
-    to_do.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    steps.iter().filter(|(applies, _)| *applies).try_for_each(|(_, step)| write!(f, "\n  {step}"))
 }
 
 /// Writes the defects by cause.
@@ -209,13 +231,19 @@ fn write_problems(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
             0 => {}
             more => write!(f, "\n  and {more} more")?,
         }
+        let own = report.manifest.as_ref().and_then(|manifest| manifest.key.as_deref());
+        if let (Fault::Checkpoint, true, Some(own)) = (fault, report.has_given_keys, own) {
+            f.write_str("\n  Check first whether you gave the right key. The pack names the key")?;
+            write!(f, "\n    {}", quoted(first_chars(own, 300)))?;
+        }
     }
-    Ok(())
+    f.write_str("\n\nLeft for you to do\n  Keep the file, and ask for the pack again.")
 }
 
 fn period(manifest: &Manifest) -> String {
     // The time of day is omitted for midnight.
-    format!("{} to {}", manifest.period.since, manifest.period.until).replace("T00:00:00.000000Z", "")
+    format!("from {} until before {} (UTC)", manifest.period.since, manifest.period.until)
+        .replace("T00:00:00.000000Z", "")
 }
 
 fn amount(count: u64, what: &str) -> String {
@@ -224,10 +252,6 @@ fn amount(count: u64, what: &str) -> String {
 
 fn are(count: u64, what: &str) -> String {
     format!("{} {}", amount(count, what), if count == 1 { "is" } else { "are" })
-}
-
-fn were(count: u64, what: &str) -> String {
-    format!("{} {}", amount(count, what), if count == 1 { "was" } else { "were" })
 }
 
 /// Returns the time at this number of microseconds since 1970.
