@@ -9,8 +9,10 @@ use clap::{Args, ValueEnum};
 
 use crate::text::shorten;
 
+mod proxy_header;
 mod witness_address;
 
+pub use proxy_header::ProxyHeader;
 pub use witness_address::WitnessAddress;
 
 /// Format and filter of the sidecar log.
@@ -120,9 +122,12 @@ pub struct ServeArgs {
     /// Maximum time for running requests and exports to complete after SIGTERM or SIGINT
     #[arg(long, env = "AUDIT_SHUTDOWN_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub shutdown_timeout: Duration,
-    /// Address of a reverse proxy whose X-Forwarded-For is trusted. You can repeat this option
+    /// Address of a reverse proxy that is trusted to name the client. You can repeat this option
     #[arg(long = "trusted-proxy", env = "AUDIT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "IP")]
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Header in which the trusted proxies name the client
+    #[arg(long, env = "AUDIT_PROXY_HEADER", default_value = "x-forwarded-for", value_name = "HEADER")]
+    pub proxy_header: ProxyHeader,
 }
 
 /// Parses a length of time such as `30s`, `5m`, `1h 30m`, `90d` or `2w`.

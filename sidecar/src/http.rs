@@ -4,6 +4,7 @@ pub mod accept;
 pub mod activity;
 pub mod auth;
 pub mod body;
+mod client_address;
 mod docs;
 pub mod events;
 pub mod health;

@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::ServeArgs;
 use crate::error::{ApiError, Code};
+use crate::http::client_address;
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::text::first_bytes;
@@ -53,7 +55,7 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
     let request_id: Arc<str> = request_id(request.headers()).into();
     let context = RequestContext {
         request_id: Some(Arc::clone(&request_id)),
-        ip: client_address(&request, &state.config.trusted_proxies),
+        ip: client_address(&request, &state.config),
         user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| first_bytes(agent, 1000).into()),
         token_id: Arc::default(),
     };
@@ -172,24 +174,9 @@ fn new_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// Returns the address of the client: that of the connection, or the one that a trusted proxy reports.
-fn client_address(request: &Request, trusted: &[IpAddr]) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
-    if !trusted.contains(&peer) {
-        return Some(peer);
-    }
-    // Each proxy appends the address that it saw. From the end, the first that is not a trusted proxy is the client.
-    let values = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let addresses = named.iter().rev().map_while(|text| text.parse::<IpAddr>().ok());
-    let mut last = peer;
-    for address in addresses {
-        last = address.to_canonical();
-        if !trusted.contains(&last) {
-            break;
-        }
-    }
-    Some(last)
+fn client_address(request: &Request, config: &ServeArgs) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    client_address::find(peer, request.headers(), &config.trusted_proxies, config.proxy_header)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
