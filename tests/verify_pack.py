@@ -434,7 +434,7 @@ NOT_PLAIN = (
     r"\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     r"\U000e0000-\U000e0fff"
 )
-ESCAPED = re.compile(rf'["\\{NOT_PLAIN}]')
+ESCAPED = re.compile(r'["\\]|[^\x20-\x7e]')
 
 
 def quoted(string):
@@ -506,6 +506,10 @@ def manifest_of(data):
     need(period["since"] < period["until"], "the period ends before it begins")
     need(manifest["snapshot"]["taken_at"] >= period["until"], "the snapshot was taken before the end of the period")
     need(all(any(rule[key] for key in LISTS) for rule in definition["include"]), "a rule is empty")
+    need(len(definition["include"]) <= 100, "there are more than 100 rules")
+    rules = definition["include"] + definition["summary"]
+    need(all(len(rule[key]) <= 1000 for rule in rules for key in LISTS), "a rule has more than 1,000 values")
+    need(all(value != [] for value in manifest["filters"].values()), "a filter has no value")
     columns = [column["column"] for column in definition["summary"]]
     need(len(columns) <= 32, "there are more than 32 columns")
     need(len(columns) == len({*columns} - {*heading([])}), "a column stands twice")
@@ -662,7 +666,7 @@ def filters_in_words(filters, quote=quoted):
 
 def control_in_words(control):
     ids = " " + ", ".join(control["ids"]) if control["ids"] else ""
-    return control["framework"] + ids + "\n" + wrapped(control["evidence"], "    ")
+    return "| " + control["framework"] + ids + "\n" + wrapped(control["evidence"], "|     ")
 
 
 def readme(manifest):
@@ -687,8 +691,8 @@ def readme(manifest):
         "pack": definition["name"],
         "version": str(definition["version"]),
         "export_event": str(manifest["export_event"]),
-        "title": wrapped(definition["title"]),
-        "purpose": wrapped(definition["purpose"]),
+        "title": wrapped(definition["title"], "| "),
+        "purpose": wrapped(definition["purpose"], "| "),
         "rules": "\n".join(rules_in_words(definition["include"])),
         "filters": "\n".join(filters_in_words(manifest["filters"])),
         "controls": "\n\n".join(map(control_in_words, definition["controls"])),

@@ -231,6 +231,7 @@ def of_manifest():
     yield "version-fraction", "pack_version is 1.0", *broken("pack_version", value=1.0)
     yield "version-true", "pack_version is true", *broken("pack_version", value=True)
     yield "filters-number", "the value of a filter is a number", *broken("filters", value={"actor": 1})
+    yield "filters-empty", "a filter has no value", *broken("filters", value={"actor": []})
     yield "filters-object", "the value of a filter is an object", *broken("filters", value={"actor": {}})
     yield "counts-text", "a count is a string", *broken("counts", "events", value="4")
     yield "since-short", "a time has no microseconds", *broken("period", "since", value="2025-03-10T00:00:00Z")
@@ -280,6 +281,8 @@ def of_manifest():
             {"include": [*LOGINS["include"], {"actions": [], "outcomes": []}]},
         ),
         ("columns-33", "33 columns", {"summary": [{"column": "c%d" % n} for n in range(33)]}),
+        ("rules-101", "101 rules", {"include": [{"actions": ["login_succeeded"]}] * 101}),
+        ("values-1001", "a rule with 1,001 values", {"include": [{"actions": ["login_succeeded"] * 1001}]}),
         (
             "column-twice",
             "a column that stands twice",

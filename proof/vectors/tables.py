@@ -126,7 +126,7 @@ def counts(items):
 def quoted(text):
     out = ""
     for c in text:
-        hidden = any(low <= ord(c) <= high for low, high in NOT_PLAIN)
+        hidden = not " " <= c <= "~"
         out += "\\" + c if c in '"\\' else "\\u{%x}" % ord(c) if hidden else c
     return '"' + out + '"'
 
@@ -165,7 +165,7 @@ def controls(definition):
     blocks = []
     for control in definition["controls"]:
         title = control["framework"] + (" " + ", ".join(control["ids"]) if control["ids"] else "")
-        blocks.append(title + "\n" + wrapped(control["evidence"], "    "))
+        blocks.append("| " + title + "\n" + wrapped(control["evidence"], "|     "))
     return "\n\n".join(blocks)
 
 
@@ -200,8 +200,8 @@ def readme(manifest):
         "taken_at": snapshot["taken_at"],
         "kept_since": snapshot["kept_since"],
         "export_event": str(manifest["export_event"]),
-        "title": wrapped(definition["title"]),
-        "purpose": wrapped(definition["purpose"]),
+        "title": wrapped(definition["title"], "| "),
+        "purpose": wrapped(definition["purpose"], "| "),
         "rules": rules(definition),
         "filters": filters(manifest),
         "controls": controls(definition),

@@ -212,7 +212,7 @@ def partial():
         | {
             "items": filtered(SYSTEM["items"], (10, 13)),
             "claim": "inclusion",
-            "filters": {"actor": []},
+            "filters": {"actor": ["user:1"]},
             "definition": FILTERED | {"include": []},
         },
         **only_filters,
@@ -605,7 +605,7 @@ def strings():
             )
         },
     )
-    filters = {"\uffff": "a", "\U0001f512": ["b", '\u202e"', TRICKY], "": [], "a": TRICKY, "A": ["", ""]}
+    filters = {"\uffff": "a", "\U0001f512": ["b", '\u202e"', TRICKY], "": ["x"], "a": TRICKY, "A": ["", ""]}
     yield good(
         "hostile-filters",
         "the order of the filters by bytes is not that by UTF-16 units",

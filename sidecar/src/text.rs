@@ -31,13 +31,14 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// Returns the quoted form of a text, by "Quoted text" of FORMAT.md. It shows every character.
+/// Returns the quoted form of a text, by "Quoted text" of FORMAT.md. It has ASCII only, so that no character can look like
+/// another one.
 pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if is_plain(c) => out.push(c),
+            ' '..='~' => out.push(c),
             c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
     }
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn quoted_text_shows_every_character() {
-        assert_eq!(quoted("a \"ü\" \\ \n\u{202e}\u{e0041}\u{a0}"), r#""a \"ü\" \\ \u{a}\u{202e}\u{e0041}\u{a0}""#);
+        assert_eq!(quoted("a \"ü\" \\ \n\u{202e}\u{e0041}\u{a0}"), r#""a \"\u{fc}\" \\ \u{a}\u{202e}\u{e0041}\u{a0}""#);
         assert_eq!(quoted_start(&"x".repeat(61)), format!("\"{}\" (+1)", "x".repeat(60)));
         assert_eq!(quoted_start(""), "\"\"");
     }

@@ -9,13 +9,13 @@ pub enum Error {
     #[error("the signed note is not a checkpoint")]
     Body,
     /// The text is not a verifier key.
-    #[error("\"{text}\" is not a verifier key of the form name+hash+key, of type Ed25519 or cosignature/v1")]
+    #[error("{text:?} is not a verifier key of the form name+hash+key, of type Ed25519 or cosignature/v1")]
     Key {
         /// The text, truncated to 100 characters.
         text: String,
     },
     /// The key is that of another log. A log signs under its own origin.
-    #[error("the checkpoint belongs to the log \"{origin}\", and the key {key} to another log")]
+    #[error("the checkpoint belongs to another log than the key {key}: {origin:?}")]
     Origin {
         /// The origin of the checkpoint.
         origin: String,

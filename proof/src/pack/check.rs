@@ -167,6 +167,7 @@ impl<'a> Check<'a> {
         let why = match &self.proof {
             Some(proof) if proof.log.claim == Claim::Inclusion => Why::Log(NOT_ALONE),
             Some(proof) if leaf < proof.log.first => Why::BeforeRange,
+            Some(proof) if self.leaves.len() as u64 >= proof.size - proof.log.first => Why::Twice,
             Some(proof) if leaf < proof.size => {
                 self.hash();
                 self.removals.add(leaf);
@@ -313,6 +314,11 @@ impl<'a> Check<'a> {
         let why = match (&self.proof, line.leaf()) {
             (_, None) => Why::NoLeaf,
             (Some(proof), Some(leaf)) if leaf < proof.log.first => Why::BeforeRange,
+            (Some(proof), Some(leaf))
+                if leaf < proof.size && self.leaves.len() as u64 >= proof.size - proof.log.first =>
+            {
+                Why::Twice
+            }
             (Some(proof), Some(leaf)) if leaf < proof.size => {
                 self.last = self.last.max(Some(line.recorded_at()));
                 self.removals.see(leaf, line.recorded_at());

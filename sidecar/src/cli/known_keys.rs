@@ -37,8 +37,8 @@ pub fn read() -> anyhow::Result<Vec<(String, Key)>> {
 /// # Errors
 /// Fails if the name or the key cannot be stored.
 pub fn add(name: &str, key: &Key) -> anyhow::Result<(PathBuf, usize)> {
-    if name.is_empty() || name.starts_with('#') || name.contains(char::is_whitespace) {
-        bail!("\"{name}\" is not a name. Use one without spaces that does not begin with #");
+    if name.is_empty() || name.starts_with('#') || !name.chars().all(|c| c.is_ascii_graphic()) {
+        bail!("\"{name}\" is not a name. Use visible ASCII characters, and do not begin with #");
     }
     if key.kind() != Kind::Log {
         bail!("the key belongs to a witness. Give it to verify with --witness");
@@ -49,7 +49,9 @@ pub fn add(name: &str, key: &Key) -> anyhow::Result<(PathBuf, usize)> {
         let about = || format!("cannot write {}", path.display());
         path.parent().map_or(Ok(()), fs::create_dir_all).with_context(about)?;
         let mut file = OpenOptions::new().create(true).append(true).open(&path).with_context(about)?;
-        writeln!(file, "{name} {}", key.encoded()).with_context(about)?;
+        let text = fs::read_to_string(&path).with_context(about)?;
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        writeln!(file, "{end}{name} {}", key.encoded()).with_context(about)?;
     }
     Ok((path, others.len()))
 }

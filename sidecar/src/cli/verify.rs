@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use audit_proof::checkpoint::Key;
+use audit_proof::checkpoint::{Key, Kind};
 use audit_proof::pack::Limit;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -66,7 +66,7 @@ const HOLDS: u8 = 0;
 /// # Errors
 /// Never fails: an error becomes an exit status.
 pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let trust = match trust(&args) {
+    let trust = match refuse_names_like_options().and_then(|()| trust(&args)) {
         Ok(trust) => trust,
         Err(error) => {
             note!("audit-sidecar: {error:#}");
@@ -142,6 +142,18 @@ fn exit_status(args: &VerifyArgs, report: &Report) -> u8 {
     }
 }
 
+/// Refuses an option that is also the name of a file. A pattern such as `*` would turn a file of the sender into an option.
+fn refuse_names_like_options() -> anyhow::Result<()> {
+    let options = std::env::args_os().skip(1).filter(|argument| argument.as_encoded_bytes().starts_with(b"-"));
+    match options.into_iter().find(|option| Path::new(option).symlink_metadata().is_ok()) {
+        Some(name) => bail!(
+            "there is a file with the name of an option, {}. Remove it, or write ./ in front of the names of files",
+            quoted(&name.to_string_lossy())
+        ),
+        None => Ok(()),
+    }
+}
+
 fn trust(args: &VerifyArgs) -> anyhow::Result<Trust> {
     let known = known_keys::read()?;
     let mut keys = keys(&args.key)?;
@@ -152,7 +164,15 @@ fn trust(args: &VerifyArgs) -> anyhow::Result<Trust> {
             bail!("no key is stored as \"{name}\". Store it with audit-sidecar key trust {name} KEY");
         }
     }
-    Ok(Trust { keys, known, witnesses: self::keys(&args.witness)? })
+    let witnesses = self::keys(&args.witness)?;
+    for (keys, kind, option) in [(&keys, Kind::Log, "--key"), (&witnesses, Kind::Witness, "--witness")] {
+        if let Some(other) = keys.iter().find(|key| key.kind() != kind) {
+            bail!(
+                "{option} is of the wrong kind: {other}. Give keys of the log with --key, and of witnesses with --witness"
+            );
+        }
+    }
+    Ok(Trust { keys, known, witnesses })
 }
 
 fn keys(given: &[String]) -> anyhow::Result<Vec<Key>> {

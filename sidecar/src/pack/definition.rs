@@ -125,10 +125,17 @@ impl Definition {
             .flat_map(|control| [&control.framework, &control.evidence].into_iter().chain(&control.ids))
             .chain([&self.title, &self.purpose]);
         let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
+        let rules = self.include.iter().map(|rule| [&rule.actions, &rule.categories, &rule.outcomes]);
+        let columns_of = self.summary.iter().map(|column| [&column.actions, &column.categories, &column.outcomes]);
         let rules = [
             ((1..1 << 63).contains(&self.version), "the version of its definition is not a number from 1"),
             (texts.into_iter().all(|text| is_text(text)), "a text of its definition is empty, too long or not plain"),
             (!self.include.contains(&Rule::default()), "a rule of its definition is empty"),
+            (self.include.len() <= MAX_RULES, "its definition has more than 100 rules"),
+            (
+                rules.chain(columns_of).flatten().all(|list| list.len() <= MAX_VALUES),
+                "a rule of its definition has more than 1,000 values",
+            ),
             (self.summary.len() <= MAX_COLUMNS, "its definition has too many columns"),
             (
                 self.summary.iter().all(|column| columns.insert(column.column.as_str())),
@@ -205,6 +212,12 @@ pub(super) const FIXED_COLUMNS: [&str; 8] =
 
 /// Maximum number of columns of a definition.
 pub(super) const MAX_COLUMNS: usize = 32;
+
+/// Maximum number of rules of a definition.
+const MAX_RULES: usize = 100;
+
+/// Maximum number of values in a list of a rule.
+const MAX_VALUES: usize = 1000;
 
 fn first_version() -> u64 {
     1

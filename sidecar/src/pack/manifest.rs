@@ -188,6 +188,7 @@ impl Manifest {
             (until <= self.snapshot.taken_at, "its period ends after the time at which it was taken"),
             (self.files.iter().all(|file| is_hash(&file.sha256)), "a SHA-256 is not 64 hexadecimal digits"),
             (numbers.into_iter().chain(by).chain(bytes).all(is_number), "a number is too large"),
+            (!self.filters.values().any(|values| *values == Values::Several(Vec::new())), "a filter has no value"),
             (self.export_event >= 0 && ids.into_iter().all(|id| id >= 0), "an id is negative"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {

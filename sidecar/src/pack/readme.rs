@@ -41,8 +41,8 @@ pub(super) fn text(manifest: &Manifest) -> String {
         "kept_since" => manifest.snapshot.kept_since.to_string(),
         "export_event" => manifest.export_event.to_string(),
         "key" => quoted(manifest.key.as_deref().unwrap_or_default()),
-        "title" => wrap(title, ""),
-        "purpose" => wrap(purpose, ""),
+        "title" => wrap(title, "| "),
+        "purpose" => wrap(purpose, "| "),
         "rules" => include.iter().enumerate().map(|(at, one)| rule(at + 1, one)).collect::<Vec<_>>().join("\n"),
         "filters" => filters(manifest),
         _ => controls.iter().map(control).collect::<Vec<_>>().join("\n\n"),
@@ -110,7 +110,7 @@ fn control(control: &Control) -> String {
         heading.push(' ');
         heading.push_str(&control.ids.join(", "));
     }
-    format!("{heading}\n{}", wrap(&control.evidence, "    "))
+    format!("| {heading}\n{}", wrap(&control.evidence, "|     "))
 }
 
 fn wrap(text: &str, indent: &str) -> String {

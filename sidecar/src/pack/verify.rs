@@ -13,6 +13,7 @@ mod inflate;
 mod json;
 mod package;
 mod report;
+mod selection;
 mod tables;
 mod text;
 mod unreadable;
@@ -23,6 +24,7 @@ pub use unreadable::Unreadable;
 
 use self::contents::Contents;
 use self::package::Package;
+use self::selection::Selection;
 use self::tables::Tables;
 use super::definition::Definition;
 use super::definitions::Definitions;
@@ -102,8 +104,8 @@ fn check_events(manifest: &Manifest, contents: &mut Contents<'_>, trust: &Trust,
     }
     let has_prefixes = manifest.proof == Some(Claim::Complete);
     let prefixes = if has_prefixes { contents.small(PREFIXES, problems) } else { Some(Vec::new()) };
-    let includes =
-        |action: &str, category: &str, outcome: &str| manifest.definition.includes(action, category, outcome);
+    let selection = Selection::new(&manifest.definition);
+    let includes = |action: &str, category: &str, outcome: &str| selection.includes(action, category, outcome);
     let claim = manifest.proof;
     if claim.is_some_and(|claim| (claim == Claim::Complete) != manifest.filters.is_empty()) {
         problems.push(Problem::of_pack(Why::Log("a pack is complete if no filter narrowed it, and only then")));

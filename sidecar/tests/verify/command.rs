@@ -40,6 +40,8 @@ fn the_exit_status_tells_what_a_script_needs() {
     assert_eq!(status("unproven", &["--unsigned"]), Some(0));
     assert_eq!(status("access-review", &["--witness", &witness_key().encoded()]), Some(0));
     assert_eq!(status("access-review", &["--trust", "nobody"]), Some(2));
+    assert_eq!(status("access-review", &["--witness", &log_key().encoded()]), Some(2));
+    assert_eq!(status("access-review", &["--key", &witness_key().encoded()]), Some(2));
 }
 
 #[test]
@@ -98,4 +100,15 @@ fn a_closed_pipe_ends_the_program_quietly() {
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn a_file_cannot_pass_for_an_option() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(find("unproven").path, folder.path().join("pack.zip")).unwrap();
+    std::fs::write(folder.path().join("--unsigned"), "").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-sidecar"));
+    let output = command.args(["verify", "--unsigned", "pack.zip"]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the name of an option"));
 }

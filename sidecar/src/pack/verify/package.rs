@@ -17,8 +17,8 @@ pub(super) enum Package {
     Folder(PathBuf, BTreeMap<String, u64>),
 }
 
-/// Number of levels of folders in a pack.
-const LEVELS: usize = 2;
+/// The only folder in a pack.
+const PROOF: &str = "proof";
 
 /// Maximum number of files that are looked at in a folder. A pack has far fewer.
 const MOST_FILES: usize = 1000;
@@ -29,11 +29,15 @@ impl Package {
     /// # Errors
     /// Fails with [`Unreadable`].
     pub fn open(path: &Path) -> Result<Self, Unreadable> {
-        if !std::fs::metadata(path)?.is_dir() {
+        let kind = std::fs::metadata(path)?;
+        if kind.is_file() {
             return Ok(Self::Zip(Directory::read(File::open(path)?)?));
         }
+        if !kind.is_dir() {
+            return Err(Unreadable::NotAPack("it is neither a file nor a folder".to_owned()));
+        }
         let mut files = BTreeMap::new();
-        list(path, "", LEVELS, &mut files)?;
+        list(path, "", &mut files)?;
         Ok(Self::Folder(path.to_owned(), files))
     }
 
@@ -82,14 +86,14 @@ impl Package {
     }
 }
 
-/// Lists the files of a folder. Links, devices and folders that are too deep count as files of size 0.
-fn list(folder: &Path, prefix: &str, levels: usize, files: &mut BTreeMap<String, u64>) -> Result<(), Unreadable> {
+/// Lists the files of a folder. Links, devices and folders of other names count as files of size 0.
+fn list(folder: &Path, prefix: &str, files: &mut BTreeMap<String, u64>) -> Result<(), Unreadable> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type()?;
-        if kind.is_dir() && levels > 1 {
-            list(&entry.path(), &format!("{name}/"), levels - 1, files)?;
+        if kind.is_dir() && name == PROOF {
+            list(&entry.path(), "proof/", files)?;
         } else {
             files.insert(name, if kind.is_file() { entry.metadata()?.len() } else { 0 });
         }

@@ -97,8 +97,19 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
             }
         }
     }
+    if !report.is_built_in && !definition.summary.is_empty() {
+        f.write_str("\n  Its maker also wrote what the columns of summary.csv count.")?;
+        for column in &definition.summary {
+            write!(f, "\n    {}", quoted(column.column.as_str()))?;
+            let lists = [("action", &column.actions), ("category", &column.categories), ("outcome", &column.outcomes)];
+            for (name, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+                write!(f, "\n    if the {name} is one of")?;
+                write_values(values, f)?;
+            }
+        }
+    }
     if !manifest.filters.is_empty() {
-        f.write_str("\n  Of these, it selects only the events that match every filter.")?;
+        f.write_str("\n  Its maker says that of these, it selects only the events that match every filter.")?;
     }
     for (name, values) in &manifest.filters {
         write!(f, "\n    {}", quoted_start(name))?;
@@ -130,7 +141,7 @@ fn write_events(verdict: &Verdict, manifest: &Manifest, f: &mut Formatter<'_>) -
         write!(f, ", from {} to {}", first.occurred_at, last.occurred_at)?;
     }
     if let Some(at) = verdict.complete_until.and_then(time) {
-        write!(f, "\n  Events that were recorded after {at} are not covered, even if they occurred in the period.")?;
+        write!(f, "\n  Events that entered the log after {at} are not covered, even if they occurred in the period.")?;
     }
     if verdict.claim == Some(Claim::Complete) {
         write!(
@@ -165,7 +176,10 @@ fn write_removed(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
     }
     let Verdict { removed, unexplained, possibly_in_period, .. } = *verdict;
     write!(f, "\n  {} no longer in the log. The content is unknown.", are(removed, "event"))?;
-    write!(f, "\n  At most {possibly_in_period} of them were recorded in the period.")?;
+    write!(
+        f,
+        "\n  By the times of their neighbours, at most {possibly_in_period} of them were recorded in the period."
+    )?;
     if removed > unexplained {
         write!(f, "\n  Proven to be past the retention: {}. The log gives the retention as", removed - unexplained)?;
         write_values(&verdict.retentions, f)?;
@@ -233,7 +247,9 @@ fn write_problems(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         }
         let own = report.manifest.as_ref().and_then(|manifest| manifest.key.as_deref());
         if let (Fault::Checkpoint, true, Some(own)) = (fault, report.has_given_keys, own) {
-            f.write_str("\n  Check first whether you gave the right key. The pack names the key")?;
+            f.write_str(
+                "\n  Check first whether you gave the right key. Do not take it from the pack, which names the key",
+            )?;
             write!(f, "\n    {}", quoted(first_chars(own, 300)))?;
         }
     }
