@@ -98,6 +98,9 @@ GRANT SELECT ON audit.api_token TO audit_sidecar;
 GRANT EXECUTE ON FUNCTION
     audit.create_api_token(text, bytea, text, text, text, timestamptz),
     audit.revoke_api_token(text),
+    audit.start_session(bytea, text),
+    audit.use_session(bytea),
+    audit.end_session(bytea),
     audit.set_retention(text, interval),
     audit.retention(text),
     audit.place_legal_hold(text, text, text, text),

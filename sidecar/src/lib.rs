@@ -2,6 +2,7 @@
 //! bearer tokens that protect them. All of its data is in PostgreSQL, except for signing keys and the state of the
 //! signer.
 
+pub mod admin;
 pub mod archive;
 pub mod checkpoint;
 pub mod cli;

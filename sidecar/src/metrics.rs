@@ -30,6 +30,8 @@ pub struct Metrics {
 pub enum Kind {
     /// A page, or one event.
     Json,
+    /// A page for people.
+    Html,
     /// A stream with one object per line.
     Ndjson,
     /// A stream with one row per line.
@@ -54,6 +56,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Html => "html",
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
             Self::Pack => "pack",

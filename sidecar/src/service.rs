@@ -7,5 +7,6 @@ pub mod maintenance;
 pub mod redaction;
 pub mod request_context;
 pub mod retention;
+pub mod session;
 pub mod status;
 pub mod token;

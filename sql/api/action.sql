@@ -76,7 +76,10 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('event_redacted', 'audit', 'A field of an event was erased for good', true),
     ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
-    ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true);
+    ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true),
+    ('session_started', 'audit', 'Someone logged in to the admin pages', true),
+    ('session_refused', 'audit', 'A login to the admin pages was refused', true),
+    ('session_ended', 'audit', 'Someone logged out of the admin pages', true);
 
 SELECT pg_catalog.pg_extension_config_dump('audit.action', 'WHERE NOT built_in');
 

@@ -1,5 +1,6 @@
 //! Tests of the sidecar over HTTP.
 
+mod admin;
 pub mod bad_input;
 mod docs;
 mod filters;

@@ -79,7 +79,7 @@ impl FromRequestParts<AppState> for Principal {
             ApiError::new(Code::Unauthorized, "the request has no token")
                 .with_hint("Send Authorization: Bearer audit_….")
         })?;
-        let principal = look_up(state, token).await?;
+        let principal = authenticate(state, token).await?;
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             // The id is set once per request. A second extractor finds the same token.
             let _ = context.token_id.set(principal.token_id.clone());
@@ -112,7 +112,11 @@ fn may_come_from_a_browser(parts: &Parts) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD) && !matches!(site, Some("cross-site" | "same-site"))
 }
 
-async fn look_up(state: &AppState, token: Option<Token>) -> Result<Principal, ApiError> {
+/// Returns the principal of a token. None stands for a text that is no token.
+///
+/// # Errors
+/// Fails with `unauthorized` if the token is unknown, expired or revoked, or with other errors of the database.
+pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Principal, ApiError> {
     // Unknown, wrong, expired and revoked tokens receive the same answer, so that it does not reveal which ids exist.
     let refused = || {
         ApiError::new(Code::Unauthorized, "the token is unknown, expired or revoked")

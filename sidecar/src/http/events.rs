@@ -9,9 +9,10 @@ mod append;
 mod batch;
 mod format;
 mod list;
-mod one;
+pub(crate) mod one;
+pub(crate) mod page;
 mod redact;
-mod stream;
+pub(crate) mod stream;
 
 pub use format::Event;
 

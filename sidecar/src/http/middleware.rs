@@ -57,13 +57,16 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
         request_id: Some(Arc::clone(&request_id)),
         ip: client_address(&request, &state.config),
         user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| first_bytes(agent, 1000).into()),
+        is_tls: is_tls(&request, &state.config.trusted_proxies),
         token_id: Arc::default(),
     };
     request.extensions_mut().insert(context.clone());
 
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<ApiError>().or_else(|| bare_error(&response));
-    if let Some(error) = &error {
+    if let Some(error) = &error
+        && response.extensions().get::<OwnBody>().is_none()
+    {
         response = envelope(error, &request_id, response.headers());
     }
     let headers = response.headers_mut();
@@ -177,6 +180,14 @@ fn new_id() -> String {
 fn client_address(request: &Request, config: &ServeArgs) -> Option<IpAddr> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
     client_address::find(peer, request.headers(), &config.trusted_proxies, config.proxy_header)
+}
+
+/// Returns whether the client connected over TLS, as a trusted proxy reports it. The sidecar itself has no TLS.
+fn is_tls(request: &Request, trusted: &[IpAddr]) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let proto = text(request.headers(), "x-forwarded-proto").and_then(|protocols| protocols.split(',').next());
+    peer.is_some_and(|peer| trusted.contains(&peer))
+        && proto.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

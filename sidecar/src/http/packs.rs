@@ -103,12 +103,28 @@ async fn get_pack(
         return Err(ApiError::new(Code::MethodNotAllowed, "a pack does not support HEAD").with_hint("Use GET."));
     }
     principal.require(Right::Export)?;
+    let filters = || Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal);
+    stream_pack(&state, &principal, context, pack, filters).await
+}
+
+/// Makes a pack and streams it. The filters are read once the pack is known to exist. One event records the pack before
+/// its first byte, and another one when it has ended.
+///
+/// # Errors
+/// Fails with `pack_not_found`, `too_many_exports`, the errors of `filters`, or those of [`Job::start`].
+pub(crate) async fn stream_pack(
+    state: &AppState,
+    principal: &Principal,
+    context: RequestContext,
+    pack: String,
+    filters: impl FnOnce() -> Result<Filters, ApiError>,
+) -> Result<Response, ApiError> {
     let definition = state.packs.find(&pack).cloned().ok_or_else(|| {
         let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
         ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(&pack)))
             .with_hint(format!("The packs are: {}.", names.join(", ")))
     })?;
-    let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal)?;
+    let filters = filters()?;
     let running = state.exports.begin(Kind::Pack)?;
     let asker = Asker {
         database: state.database.clone(),
@@ -122,6 +138,7 @@ async fn get_pack(
     let (end, body) = stream::body(state.config.stall_timeout);
     let out = end.writer();
     let (opened, open) = oneshot::channel();
+    let metrics = state.metrics.clone();
     let task = tokio::spawn(async move {
         let client = end.clone();
         let stop = async {
@@ -135,7 +152,7 @@ async fn get_pack(
         let gone = matches!(result, Err(Error::Output(_) | Error::Stopped(_)));
         match &result {
             Ok(report) => {
-                state.metrics.count_returned(Kind::Pack, report.events);
+                metrics.count_returned(Kind::Pack, report.events);
                 let _ = end.finish().await;
             }
             Err(error) => {

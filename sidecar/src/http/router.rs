@@ -10,6 +10,7 @@ use super::{
     activity, docs, events, health, legal_holds, log, maintenance, metrics, middleware, openapi, packs, retention,
     verify_page,
 };
+use crate::admin;
 use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
 
@@ -24,6 +25,7 @@ pub fn router(state: AppState) -> Result<Router, ApiError> {
         .merge(metrics::router())
         .merge(docs::router(&openapi::finish(document))?)
         .merge(verify_page::router())
+        .merge(admin::router())
         .fallback(async || ApiError::new(Code::NotFound, "the path does not exist"))
         .layer(timeout)
         .layer(CatchPanicLayer::custom(|_| ApiError::internal("a handler panicked").into_response()))

@@ -16,7 +16,7 @@ pub struct Entry<'a> {
     pub action: AuditAction,
     /// The workspace that the action concerns.
     pub workspace: &'a str,
-    /// The actor: `token:<id>`, `cli:<name>` or `system:signer`.
+    /// The actor: `token:<id>`, `cli:<name>`, `system:signer` or `system:admin`.
     pub actor: &'a str,
     /// The target, for example `pack:access-review`.
     pub target: Option<&'a str>,
@@ -41,6 +41,12 @@ pub enum AuditAction {
     CheckpointRefused,
     /// An operator has reset signing.
     CheckpointReset,
+    /// Someone logged in to the admin pages.
+    SessionStarted,
+    /// A login to the admin pages was refused.
+    SessionRefused,
+    /// Someone logged out of the admin pages.
+    SessionEnded,
 }
 
 impl AuditAction {
@@ -53,6 +59,9 @@ impl AuditAction {
             Self::SigningKeyChanged => "signing_key_changed",
             Self::CheckpointRefused => "checkpoint_refused",
             Self::CheckpointReset => "checkpoint_reset",
+            Self::SessionStarted => "session_started",
+            Self::SessionRefused => "session_refused",
+            Self::SessionEnded => "session_ended",
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct RequestContext {
     pub ip: Option<IpAddr>,
     /// The client's `User-Agent`, truncated to 1000 bytes.
     pub user_agent: Option<Arc<str>>,
+    /// Whether a trusted proxy says that the client connected over TLS.
+    pub is_tls: bool,
     /// Id of the token, for the access log. It is set when the token has been found valid.
     pub token_id: Arc<OnceLock<String>>,
 }

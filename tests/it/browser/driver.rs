@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
+use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
+use url::{ParseError, Url};
 
 /// A browser. It ends when this value is dropped.
 pub struct Browser {
@@ -46,6 +49,20 @@ impl Browser {
         self.client.execute_async(script, arguments).await.expect("the script ends")
     }
 
+    /// Sends a command of the DevTools protocol.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.client.issue_cmd(Post { path: "goog/cdp/execute", body }).await.expect("the browser knows the command")
+    }
+
+    /// Returns what the console shows since the last call, one message on each line.
+    pub async fn console(&self) -> String {
+        let post = Post { path: "se/log", body: json!({ "type": "browser" }) };
+        let entries = self.client.issue_cmd(post).await.expect("the browser has a log");
+        let messages = entries.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap().to_owned());
+        messages.collect::<Vec<_>>().join("\n")
+    }
+
     /// Closes the browser.
     pub async fn close(self) {
         let _ = self.client.clone().close().await;
@@ -56,6 +73,23 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+    }
+}
+
+/// A command of chromedriver that WebDriver does not have.
+#[derive(Debug)]
+struct Post {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Post {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
     }
 }
 

@@ -1,15 +1,10 @@
 //! `GET /v1/events`: a page as JSON, or all events as a stream.
 
-use std::pin::pin;
-use std::sync::LazyLock;
-
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use deadpool_postgres::Client;
-use futures_util::TryStreamExt;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
@@ -18,14 +13,12 @@ use crate::events::row::EventRow;
 use crate::http::accept::Format;
 use crate::http::auth::Principal;
 use crate::http::events::format::{Event, write_json};
+use crate::http::events::page::{self, Events, MAX_ROWS};
 use crate::http::events::stream;
 use crate::http::middleware::Envelope;
 use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
-use crate::outcome::Outcome;
-use crate::postgres::lease::Lease;
-use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 
 /// A page of events, newest first.
@@ -90,89 +83,31 @@ pub(super) async fn find_events(
 
     let max_rows = params.integer("max_rows", 1, MAX_ROWS)?.unwrap_or(100);
     let cursor = params.cursor("cursor")?;
-    let page = state
-        .database
-        .read(|client| {
-            let filters = &filters;
-            async move { read_page(client, filters, cursor, max_rows).await }
-        })
-        .await?;
-    let mut details = json!({ "format": format.name(), "filters": filters.to_json(), "count": page.count });
-    if let Some(cursor) = cursor {
-        details["cursor"] = Value::from(cursor);
+    let page: page::Page<JsonPage> =
+        page::read(&state, &principal, &context, &filters, cursor, max_rows, format.kind()).await?;
+    let mut body = page.events.0;
+    if body.is_empty() {
+        body.extend_from_slice(OPEN);
     }
-    let client = state.client().await?;
-    let entry = Entry {
-        action: AuditAction::EventsQueried,
-        workspace: &filters.workspace,
-        actor: &principal.actor(),
-        target: None,
-        details,
-        outcome: Outcome::Success,
-    };
-    audit_trail::record(&client, &context, entry).await?;
-    state.metrics.count_returned(format.kind(), page.count);
-    Ok(([(header::CONTENT_TYPE, format.media_type())], page.body).into_response())
-}
-
-struct Written {
-    body: Vec<u8>,
-    count: u64,
-}
-
-async fn read_page(
-    client: Client,
-    filters: &Filters,
-    cursor: Option<&str>,
-    max_rows: i32,
-) -> Result<Written, ApiError> {
-    // One additional row shows whether more events follow.
-    let asked = (max_rows + 1).min(MAX_ROWS);
-    let mut lease = Lease::new(client);
-    let client = lease.client();
-    let statement = client.prepare_cached(&EVENTS).await?;
-    let filters = filters.arguments();
-    let parameters = filters.and(&[&cursor, &asked]);
-    let mut rows = pin!(client.query_raw(&statement, parameters).await?);
-    let mut body = br#"{"events":["#.to_vec();
-    let mut count = 0;
-    let mut last = None;
-    let mut more = false;
-    let mut cut = false;
-    while let Some(row) = rows.try_next().await? {
-        let event = EventRow::from_row(&row)?;
-        if count == max_rows {
-            more = true;
-            break;
-        }
-        if count > 0 && body.len() + event.details.len() > MAX_BYTES {
-            more = true;
-            cut = true;
-            break;
-        }
-        if count > 0 {
-            body.push(b',');
-        }
-        write_json(&event, &mut body)?;
-        count += 1;
-        last = Some(event.cursor.to_owned());
-    }
-    // Further rows of the server are not needed. If there are any, dropping the lease ends the connection.
-    if !cut {
-        lease.give_back();
-    }
-    // If an additional row could not be requested, more events may follow.
-    let next = last.filter(|_| more || (asked == max_rows && count == max_rows));
     body.extend_from_slice(br#"],"next_cursor":"#);
-    serde_json::to_writer(&mut body, &next).map_err(ApiError::internal)?;
+    serde_json::to_writer(&mut body, &page.next_cursor).map_err(ApiError::internal)?;
     body.push(b'}');
-    Ok(Written { body, count: count.unsigned_abs().into() })
+    Ok(([(header::CONTENT_TYPE, format.media_type())], body).into_response())
 }
 
-const MAX_ROWS: i32 = 10_000;
+/// The beginning of the body, up to the events that have been taken.
+#[derive(Default)]
+struct JsonPage(Vec<u8>);
 
-/// Maximum size of a page in bytes, even if more rows are requested: each event's details may have megabytes.
-const MAX_BYTES: usize = 16 << 20;
+impl Events for JsonPage {
+    fn take(&mut self, event: &EventRow<'_>) -> Result<(), ApiError> {
+        self.0.extend_from_slice(if self.0.is_empty() { OPEN } else { b"," });
+        write_json(event, &mut self.0)
+    }
 
-static EVENTS: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT * FROM audit.events({}, cursor => $6, max_rows => $7)", Filters::ARGUMENTS));
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+const OPEN: &[u8] = br#"{"events":["#;

@@ -4,6 +4,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio_postgres::Row;
 
 use crate::error::{ApiError, Code};
 use crate::events::row::EventRow;
@@ -54,6 +55,25 @@ pub(super) async fn get_event(
         (given, _) => Some(principal.workspace(given)?),
     };
     let id = event_id(&id)?;
+    let row = read(&state, &principal, &context, id, workspace.as_deref(), Kind::Json).await?;
+    let event = EventRow::from_row(&row)?;
+    let mut body = Vec::new();
+    write_json(&event, &mut body)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Reads one event of a workspace, or of any if `workspace` is none, and records the query.
+///
+/// # Errors
+/// Fails with `event_not_found`, or with the errors of the database and of [`audit_trail::record`].
+pub(crate) async fn read(
+    state: &AppState,
+    principal: &Principal,
+    context: &RequestContext,
+    id: i64,
+    workspace: Option<&str>,
+    kind: Kind,
+) -> Result<Row, ApiError> {
     let row = state
         .database
         .read(|client| async move {
@@ -62,34 +82,33 @@ pub(super) async fn get_event(
         })
         .await?;
     let event = row.as_ref().map(EventRow::from_row).transpose()?;
-    let event = event.filter(|event| workspace.as_deref().is_none_or(|workspace| workspace == event.workspace));
+    let event = event.filter(|event| workspace.is_none_or(|workspace| workspace == event.workspace));
 
     let client = state.client().await?;
     let entry = Entry {
         action: AuditAction::EventsQueried,
         // Without a workspace, the query concerns the audit log as a whole.
-        workspace: event.as_ref().map(|event| event.workspace).or(workspace.as_deref()).unwrap_or(SYSTEM_WORKSPACE),
+        workspace: event.as_ref().map(|event| event.workspace).or(workspace).unwrap_or(SYSTEM_WORKSPACE),
         actor: &principal.actor(),
         target: None,
-        details: json!({ "format": "json", "filters": { "id": id }, "count": u8::from(event.is_some()) }),
+        details: json!({ "format": kind.as_str(), "filters": { "id": id }, "count": u8::from(event.is_some()) }),
         outcome: Outcome::Success,
     };
-    audit_trail::record(&client, &context, entry).await?;
+    audit_trail::record(&client, context, entry).await?;
 
-    let event = event.ok_or_else(|| {
+    let found = event.is_some();
+    let row = row.filter(|_| found).ok_or_else(|| {
         ApiError::new(Code::EventNotFound, format!("there is no event {id} in the workspaces of the token"))
     })?;
-    state.metrics.count_returned(Kind::Json, 1);
-    let mut body = Vec::new();
-    write_json(&event, &mut body)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    state.metrics.count_returned(kind, 1);
+    Ok(row)
 }
 
 /// Parses the id of an event in a path.
 ///
 /// # Errors
 /// Fails with `invalid_value`.
-pub(super) fn event_id(text: &str) -> Result<i64, ApiError> {
+pub(crate) fn event_id(text: &str) -> Result<i64, ApiError> {
     text.parse()
         .map_err(|_| ApiError::new(Code::InvalidValue, format!("\"{}\" is not the id of an event", shorten(text))))
 }

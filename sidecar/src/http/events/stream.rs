@@ -26,7 +26,10 @@ use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
 
 /// Starts the stream. One event records it before its first byte, and another one when it has ended.
-pub(super) async fn events(
+///
+/// # Errors
+/// Fails with `too_many_exports`, or with the errors of the database about the filters.
+pub(crate) async fn events(
     state: &AppState,
     principal: &Principal,
     context: &RequestContext,

@@ -1,0 +1,77 @@
+//! What all pages have in common: the frame around their content, and their headers.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::assets;
+use super::session::Session;
+use super::view;
+use crate::error::ApiError;
+use crate::http::middleware::OwnBody;
+use crate::http::rights::Right;
+
+/// The frame around the content of a page.
+pub struct Frame {
+    /// Title of the page.
+    pub title: String,
+    /// Path of the style sheet.
+    pub style: &'static str,
+    /// Section of the page: `log`, `evidence`, or none.
+    pub section: &'static str,
+    /// Who is logged in.
+    pub user: Option<User>,
+}
+
+/// Who is logged in.
+pub struct User {
+    /// Name of the person.
+    pub name: String,
+    /// Role, and the workspace if the session is limited to one.
+    pub scope: String,
+    /// Whether the role may make packs.
+    pub may_export: bool,
+    /// The text that forms send back.
+    pub form_token: String,
+}
+
+impl Frame {
+    /// Creates the frame of a page.
+    pub fn new(title: impl Into<String>, section: &'static str, session: Option<&Session>) -> Self {
+        Self { title: title.into(), style: &assets::STYLE_PATH, section, user: session.map(User::new) }
+    }
+}
+
+impl User {
+    fn new(session: &Session) -> Self {
+        let principal = &session.principal;
+        let scope = match &principal.workspace {
+            Some(workspace) => format!("{}, workspace {}", principal.role, view::shown(workspace, 40)),
+            None => format!("{}, all workspaces", principal.role),
+        };
+        Self {
+            name: view::shown(&principal.name, 40),
+            scope,
+            may_export: principal.may(Right::Export),
+            form_token: session.id.form_token(),
+        }
+    }
+}
+
+/// Answers with a page.
+///
+/// # Errors
+/// Fails if the page cannot be written, which does not happen in practice.
+pub fn answer(status: StatusCode, page: &impl Template) -> Result<Response, ApiError> {
+    let mut response = (status, Html(page.render().map_err(ApiError::internal)?)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // With no-referrer, a browser would not say where a form comes from.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(OwnBody);
+    Ok(response)
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";

@@ -1,0 +1,188 @@
+//! Login with a token, and logout.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::attempts::Attempts;
+use super::layout::{self, Frame};
+use super::session::Session;
+use super::{cookie, origin};
+use crate::error::{ApiError, Code};
+use crate::http::auth::{self, Principal};
+use crate::http::rights::Right;
+use crate::http::state::AppState;
+use crate::outcome::Outcome;
+use crate::service::audit_trail::{self, AuditAction, Entry, SYSTEM_WORKSPACE};
+use crate::service::request_context::RequestContext;
+use crate::service::session::{self, SessionId};
+use crate::service::token::Token;
+
+#[derive(Template)]
+#[template(path = "admin/login.html")]
+struct LoginPage {
+    frame: Frame,
+    next: String,
+    problem: Option<&'static str>,
+    note: Option<&'static str>,
+}
+
+/// Shows the login form.
+pub async fn form(session: Result<Session, ApiError>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let next = next(&value(query.as_bytes(), "next"));
+    match session {
+        Ok(_) => return Ok(Redirect::to(&next).into_response()),
+        Err(error) if error.code() != Code::Unauthorized => return Err(error),
+        Err(_) => {}
+    }
+    let note = (value(query.as_bytes(), "ended") == "1").then_some("You are logged out.");
+    layout::answer(StatusCode::OK, &LoginPage { frame: Frame::new("Log in", "", None), next, problem: None, note })
+}
+
+/// Starts a session for the token of the form. The events session_started and session_refused record attempts.
+pub async fn log_in(
+    State(state): State<AppState>,
+    context: RequestContext,
+    Extension(attempts): Extension<Arc<Attempts>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    origin::require_same(&headers)?;
+    let token: Option<Token> = value(&body, "token").trim().parse().ok();
+    let token_id = token.as_ref().map(|token| token.id().to_owned());
+    let next = next(&value(&body, "next"));
+    let again = |status, problem| {
+        let page =
+            LoginPage { frame: Frame::new("Log in", "", None), next: next.clone(), problem: Some(problem), note: None };
+        layout::answer(status, &page)
+    };
+    if !attempts.allow(context.ip, token_id.as_deref()) {
+        let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)?;
+        response.headers_mut().insert(header::RETRY_AFTER, 60.into());
+        return Ok(response);
+    }
+    let principal = match auth::authenticate(&state, token).await {
+        Ok(principal) => principal,
+        Err(error) if error.code() == Code::Unauthorized => {
+            refused(&state, &context, token_id.as_deref(), "the token is unknown, expired or revoked").await?;
+            return again(StatusCode::FORBIDDEN, WRONG_TOKEN);
+        }
+        Err(error) => return Err(error),
+    };
+    if !principal.may(Right::Query) {
+        refused(&state, &context, token_id.as_deref(), "the role may not query").await?;
+        return again(StatusCode::FORBIDDEN, WRONG_ROLE);
+    }
+    let Some(id) = start(&state, &context, &principal).await? else { return again(StatusCode::FORBIDDEN, WRONG_TOKEN) };
+    Ok(([(header::SET_COOKIE, cookie::set(&id, context.is_tls))], Redirect::to(&next)).into_response())
+}
+
+/// Ends the session. The event session_ended records it.
+pub async fn log_out(
+    State(state): State<AppState>,
+    session: Session,
+    context: RequestContext,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    origin::require_same(&headers)?;
+    if !session.id.is_form_token(&value(&body, "form_token")) {
+        return Err(origin::refusal("the form belongs to another session"));
+    }
+    let mut client = state.client().await?;
+    let transaction = client.transaction().await?;
+    if session::end(&transaction, &session.id).await? {
+        let actor = session.principal.actor();
+        audit_trail::record(&transaction, &context, entry(AuditAction::SessionEnded, &actor, None, json!({}))).await?;
+    }
+    audit_trail::commit(transaction).await?;
+    Ok(([(header::SET_COOKIE, cookie::clear(context.is_tls))], Redirect::to("/admin/login?ended=1")).into_response())
+}
+
+async fn start(
+    state: &AppState,
+    context: &RequestContext,
+    principal: &Principal,
+) -> Result<Option<SessionId>, ApiError> {
+    let id = SessionId::generate()?;
+    let mut client = state.client().await?;
+    let transaction = client.transaction().await?;
+    if !session::start(&transaction, &id, &principal.token_id).await? {
+        return Ok(None);
+    }
+    let details =
+        json!({ "name": principal.name, "role": principal.role.to_string(), "workspace": principal.workspace });
+    let actor = principal.actor();
+    audit_trail::record(&transaction, context, entry(AuditAction::SessionStarted, &actor, None, details)).await?;
+    audit_trail::commit(transaction).await?;
+    Ok(Some(id))
+}
+
+async fn refused(
+    state: &AppState,
+    context: &RequestContext,
+    token_id: Option<&str>,
+    reason: &str,
+) -> Result<(), ApiError> {
+    let target = token_id.map(|id| format!("token:{id}"));
+    let mut entry = entry(AuditAction::SessionRefused, "system:admin", target.as_deref(), json!({ "reason": reason }));
+    entry.outcome = Outcome::Denied;
+    audit_trail::record(&state.client().await?, context, entry).await?;
+    Ok(())
+}
+
+fn entry<'a>(action: AuditAction, actor: &'a str, target: Option<&'a str>, details: serde_json::Value) -> Entry<'a> {
+    Entry { action, workspace: SYSTEM_WORKSPACE, actor, target, details, outcome: Outcome::Success }
+}
+
+/// Returns the first value of a form or query, or an empty text.
+fn value(form: &[u8], name: &str) -> String {
+    form_urlencoded::parse(form).find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
+/// Returns the page to open after the login: the given one if it is an admin page, or else the audit log.
+fn next(given: &str) -> String {
+    let is_page = given.starts_with("/admin/")
+        && !given.contains("//")
+        && !given.starts_with("/admin/login")
+        && !given.starts_with("/admin/logout")
+        && given.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    if is_page { given.to_owned() } else { "/admin/log".to_owned() }
+}
+
+const WRONG_TOKEN: &str =
+    "This token is unknown, expired or revoked. Check that you pasted all of it, or ask an operator for a new one.";
+
+const WRONG_ROLE: &str = "A token of role writer can only append events. Use a token of role viewer, auditor or admin.";
+
+const TOO_MANY: &str = "There were too many attempts to log in. Wait a minute, then try again.";
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+
+    #[test]
+    fn a_login_leads_to_an_admin_page_only() {
+        assert_eq!(next("/admin/events/7?workspace=acme"), "/admin/events/7?workspace=acme");
+        for wrong in [
+            "",
+            "https://example.com/",
+            "//example.com",
+            "/admin//x",
+            "/v1/events",
+            "/admin/logout",
+            "/admin/\\x",
+            "/admin/\r\nx",
+        ] {
+            assert_eq!(next(wrong), "/admin/log", "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The routes of the admin pages.
+
+use std::sync::Arc;
+
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use axum::{Extension, Router, middleware as layers};
+
+use super::attempts::Attempts;
+use super::{assets, errors, event, evidence, log, login};
+use crate::http::state::AppState;
+
+/// Returns the routes.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/admin", get(async || Redirect::to("/admin/log")))
+        .route("/admin/", get(async || Redirect::to("/admin/log")))
+        .route("/admin/login", get(login::form).post(login::log_in))
+        .route("/admin/logout", post(login::log_out))
+        .route("/admin/log", get(log::page))
+        .route("/admin/log/events.csv", get(log::csv))
+        .route("/admin/log/events.ndjson", get(log::ndjson))
+        .route("/admin/events/{id}", get(event::page))
+        .route("/admin/evidence", get(evidence::page))
+        .route("/admin/evidence/pack", get(evidence::pack))
+        .route("/admin/{*path}", get(errors::unknown_path))
+        .layer(layers::from_fn(errors::as_pages))
+        .route(assets::STYLE_ROUTE, get(assets::style))
+        .layer(Extension(Arc::new(Attempts::default())))
+}

@@ -1,0 +1,38 @@
+//! The session of a request.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::cookie;
+use crate::error::{ApiError, Code};
+use crate::http::auth::Principal;
+use crate::http::state::AppState;
+use crate::service::request_context::RequestContext;
+use crate::service::session::{self, SessionId};
+
+/// The session of a request, which has been found valid.
+pub struct Session {
+    /// Who logged in.
+    pub principal: Principal,
+    /// Id of the session.
+    pub id: SessionId,
+}
+
+impl FromRequestParts<AppState> for Session {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let context = parts.extensions.get::<RequestContext>();
+        let is_tls = context.is_some_and(|context| context.is_tls);
+        let ended = || ApiError::new(Code::Unauthorized, "nobody is logged in, or the session has ended");
+        let id = cookie::read(&parts.headers, is_tls).ok_or_else(ended)?;
+        let holder = session::touch(&state.client().await?, &id).await?.ok_or_else(ended)?;
+        if let Some(context) = context {
+            let _ = context.token_id.set(holder.token_id.clone());
+        }
+        let role =
+            holder.role.parse().map_err(|_| ApiError::internal(format!("a session of role \"{}\"", holder.role)))?;
+        let principal = Principal { token_id: holder.token_id, name: holder.name, role, workspace: holder.workspace };
+        Ok(Self { principal, id })
+    }
+}
