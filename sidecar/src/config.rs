@@ -122,7 +122,8 @@ pub struct ServeArgs {
     /// Maximum time for running requests and exports to complete after SIGTERM or SIGINT
     #[arg(long, env = "AUDIT_SHUTDOWN_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub shutdown_timeout: Duration,
-    /// Address of a reverse proxy that is trusted to name the client. You can repeat this option
+    /// Address of a reverse proxy that is trusted to name the client, and the protocol in X-Forwarded-Proto. You can repeat
+    /// this option
     #[arg(long = "trusted-proxy", env = "AUDIT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "IP")]
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// Header in which the trusted proxies name the client

@@ -44,6 +44,7 @@ struct EventPage {
     database: Vec<Fact>,
     pairs: Vec<Pair>,
     details: Pretty,
+    details_erased: bool,
     redactions: Vec<Redaction>,
     proof: Proof,
     keeping: String,
@@ -55,6 +56,8 @@ struct EventPage {
 struct Fact {
     name: &'static str,
     values: Vec<Value>,
+    /// Stands for the values if there are none.
+    absent: &'static str,
 }
 
 /// A value of a field, and the log of all events with it.
@@ -115,6 +118,9 @@ pub async fn page(
     let workspace = session.principal.workspace.as_deref();
     let row = one::read(&state, &session.principal, &context, id, workspace, Kind::Html).await?;
     let event = EventRow::from_row(&row)?;
+    let redactions = redactions(&event)?;
+    // Says why a field has no value.
+    let absent = |field| if redactions.iter().any(|redaction| redaction.field == field) { "erased" } else { "none" };
     let page = EventPage {
         frame: Frame::new(format!("Event {id}"), "log", Some(&session)),
         id,
@@ -124,21 +130,22 @@ pub async fn page(
         time: view::time(event.occurred_at),
         machine_time: event.occurred_at.to_string(),
         recorded: (event.recorded_at != event.occurred_at).then(|| view::time(event.recorded_at)),
-        facts: facts(&event),
-        origin: origin(&event),
-        database: database(&event),
+        facts: facts(&event, absent("actor"), absent("targets")),
+        origin: origin(&event, absent("source")),
+        database: database(&event, absent("source")),
         pairs: pairs(event.details),
         details: json::pretty(event.details, MOST_DETAILS),
-        redactions: redactions(&event)?,
+        details_erased: absent("details") == "erased",
         proof: proof(&state, &event).await?,
         keeping: keeping(&state, &session, &event).await?,
         neighbours: neighbours(&state, &session, &context, &event).await?,
         log: log(event.workspace, &[]),
+        redactions,
     };
     layout::answer(StatusCode::OK, &page)
 }
 
-fn facts(event: &EventRow<'_>) -> Vec<Fact> {
+fn facts(event: &EventRow<'_>, no_actor: &'static str, no_targets: &'static str) -> Vec<Fact> {
     let link = |name: &str, value: &str, label| Some((log(event.workspace, &[(name, value)]), label));
     let actor = event.actor.map(|actor| Value {
         text: view::shown(actor, VALUE),
@@ -147,13 +154,17 @@ fn facts(event: &EventRow<'_>) -> Vec<Fact> {
     let target =
         |target: &&str| Value { text: view::shown(target, VALUE), link: link("target", target, "All on this target") };
     vec![
-        Fact { name: "Workspace", values: vec![plain(event.workspace)] },
-        Fact { name: "Actor", values: actor.into_iter().collect() },
-        Fact { name: "Targets", values: event.targets.iter().take(MOST_TARGETS).map(target).collect() },
+        Fact { name: "Workspace", values: vec![plain(event.workspace)], absent: "none" },
+        Fact { name: "Actor", values: actor.into_iter().collect(), absent: no_actor },
+        Fact {
+            name: "Targets",
+            values: event.targets.iter().take(MOST_TARGETS).map(target).collect(),
+            absent: no_targets,
+        },
     ]
 }
 
-fn origin(event: &EventRow<'_>) -> Vec<Fact> {
+fn origin(event: &EventRow<'_>, absent: &'static str) -> Vec<Fact> {
     let value = |name: &'static str, label: &'static str, text: Option<&str>| {
         let linked = |text: &str| Value {
             text: view::shown(text, VALUE),
@@ -162,21 +173,26 @@ fn origin(event: &EventRow<'_>) -> Vec<Fact> {
         text.map(linked).into_iter().collect::<Vec<_>>()
     };
     vec![
-        Fact { name: "IP address", values: value("ip", "All from this address", event.ip.as_deref()) },
-        Fact { name: "User agent", values: value("", "", event.user_agent) },
-        Fact { name: "Session", values: value("session_id", "All of this session", event.session_id) },
-        Fact { name: "Request", values: value("request_id", "All of this request", event.request_id) },
+        Fact { name: "IP address", values: value("ip", "All from this address", event.ip.as_deref()), absent },
+        Fact { name: "User agent", values: value("", "", event.user_agent), absent },
+        Fact { name: "Session", values: value("session_id", "All of this session", event.session_id), absent },
+        Fact { name: "Request", values: value("request_id", "All of this request", event.request_id), absent },
     ]
 }
 
-fn database(event: &EventRow<'_>) -> Vec<Fact> {
+fn database(event: &EventRow<'_>, absent: &'static str) -> Vec<Fact> {
     let values = |text: Option<&str>| text.map(plain).into_iter().collect::<Vec<_>>();
     vec![
-        Fact { name: "Database user", values: values(Some(event.database_user)) },
-        Fact { name: "Program", values: values(event.application_name) },
+        Fact {
+            name: "Database user",
+            values: values(Some(event.database_user).filter(|user| !user.is_empty())),
+            absent,
+        },
+        Fact { name: "Program", values: values(event.application_name), absent },
         Fact {
             name: "Connected from",
-            values: values(event.client_addr.as_deref().or(Some("a socket of the same machine"))),
+            values: values(event.client_addr.as_deref()),
+            absent: if absent == "none" { "a socket of the same machine" } else { absent },
         },
     ]
 }

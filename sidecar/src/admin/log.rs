@@ -319,7 +319,7 @@ async fn end(state: &AppState, query: &LogQuery, filters: &Filters, nothing: boo
     let (kept_since, retention): (Time, Retention) = (row.try_get(0)?, row.try_get(1)?);
     let day = kept_since.to_string();
     let day = &day[..10];
-    let what = if nothing { "No event matches." } else { "These are all matching events." };
+    let what = if nothing { "No event matches." } else { "No more events match." };
     let is_all = filters.since.is_some_and(|since| since <= kept_since);
     let text = if is_all {
         format!("{what} Events of this workspace are kept for {retention}, so those before {day} have been removed.")

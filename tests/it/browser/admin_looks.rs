@@ -57,6 +57,7 @@ async fn take(admin: &Admin, pages: &[(&str, String)]) {
         for width in [360, 1600] {
             let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
             admin.browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            admin.browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
             for scheme in ["light", "dark"] {
                 let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
                 admin.browser.devtools("Emulation.setEmulatedMedia", media).await;
