@@ -21,13 +21,8 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser whose window has this size in pixels.
     pub async fn start(width: u32, height: u32) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver of the Debian package chromium-driver starts");
-        let port = port(&mut driver);
+        // Drivers that start at the same time can choose the same port. Then one of them ends at once.
+        let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver names its port");
         let mut arguments = vec!["--headless=new".to_owned(), format!("--window-size={width},{height}")];
         arguments.extend(["--disable-dev-shm-usage", "--disable-gpu"].map(str::to_owned));
         // The sandbox of Chromium refuses to run as root.
@@ -93,11 +88,20 @@ impl WebDriverCompatibleCommand for Post {
     }
 }
 
-/// Reads the port from the driver's output.
-fn port(driver: &mut Child) -> u16 {
+/// Starts a driver and reads its port from its output. Returns none if it ends without one.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .args(["--port=0", "--log-level=SEVERE"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver of the Debian package chromium-driver starts");
     let output = BufReader::new(driver.stdout.take().unwrap());
     let line = output.lines().map_while(Result::ok).find(|line| line.contains("successfully on port "));
-    let line = line.expect("chromedriver names its port");
+    let Some(line) = line else {
+        let _ = driver.wait();
+        return None;
+    };
     let digits = line.rsplit("on port ").next().unwrap().trim_end_matches('.');
-    digits.parse().unwrap_or_else(|_| panic!("no port in \"{line}\""))
+    Some((driver, digits.parse().unwrap_or_else(|_| panic!("no port in \"{line}\""))))
 }
