@@ -1,8 +1,10 @@
 //! A headless Chromium, driven over WebDriver.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
@@ -16,6 +18,7 @@ pub struct Browser {
     /// The connection to the browser.
     pub client: Client,
     driver: Child,
+    port: u16,
 }
 
 impl Browser {
@@ -36,7 +39,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("the browser starts");
-        Self { client, driver }
+        Self { client, driver, port }
     }
 
     /// Runs a script with arguments. It passes its result to the function that is its last argument.
@@ -66,9 +69,18 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // The driver closes its browser only if it is asked to end. A test that fails has not closed it.
+        let _ = shut_down(self.port);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+fn shut_down(port: u16) -> io::Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
 /// A command of chromedriver that WebDriver does not have.
