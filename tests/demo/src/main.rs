@@ -96,7 +96,10 @@ fn print_next_steps(cluster: &Cluster, sidecar: &Sidecar, tokens: &setup::Tokens
         "  curl -H \"Authorization: Bearer $TOKEN\" -OJ '{}'",
         sidecar.url(&format!("/v1/packs/access-review?since={}", history::days_ago(90)))
     );
-    println!("\nIn a browser: {} (use the token as the password, with any user name)", sidecar.url("/docs"));
+    println!("\nIn a browser:");
+    println!("  {} (paste the token)", sidecar.url("/admin"));
+    println!("  {} (drop a pack on the page)", sidecar.url("/verify.html"));
+    println!("  {} (use the token as the password, with any user name)", sidecar.url("/docs"));
     Ok(())
 }
 
