@@ -244,7 +244,7 @@ async fn proof(state: &AppState, event: &EventRow<'_>) -> Result<Proof, ApiError
             "signed",
             "Sealed and signed",
             format!(
-                "A checkpoint signed on {} UTC covers this event. Whoever holds that checkpoint or a later one can detect \
+                "A checkpoint signed on {} UTC covers this event. A holder of that checkpoint or of a later one can detect \
                  any change of the event, even a change by the administrator of the database.",
                 view::time(signed)
             ),

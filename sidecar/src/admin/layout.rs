@@ -1,4 +1,4 @@
-//! What all pages have in common: the frame around their content, and their headers.
+//! The common parts of all pages: the frame around their content, and their headers.
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -19,11 +19,11 @@ pub struct Frame {
     pub style: &'static str,
     /// Section of the page: `log`, `evidence`, or none.
     pub section: &'static str,
-    /// Who is logged in.
+    /// The person who is logged in.
     pub user: Option<User>,
 }
 
-/// Who is logged in.
+/// The person who is logged in.
 pub struct User {
     /// Name of the person.
     pub name: String,
