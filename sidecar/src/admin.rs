@@ -2,6 +2,7 @@
 
 mod assets;
 mod attempts;
+mod choices;
 mod cookie;
 mod errors;
 mod event;

@@ -8,9 +8,9 @@ use jiff::civil::Date;
 use jiff::{ToSpan, Zoned, tz::TimeZone};
 use url::form_urlencoded::{self, Serializer};
 
+use super::choices;
 use super::errors::sentence;
 use super::layout::{self, Frame};
-use super::origin;
 use super::session::Session;
 use crate::error::{ApiError, Code};
 use crate::http::packs;
@@ -50,7 +50,7 @@ struct PeriodChoice {
     chosen: bool,
 }
 
-/// What the form asks for.
+/// The values of the form.
 #[derive(Default)]
 struct Asked {
     workspace: String,
@@ -79,11 +79,7 @@ pub async fn pack(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    origin::refuse_foreign(&headers)?;
-    if method == Method::HEAD {
-        return Err(ApiError::new(Code::MethodNotAllowed, "a download does not support HEAD"));
-    }
-    session.principal.require(Right::Export)?;
+    session.require_download(&method, &headers)?;
     let asked = Asked::parse(&query.unwrap_or_default());
     if let Err(error) = asked.check() {
         return show(&state, &session, asked, Some(&error)).await;
@@ -103,7 +99,7 @@ async fn show(
     error: Option<&ApiError>,
 ) -> Result<Response, ApiError> {
     let own_workspace = session.principal.workspace.clone();
-    let workspaces = if own_workspace.is_none() { workspaces(state).await? } else { Vec::new() };
+    let workspaces = choices::workspaces(state, session).await?;
     let page = EvidencePage {
         frame: Frame::new("Evidence", "evidence", Some(session)),
         packs: state.packs.iter().map(|definition| Pack::new(definition, &asked)).collect(),
@@ -115,12 +111,6 @@ async fn show(
         hint: error.and_then(ApiError::hint).map(ToOwned::to_owned),
     };
     layout::answer(error.map_or(StatusCode::OK, ApiError::status), &page)
-}
-
-async fn workspaces(state: &AppState) -> Result<Vec<String>, ApiError> {
-    let client = state.client().await?;
-    let statement = client.prepare_cached("SELECT workspace FROM audit.log ORDER BY workspace LIMIT 200").await?;
-    client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 impl Pack {

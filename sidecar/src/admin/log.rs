@@ -7,13 +7,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::choices;
 use super::errors::sentence;
 use super::layout::{self, Frame};
-use super::origin;
 use super::query::{LogQuery, Range};
 use super::session::Session;
 use super::view;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::events::filters::{FIELDS, Filters};
 use crate::events::row::EventRow;
 use crate::http::accept::Format;
@@ -200,11 +200,7 @@ async fn download(
     RawQuery(query): RawQuery,
     format: Format,
 ) -> Result<Response, ApiError> {
-    origin::refuse_foreign(&headers)?;
-    if method == Method::HEAD {
-        return Err(ApiError::new(Code::MethodNotAllowed, "a download does not support HEAD"));
-    }
-    session.principal.require(Right::Export)?;
+    session.require_download(&method, &headers)?;
     let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&session.principal)?;
     stream::events(&state, &session.principal, &context, filters, format).await
 }
@@ -346,11 +342,6 @@ async fn form(
     problem: Option<&Problem>,
 ) -> Result<Form, ApiError> {
     let own_workspace = session.principal.workspace.clone();
-    let client = state.client().await?;
-    let workspaces = match own_workspace {
-        Some(_) => Vec::new(),
-        None => names(&client, "SELECT workspace FROM audit.log ORDER BY workspace LIMIT 200").await?,
-    };
     let field = |name, label, example, list| Field { name, label, example, list, values: query.values(name) };
     let more = vec![
         field("ip", "IP address or range", "192.0.2.0/24", ""),
@@ -369,8 +360,8 @@ async fn form(
         || problem.is_some_and(|problem| hidden_names.contains(problem.parameter.as_str()));
     Ok(Form {
         workspace: query.values("workspace").concat(),
-        workspaces,
-        actions: names(&client, "SELECT action FROM audit.action ORDER BY action LIMIT 500").await?,
+        workspaces: choices::workspaces(state, session).await?,
+        actions: choices::actions(state).await?,
         main: vec![
             field("action", "Action", "user_role_changed or ticket.*", "actions"),
             field("actor", "Actor", "user:ada or system:*", ""),
@@ -388,11 +379,6 @@ async fn form(
         opened,
         own_workspace,
     })
-}
-
-async fn names(client: &deadpool_postgres::Client, statement: &str) -> Result<Vec<String>, ApiError> {
-    let statement = client.prepare_cached(statement).await?;
-    client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 fn presets(query: &LogQuery) -> Vec<Choice> {

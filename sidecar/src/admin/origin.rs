@@ -22,17 +22,6 @@ pub fn require_same(headers: &HeaderMap) -> Result<(), ApiError> {
     if is_same { Ok(()) } else { Err(refusal("the form was not sent from a page of the audit log")) }
 }
 
-/// Refuses a download that another site causes.
-///
-/// # Errors
-/// Fails with `forbidden`.
-pub fn refuse_foreign(headers: &HeaderMap) -> Result<(), ApiError> {
-    match text(headers, "sec-fetch-site") {
-        Some("cross-site" | "same-site") => Err(refusal("another site asked for the download")),
-        _ => Ok(()),
-    }
-}
-
 /// Returns the error of a request that does not come from the pages.
 pub fn refusal(message: &str) -> ApiError {
     ApiError::new(Code::Forbidden, message).with_hint("Open the page again, and send the form from there.")

@@ -2,20 +2,38 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 
-use super::cookie;
+use super::{cookie, origin};
 use crate::error::{ApiError, Code};
-use crate::http::auth::Principal;
+use crate::http::auth::{self, Principal};
+use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::service::session::{self, SessionId};
 
 /// The session of a request, which has been found valid.
 pub struct Session {
-    /// Who logged in.
+    /// The person who logged in.
     pub principal: Principal,
     /// Id of the session.
     pub id: SessionId,
+}
+
+impl Session {
+    /// Refuses a download that another site causes, that is a HEAD request, or that the role does not allow.
+    ///
+    /// # Errors
+    /// Fails with `forbidden` or `method_not_allowed`.
+    pub fn require_download(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+        if auth::is_from_another_site(headers) {
+            return Err(origin::refusal("another site asked for the download"));
+        }
+        if method == Method::HEAD {
+            return Err(ApiError::new(Code::MethodNotAllowed, "a download does not support HEAD"));
+        }
+        self.principal.require(Right::Export)
+    }
 }
 
 impl FromRequestParts<AppState> for Session {

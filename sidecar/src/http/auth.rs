@@ -1,9 +1,9 @@
 //! Authentication by tokens, and the rights of the authenticated token.
 
 use axum::extract::FromRequestParts;
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -108,8 +108,13 @@ fn bearer(parts: &Parts) -> Option<Option<Token>> {
 /// Returns whether the request may use Basic. A browser sends Basic by itself, even if another site causes the request.
 /// So requests from other sites and writes may not use it.
 fn may_come_from_a_browser(parts: &Parts) -> bool {
-    let site = parts.headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    matches!(parts.method, Method::GET | Method::HEAD) && !matches!(site, Some("cross-site" | "same-site"))
+    matches!(parts.method, Method::GET | Method::HEAD) && !is_from_another_site(&parts.headers)
+}
+
+/// Returns whether a browser says that another site caused the request.
+pub fn is_from_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    matches!(site, Some("cross-site" | "same-site"))
 }
 
 /// Returns the principal of a token. None stands for a text that is no token.
