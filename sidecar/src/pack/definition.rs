@@ -125,15 +125,14 @@ impl Definition {
             .flat_map(|control| [&control.framework, &control.evidence].into_iter().chain(&control.ids))
             .chain([&self.title, &self.purpose]);
         let mut columns: HashSet<&str> = FIXED_COLUMNS.into();
-        let rules = self.include.iter().map(|rule| [&rule.actions, &rule.categories, &rule.outcomes]);
-        let columns_of = self.summary.iter().map(|column| [&column.actions, &column.categories, &column.outcomes]);
+        let lists = self.include.iter().map(Rule::lists).chain(self.summary.iter().map(Column::lists));
         let rules = [
             ((1..1 << 63).contains(&self.version), "the version of its definition is not a number from 1"),
             (texts.into_iter().all(|text| is_text(text)), "a text of its definition is empty, too long or not plain"),
             (!self.include.contains(&Rule::default()), "a rule of its definition is empty"),
             (self.include.len() <= MAX_RULES, "its definition has more than 100 rules"),
             (
-                rules.chain(columns_of).flatten().all(|list| list.len() <= MAX_VALUES),
+                lists.flatten().all(|(_, list)| list.len() <= MAX_VALUES),
                 "a rule of its definition has more than 1,000 values",
             ),
             (self.summary.len() <= MAX_COLUMNS, "its definition has too many columns"),
@@ -146,17 +145,30 @@ impl Definition {
     }
 }
 
+/// The lists of a rule or a column, with the name of what each is about.
+pub(crate) type Lists<'a> = [(&'static str, &'a [String]); 3];
+
 impl Rule {
+    /// Returns the lists.
+    pub(crate) fn lists(&self) -> Lists<'_> {
+        [("action", &self.actions), ("category", &self.categories), ("outcome", &self.outcomes)]
+    }
+
     /// Returns whether the rule matches an event with this action, category and outcome.
     pub fn matches(&self, action: &str, category: &str, outcome: &str) -> bool {
-        matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
+        matches(self.lists(), [action, category, outcome])
     }
 }
 
 impl Column {
+    /// Returns the lists.
+    pub(crate) fn lists(&self) -> Lists<'_> {
+        [("action", &self.actions), ("category", &self.categories), ("outcome", &self.outcomes)]
+    }
+
     /// Returns whether the column counts an event with this action, category and outcome.
     pub fn counts(&self, action: &str, category: &str, outcome: &str) -> bool {
-        matches(&self.actions, &self.categories, &self.outcomes, action, category, outcome)
+        matches(self.lists(), [action, category, outcome])
     }
 }
 
@@ -229,16 +241,9 @@ fn is_text(text: &str) -> bool {
     (1..=2000).contains(&text.chars().count()) && words_are_apart && text.chars().all(is_plain)
 }
 
-fn matches(
-    actions: &[String],
-    categories: &[String],
-    outcomes: &[String],
-    action: &str,
-    category: &str,
-    outcome: &str,
-) -> bool {
-    let names = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
-    names(actions, action) && names(categories, category) && names(outcomes, outcome)
+/// Returns whether every list that is not empty has the value in its place.
+fn matches(lists: Lists<'_>, values: [&str; 3]) -> bool {
+    lists.iter().zip(values).all(|((_, list), value)| list.is_empty() || list.iter().any(|item| item == value))
 }
 
 #[cfg(test)]

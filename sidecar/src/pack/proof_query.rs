@@ -141,9 +141,7 @@ impl Basis {
         };
         Ok((log, hashes, self.first..size))
     }
-}
 
-impl Basis {
     /// Returns the first head that covers the period and every event in the pack. Returns none if only the latest head
     /// will do: for leaves that were removed, it covers the events that record the removal.
     async fn head(

@@ -84,7 +84,7 @@ fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
 
 fn rule(number: usize, rule: &Rule) -> String {
     let mut text = format!("Rule {number}");
-    for (name, values) in [("action", &rule.actions), ("category", &rule.categories), ("outcome", &rule.outcomes)] {
+    for (name, values) in rule.lists() {
         if !values.is_empty() {
             text.push_str(&format!("\n    {name} is one of"));
         }

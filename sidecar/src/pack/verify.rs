@@ -28,9 +28,10 @@ use self::selection::Selection;
 use self::tables::Tables;
 use super::definition::Definition;
 use super::definitions::Definitions;
-use super::file_name::{CHECKPOINT, EVENTS, LOG, PREFIXES, README, REMOVALS, REMOVED, STUBS};
+use super::file_name::{CHECKPOINT, EVENTS, LOG, PREFIXES, README, REMOVALS, REMOVED, STUBS, files_of};
 use super::manifest::Manifest;
 use super::readme;
+use crate::time::Time;
 
 /// The keys that the reader of a pack trusts.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +103,7 @@ fn check_events(manifest: &Manifest, contents: &mut Contents<'_>, trust: &Trust,
         report.signature = find_signature(checkpoint, manifest, trust, problems);
         report.witnesses = find_witnesses(checkpoint, trust, problems);
     }
-    let has_prefixes = manifest.proof == Some(Claim::Complete);
+    let has_prefixes = files_of(manifest.proof).contains(&PREFIXES);
     let prefixes = if has_prefixes { contents.small(PREFIXES, problems) } else { Some(Vec::new()) };
     let selection = Selection::new(&manifest.definition);
     let includes = |action: &str, category: &str, outcome: &str| selection.includes(action, category, outcome);
@@ -193,7 +194,12 @@ fn find_witnesses(checkpoint: &Checkpoint, trust: &Trust, problems: &mut Problem
     let mut found = Vec::new();
     for key in &trust.witnesses {
         match checkpoint.verify(key) {
-            Ok(signed) => found.push(WitnessSignature { key: key.encoded(), at: signed.at }),
+            Ok(signed) => {
+                let at = signed
+                    .at
+                    .and_then(|seconds| Time::from_micros(i64::try_from(seconds).ok()?.checked_mul(1_000_000)?));
+                found.push(WitnessSignature { key: key.encoded(), at });
+            }
             Err(error) => problems.push(Problem::of_pack(Why::Checkpoint(error))),
         }
     }

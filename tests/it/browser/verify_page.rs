@@ -42,7 +42,10 @@ async fn every_pack_of_the_vectors_has_its_result() {
         let is_same = match expected.as_str() {
             Some("INVALID") => found["kinds"][0] == pack["kind"],
             Some("CANNOT BE CHECKED") => true,
-            _ => FIGURES.iter().all(|key| found[*key] == pack[*key]),
+            _ => {
+                let mut figures = pack.as_object().unwrap().iter();
+                figures.all(|(key, figure)| NO_FIGURES.contains(&key.as_str()) || found[key] == *figure)
+            }
         };
         if found["result"] != expected || !is_same {
             wrong.push(format!("{}: {found}", pack["name"]));
@@ -52,16 +55,8 @@ async fn every_pack_of_the_vectors_has_its_result() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const FIGURES: [&str; 8] = [
-    "events",
-    "withheld",
-    "stubs",
-    "removed",
-    "unexplained",
-    "possibly_in_period",
-    "complete_until",
-    "partial_because",
-];
+/// The keys of a vector that are not in the result.
+const NO_FIGURES: [&str; 4] = ["name", "file", "about", "kind"];
 
 #[tokio::test]
 async fn a_chosen_file_gets_a_report() {

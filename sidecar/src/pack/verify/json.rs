@@ -5,7 +5,7 @@ use audit_proof::pack::{Group, Limit};
 use serde_json::{Map, Value, json};
 
 use super::report::{KeySource, Report};
-use super::text::time;
+use crate::time::Time;
 
 impl Report {
     /// Returns the report as a JSON object.
@@ -45,13 +45,13 @@ impl Report {
             "possibly_in_period": number(verdict.map(|verdict| verdict.possibly_in_period)),
             "retentions": verdict.map(|verdict| &verdict.retentions),
             "leaves": verdict.filter(|verdict| verdict.claim.is_some()).map(|verdict| json!([verdict.leaves.start, verdict.leaves.end])),
-            "complete_until": verdict.and_then(|verdict| verdict.complete_until).and_then(time),
+            "complete_until": verdict.and_then(|verdict| verdict.complete_until).and_then(Time::from_micros),
             "key": self.signature.as_ref().map(|signature| &signature.key),
             "key_source": key_source,
             "key_known_as": known_as,
             "witnesses": self.witnesses.iter().map(|witness| json!({
                 "key": witness.key,
-                "signed_at": witness.at.and_then(|at| time(i64::try_from(at).ok()?.checked_mul(1_000_000)?)),
+                "signed_at": witness.at,
             })).collect::<Vec<_>>(),
             "problems": self.problems.groups().map(|(fault, group)| problems(fault.as_str(), fault.cause(), group)).collect::<Vec<_>>(),
         })

@@ -4,6 +4,7 @@ use audit_proof::pack::{Limit, Outcome, Problems, Verdict};
 use serde::Serialize;
 
 use crate::pack::manifest::Manifest;
+use crate::time::Time;
 
 /// Result of the verification of a pack.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +64,8 @@ pub enum KeySource {
 pub struct WitnessSignature {
     /// The key.
     pub key: String,
-    /// Time of the cosignature, in seconds since 1970.
-    pub at: Option<u64>,
+    /// Time of the cosignature.
+    pub at: Option<Time>,
 }
 
 impl Report {

@@ -6,6 +6,7 @@ use audit_proof::Field;
 use audit_proof::pack::{Claim, Fault, Group, Limit, Verdict};
 
 use super::report::{KeySource, Report, Status};
+use crate::pack::definition::Lists;
 use crate::pack::manifest::{Manifest, Values};
 use crate::text::{first_chars, printable, quoted, quoted_start};
 use crate::time::Time;
@@ -90,22 +91,13 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
     }
     for (number, rule) in (1..).zip(&definition.include) {
         write!(f, "\n  Rule {number}")?;
-        for (name, values) in [("action", &rule.actions), ("category", &rule.categories), ("outcome", &rule.outcomes)] {
-            if !values.is_empty() {
-                write!(f, "\n    The {name} is one of")?;
-                write_values(values, f)?;
-            }
-        }
+        write_lists("The", rule.lists(), f)?;
     }
     if !report.is_built_in && !definition.summary.is_empty() {
         f.write_str("\n  Its maker also wrote what the columns of summary.csv count.")?;
         for column in &definition.summary {
             write!(f, "\n    {}", quoted(column.column.as_str()))?;
-            let lists = [("action", &column.actions), ("category", &column.categories), ("outcome", &column.outcomes)];
-            for (name, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
-                write!(f, "\n    if the {name} is one of")?;
-                write_values(values, f)?;
-            }
+            write_lists("if the", column.lists(), f)?;
         }
     }
     if !manifest.filters.is_empty() {
@@ -117,6 +109,14 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
             Values::One(value) => write_values(std::slice::from_ref(value), f)?,
             Values::Several(values) => write_values(values, f)?,
         }
+    }
+    Ok(())
+}
+
+fn write_lists(begin: &str, lists: Lists<'_>, f: &mut Formatter<'_>) -> fmt::Result {
+    for (name, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+        write!(f, "\n    {begin} {name} is one of")?;
+        write_values(values, f)?;
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ fn write_events(verdict: &Verdict, manifest: &Manifest, f: &mut Formatter<'_>) -
     if let (Some(first), Some(last)) = (counts.first, counts.last) {
         write!(f, ", from {} to {}", first.occurred_at, last.occurred_at)?;
     }
-    if let Some(at) = verdict.complete_until.and_then(time) {
+    if let Some(at) = verdict.complete_until.and_then(Time::from_micros) {
         write!(f, "\n  Events that entered the log after {at} are not covered, even if they occurred in the period.")?;
     }
     if verdict.claim == Some(Claim::Complete) {
@@ -205,7 +205,7 @@ fn write_signatures(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
     }?;
     for witness in &report.witnesses {
         write!(f, "\n  A witness cosigned with the key\n    {}", quoted(&witness.key))?;
-        if let Some(at) = witness.at.and_then(|at| time(i64::try_from(at).ok()?.checked_mul(1_000_000)?)) {
+        if let Some(at) = witness.at {
             write!(f, "\n    at {at}")?;
         }
     }
@@ -268,9 +268,4 @@ fn amount(count: u64, what: &str) -> String {
 
 fn are(count: u64, what: &str) -> String {
     format!("{} {}", amount(count, what), if count == 1 { "is" } else { "are" })
-}
-
-/// Returns the time at this number of microseconds since 1970.
-pub(super) fn time(micros: i64) -> Option<Time> {
-    Time::from_micros(micros)
 }
