@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -167,38 +168,15 @@ pub async fn page(
     layout::answer(status, &page)
 }
 
-/// Streams the events as CSV.
-pub async fn csv(
-    state: State<AppState>,
-    session: Session,
-    context: RequestContext,
-    method: Method,
-    headers: HeaderMap,
-    query: RawQuery,
-) -> Result<Response, ApiError> {
-    download(state, session, context, method, headers, query, Format::Csv).await
-}
-
-/// Streams the events as NDJSON.
-pub async fn ndjson(
-    state: State<AppState>,
-    session: Session,
-    context: RequestContext,
-    method: Method,
-    headers: HeaderMap,
-    query: RawQuery,
-) -> Result<Response, ApiError> {
-    download(state, session, context, method, headers, query, Format::Ndjson).await
-}
-
-async fn download(
+/// Streams the events in the format of the route.
+pub async fn download(
     State(state): State<AppState>,
+    Extension(format): Extension<Format>,
     session: Session,
     context: RequestContext,
     method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    format: Format,
 ) -> Result<Response, ApiError> {
     session.require_download(&method, &headers)?;
     let filters = Params::parse_with_filters(query.as_deref(), &[])?.filters(&session.principal)?;

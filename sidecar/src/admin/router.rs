@@ -8,6 +8,7 @@ use axum::{Extension, Router, middleware as layers};
 
 use super::attempts::Attempts;
 use super::{assets, errors, event, evidence, log, login};
+use crate::http::accept::Format;
 use crate::http::state::AppState;
 
 /// Returns the routes.
@@ -18,8 +19,8 @@ pub fn router() -> Router<AppState> {
         .route("/admin/login", get(login::form).post(login::log_in))
         .route("/admin/logout", post(login::log_out))
         .route("/admin/log", get(log::page))
-        .route("/admin/log/events.csv", get(log::csv))
-        .route("/admin/log/events.ndjson", get(log::ndjson))
+        .route("/admin/log/events.csv", get(log::download).layer(Extension(Format::Csv)))
+        .route("/admin/log/events.ndjson", get(log::download).layer(Extension(Format::Ndjson)))
         .route("/admin/events/{id}", get(event::page))
         .route("/admin/evidence", get(evidence::page))
         .route("/admin/evidence/pack", get(evidence::pack))

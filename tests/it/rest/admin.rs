@@ -194,6 +194,11 @@ async fn each_role_may_open_its_pages() {
     // The token itself opens no page, and the cookie no path of the API.
     assert_eq!(rest.send(Request::get("/admin/log").token(&rest.admin)).status, 303);
     let cookie = session(&rest, &rest.admin);
+    for (format, media_type) in [("csv", "text/csv"), ("ndjson", "application/x-ndjson")] {
+        let answer = open(&rest, &cookie, &format!("/admin/log/events.{format}?workspace=acme"));
+        let content_type = answer.header("content-type").unwrap_or_default();
+        assert!(content_type.starts_with(media_type), "{format}: {content_type}");
+    }
     assert_eq!(open(&rest, &cookie, "/v1/events?workspace=acme").status, 401);
 }
 
