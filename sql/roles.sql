@@ -47,6 +47,7 @@ GRANT EXECUTE ON FUNCTION
     audit.events,
     audit.event(bigint),
     audit.activity,
+    audit.top_values,
     audit.export
     TO audit_reader;
 
@@ -82,6 +83,8 @@ GRANT EXECUTE ON FUNCTION
     audit.consistency_proof(text, bigint, bigint),
     audit.subset_proof(text, bigint, bigint[], bigint[]),
     audit.leaves(text, bigint, bigint),
+    audit.leaf_of(text, bigint),
+    audit.protection(text, bigint),
     audit.tile_hashes(text, integer, bigint),
     audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;

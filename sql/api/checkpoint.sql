@@ -34,3 +34,26 @@ END
 $$;
 COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
     'Stores a signed checkpoint. Another note for the same size and root replaces the stored one (SQLSTATE ZA003, ZA015 for another root).';
+
+-- One statement for each step, because each then is a search in an index.
+CREATE FUNCTION audit.protection(workspace text, id bigint, OUT leaf bigint, OUT recorded_at timestamptz, OUT signed_at timestamptz)
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    head_event bigint;
+BEGIN
+    leaf := audit.leaf_of(workspace, id);
+    -- Checkpoints cover the system log directly.
+    IF workspace = 'audit' THEN
+        head_event := id;
+    ELSE
+        SELECT h.event_id, h.recorded_at INTO head_event, recorded_at FROM audit.head h
+        WHERE h.workspace = protection.workspace AND h.size > leaf ORDER BY h.size LIMIT 1;
+    END IF;
+    SELECT c.signed_at INTO signed_at FROM audit.checkpoint c
+    WHERE c.size > audit.leaf_of('audit', head_event) ORDER BY c.size LIMIT 1;
+END
+$$;
+COMMENT ON FUNCTION audit.protection(text, bigint) IS
+    'Returns how far an event is protected: its leaf, the time at which a head that covers it was recorded in the system log, and the time of the first checkpoint that covers this record. Each is NULL if it does not exist yet.';

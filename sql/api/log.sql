@@ -27,6 +27,8 @@ CREATE TABLE audit.tile (
     greatest_id bigint,
     PRIMARY KEY (workspace, level, first)
 );
+CREATE INDEX tile_id ON audit.tile (workspace, greatest_id) INCLUDE (least_id) WHERE level = 0;
+COMMENT ON INDEX audit.tile_id IS 'Finds the leaf of an event';
 ALTER TABLE audit.tile ALTER COLUMN hashes SET STORAGE EXTERNAL, ALTER COLUMN ids SET STORAGE EXTERNAL;
 COMMENT ON TABLE audit.tile IS 'The hashes of the trees, 256 in each tile. A tile that is not full can consist of several rows.';
 COMMENT ON COLUMN audit.tile.workspace IS 'Workspace of the log';

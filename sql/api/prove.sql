@@ -39,6 +39,20 @@ $$;
 COMMENT ON FUNCTION audit.leaves(text, bigint, bigint) IS
     'Returns the leaves of the log of a workspace, from first to before beyond, with the ids of their events. The order is undefined.';
 
+CREATE FUNCTION audit.leaf_of(workspace text, id bigint) RETURNS bigint
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET enable_bitmapscan = off
+AS $$
+    SELECT t.first + array_position(t.ids, leaf_of.id) - 1 FROM audit.tile t
+    WHERE t.workspace = leaf_of.workspace AND t.level = 0 AND t.greatest_id >= leaf_of.id AND t.least_id <= leaf_of.id
+          AND leaf_of.id = ANY (t.ids)
+    ORDER BY t.greatest_id LIMIT 1
+$$;
+COMMENT ON FUNCTION audit.leaf_of(text, bigint) IS
+    'Returns the leaf of an event in the log of a workspace, or NULL if it has none. An event that was removed keeps its leaf.';
+
 CREATE FUNCTION audit.tile_hashes(workspace text, level integer, index bigint) RETURNS bytea
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp

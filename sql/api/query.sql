@@ -124,7 +124,9 @@ CREATE FUNCTION audit.activity(
     request_id text DEFAULT NULL,
     session_id text DEFAULT NULL,
     ip inet DEFAULT NULL,
-    filters jsonb DEFAULT NULL
+    filters jsonb DEFAULT NULL,
+    zone text DEFAULT 'UTC',
+    max_events integer DEFAULT NULL
 ) RETURNS TABLE (bucket_start timestamptz, group_value text, event_count bigint)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -138,24 +140,58 @@ DECLARE
         jsonb_build_object('action', action, 'actor', actor, 'target', target, 'category', category, 'outcome', outcome,
                            'request_id', request_id, 'session_id', session_id, 'ip', ip),
         filters);
-    seconds numeric := extract(epoch FROM bucket);
 BEGIN
-    IF seconds IS NULL OR seconds < 1 THEN
-        RAISE EXCEPTION 'bucket is %, but it must be at least one second', coalesce(bucket::text, 'NULL')
-            USING ERRCODE = 'ZA003';
-    END IF;
     IF group_by NOT IN ('action', 'actor', 'category', 'outcome') THEN
         RAISE EXCEPTION 'group_by is "%", but it must be action, actor, category or outcome', left(group_by, 100)
             USING ERRCODE = 'ZA003';
     END IF;
     RETURN QUERY EXECUTE format(
-        'SELECT to_timestamp((floor(extract(epoch FROM e.occurred_at) / %1$s) * %1$s)::float8), %2$s, count(*) '
-        'FROM audit.event e WHERE %3$s GROUP BY 1, 2 ORDER BY 1, 2',
-        seconds, coalesce('e.' || quote_ident(group_by), 'NULL::text'), audit_internal.event_filter(asked));
+        'SELECT %s, %s, count(*) FROM (%s) e GROUP BY 1, 2 ORDER BY 1, 2',
+        audit_internal.bucket_start(bucket, zone), coalesce('e.' || quote_ident(group_by), 'NULL::text'),
+        audit_internal.newest_events(asked, max_events));
 END
 $$;
 COMMENT ON FUNCTION audit.activity IS
-    'Returns the number of events in each bucket of time (UTC, counted from 1970). With group_by, counts them for each action, actor, category or outcome (SQLSTATE ZA002, ZA003, ZA009).';
+    'Returns the number of events in each bucket of time, in a time zone. With group_by, counts them for each action, actor, category or outcome. With max_events, counts the newest events only (SQLSTATE ZA002, ZA003, ZA009, 22023).';
+
+CREATE FUNCTION audit.top_values(
+    workspace text DEFAULT NULL,
+    since timestamptz DEFAULT now() - interval '168 hours',
+    until timestamptz DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    filters jsonb DEFAULT NULL,
+    max_events integer DEFAULT 10000,
+    max_values integer DEFAULT 5
+) RETURNS TABLE (field text, value text, event_count bigint)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET enable_seqscan = off
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF max_events IS NULL THEN
+        RAISE EXCEPTION 'max_events is NULL, but it must be a number' USING ERRCODE = 'ZA003';
+    END IF;
+    IF max_values IS NULL OR max_values NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'max_values is %, but it must be between 1 and 1000', coalesce(max_values::text, 'NULL') USING ERRCODE = 'ZA003';
+    END IF;
+    RETURN QUERY EXECUTE format(
+        $q$WITH e AS MATERIALIZED (SELECT e.action, e.actor, e.targets FROM (%s) e),
+                v (field, value, event_count) AS (
+                    SELECT 'action', e.action, count(*) FROM e GROUP BY 2
+                    UNION ALL SELECT 'actor', e.actor, count(*) FROM e WHERE e.actor IS NOT NULL GROUP BY 2
+                    UNION ALL SELECT 'target', t.target, count(*) FROM e, LATERAL (SELECT DISTINCT unnest(e.targets) AS target) t GROUP BY 2)
+           SELECT r.field, r.value, r.event_count
+           FROM (SELECT v.*, row_number() OVER (PARTITION BY v.field ORDER BY v.event_count DESC, v.value COLLATE "C") AS place FROM v) r
+           WHERE r.place <= %s ORDER BY r.field, r.place$q$,
+        audit_internal.newest_events(audit_internal.make_filters(workspace, since, until, details, NULL, filters), max_events), max_values);
+END
+$$;
+COMMENT ON FUNCTION audit.top_values IS
+    'Returns the most frequent actions, actors and targets among the newest events that the filters match, at most max_values of each (SQLSTATE ZA002, ZA003, ZA009)';
 
 CREATE FUNCTION audit.export(
     workspace text DEFAULT NULL,

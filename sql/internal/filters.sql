@@ -269,6 +269,54 @@ END
 $$;
 COMMENT ON FUNCTION audit_internal.event_filter(audit_internal.filters) IS 'Returns the WHERE clause, over audit.event AS e, of the filters';
 
+CREATE FUNCTION audit_internal.newest_events(asked audit_internal.filters, max_events integer) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF max_events NOT BETWEEN 1 AND 10000000 THEN
+        RAISE EXCEPTION 'max_events is %, but it must be between 1 and 10000000', max_events USING ERRCODE = 'ZA003';
+    END IF;
+    RETURN format('SELECT e.* FROM audit.event e WHERE %s', audit_internal.event_filter(asked))
+           || coalesce(' ORDER BY e.workspace DESC, e.occurred_at DESC, e.id DESC LIMIT ' || max_events, '');
+END
+$$;
+COMMENT ON FUNCTION audit_internal.newest_events(audit_internal.filters, integer) IS
+    'Returns the query for the newest events that the filters match, at most max_events, or all if max_events is NULL (SQLSTATE ZA003)';
+
+-- A bucket of less than a day is counted from midnight, so that the hours of a day on which the clocks change stay apart.
+CREATE FUNCTION audit_internal.bucket_start(bucket interval, zone text) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    months integer := extract(year FROM bucket) * 12 + extract(month FROM bucket);
+    seconds numeric := extract(epoch FROM bucket - make_interval(months => months));
+BEGIN
+    IF bucket IS NULL OR zone IS NULL OR months < 0 OR seconds < 0 OR months = 0 AND seconds < 1 THEN
+        RAISE EXCEPTION 'bucket is % in zone %, but it must be at least one second in a time zone', coalesce(bucket::text, 'NULL'), coalesce(zone, 'NULL')
+            USING ERRCODE = 'ZA003';
+    END IF;
+    IF months > 0 AND seconds > 0 THEN
+        RAISE EXCEPTION 'bucket is %, but it must not combine months with shorter units', bucket USING ERRCODE = 'ZA003';
+    END IF;
+    RETURN CASE
+        WHEN months > 0 THEN format(
+            $q$(date_trunc('month', e.occurred_at AT TIME ZONE %2$L) - make_interval(months =>
+                (extract(year FROM e.occurred_at AT TIME ZONE %2$L)::integer * 12 + extract(month FROM e.occurred_at AT TIME ZONE %2$L)::integer - 1) %% %1$s))
+               AT TIME ZONE %2$L$q$, months, zone)
+        WHEN seconds >= 86400 THEN format(
+            -- The first day of the year 1 was a Monday.
+            $q$date_bin(make_interval(secs => %1$s), e.occurred_at AT TIME ZONE %2$L, timestamp '0001-01-01') AT TIME ZONE %2$L$q$, seconds, zone)
+        ELSE format(
+            $q$(date_trunc('day', e.occurred_at, %2$L) + make_interval(secs =>
+                (floor(extract(epoch FROM e.occurred_at - date_trunc('day', e.occurred_at, %2$L)) / %1$s) * %1$s)::float8))$q$, seconds, zone)
+    END;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.bucket_start(interval, text) IS
+    'Returns the expression, over audit.event AS e, of the beginning of the bucket of an event. Buckets of days, weeks, months and years are those of the calendar of a time zone; weeks begin on Monday (SQLSTATE ZA003).';
+
 CREATE FUNCTION audit_internal.event_columns() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use axum::extract::{RawQuery, State};
 use axum::{Json, response::IntoResponse, response::Response};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -20,6 +21,7 @@ use crate::http::state::AppState;
 use crate::outcome::Outcome;
 use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
+use crate::text::shorten;
 use crate::time::Time;
 
 /// Returns the routes of activity.
@@ -48,15 +50,16 @@ pub struct Bucket {
 
 /// Count events
 ///
-/// Counts events by bucket of time (UTC, counted from 1970). With `group_by`, each bucket is divided by action, actor,
-/// category or outcome. The query is itself recorded as an event.
+/// Counts events by bucket of time, in the calendar of a time zone: days begin at midnight, weeks (`7d`) on Monday. With
+/// `group_by`, each bucket is divided by action, actor, category or outcome. The query is itself recorded as an event.
 #[utoipa::path(
     get,
     path = "/v1/activity",
     tag = "events",
     params(
         Filters,
-        ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h or 7d. Default: 1d", example = "1h"),
+        ("bucket" = Option<String>, Query, description = "Length of a bucket, such as 15m, 1h, 7d, 1month or 1year. Default: 1d", example = "1h"),
+        ("zone" = Option<String>, Query, description = "Time zone of the IANA database. Default: UTC", example = "Europe/Berlin"),
         ("group_by" = Option<String>, Query, description = "Field to group by: action, actor, category or outcome"),
     ),
     responses(
@@ -75,9 +78,10 @@ async fn count_events(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     principal.require(Right::Query)?;
-    let params = Params::parse_with_filters(query.as_deref(), &["bucket", "group_by"])?;
+    let params = Params::parse_with_filters(query.as_deref(), &["bucket", "group_by", "zone"])?;
     let filters = params.filters(&principal)?;
-    let seconds = params.seconds("bucket")?.unwrap_or(86_400.0);
+    let (months, seconds) = bucket(&params)?;
+    let zone = zone(&params)?;
     let group_by = params.text("group_by");
     let rows = state
         .database
@@ -87,7 +91,7 @@ async fn count_events(
                 let statement = client.prepare_cached(&ACTIVITY).await?;
                 let filters = filters.arguments();
                 let limit = MOST as i64 + 1;
-                let parameters = filters.and(&[&seconds, &group_by, &limit]);
+                let parameters = filters.and(&[&months, &seconds, &group_by, &zone, &limit]);
                 Ok(client.query(&statement, &parameters).await?)
             }
         })
@@ -105,7 +109,7 @@ async fn count_events(
         target: None,
         details: json!({
             "format": "activity", "filters": filters.to_json(), "count": rows.len(),
-            "bucket": params.text("bucket").unwrap_or("1d"), "group_by": group_by,
+            "bucket": params.text("bucket").unwrap_or("1d"), "group_by": group_by, "zone": zone,
         }),
         outcome: Outcome::Success,
     };
@@ -119,11 +123,32 @@ async fn count_events(
     Ok(Json(Activity { buckets }).into_response())
 }
 
+/// Returns the length of a bucket in months and in seconds. One of them is zero.
+fn bucket(params: &Params) -> Result<(i32, f64), ApiError> {
+    let text = params.text("bucket").unwrap_or_default();
+    let units = [("months", 1), ("month", 1), ("years", 12), ("year", 12)];
+    let number = |(unit, months)| Some((text.strip_suffix(unit)?.trim_end().parse().ok()?, months));
+    match units.into_iter().find_map(number) {
+        Some((number @ 1..=100, months)) => Ok((number * months, 0.0)),
+        _ => Ok((0, params.seconds("bucket")?.unwrap_or(86_400.0))),
+    }
+}
+
+fn zone(params: &Params) -> Result<&str, ApiError> {
+    let name = params.text("zone").unwrap_or("UTC");
+    match TimeZone::get(name) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(ApiError::new(Code::InvalidValue, format!("zone \"{}\" is not a time zone", shorten(name)))
+            .with_detail(json!({ "parameter": "zone" }))
+            .with_hint("Use a name of the IANA database, such as Europe/Berlin.")),
+    }
+}
+
 const MOST: usize = 10_000;
 
 static ACTIVITY: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT * FROM audit.activity({}, bucket => make_interval(secs => $6), group_by => $7) LIMIT $8",
+        "SELECT * FROM audit.activity({}, bucket => make_interval(months => $6, secs => $7), group_by => $8, zone => $9) LIMIT $10",
         Filters::ARGUMENTS
     )
 });

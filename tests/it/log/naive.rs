@@ -44,6 +44,11 @@ pub async fn check(client: &Client, when: &str) {
                           GROUP BY l.id, o.workspace) l ON l.id = e.id AND l.workspace = e.workspace \
                WHERE e.rows IS DISTINCT FROM 1 OR l.leaves IS DISTINCT FROM 1";
     assert_eq!(all::<String>(client, odd, &[]).await, Vec::<String>::new(), "{when}");
+    let not_found = "SELECT format('event %s of leaf %s', l.id, l.leaf) FROM audit.log o, audit.leaves(o.workspace) l \
+                     WHERE audit.leaf_of(o.workspace, l.id) IS DISTINCT FROM l.leaf";
+    assert_eq!(all::<String>(client, not_found, &[]).await, Vec::<String>::new(), "{when}");
+    let too_many = "SELECT count(audit.leaf_of('audit', e.id)) FROM audit.event e WHERE e.workspace <> 'audit'";
+    assert_eq!(one::<i64>(client, too_many, &[]).await, 0, "{when}");
 }
 
 /// Returns the ids of all events, without those of category audit.

@@ -1,5 +1,7 @@
 //! Compares `audit.events`, `audit.event`, `audit.activity` and `audit.export` with the naive model.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
 
@@ -147,19 +149,102 @@ async fn activity_counts_per_bucket_and_group() {
     let db = Database::new();
     let client = db.connect().await;
     model::import(&client, &mut Random::new(3), 1000).await;
-    for (bucket, seconds) in [("1 day", 86_400), ("1 hour", 3600), ("90 minutes", 5400)] {
+    for (bucket, zone, start) in [
+        ("1 day", "UTC", "date_trunc('day', occurred_at, 'UTC')"),
+        ("24 hours", "Europe/Berlin", "date_trunc('day', occurred_at, 'Europe/Berlin')"),
+        ("1 hour", "Europe/Berlin", "date_trunc('hour', occurred_at, 'UTC')"),
+        ("90 minutes", "UTC", "to_timestamp(floor(extract(epoch FROM occurred_at) / 5400) * 5400)"),
+        ("7 days", "America/New_York", "date_trunc('week', occurred_at, 'America/New_York')"),
+        ("1 month", "Asia/Kolkata", "date_trunc('month', occurred_at, 'Asia/Kolkata')"),
+        ("3 months", "UTC", "date_trunc('quarter', occurred_at, 'UTC')"),
+        ("1 year", "UTC", "date_trunc('year', occurred_at, 'UTC')"),
+    ] {
         for group in ["action", "actor", "category", "outcome"] {
             let difference = format!(
-                "WITH a AS (SELECT * FROM audit.activity('acme', '{bucket}', now() - interval '90 days', group_by => '{group}')), \
-                 n AS (SELECT to_timestamp(floor(extract(epoch FROM occurred_at) / {seconds}) * {seconds}) AS bucket_start, \
-                              {group} AS group_value, count(*) AS event_count FROM audit.event WHERE workspace = 'acme' GROUP BY 1, 2) \
+                "WITH a AS (SELECT * FROM audit.activity('acme', '{bucket}', now() - interval '90 days', group_by => '{group}', zone => '{zone}')), \
+                 n AS (SELECT {start} AS bucket_start, {group} AS group_value, count(*) AS event_count \
+                       FROM audit.event WHERE workspace = 'acme' GROUP BY 1, 2) \
                  SELECT count(*) FROM ((TABLE a EXCEPT TABLE n) UNION ALL (TABLE n EXCEPT TABLE a)) d"
             );
-            assert_eq!(one::<i64>(&client, &difference, &[]).await, 0, "{bucket} {group}");
+            assert_eq!(one::<i64>(&client, &difference, &[]).await, 0, "{bucket} {zone} {group}");
         }
     }
-    for bad in ["bucket => '0'", "bucket => '-1 day'", "bucket => NULL", "group_by => 'details'", "group_by => ''"] {
+    for bad in [
+        "bucket => '0'",
+        "bucket => '-1 day'",
+        "bucket => NULL",
+        "bucket => '1 month 1 day'",
+        "bucket => '-1 month'",
+        "zone => NULL",
+        "max_events => 0",
+        "group_by => 'details'",
+        "group_by => ''",
+    ] {
         refused(&client, &format!("SELECT audit.activity('acme', {bad})"), "ZA003").await;
+    }
+    refused(&client, "SELECT audit.activity('acme', since => NULL, zone => 'Mars/Olympus')", "22023").await;
+}
+
+#[tokio::test]
+async fn the_hours_of_a_day_on_which_the_clocks_change_stay_apart() {
+    let db = Database::new();
+    let client = db.connect().await;
+    // In Berlin, the hour from 2 to 3 came twice on 25 October 2026.
+    let batch = "SELECT audit.import((SELECT jsonb_agg(jsonb_build_object('action', 'x', 'workspace', 'acme', 'occurred_at', t)) \
+                 FROM unnest('{2026-10-24T22:30:00Z,2026-10-25T00:30:00Z,2026-10-25T01:30:00Z,2026-10-25T22:59:59Z}'::text[]) t))";
+    run(&client, batch).await;
+    let starts = |bucket: &str| {
+        format!(
+            "SELECT to_char(bucket_start AT TIME ZONE 'UTC', 'DD HH24:MI') || '=' || event_count \
+             FROM audit.activity('acme', '{bucket}', since => NULL, zone => 'Europe/Berlin')"
+        )
+    };
+    let hours = all::<String>(&client, &starts("1 hour"), &[]).await;
+    assert_eq!(hours, ["24 22:00=1", "25 00:00=1", "25 01:00=1", "25 22:00=1"]);
+    assert_eq!(all::<String>(&client, &starts("1 day"), &[]).await, ["24 22:00=4"]);
+}
+
+#[tokio::test]
+async fn the_newest_events_are_counted() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let events = model::import(&client, &mut Random::new(4), 1000).await;
+    let mut random = Random::new(5);
+    for _ in 0..40 {
+        let filter = model::filter(&mut random, &events);
+        let most = [1, 7, 100, 5000][random.below(4)];
+        let newest: Vec<&model::Event> = events.iter().filter(|event| filter.takes(event)).take(most).collect();
+        let counted = format!(
+            "SELECT coalesce(sum(event_count), 0)::bigint FROM audit.activity({}, max_events => {most})",
+            filter.arguments()
+        );
+        assert_eq!(one::<i64>(&client, &counted, &[]).await, newest.len() as i64, "{counted}");
+    }
+    for workspace in ["acme", "umbrella"] {
+        let of_workspace: Vec<&model::Event> = events.iter().filter(|event| event.workspace == workspace).collect();
+        for most in [1, 50, 5000] {
+            let mut expected = Vec::new();
+            let newest = &of_workspace[..most.min(of_workspace.len())];
+            let mut count = |field: &str, values: Vec<&str>| {
+                let mut counts = BTreeMap::<&str, i64>::new();
+                values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+                let mut counts: Vec<_> = counts.into_iter().collect();
+                counts.sort_by_key(|(value, count)| (std::cmp::Reverse(*count), *value));
+                expected.extend(counts.iter().take(3).map(|(value, count)| format!("{field} {value} {count}")));
+            };
+            count("action", newest.iter().map(|event| event.action).collect());
+            count("actor", newest.iter().filter_map(|event| event.actor).collect());
+            let distinct = |event: &&model::Event| event.targets.iter().copied().collect::<BTreeSet<_>>();
+            count("target", newest.iter().flat_map(distinct).collect());
+            let top = format!(
+                "SELECT field || ' ' || value || ' ' || event_count \
+                 FROM audit.top_values('{workspace}', since => NULL, max_events => {most}, max_values => 3)"
+            );
+            assert_eq!(all::<String>(&client, &top, &[]).await, expected, "{workspace} {most}");
+        }
+    }
+    for bad in ["max_events => NULL", "max_events => 0", "max_values => 0", "max_values => NULL", "filters => '[]'"] {
+        refused(&client, &format!("SELECT audit.top_values('acme', {bad})"), "ZA003").await;
     }
 }
 

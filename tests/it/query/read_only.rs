@@ -16,6 +16,8 @@ const READS: &[&str] = &[
     "SELECT count(*) FROM audit.events('acme', filters => '{\"action\": [\"x*\", \"y\"], \"ip!\": \"10.0.0.0/8\"}')",
     "SELECT count(*) FROM audit.event((SELECT min(id) FROM audit.event))",
     "SELECT count(*) FROM audit.activity('acme', group_by => 'actor')",
+    "SELECT count(*) FROM audit.activity('acme', '1 month', zone => 'Europe/Berlin', max_events => 10)",
+    "SELECT count(*) FROM audit.top_values('acme')",
 ];
 
 #[tokio::test]

@@ -139,6 +139,9 @@ async fn invalid_parameters_are_refused() {
         ("bucket=99999999999999999999d", "invalid_value"),
         ("bucket=99999999d", "invalid_value"),
         ("bucket=1ms", "invalid_value"),
+        ("bucket=0months", "invalid_value"),
+        ("bucket=101years", "invalid_value"),
+        ("zone=Mars/Olympus", "invalid_value"),
         ("group_by=nonsense", "invalid_value"),
         ("group_by=details", "invalid_value"),
         ("cursor=1.1", "unknown_parameter"),
@@ -146,6 +149,19 @@ async fn invalid_parameters_are_refused() {
         refused(rest.get(format!("/v1/activity?{query}")), 400, code);
     }
     rest.get("/v1/activity?bucket=3660d").ok();
+    let counts = |query: &str| rest.get(format!("/v1/activity?{query}")).ok().json()["buckets"].clone();
+    for (bucket, zone, start) in [
+        ("1month", "UTC", "-01T00:00:00.000000Z"),
+        ("1year", "UTC", "-01-01T00:00:00.000000Z"),
+        ("1d", "Asia/Kolkata", "T18:30:00.000000Z"),
+    ] {
+        let buckets = counts(&format!("bucket={bucket}&zone={zone}"));
+        let buckets = buckets.as_array().unwrap();
+        assert!(!buckets.is_empty());
+        for counted in buckets {
+            assert!(counted["bucket_start"].as_str().unwrap().ends_with(start), "{bucket} {zone}: {counted}");
+        }
+    }
     for query in ["cursor=1.1", "max_rows=5"] {
         let stream = Request::get(format!("/v1/events?{query}")).token(&rest.auditor).accept("text/csv");
         refused(rest.send(stream), 400, "unknown_parameter");
