@@ -1,9 +1,10 @@
-//! The admin pages: HTML for people, below `/admin`. They work without scripts.
+//! The admin pages: HTML for people, below `/admin`. They work without scripts, which only add comfort.
 
 mod assets;
 mod attempts;
 mod choices;
 mod cookie;
+mod diff;
 mod errors;
 mod event;
 mod evidence;
@@ -12,9 +13,12 @@ mod layout;
 mod log;
 mod login;
 mod origin;
+mod protection;
 mod query;
 mod router;
 mod session;
+mod tree;
 mod view;
+mod zone;
 
 pub use router::router;

@@ -15,12 +15,23 @@ pub async fn workspaces(state: &AppState, session: &Session) -> Result<Vec<Strin
     }
 }
 
-/// Returns the actions of the catalog.
+/// The actions of a category.
+pub struct Group {
+    /// The category.
+    pub category: String,
+    /// The actions, in the order of the alphabet.
+    pub actions: Vec<String>,
+}
+
+/// Returns the actions of the catalog by category.
 ///
 /// # Errors
 /// Returns the errors of the database.
-pub async fn actions(state: &AppState) -> Result<Vec<String>, ApiError> {
-    names(state, "SELECT action FROM audit.action ORDER BY action LIMIT 500").await
+pub async fn actions(state: &AppState) -> Result<Vec<Group>, ApiError> {
+    let client = state.client().await?;
+    let statement = client.prepare_cached(ACTIONS).await?;
+    let rows = client.query(&statement, &[]).await?;
+    rows.iter().map(|row| Ok(Group { category: row.try_get(0)?, actions: row.try_get(1)? })).collect()
 }
 
 async fn names(state: &AppState, statement: &str) -> Result<Vec<String>, ApiError> {
@@ -28,3 +39,8 @@ async fn names(state: &AppState, statement: &str) -> Result<Vec<String>, ApiErro
     let statement = client.prepare_cached(statement).await?;
     client.query(&statement, &[]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
+
+/// At most 500 actions, so that the form stays small.
+const ACTIONS: &str = "SELECT a.category, array_agg(a.action ORDER BY a.action) \
+                       FROM (SELECT category, action FROM audit.action ORDER BY category, action LIMIT 500) a \
+                       GROUP BY a.category ORDER BY a.category";

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::assets;
+use super::assets::{self, Asset};
 use super::session::Session;
 use super::view;
+use super::zone::Zone;
 use crate::error::ApiError;
 use crate::http::middleware::OwnBody;
 use crate::http::rights::Right;
@@ -15,8 +16,10 @@ use crate::http::rights::Right;
 pub struct Frame {
     /// Title of the page.
     pub title: String,
-    /// Path of the style sheet.
-    pub style: &'static str,
+    /// The style sheet.
+    pub style: &'static Asset,
+    /// The scripts.
+    pub scripts: &'static [Asset],
     /// Section of the page: `log`, `evidence`, or none.
     pub section: &'static str,
     /// The person who is logged in.
@@ -33,12 +36,20 @@ pub struct User {
     pub may_export: bool,
     /// The text that forms send back.
     pub form_token: String,
+    /// The zone of the times on the page.
+    pub zone: Zone,
 }
 
 impl Frame {
     /// Creates the frame of a page.
     pub fn new(title: impl Into<String>, section: &'static str, session: Option<&Session>) -> Self {
-        Self { title: title.into(), style: &assets::STYLE_PATH, section, user: session.map(User::new) }
+        Self {
+            title: title.into(),
+            style: &assets::STYLE,
+            scripts: &*assets::SCRIPTS,
+            section,
+            user: session.map(User::new),
+        }
     }
 }
 
@@ -54,6 +65,7 @@ impl User {
             scope,
             may_export: principal.may(Right::Export),
             form_token: session.id.form_token(),
+            zone: session.zone.clone(),
         }
     }
 }
@@ -73,5 +85,16 @@ pub fn answer(status: StatusCode, page: &impl Template) -> Result<Response, ApiE
     Ok(response)
 }
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+/// Answers with a part of a page, for htmx.
+///
+/// # Errors
+/// Fails if the part cannot be written, which does not happen in practice.
+pub fn part(part: &impl Template) -> Result<Response, ApiError> {
+    let mut response = answer(StatusCode::OK, part)?;
+    // The same address gives a whole page to a browser.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("hx-request"));
+    Ok(response)
+}
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -149,7 +149,7 @@ fn value(form: &[u8], name: &str) -> String {
 }
 
 /// Returns the page to open after the login: the given one if it is an admin page, or else the audit log.
-fn next(given: &str) -> String {
+pub fn next(given: &str) -> String {
     let is_page = given.starts_with("/admin/")
         && !given.contains("//")
         && !given.starts_with("/admin/login")

@@ -2,6 +2,7 @@
 
 use url::form_urlencoded::{self, Serializer};
 
+use super::zone::Zone;
 use crate::events::filters::FIELDS;
 use crate::time::Time;
 
@@ -130,9 +131,21 @@ impl LogQuery {
     pub fn at(&self, now: Time) -> Self {
         let mut fixed = self.clone();
         if !self.has_times() {
-            fixed.since = self.range.since(now).map_or_else(String::new, |time| time.to_string());
+            fixed.since = self.range.since(now).map_or_else(String::new, short);
         }
         fixed
+    }
+
+    /// Returns the same query with times of RFC 3339 in UTC. Times without an offset are of the zone. A text that is not a
+    /// time stays as it is.
+    pub fn absolute(&self, zone: &Zone) -> Self {
+        let absolute = |text: &str| zone.read(text).map_or_else(|| text.to_owned(), short);
+        Self { since: absolute(&self.since), until: absolute(&self.until), ..self.clone() }
+    }
+
+    /// Returns a time of the query as the form shows it, in the zone.
+    pub fn shown_time(&self, text: &str, zone: &Zone) -> String {
+        zone.read(text).map_or_else(|| text.to_owned(), |time| zone.text(time))
     }
 
     /// Returns the query string for REST, for a period that does not move. It has no cursor.
@@ -200,6 +213,11 @@ impl LogQuery {
         Self { range, since: String::new(), until: String::new(), ..self.first() }
     }
 
+    /// Returns the first page of a period within that of the query.
+    pub fn within(&self, since: Time, until: Time) -> Self {
+        Self { since: short(since), until: short(until), ..self.first() }
+    }
+
     /// Returns the first page.
     pub fn first(&self) -> Self {
         Self { cursor: None, back: Vec::new(), ..self.clone() }
@@ -235,6 +253,11 @@ impl LogQuery {
     }
 }
 
+/// Returns RFC 3339 without a fraction of zero.
+fn short(time: Time) -> String {
+    time.to_string().replace(".000000Z", "Z")
+}
+
 /// Stands for the first page, which has no cursor.
 const FIRST: &str = "first";
 
@@ -262,7 +285,7 @@ mod tests {
     fn a_link_to_share_has_a_fixed_period() {
         let now = Time::parse("2026-03-08T10:00:00.5Z").unwrap();
         let query = LogQuery::parse("action=x&range=24h");
-        assert_eq!(query.to_rest(now), "action=x&since=2026-03-07T10%3A00%3A00.000000Z&category%21=audit");
+        assert_eq!(query.to_rest(now), "action=x&since=2026-03-07T10%3A00%3A00Z&category%21=audit");
         assert_eq!(LogQuery::parse("category=audit").to_rest(now).matches("audit").count(), 1);
         assert!(!LogQuery::parse("workspace=audit").hides_audit());
     }

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router, middleware as layers};
 
 use super::attempts::Attempts;
-use super::{assets, errors, event, evidence, log, login};
+use super::{assets, errors, event, evidence, log, login, zone};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
 
@@ -18,14 +18,17 @@ pub fn router() -> Router<AppState> {
         .route("/admin/", get(async || Redirect::to("/admin/log")))
         .route("/admin/login", get(login::form).post(login::log_in))
         .route("/admin/logout", post(login::log_out))
+        .route("/admin/zone", get(zone::choose))
         .route("/admin/log", get(log::page))
+        .route("/admin/log/overview", get(log::overview))
         .route("/admin/log/events.csv", get(log::download).layer(Extension(Format::Csv)))
         .route("/admin/log/events.ndjson", get(log::download).layer(Extension(Format::Ndjson)))
         .route("/admin/events/{id}", get(event::page))
+        .route("/admin/events/{id}/details.json", get(event::details))
         .route("/admin/evidence", get(evidence::page))
         .route("/admin/evidence/pack", get(evidence::pack))
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
-        .route(assets::STYLE_ROUTE, get(assets::style))
+        .route(assets::ROUTE, get(assets::file))
         .layer(Extension(Arc::new(Attempts::default())))
 }

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
+use super::zone::Zone;
 use super::{cookie, origin};
 use crate::error::{ApiError, Code};
 use crate::http::auth::{self, Principal};
@@ -18,6 +19,8 @@ pub struct Session {
     pub principal: Principal,
     /// Id of the session.
     pub id: SessionId,
+    /// The zone of the times on its pages.
+    pub zone: Zone,
 }
 
 impl Session {
@@ -40,6 +43,7 @@ impl FromRequestParts<AppState> for Session {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Ok(zone) = Zone::from_request_parts(parts, state).await;
         let context = parts.extensions.get::<RequestContext>();
         let is_tls = context.is_some_and(|context| context.is_tls);
         let ended = || ApiError::new(Code::Unauthorized, "nobody is logged in, or the session has ended");
@@ -51,6 +55,6 @@ impl FromRequestParts<AppState> for Session {
         let role =
             holder.role.parse().map_err(|_| ApiError::internal(format!("a session of role \"{}\"", holder.role)))?;
         let principal = Principal { token_id: holder.token_id, name: holder.name, role, workspace: holder.workspace };
-        Ok(Self { principal, id })
+        Ok(Self { principal, id, zone })
     }
 }

@@ -1,7 +1,6 @@
 //! Values as a page shows them. The templates escape HTML.
 
 use crate::text::{first_chars, is_plain, quoted};
-use crate::time::Time;
 
 /// Returns at most `most` characters of a text. If some of them could deceive a reader, the quoted form shows them.
 pub fn shown(text: &str, most: usize) -> String {
@@ -14,16 +13,21 @@ pub fn shown(text: &str, most: usize) -> String {
     shown
 }
 
-/// Returns a time in UTC with milliseconds, such as `2026-03-01 08:00:00.123`.
-pub fn time(time: Time) -> String {
-    let text = time.to_string();
-    text.get(..23).unwrap_or(&text).replace('T', " ")
-}
-
 /// Returns the filter that finds exactly this actor or action. An asterisk at the end would stand for any characters.
 pub fn exact(value: &str) -> String {
     if value.ends_with('*') { format!("{value}*") } else { value.to_owned() }
 }
+
+/// Returns a number with a comma before each group of three digits.
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    format!("{}{}", if number < 0 { "-" } else { "" }, groups.join(","))
+}
+
+/// Characters of a value in a table.
+pub const CELL: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -38,8 +42,12 @@ mod tests {
     }
 
     #[test]
-    fn times_are_short_and_filters_exact() {
-        assert_eq!(time(Time::parse("2026-03-01T08:00:00.123456Z").unwrap()), "2026-03-01 08:00:00.123");
+    fn numbers_have_groups() {
+        assert_eq!([0, 999, 1_000, -1_234_567].map(grouped), ["0", "999", "1,000", "-1,234,567"]);
+    }
+
+    #[test]
+    fn filters_are_exact() {
         assert_eq!((exact("star*"), exact("a")), ("star**".to_owned(), "a".to_owned()));
     }
 }

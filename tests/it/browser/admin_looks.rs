@@ -27,6 +27,8 @@ async fn each_page_fits_into_narrow_and_wide_windows() {
         &[
             ("workspaces", "/admin/log".to_owned()),
             ("log", "/admin/log?workspace=acme&range=30d".to_owned()),
+            ("log-open", "/admin/log?workspace=acme&range=30d".to_owned()),
+            ("overview", "/admin/log/overview?workspace=acme&range=30d".to_owned()),
             (
                 "log-filtered",
                 "/admin/log?workspace=acme&action=login_*&actor!=user:bob&category=auth&range=24h".to_owned(),
@@ -62,6 +64,11 @@ async fn take(admin: &Admin, pages: &[(&str, String)]) {
                 let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
                 admin.browser.devtools("Emulation.setEmulatedMedia", media).await;
                 admin.open(path).await;
+                admin.settle().await;
+                if *name == "log-open" && width > 400 {
+                    admin.press("tr:nth-child(2) .expand").await;
+                    admin.find("tr.detail").await;
+                }
                 admin.check().await;
                 let options = json!({ "format": "png", "captureBeyondViewport": true });
                 let shot = admin.browser.devtools("Page.captureScreenshot", options).await;

@@ -1,7 +1,10 @@
 //! The admin pages over HTTP: sessions, forms of other sites, rights and headers.
 
+use std::io::Read;
+
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::rest::bad_input::support::Rest;
@@ -75,11 +78,11 @@ async fn over_tls_the_cookie_is_for_tls_alone() {
     };
     let answer = rest.send(form().header("X-Forwarded-Proto", "https"));
     let cookie = answer.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Secure-audit_session=") && cookie.ends_with("; SameSite=Lax; Secure"), "{cookie}");
+    assert!(cookie.starts_with("__Host-audit_session=") && cookie.ends_with("; SameSite=Lax; Secure"), "{cookie}");
     let pair = cookie.split(';').next().unwrap();
     let over_tls = Request::get("/admin/log").header("Cookie", pair).header("X-Forwarded-Proto", "https");
     assert_eq!(rest.send(over_tls).status, 200);
-    let plain = Request::get("/admin/log").header("Cookie", pair.replace("__Secure-", ""));
+    let plain = Request::get("/admin/log").header("Cookie", pair.replace("__Host-", ""));
     let plain_name_over_tls = plain.clone().header("X-Forwarded-Proto", "https");
     assert_eq!(rest.send(plain_name_over_tls).status, 303);
 
@@ -172,6 +175,8 @@ async fn each_role_may_open_its_pages() {
     let pages = [
         ("/admin/log?workspace=acme".to_owned(), [200, 200, 200]),
         (format!("/admin/events/{event}"), [200, 200, 200]),
+        (format!("/admin/events/{event}/details.json"), [200, 200, 200]),
+        ("/admin/log/overview?workspace=acme".to_owned(), [200, 200, 200]),
         ("/admin/log/events.csv?workspace=acme".to_owned(), [403, 200, 200]),
         ("/admin/log/events.ndjson?workspace=acme".to_owned(), [403, 200, 200]),
         ("/admin/evidence".to_owned(), [403, 200, 200]),
@@ -187,7 +192,7 @@ async fn each_role_may_open_its_pages() {
             }
         }
     }
-    for (path, _) in &pages[..6] {
+    for (path, _) in &pages[..8] {
         let answer = rest.send(Request::get(path.clone()));
         assert_eq!(answer.header("location"), Some(&*format!("/admin/login?next={}", encode(path))), "{path}");
     }
@@ -218,8 +223,8 @@ async fn pages_have_strict_headers_and_the_style_is_kept_for_ever() {
         if answer.status == 303 {
             continue;
         }
-        let policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+        let policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
         for (name, value) in [
             ("content-security-policy", policy),
             ("referrer-policy", "same-origin"),
@@ -230,13 +235,21 @@ async fn pages_have_strict_headers_and_the_style_is_kept_for_ever() {
             assert_eq!(answer.header(name), Some(value), "{path}");
         }
         let text = answer.text();
-        assert!(!text.contains("<script") && !text.contains(" style=") && text.contains("class=\"skip\""), "{path}");
+        let scripts = text.matches("<script").count();
+        assert_eq!(text.matches("<script type=\"module\" src=\"/admin/assets/").count(), scripts, "{path}");
+        assert!(!text.contains(" style=") && text.contains("class=\"skip\""), "{path}");
     }
     let page = rest.send(Request::get("/admin/login")).ok();
     let style = page.text().split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let answer = rest.send(Request::get(style)).ok();
     assert_eq!(answer.header("cache-control"), Some("public, max-age=31536000, immutable"));
     assert_eq!(answer.header("content-type"), Some("text/css; charset=utf-8"));
+    assert_eq!(answer.header("content-encoding"), None);
+    let packed = rest.send(Request::get(style).header("Accept-Encoding", "br, gzip")).ok();
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let mut unpacked = String::new();
+    GzDecoder::new(packed.body.as_slice()).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, answer.text());
     assert_eq!(rest.send(Request::get("/admin/assets/admin.0.css")).status, 404);
 }
 
@@ -246,7 +259,7 @@ async fn a_page_view_is_recorded_like_a_query_of_rest() {
     let client = rest.db.connect().await;
     let event: i64 = one(&client, "SELECT audit.append('a', 'acme', actor => 'user:ada')", &[]).await;
     let cookie = session(&rest, &rest.auditor);
-    open(&rest, &cookie, "/admin/log?actor=user:*&since=2026-01-01").ok();
+    open(&rest, &cookie, "/admin/log?actor=user:*&since=2026-01-01T00:00:00Z").ok();
     open(&rest, &cookie, &format!("/admin/events/{event}")).ok();
     rest.get("/v1/events?actor=user:*&since=2026-01-01&category!=audit").ok();
     let events = "SELECT jsonb_agg(jsonb_build_object('details', details, 'actor', actor, 'workspace', workspace) ORDER BY id) \

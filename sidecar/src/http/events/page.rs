@@ -53,7 +53,7 @@ pub(crate) async fn read<E: Events>(
     max_rows: i32,
     kind: Kind,
 ) -> Result<Page<E>, ApiError> {
-    let page = state.database.read(|client| read_page::<E>(client, filters, cursor, max_rows)).await?;
+    let page: Page<E> = find(state, filters, cursor, max_rows).await?;
     let mut details = json!({ "format": kind.as_str(), "filters": filters.to_json(), "count": page.count });
     if let Some(cursor) = cursor {
         details["cursor"] = Value::from(cursor);
@@ -70,6 +70,19 @@ pub(crate) async fn read<E: Events>(
     audit_trail::record(&client, context, entry).await?;
     state.metrics.count_returned(kind, page.count);
     Ok(page)
+}
+
+/// Reads a page as [`read`] does. The caller must record the query before it shows an event.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub(crate) async fn find<E: Events>(
+    state: &AppState,
+    filters: &Filters,
+    cursor: Option<&str>,
+    max_rows: i32,
+) -> Result<Page<E>, ApiError> {
+    state.database.read(|client| read_page::<E>(client, filters, cursor, max_rows)).await
 }
 
 async fn read_page<E: Events>(

@@ -1,0 +1,161 @@
+//! The filter form of the audit log, and the filters in use.
+
+use std::collections::BTreeSet;
+
+use super::href;
+use crate::admin::choices::{self, Group};
+use crate::admin::query::{LogQuery, Range};
+use crate::admin::session::Session;
+use crate::admin::view;
+use crate::error::ApiError;
+use crate::events::filters::FIELDS;
+use crate::http::state::AppState;
+use crate::outcome::Outcome;
+
+/// The filter form, with the values of the query.
+pub struct Form {
+    pub own_workspace: Option<String>,
+    pub workspace: String,
+    pub workspaces: Vec<String>,
+    pub actions: Vec<ActionGroup>,
+    pub picked: usize,
+    pub main: Vec<Field>,
+    pub more: Vec<Field>,
+    pub details: String,
+    pub outcomes: Vec<Choice>,
+    pub categories: Vec<Choice>,
+    pub exclusions: Vec<(String, String)>,
+    pub zone: String,
+    pub since: String,
+    pub until: String,
+    pub range: &'static str,
+    pub audit: bool,
+    pub opened: bool,
+}
+
+/// A filter of a text, with an input for each value and one more.
+pub struct Field {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub example: &'static str,
+    pub values: Vec<String>,
+}
+
+/// The actions of a category.
+pub struct ActionGroup {
+    pub category: String,
+    pub actions: Vec<Choice>,
+}
+
+/// A value that can be chosen.
+pub struct Choice {
+    pub label: String,
+    pub chosen: bool,
+    pub href: String,
+}
+
+/// A filter in use, and the link that removes it.
+pub struct Chip {
+    pub text: String,
+    pub href: String,
+}
+
+/// An error of the filters.
+pub struct Problem {
+    pub message: String,
+    pub hint: Option<String>,
+    pub parameter: String,
+}
+
+impl Form {
+    /// Returns the form with the values of the query. Fields that hold values, or the problem, are visible.
+    ///
+    /// # Errors
+    /// Returns the errors of the database.
+    pub async fn new(
+        state: &AppState,
+        session: &Session,
+        query: &LogQuery,
+        problem: Option<&Problem>,
+    ) -> Result<Self, ApiError> {
+        let catalog = choices::actions(state).await?;
+        let known: BTreeSet<&str> = catalog.iter().flat_map(|group| &group.actions).map(String::as_str).collect();
+        let field = |name, label, example| Field { name, label, example, values: query.values(name) };
+        let mut action = field("action", "Action", "user_role_changed or ticket.*");
+        let (picked, typed): (Vec<_>, Vec<_>) = action.values.into_iter().partition(|name| known.contains(&**name));
+        action.values = typed;
+        let more = vec![
+            field("ip", "IP address or range", "192.0.2.0/24"),
+            field("request_id", "Request id", "request-7f3a"),
+            field("session_id", "Session id", "session-42"),
+        ];
+        let choose = |name: &'static str, values: &[&str]| {
+            let choice = |value: &&str| Choice {
+                label: (*value).to_owned(),
+                chosen: query.has(name, value),
+                href: String::new(),
+            };
+            values.iter().map(choice).collect::<Vec<_>>()
+        };
+        let group = |Group { category, actions }: &Group| ActionGroup {
+            category: category.clone(),
+            actions: choose("action", &actions.iter().map(String::as_str).collect::<Vec<_>>()),
+        };
+        let hidden: BTreeSet<&str> = more.iter().map(|field| field.name).chain(["details", "category"]).collect();
+        let opened = query.filters.iter().any(|(name, _)| hidden.contains(name.as_str()))
+            || problem.is_some_and(|problem| hidden.contains(problem.parameter.as_str()));
+        Ok(Self {
+            own_workspace: session.principal.workspace.clone(),
+            workspace: query.values("workspace").concat(),
+            workspaces: choices::workspaces(state, session).await?,
+            picked: picked.len(),
+            actions: catalog.iter().map(group).collect(),
+            main: vec![
+                action,
+                field("actor", "User or program (actor)", "user:ada or system:*"),
+                field("target", "Target", "ticket:991"),
+            ],
+            more,
+            details: query.values("details").concat(),
+            outcomes: choose("outcome", &Outcome::ALL.map(Outcome::as_str)),
+            categories: choose("category", &CATEGORIES),
+            exclusions: query.exclusions(),
+            zone: session.zone.name.clone(),
+            since: query.shown_time(&query.since, &session.zone),
+            until: query.shown_time(&query.until, &session.zone),
+            range: query.range.name(),
+            audit: query.audit,
+            opened,
+        })
+    }
+}
+
+/// Returns the periods to choose from.
+pub fn presets(query: &LogQuery) -> Vec<Choice> {
+    let choice = |range: Range| Choice {
+        label: range.label().to_owned(),
+        chosen: !query.has_times() && query.range == range,
+        href: href(&query.with_range(range)),
+    };
+    Range::ALL.map(choice).into()
+}
+
+/// Returns the filters in use.
+pub fn chips(query: &LogQuery) -> Vec<Chip> {
+    let filters = query.filters.iter().filter(|(name, _)| name != "workspace");
+    let chip = |(name, value): &(String, String)| {
+        let (label, verb) = match FIELDS.iter().find(|field| field.excluded == name) {
+            Some(field) => (field.name, "is not"),
+            None if name == "details" => ("details", "contain"),
+            None => (name.as_str(), "is"),
+        };
+        Chip {
+            text: format!("{} {verb} {}", view::shown(label, 20).replace('_', " "), view::shown(value, view::CELL)),
+            href: href(&query.without(name, value)),
+        }
+    };
+    filters.map(chip).collect()
+}
+
+/// The categories, in the order in which the chart stacks them.
+pub const CATEGORIES: [&str; 7] = ["auth", "admin", "rule", "writeback", "feedback", "audit", "other"];

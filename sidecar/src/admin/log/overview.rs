@@ -1,0 +1,257 @@
+//! The overview of the events that a page of the audit log pages through: their number, how complete they are, a chart, and
+//! the most frequent values. It is loaded after the page, because it reads many events.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+use super::chart::{Chart, Count, HEIGHT, Step, WIDTH};
+use super::href;
+use super::rows::Link;
+use crate::admin::layout::{self, Frame};
+use crate::admin::query::LogQuery;
+use crate::admin::session::Session;
+use crate::admin::view;
+use crate::admin::zone::Zone;
+use crate::error::ApiError;
+use crate::events::filters::Filters;
+use crate::http::query::Params;
+use crate::http::rights::Right;
+use crate::http::state::AppState;
+use crate::outcome::Outcome;
+use crate::service::audit_trail::{self, AuditAction, Entry};
+use crate::service::request_context::RequestContext;
+use crate::time::Time;
+
+#[derive(Template)]
+#[template(path = "admin/overview_page.html")]
+struct OverviewPage {
+    frame: Frame,
+    back: String,
+    overview: Overview,
+}
+
+#[derive(Template)]
+#[template(path = "admin/overview.html")]
+struct Overview {
+    completeness: String,
+    chart: Option<Chart>,
+    height: f64,
+    width: f64,
+    facets: Vec<Facet>,
+    sample: String,
+}
+
+/// The most frequent values of a field.
+struct Facet {
+    title: &'static str,
+    values: Vec<(Link, String)>,
+}
+
+/// What the database says about the events.
+struct Read {
+    counts: Vec<Count>,
+    gaps: Vec<(Time, Time)>,
+    top: Vec<(String, String, i64)>,
+    log: Option<LogState>,
+}
+
+/// The workspace log around the period.
+struct LogState {
+    first: i64,
+    beyond: i64,
+    sealed_at: Time,
+}
+
+/// Shows the overview: as part of a page for htmx, and as a page of its own otherwise.
+pub async fn overview(
+    State(state): State<AppState>,
+    session: Session,
+    context: RequestContext,
+    headers: HeaderMap,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    session.principal.require(Right::Query)?;
+    let query = LogQuery::parse(&raw.unwrap_or_default()).first();
+    let now = Time::now();
+    let filters = Params::parse_with_filters(Some(&query.at(now).to_rest(now)), &[])?.filters(&session.principal)?;
+    let (from, to) = period(&state, &filters, now).await?;
+    let step = Step::of(from, to);
+    let read = state.database.read(|client| read(client, &filters, step, &session.zone)).await?;
+    let count: i64 = read.counts.iter().map(|count| count.events).sum();
+    record(&state, &session, &context, &filters, count).await?;
+
+    // Events under a legal hold can be older than the period in which all events are kept.
+    let from = read.counts.first().map_or(from, |first| from.min(first.start));
+    let chart = (count > 0).then(|| Chart::draw(&read.counts, &read.gaps, step, (from, to), &query, &session.zone));
+    let overview = Overview {
+        completeness: completeness(&read, count, &filters, &session.zone),
+        chart,
+        height: HEIGHT,
+        width: WIDTH,
+        facets: facets(&read.top, &query),
+        sample: if count <= SAMPLE.into() {
+            "all matching events".to_owned()
+        } else {
+            format!("the newest {} matching events", view::grouped(SAMPLE.into()))
+        },
+    };
+    if headers.contains_key("hx-request") {
+        return layout::part(&overview);
+    }
+    let frame = Frame::new("Overview", "log", Some(&session));
+    layout::answer(StatusCode::OK, &OverviewPage { frame, back: href(&query), overview })
+}
+
+/// Returns the period of the filters. It begins when retention still keeps events, and ends now at the latest.
+async fn period(state: &AppState, filters: &Filters, now: Time) -> Result<(Time, Time), ApiError> {
+    let client = state.client().await?;
+    let statement = client.prepare_cached("SELECT s.kept_since FROM audit.retention_setting($1) s").await?;
+    let kept_since: Time = client.query_one(&statement, &[&filters.workspace]).await?.try_get(0)?;
+    let to = filters.until.unwrap_or(now).min(now);
+    let from = filters.since.unwrap_or(kept_since).max(kept_since).min(to);
+    Ok((from, to))
+}
+
+async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, zone: &Zone) -> Result<Read, ApiError> {
+    let arguments = filters.arguments();
+    let statement = client.prepare_cached(&ACTIVITY).await?;
+    let rows = client.query(&statement, &arguments.and(&[&step.bucket, &zone.name, &COUNTED])).await?;
+    let counts: Vec<Count> = rows
+        .iter()
+        .map(|row| Ok(Count { start: row.try_get(0)?, category: row.try_get(1)?, events: row.try_get(2)? }))
+        .collect::<Result<_, ApiError>>()?;
+
+    let statement = client.prepare_cached(&TOP).await?;
+    let rows = client.query(&statement, &arguments.and(&[&SAMPLE])).await?;
+    let top = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+        .collect::<Result<_, ApiError>>()?;
+
+    let statement = client.prepare_cached(LOG).await?;
+    let row = client.query_opt(&statement, &[&filters.workspace, &filters.since, &filters.until]).await?;
+    let log = row
+        .map(|row| {
+            Ok::<_, ApiError>(LogState { first: row.try_get(0)?, beyond: row.try_get(1)?, sealed_at: row.try_get(2)? })
+        })
+        .transpose()?;
+
+    let statement = client.prepare_cached(GAPS).await?;
+    let rows = client.query(&statement, &[&filters.workspace, &filters.since, &filters.until]).await?;
+    let gaps = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, ApiError>>()?;
+    Ok(Read { counts, top, log, gaps })
+}
+
+/// Records the query. No count is shown before.
+async fn record(
+    state: &AppState,
+    session: &Session,
+    context: &RequestContext,
+    filters: &Filters,
+    count: i64,
+) -> Result<(), ApiError> {
+    let entry = Entry {
+        action: AuditAction::EventsQueried,
+        workspace: &filters.workspace,
+        actor: &session.principal.actor(),
+        target: None,
+        details: json!({ "format": "overview", "filters": filters.to_json(), "count": count }),
+        outcome: Outcome::Success,
+    };
+    audit_trail::record(&state.client().await?, context, entry).await?;
+    Ok(())
+}
+
+/// Says how many events match, and which part of the workspace log they come from.
+fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> String {
+    let workspace = view::shown(&filters.workspace, 40);
+    let mut text = match count {
+        0 => format!("No event of {workspace} matches."),
+        1 => format!("One event of {workspace} matches."),
+        count if count < COUNTED.into() => {
+            format!("{} events of {workspace} match, and the pages show all of them.", view::grouped(count))
+        }
+        _ => {
+            let since = read.counts.first().map_or_else(String::new, |first| zone.text(first.start));
+            format!(
+                "More than {} events of {workspace} match. The pages show all of them. The chart counts the newest {0}, back to \
+                 {since}.",
+                view::grouped(COUNTED.into())
+            )
+        }
+    };
+    if let Some(LogState { first, beyond, sealed_at }) = &read.log {
+        let sealed = zone.show(*sealed_at);
+        let sealed = format!("{} {}", sealed.text.trim_end_matches(".000"), sealed.offset);
+        text += &match beyond - first {
+            0 => " The log of the workspace did not grow in this period.".to_owned(),
+            1 => format!(" The log of the workspace grew by one event in this period (leaf {first})."),
+            grown => format!(
+                " The log of the workspace grew by {} events in this period (leaves {} to {}).",
+                view::grouped(grown),
+                view::grouped(*first),
+                view::grouped(beyond - 1)
+            ),
+        };
+        text += &format!(" It was last sealed on {sealed}.");
+    }
+    text
+}
+
+fn facets(top: &[(String, String, i64)], query: &LogQuery) -> Vec<Facet> {
+    let facet = |(field, title): &(&str, &'static str)| {
+        let value = |(_, value, events): &(String, String, i64)| {
+            let wanted = if *field == "target" { value.clone() } else { view::exact(value) };
+            (
+                Link { text: view::shown(value, view::CELL), href: href(&query.with(field, &wanted)) },
+                view::grouped(*events),
+            )
+        };
+        let values = top.iter().filter(|(known, ..)| known == field).map(value).collect();
+        Facet { title, values }
+    };
+    let facets = [("action", "Actions"), ("actor", "Users and programs"), ("target", "Targets")].iter().map(facet);
+    facets.filter(|facet| !facet.values.is_empty()).collect()
+}
+
+/// Events that the chart counts at most.
+const COUNTED: i32 = 100_000;
+
+/// Events that the most frequent values are counted among.
+const SAMPLE: i32 = 10_000;
+
+static ACTIVITY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT * FROM audit.activity({}, bucket => $6::text::interval, group_by => 'category', zone => $7, max_events => $8)",
+        Filters::ARGUMENTS
+    )
+});
+
+static TOP: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT * FROM audit.top_values({}, max_events => $6)", Filters::ARGUMENTS));
+
+/// The size of the workspace log at the beginning and at the end of a period, as the recorded heads tell.
+const LOG: &str = "\
+    SELECT coalesce((SELECT h.size FROM audit.head h WHERE h.workspace = $1 AND h.recorded_at < $2 \
+                     ORDER BY h.size DESC LIMIT 1), 0), \
+           coalesce((SELECT h.size FROM audit.head h WHERE h.workspace = $1 AND h.recorded_at >= $3 \
+                     ORDER BY h.size LIMIT 1), l.size), \
+           l.sealed_at \
+    FROM audit.log l WHERE l.workspace = $1 AND l.size > 0";
+
+/// Times during which an event of the period waited for more than an hour until a head covered it. The first leaf after a
+/// head is the event that waited longest for the next one.
+const GAPS: &str = "\
+    SELECT e.recorded_at, g.recorded_at \
+    FROM (SELECT h.recorded_at, lag(h.recorded_at) OVER (ORDER BY h.size) AS before, lag(h.size) OVER (ORDER BY h.size) AS size \
+          FROM audit.head h \
+          WHERE h.workspace = $1 AND ($2::timestamptz IS NULL OR h.recorded_at >= $2) \
+                AND ($3::timestamptz IS NULL OR h.recorded_at < $3)) g, \
+         LATERAL audit.leaves($1, g.size, g.size + 1) l, LATERAL audit.event(l.id) e \
+    WHERE g.recorded_at - g.before > interval '1 hour' AND g.recorded_at - e.recorded_at > interval '1 hour' \
+    ORDER BY g.size DESC LIMIT 50";
