@@ -48,6 +48,7 @@ GRANT EXECUTE ON FUNCTION
     audit.event(bigint),
     audit.activity,
     audit.top_values,
+    audit.counts_by_action,
     audit.export
     TO audit_reader;
 

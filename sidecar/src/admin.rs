@@ -8,6 +8,8 @@ mod diff;
 mod errors;
 mod event;
 mod evidence;
+mod exports;
+mod follows;
 mod json;
 mod layout;
 mod log;

@@ -142,7 +142,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a size such as `1000`, `10MB` (10,000,000 bytes) or `64MiB` (67,108,864 bytes).
-fn bytes(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// Fails if the text is not a size, or if the size is zero or too large.
+pub fn bytes(text: &str) -> Result<usize, String> {
     let wrong = |why: &str| {
         format!("\"{}\" is not a size ({why}). Write a number of bytes, or for example 10MB or 64MiB", shorten(text))
     };

@@ -193,6 +193,29 @@ $$;
 COMMENT ON FUNCTION audit.top_values IS
     'Returns the most frequent actions, actors and targets among the newest events that the filters match, at most max_values of each (SQLSTATE ZA002, ZA003, ZA009)';
 
+CREATE FUNCTION audit.counts_by_action(
+    workspace text DEFAULT NULL,
+    since timestamptz DEFAULT now() - interval '168 hours',
+    until timestamptz DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    filters jsonb DEFAULT NULL
+) RETURNS TABLE (category text, action text, outcome text, event_count bigint)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT e.category, e.action, e.outcome, count(*) FROM audit.event e WHERE %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3',
+        audit_internal.event_filter(audit_internal.make_filters(workspace, since, until, details, NULL, filters)));
+END
+$$;
+COMMENT ON FUNCTION audit.counts_by_action IS
+    'Returns the number of events of each action and outcome (SQLSTATE ZA002, ZA003, ZA009)';
+
 CREATE FUNCTION audit.export(
     workspace text DEFAULT NULL,
     action text DEFAULT NULL,

@@ -1,6 +1,8 @@
 //! Pages in a real browser.
 
 mod admin;
+mod admin_access;
+mod admin_evidence;
 mod admin_log;
 mod admin_looks;
 mod api_page;

@@ -1,18 +1,28 @@
 //! The page of the evidence packs, and their download.
 
+mod check;
+mod period;
+mod preview;
+mod recent;
+
+pub use check::{Checks, MOST_BYTES, check};
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use jiff::civil::Date;
-use jiff::{ToSpan, Zoned, tz::TimeZone};
 use url::form_urlencoded::{self, Serializer};
 
+use self::preview::Preview;
+use self::recent::Export;
 use super::choices;
 use super::errors::sentence;
 use super::layout::{self, Frame};
 use super::session::Session;
+use super::zone::Zone;
 use crate::error::{ApiError, Code};
+use crate::events::filters::Filters;
 use crate::http::packs;
 use crate::http::query::Params;
 use crate::http::rights::Right;
@@ -25,10 +35,13 @@ use crate::service::request_context::RequestContext;
 struct EvidencePage {
     frame: Frame,
     packs: Vec<Pack>,
-    periods: Vec<PeriodChoice>,
+    periods: Vec<period::Choice>,
     asked: Asked,
     own_workspace: Option<String>,
     workspaces: Vec<String>,
+    form_token: String,
+    preview: Option<Preview>,
+    recent: Option<Vec<Export>>,
     problem: Option<String>,
     hint: Option<String>,
 }
@@ -43,31 +56,37 @@ struct Pack {
     chosen: bool,
 }
 
-/// A period that can be chosen.
-struct PeriodChoice {
-    value: &'static str,
-    label: String,
-    chosen: bool,
-}
-
 /// The values of the form.
 #[derive(Default)]
 struct Asked {
     workspace: String,
     pack: String,
+    target: String,
     period: String,
     since: String,
     until: String,
+    preview: bool,
 }
 
-/// Shows the packs.
+/// Shows the packs, the recent exports of the workspace, and a preview if the form asks for one.
 pub async fn page(
     State(state): State<AppState>,
     session: Session,
+    context: RequestContext,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Export)?;
-    show(&state, &session, Asked::parse(&query.unwrap_or_default()), None).await
+    let asked = Asked::parse(&query.unwrap_or_default());
+    if !asked.preview {
+        return show(&state, &session, &context, asked, None, None).await;
+    }
+    match preview(&state, &session, &context, &asked).await {
+        Ok(preview) => show(&state, &session, &context, asked, Some(preview), None).await,
+        Err(error) if error.status().is_client_error() => {
+            show(&state, &session, &context, asked, None, Some(&error)).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the pack of the form. The page shows what is wrong with the form.
@@ -81,32 +100,55 @@ pub async fn pack(
 ) -> Result<Response, ApiError> {
     session.require_download(&method, &headers)?;
     let asked = Asked::parse(&query.unwrap_or_default());
-    if let Err(error) = asked.check() {
-        return show(&state, &session, asked, Some(&error)).await;
-    }
-    let rest = asked.to_rest(today());
-    let filters = || Params::parse_with_filters(Some(&rest), &[])?.filters(&session.principal);
-    match packs::stream_pack(&state, &session.principal, context, asked.pack.clone(), filters).await {
-        Err(error) if error.status().is_client_error() => show(&state, &session, asked, Some(&error)).await,
+    let made = match asked.filters(&session) {
+        Ok(filters) => {
+            packs::stream_pack(&state, &session.principal, context.clone(), asked.pack.clone(), || Ok(filters)).await
+        }
+        Err(error) => Err(error),
+    };
+    match made {
+        Err(error) if error.status().is_client_error() => {
+            show(&state, &session, &context, asked, None, Some(&error)).await
+        }
         other => other,
     }
+}
+
+async fn preview(
+    state: &AppState,
+    session: &Session,
+    context: &RequestContext,
+    asked: &Asked,
+) -> Result<Preview, ApiError> {
+    let filters = asked.filters(session)?;
+    let definition = packs::find(state, &asked.pack)?;
+    preview::preview(state, session, context, &definition, &filters).await
 }
 
 async fn show(
     state: &AppState,
     session: &Session,
+    context: &RequestContext,
     asked: Asked,
+    preview: Option<Preview>,
     error: Option<&ApiError>,
 ) -> Result<Response, ApiError> {
     let own_workspace = session.principal.workspace.clone();
     let workspaces = choices::workspaces(state, session).await?;
+    let recent = match own_workspace.as_ref().or(Some(&asked.workspace)).filter(|name| !name.is_empty()) {
+        Some(workspace) if error.is_none() => Some(recent::exports(state, session, context, workspace).await?),
+        _ => None,
+    };
     let page = EvidencePage {
         frame: Frame::new("Evidence", "evidence", Some(session)),
         packs: state.packs.iter().map(|definition| Pack::new(definition, &asked)).collect(),
-        periods: periods(&asked, today()),
+        periods: period::choices(&asked.period, period::today()),
         asked,
         own_workspace,
         workspaces,
+        form_token: session.id.form_token(),
+        preview,
+        recent,
         problem: error.map(|error| sentence(error.message())),
         hint: error.and_then(ApiError::hint).map(ToOwned::to_owned),
     };
@@ -145,14 +187,19 @@ fn holds(definition: &Definition) -> String {
 
 impl Asked {
     fn parse(query: &str) -> Self {
-        let mut asked = Self { period: LAST_MONTH.to_owned(), ..Self::default() };
+        let mut asked = Self { period: period::LAST_MONTH.to_owned(), ..Self::default() };
         for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
             let field = match &*name {
                 "workspace" => &mut asked.workspace,
                 "pack" => &mut asked.pack,
+                "target" => &mut asked.target,
                 "period" => &mut asked.period,
                 "since" => &mut asked.since,
                 "until" => &mut asked.until,
+                "preview" => {
+                    asked.preview = true;
+                    continue;
+                }
                 _ => continue,
             };
             value.trim().clone_into(field);
@@ -160,77 +207,30 @@ impl Asked {
         asked
     }
 
-    /// Refuses dates that the chosen period would ignore, because the pack would not be the expected one.
-    fn check(&self) -> Result<(), ApiError> {
-        if self.period == CUSTOM || self.since.is_empty() && self.until.is_empty() {
-            return Ok(());
+    /// Returns the filters of the pack.
+    ///
+    /// # Errors
+    /// Fails with `invalid_value` for dates that the chosen period would ignore, because the pack would not be the expected
+    /// one. Otherwise, returns the errors of [`Params::filters`].
+    fn filters(&self, session: &Session) -> Result<Filters, ApiError> {
+        if self.period != period::CUSTOM && !(self.since.is_empty() && self.until.is_empty()) {
+            return Err(ApiError::new(Code::InvalidValue, "the form has dates, but its period is another")
+                .with_hint("Choose the period \u{201c}The dates below\u{201d}, or remove the dates."));
         }
-        Err(ApiError::new(Code::InvalidValue, "the form has dates, but its period is another")
-            .with_hint("Choose the period \u{201c}The dates below\u{201d}, or remove the dates."))
+        let rest = self.to_rest(period::today(), &session.zone);
+        Params::parse_with_filters(Some(&rest), &[])?.filters(&session.principal)
     }
 
-    /// Returns the query string for REST.
-    fn to_rest(&self, today: Date) -> String {
-        let (since, until) = match self.period.as_str() {
-            LAST_MONTH => dates(last_month(today)),
-            LAST_QUARTER => dates(last_quarter(today)),
-            _ => (self.since.clone(), self.until.clone()),
+    /// Returns the query string for REST. Named periods are of UTC, and typed times of the zone.
+    fn to_rest(&self, today: Date, zone: &Zone) -> String {
+        let typed = |text: &str| zone.read(text).map_or_else(|| text.to_owned(), |time| time.to_string());
+        let (since, until) = match period::dates(&self.period, today) {
+            Some((since, until)) => (since.to_string(), until.to_string()),
+            None => (typed(&self.since), typed(&self.until)),
         };
         let mut query = Serializer::new(String::new());
-        let pairs = [("workspace", &self.workspace), ("since", &since), ("until", &until)];
+        let pairs = [("workspace", &self.workspace), ("target", &self.target), ("since", &since), ("until", &until)];
         query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
         query.finish()
-    }
-}
-
-fn periods(asked: &Asked, today: Date) -> Vec<PeriodChoice> {
-    let named = |value, name: &str, (since, until): (Date, Date)| {
-        let last = until.yesterday().unwrap_or(until);
-        PeriodChoice { value, label: format!("{name} ({since} to {last})"), chosen: asked.period == value }
-    };
-    vec![
-        named(LAST_MONTH, "Last month", last_month(today)),
-        named(LAST_QUARTER, "Last quarter", last_quarter(today)),
-        PeriodChoice { value: CUSTOM, label: "The dates below".to_owned(), chosen: asked.period == CUSTOM },
-    ]
-}
-
-fn today() -> Date {
-    Zoned::now().with_time_zone(TimeZone::UTC).date()
-}
-
-fn dates((since, until): (Date, Date)) -> (String, String) {
-    (since.to_string(), until.to_string())
-}
-
-/// Returns the first day of last month, and that of this month.
-fn last_month(today: Date) -> (Date, Date) {
-    let this = today.first_of_month();
-    (this.saturating_sub(1.month()), this)
-}
-
-/// Returns the first day of the last quarter, and that of this quarter.
-fn last_quarter(today: Date) -> (Date, Date) {
-    let this = today.first_of_month().saturating_sub(((today.month() - 1) % 3).months());
-    (this.saturating_sub(3.months()), this)
-}
-
-const LAST_MONTH: &str = "last-month";
-
-const LAST_QUARTER: &str = "last-quarter";
-
-const CUSTOM: &str = "custom";
-
-#[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::{last_month, last_quarter};
-
-    #[test]
-    fn periods_are_whole_months() {
-        assert_eq!(last_month(date(2026, 1, 31)), (date(2025, 12, 1), date(2026, 1, 1)));
-        assert_eq!(last_quarter(date(2026, 1, 31)), (date(2025, 10, 1), date(2026, 1, 1)));
-        assert_eq!(last_quarter(date(2026, 6, 1)), (date(2026, 1, 1), date(2026, 4, 1)));
     }
 }

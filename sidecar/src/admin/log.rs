@@ -7,15 +7,20 @@ mod rows;
 
 pub use overview::overview;
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
 
 use self::form::{Chip, Choice, Form, Problem, chips, presets};
 use self::rows::{Link, Row, Rows};
 use super::errors::sentence;
+use super::follows::{Follows, LENGTH};
 use super::layout::{self, Frame};
 use super::query::{LogQuery, Range};
 use super::session::Session;
@@ -55,6 +60,10 @@ struct Found {
     older: Option<String>,
     end: Option<End>,
     permanent: String,
+    /// Address of the page that follows new events, or of the one that does not.
+    follow: String,
+    /// Address of this page, if it follows new events.
+    live: Option<String>,
     overview: String,
     csv: Option<String>,
     ndjson: Option<String>,
@@ -71,6 +80,7 @@ pub async fn page(
     State(state): State<AppState>,
     session: Session,
     context: RequestContext,
+    Extension(follows): Extension<Arc<Follows>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Query)?;
@@ -83,7 +93,7 @@ pub async fn page(
         return Ok(Redirect::to(&href(&query)).into_response());
     }
     let now = Time::now();
-    let (status, found, problem) = match find(&state, &session, &context, &query, now).await {
+    let (status, found, problem) = match find(&state, &session, &context, &follows, &query, now).await {
         Ok(found) => (StatusCode::OK, found, None),
         Err(error) if error.status().is_client_error() => (error.status(), None, Some(Problem::new(&error))),
         Err(error) => return Err(error),
@@ -126,6 +136,7 @@ async fn find(
     state: &AppState,
     session: &Session,
     context: &RequestContext,
+    follows: &Follows,
     query: &LogQuery,
     now: Time,
 ) -> Result<Option<Found>, ApiError> {
@@ -137,15 +148,18 @@ async fn find(
     let params = Params::parse_with_filters(with_cursor.as_deref().or(Some(&rest)), &["cursor"])?;
     let filters = params.filters(&session.principal)?;
     let cursor = params.cursor("cursor")?;
-    let page: page::Page<Rows> =
-        page::read(state, &session.principal, context, &filters, cursor, PAGE, Kind::Html).await?;
+    let page: page::Page<Rows> = if query.live && cursor.is_none() {
+        follow(state, session, context, follows, query, &filters).await?
+    } else {
+        page::read(state, &session.principal, context, &filters, cursor, PAGE, Kind::Html).await?
+    };
     let fixed = query.at(now);
     let end = match &page.next_cursor {
         Some(_) => None,
         None => Some(end(state, query, &filters, page.count == 0).await?),
     };
     let may_export = session.principal.may(Right::Export);
-    let permanent = LogQuery { until: fixed_until(&fixed, now), ..fixed.clone() };
+    let permanent = LogQuery { until: fixed_until(&fixed, now), live: false, ..fixed.clone() };
     Ok(Some(Found {
         rows: page.events.complete(state, &filters.workspace, query, &session.zone).await?,
         period: period(&filters, &session.zone),
@@ -155,9 +169,33 @@ async fn find(
         end,
         overview: format!("/admin/log/overview?{}", permanent.first().to_text()),
         permanent: href(&permanent),
+        follow: href(&query.following(!query.live)),
+        live: query.live.then(|| href(query)),
         csv: may_export.then(|| format!("/admin/log/events.csv?{rest}")),
         ndjson: may_export.then(|| format!("/admin/log/events.ndjson?{rest}")),
     }))
+}
+
+/// Reads the newest events again and again. One event records an hour of it, so that following does not fill the audit log.
+async fn follow(
+    state: &AppState,
+    session: &Session,
+    context: &RequestContext,
+    follows: &Follows,
+    query: &LogQuery,
+    filters: &Filters,
+) -> Result<page::Page<Rows>, ApiError> {
+    let page: page::Page<Rows> = page::find(state, filters, None, PAGE).await?;
+    let (id, text, now) = (session.id.form_token(), query.to_text(), Instant::now());
+    if !follows.is_recorded(&id, &text, now) {
+        let details = json!({
+            "format": Kind::Html.as_str(), "filters": filters.to_json(), "count": page.count, "follows_for_seconds": LENGTH.as_secs(),
+        });
+        page::record(state, &session.principal, context, &filters.workspace, details).await?;
+        follows.recorded(&id, &text, now);
+    }
+    state.metrics.count_returned(Kind::Html, page.count);
+    Ok(page)
 }
 
 fn fixed_until(fixed: &LogQuery, now: Time) -> String {

@@ -19,6 +19,8 @@ pub struct LogQuery {
     pub range: Range,
     /// Whether events of category audit are shown.
     pub audit: bool,
+    /// Whether the page shows new events as they come.
+    pub live: bool,
     /// The place to continue after, or none on the first page.
     pub cursor: Option<String>,
     /// The cursors of the newer pages.
@@ -93,6 +95,7 @@ impl LogQuery {
                 "until" => value.trim().clone_into(&mut read.until),
                 "range" => read.range = Range::ALL.into_iter().find(|range| range.name() == value).unwrap_or_default(),
                 "audit" => read.audit = true,
+                "live" => read.live = true,
                 "cursor" => read.cursor = Some(value),
                 "back" => read.back = value.split('~').map(ToOwned::to_owned).collect(),
                 "ip" => read.add(&name, value.trim()),
@@ -117,6 +120,9 @@ impl LogQuery {
         }
         if self.audit {
             out.append_pair("audit", "1");
+        }
+        if self.live {
+            out.append_pair("live", "1");
         }
         if let Some(cursor) = &self.cursor {
             out.append_pair("cursor", cursor);
@@ -213,6 +219,11 @@ impl LogQuery {
         Self { range, since: String::new(), until: String::new(), ..self.first() }
     }
 
+    /// Returns the first page, which follows new events or does not. A page that follows has no fixed end.
+    pub fn following(&self, live: bool) -> Self {
+        Self { live, until: if live { String::new() } else { self.until.clone() }, ..self.first() }
+    }
+
     /// Returns the first page of a period within that of the query.
     pub fn within(&self, since: Time, until: Time) -> Self {
         Self { since: short(since), until: short(until), ..self.first() }
@@ -229,7 +240,7 @@ impl LogQuery {
         back.push(self.cursor.clone().unwrap_or_else(|| FIRST.to_owned()));
         let excess = back.len().saturating_sub(MOST_BACK);
         back.drain(..excess);
-        Self { cursor: Some(next_cursor.to_owned()), back, ..self.clone() }
+        Self { live: false, cursor: Some(next_cursor.to_owned()), back, ..self.clone() }
     }
 
     /// Returns the page before this one, or none on the first page.

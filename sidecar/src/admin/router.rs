@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware as layers};
 
 use super::attempts::Attempts;
-use super::{assets, errors, event, evidence, log, login, zone};
+use super::evidence::Checks;
+use super::follows::Follows;
+use super::{assets, errors, event, evidence, exports, log, login, zone};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
 
@@ -25,10 +28,18 @@ pub fn router() -> Router<AppState> {
         .route("/admin/log/events.ndjson", get(log::download).layer(Extension(Format::Ndjson)))
         .route("/admin/events/{id}", get(event::page))
         .route("/admin/events/{id}/details.json", get(event::details))
+        .route("/admin/exports", get(exports::running))
         .route("/admin/evidence", get(evidence::page))
         .route("/admin/evidence/pack", get(evidence::pack))
+        .route(
+            "/admin/evidence/check",
+            // The form around the pack needs some bytes, too.
+            post(evidence::check).layer(DefaultBodyLimit::max(evidence::MOST_BYTES + (64 << 10))),
+        )
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))
         .layer(Extension(Arc::new(Attempts::default())))
+        .layer(Extension(Arc::new(Follows::default())))
+        .layer(Extension(Checks::default()))
 }

@@ -7,11 +7,13 @@ use anyhow::{Context, bail};
 use audit_proof::checkpoint::{Key, Kind};
 use audit_proof::pack::Limit;
 use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::json;
 
 use crate::cli::interactive::bytes_bar;
 use crate::cli::known_keys;
 use crate::cli::output::{note, say};
+use crate::config;
 use crate::pack::verify::{Progress, Report, Status, Trust, verify};
 use crate::text::{printable, quoted};
 
@@ -43,6 +45,10 @@ pub struct VerifyArgs {
     /// Accept a pack without a proof
     #[arg(long)]
     unsigned: bool,
+    /// End if the check needs more memory than this, such as 1GiB. A pack that was made to do harm can need hundreds of
+    /// times its size
+    #[arg(long, value_name = "SIZE", value_parser = config::bytes)]
+    max_memory: Option<usize>,
     /// Print each report as a JSON object on a line
     #[arg(long)]
     json: bool,
@@ -66,7 +72,8 @@ const HOLDS: u8 = 0;
 /// # Errors
 /// Never fails: an error becomes an exit status.
 pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    let trust = match refuse_names_like_options().and_then(|()| trust(&args)) {
+    let limits = || limit_memory(args.max_memory);
+    let trust = match refuse_names_like_options().and_then(|()| limits()).and_then(|()| trust(&args)) {
         Ok(trust) => trust,
         Err(error) => {
             note!("audit-sidecar: {error:#}");
@@ -152,6 +159,13 @@ fn refuse_names_like_options() -> anyhow::Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// Limits the memory of this process. The operating system ends it if it needs more.
+fn limit_memory(most: Option<usize>) -> anyhow::Result<()> {
+    let Some(most) = most else { return Ok(()) };
+    let most = Some(most as u64);
+    setrlimit(Resource::As, Rlimit { current: most, maximum: most }).context("cannot limit the memory of this process")
 }
 
 fn trust(args: &VerifyArgs) -> anyhow::Result<Trust> {

@@ -1,6 +1,8 @@
 //! Exports of all matching events, in one snapshot and with limited memory.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use deadpool_postgres::{Client, Transaction};
 use futures_util::{Stream, StreamExt};
@@ -101,11 +103,26 @@ impl<'c> Export<'c> {
 #[derive(Clone)]
 pub struct Exports {
     slots: Arc<Semaphore>,
+    running: Arc<Mutex<Vec<Weak<Progress>>>>,
     metrics: Metrics,
+}
+
+/// How far a running export is.
+#[derive(Debug)]
+pub struct Progress {
+    /// Actor who exports.
+    pub actor: String,
+    /// The export in words, such as `csv of acme`.
+    pub what: String,
+    /// Time of its start.
+    pub begun: Instant,
+    /// Number of events written so far.
+    pub events: AtomicU64,
 }
 
 /// The slot of a running export. If it is dropped before [`Running::finished`], the export counts as aborted.
 pub struct Running {
+    progress: Arc<Progress>,
     _slot: OwnedSemaphorePermit,
     metrics: Metrics,
     kind: Kind,
@@ -115,24 +132,39 @@ pub struct Running {
 impl Exports {
     /// Creates the slots for at most `most` concurrent exports.
     pub fn new(most: usize, metrics: Metrics) -> Self {
-        Self { slots: Arc::new(Semaphore::new(most)), metrics }
+        Self { slots: Arc::new(Semaphore::new(most)), running: Arc::default(), metrics }
     }
 
-    /// Takes a slot for an export of this kind.
+    /// Takes a slot for an export of this kind. `what` names the export in words.
     ///
     /// # Errors
     /// Fails with `too_many_exports`.
-    pub fn begin(&self, kind: Kind) -> Result<Running, ApiError> {
+    pub fn begin(&self, kind: Kind, actor: String, what: String) -> Result<Running, ApiError> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             ApiError::new(Code::TooManyExports, "the maximum number of exports is already running")
                 .with_hint("Try again when one of them has ended.")
         })?;
         self.metrics.exports_running.inc();
-        Ok(Running { _slot: slot, metrics: self.metrics.clone(), kind, end: ExportEnd::Aborted })
+        let progress = Arc::new(Progress { actor, what, begun: Instant::now(), events: AtomicU64::new(0) });
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|other| other.strong_count() > 0);
+        running.push(Arc::downgrade(&progress));
+        Ok(Running { progress, _slot: slot, metrics: self.metrics.clone(), kind, end: ExportEnd::Aborted })
+    }
+
+    /// Returns the running exports of an actor, the oldest first.
+    pub fn of(&self, actor: &str) -> Vec<Arc<Progress>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().filter_map(Weak::upgrade).filter(|progress| progress.actor == actor).collect()
     }
 }
 
 impl Running {
+    /// Returns the progress, for the export to update.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// Marks the export as completed or failed.
     pub fn finished(mut self, well: bool) {
         self.end = if well { ExportEnd::Success } else { ExportEnd::Failure };

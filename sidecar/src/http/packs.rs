@@ -1,6 +1,8 @@
 //! `/v1/packs`.
 
 use std::io::BufWriter;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -24,7 +26,7 @@ use crate::http::state::AppState;
 use crate::http::stream;
 use crate::metrics::Kind;
 use crate::pack::audited::{Asker, Job};
-use crate::pack::{Definition, Error, Wait, name};
+use crate::pack::{Definition, Error, Progress, Wait, name};
 use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 
@@ -119,13 +121,10 @@ pub(crate) async fn stream_pack(
     pack: String,
     filters: impl FnOnce() -> Result<Filters, ApiError>,
 ) -> Result<Response, ApiError> {
-    let definition = state.packs.find(&pack).cloned().ok_or_else(|| {
-        let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
-        ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(&pack)))
-            .with_hint(format!("The packs are: {}.", names.join(", ")))
-    })?;
+    let definition = find(state, &pack)?;
     let filters = filters()?;
-    let running = state.exports.begin(Kind::Pack)?;
+    let what = format!("pack {pack} of {}", filters.workspace);
+    let running = state.exports.begin(Kind::Pack, principal.actor(), what)?;
     let asker = Asker {
         database: state.database.clone(),
         context: context.clone(),
@@ -148,7 +147,9 @@ pub(crate) async fn stream_pack(
         let opened = || {
             let _ = opened.send(());
         };
-        let result = job.run(BufWriter::with_capacity(CHUNK, out), stop, opened, |_| {}).await;
+        let shown = running.progress();
+        let progress = move |progress: Progress| shown.events.store(progress.events, Ordering::Relaxed);
+        let result = job.run(BufWriter::with_capacity(CHUNK, out), stop, opened, progress).await;
         let gone = matches!(result, Err(Error::Output(_) | Error::Stopped(_)));
         match &result {
             Ok(report) => {
@@ -175,6 +176,18 @@ pub(crate) async fn stream_pack(
     }
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
+}
+
+/// Returns the definition of a pack.
+///
+/// # Errors
+/// Fails with `pack_not_found`.
+pub(crate) fn find(state: &AppState, pack: &str) -> Result<Arc<Definition>, ApiError> {
+    state.packs.find(pack).cloned().ok_or_else(|| {
+        let names: Vec<&str> = state.packs.iter().map(|definition| definition.name.as_str()).collect();
+        ApiError::new(Code::PackNotFound, format!("there is no pack \"{}\"", shorten(pack)))
+            .with_hint(format!("The packs are: {}.", names.join(", ")))
+    })
 }
 
 /// Describes the filters of a pack, for which `since` is required.

@@ -71,6 +71,19 @@ impl Admin {
         self.find(".who").await;
     }
 
+    /// Changes the width of the window, in pixels.
+    pub async fn resize(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    }
+
+    /// Makes the browser store downloads in a folder.
+    pub async fn download_to(&self, folder: &Path) {
+        let behaviour = json!({ "behavior": "allow", "downloadPath": folder });
+        self.browser.devtools("Browser.setDownloadBehavior", behaviour).await;
+    }
+
     /// Waits for the parts that the page loads after itself.
     pub async fn settle(&self) {
         let waiting = "const done = arguments[0]; const wait = () => document.querySelector('.loading') \
@@ -165,12 +178,11 @@ async fn an_admin_finds_a_change_downloads_a_pack_and_logs_out() {
     assert!(admin.text().await.contains("actor is user:ada"));
 
     let folder = tempfile::tempdir().unwrap();
-    let behaviour = json!({ "behavior": "allow", "downloadPath": folder.path() });
-    admin.browser.devtools("Browser.setDownloadBehavior", behaviour).await;
+    admin.download_to(folder.path()).await;
     admin.follow("Evidence").await;
     admin.check().await;
     admin.find("#pack option[value=access-review]").await.click().await.unwrap();
-    admin.press(".filters .primary").await;
+    admin.press("[aria-labelledby=make] .primary").await;
     let files = unzip(&downloaded(folder.path()).await);
     let events = String::from_utf8(files["events.json"].clone()).unwrap();
     assert!(events.contains("user_role_changed") && !events.contains("globex"), "{events}");
@@ -183,11 +195,14 @@ async fn an_admin_finds_a_change_downloads_a_pack_and_logs_out() {
     admin.browser.close().await;
 }
 
-/// Waits for the only file of a folder to be complete.
-async fn downloaded(folder: &Path) -> Vec<u8> {
-    for _ in 0..200 {
-        let mut paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        if let Some(path) = paths.find(|path| path.extension().is_some_and(|extension| extension == "zip")) {
+/// Waits for the only file of a folder to be complete. Before, the browser has another file beside an empty one.
+pub async fn downloaded(folder: &Path) -> Vec<u8> {
+    for _ in 0..400 {
+        let paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        if let [path] = paths.as_slice()
+            && path.extension().is_some_and(|extension| extension == "zip")
+            && fs::metadata(path).unwrap().len() > 0
+        {
             return fs::read(path).unwrap();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,7 +1,10 @@
 //! What the pages of the audit log and of an event do beyond a list: overview, rows that open, time zones, neighbours, and
 //! events that are gone.
 
+use std::time::Duration;
+
 use audit_harness::query::{one, run};
+use fantoccini::Locator;
 use serde_json::json;
 
 use crate::browser::admin::{Admin, id};
@@ -195,5 +198,29 @@ async fn an_event_that_retention_removed_has_a_page_that_says_so() {
     assert!(text.contains("Its leaf 124 stays") && text.contains("Maintenance has not removed its row"), "{text}");
     admin.open(&format!("/admin/events/{foreign}")).await;
     assert!(admin.text().await.contains("There is no such event among those that you can see."));
+    admin.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_follows_shows_new_events() {
+    let admin = Admin::start(1280).await;
+    admin.log_in("viewer", Some("acme")).await;
+    admin.open("/admin/log?actor=user:fred").await;
+    assert!(admin.text().await.contains("No event matches."));
+    admin.follow("Follow new events").await;
+    assert!(admin.path().await.contains("live=1"));
+    for action in ["first_step", "second_step"] {
+        run(&admin.client, &format!("SELECT audit.append('{action}', workspace => 'acme', actor => 'user:fred')"))
+            .await;
+        let new = format!("//table[contains(@class, 'events')]//a[contains(., '{action}')]");
+        let wait = admin.browser.client.wait().at_most(Duration::from_secs(20));
+        wait.for_element(Locator::XPath(&new)).await.unwrap();
+    }
+    admin.check().await;
+    let recorded =
+        "SELECT count(*) FROM audit.event WHERE action = 'events_queried' AND details ? 'follows_for_seconds'";
+    assert_eq!(one::<i64>(&admin.client, recorded, &[]).await, 1);
+    admin.follow("Stop following").await;
+    assert!(!admin.path().await.contains("live"));
     admin.browser.close().await;
 }

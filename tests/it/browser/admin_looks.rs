@@ -8,15 +8,14 @@ use audit_harness::query::run;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
+use tokio_postgres::Client;
 
 use crate::browser::admin::{Admin, id};
 
 #[tokio::test]
 async fn each_page_fits_into_narrow_and_wide_windows() {
     let admin = Admin::start(1600).await;
-    for statement in SEAL {
-        run(&admin.client, statement).await;
-    }
+    seal(&admin.client).await;
     let change = id(&admin.client, "rule_edited").await;
     let failure = id(&admin.client, "update_ticket").await;
     let erased = id(&admin.client, "branding_updated").await;
@@ -38,6 +37,10 @@ async fn each_page_fits_into_narrow_and_wide_windows() {
             ("event-failure", format!("/admin/events/{failure}")),
             ("event-erased", format!("/admin/events/{erased}")),
             ("evidence", "/admin/evidence".to_owned()),
+            (
+                "evidence-preview",
+                "/admin/evidence?workspace=acme&pack=access-review&period=last-month&preview=1".to_owned(),
+            ),
         ],
     )
     .await;
@@ -45,6 +48,12 @@ async fn each_page_fits_into_narrow_and_wide_windows() {
 }
 
 /// Gives most events a leaf and a checkpoint, and erases a field of one.
+pub async fn seal(client: &Client) {
+    for statement in SEAL {
+        run(client, statement).await;
+    }
+}
+
 const SEAL: [&str; 4] = [
     "SELECT audit.redact((SELECT max(id) FROM audit.event WHERE action = 'branding_updated'), 'details', 'erasure request 2026-41')",
     "SELECT audit.record_heads()",
@@ -57,9 +66,7 @@ async fn take(admin: &Admin, pages: &[(&str, String)]) {
     fs::create_dir_all(&folder).unwrap();
     for (name, path) in pages {
         for width in [360, 1600] {
-            let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-            admin.browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
-            admin.browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+            admin.resize(width).await;
             for scheme in ["light", "dark"] {
                 let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
                 admin.browser.devtools("Emulation.setEmulatedMedia", media).await;

@@ -220,6 +220,11 @@ async fn the_newest_events_are_counted() {
         );
         assert_eq!(one::<i64>(&client, &counted, &[]).await, newest.len() as i64, "{counted}");
     }
+    let difference = "WITH a AS (SELECT * FROM audit.counts_by_action('acme', since => NULL, filters => '{\"outcome!\": \"denied\"}')), \
+                      n AS (SELECT category, action, outcome, count(*) AS event_count FROM audit.event \
+                            WHERE workspace = 'acme' AND outcome <> 'denied' GROUP BY 1, 2, 3) \
+                      SELECT count(*) FROM ((TABLE a EXCEPT TABLE n) UNION ALL (TABLE n EXCEPT TABLE a)) d";
+    assert_eq!(one::<i64>(&client, difference, &[]).await, 0);
     for workspace in ["acme", "umbrella"] {
         let of_workspace: Vec<&model::Event> = events.iter().filter(|event| event.workspace == workspace).collect();
         for most in [1, 50, 5000] {

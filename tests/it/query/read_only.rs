@@ -18,6 +18,7 @@ const READS: &[&str] = &[
     "SELECT count(*) FROM audit.activity('acme', group_by => 'actor')",
     "SELECT count(*) FROM audit.activity('acme', '1 month', zone => 'Europe/Berlin', max_events => 10)",
     "SELECT count(*) FROM audit.top_values('acme')",
+    "SELECT count(*) FROM audit.counts_by_action('acme')",
 ];
 
 #[tokio::test]

@@ -31,6 +31,12 @@ fn open(rest: &Rest, cookie: &str, path: &str) -> Answer {
     rest.send(Request::get(path).header("Cookie", cookie))
 }
 
+/// Returns the text that the forms of a session send back.
+fn form_token(rest: &Rest, cookie: &str) -> String {
+    let page = open(rest, cookie, "/admin/log?workspace=acme");
+    page.text().split("name=\"form_token\" value=\"").nth(1).unwrap()[..64].to_owned()
+}
+
 fn is_logged_in(rest: &Rest, cookie: &str) -> bool {
     let answer = open(rest, cookie, "/admin/log?workspace=acme");
     match (answer.status, answer.header("location")) {
@@ -109,18 +115,14 @@ async fn a_form_of_another_site_is_refused() {
         assert_eq!(answer.header("set-cookie"), None);
     }
     let (cookie, other) = (session(&rest, &rest.auditor), session(&rest, &rest.admin));
-    let token_of = |cookie: &str| {
-        let page = open(&rest, cookie, "/admin/log?workspace=acme");
-        page.text().split("name=\"form_token\" value=\"").nth(1).unwrap()[..64].to_owned()
-    };
     let leave = |form: String| {
         let request = Request::post("/admin/logout", FORM, form).header("Cookie", &cookie);
         rest.send(request.header("Origin", rest.sidecar.url(""))).status
     };
     assert_eq!(leave(String::new()), 403);
-    assert_eq!(leave(format!("form_token={}", token_of(&other))), 403);
+    assert_eq!(leave(format!("form_token={}", form_token(&rest, &other))), 403);
     assert!(is_logged_in(&rest, &cookie));
-    assert_eq!(leave(format!("form_token={}", token_of(&cookie))), 303);
+    assert_eq!(leave(format!("form_token={}", form_token(&rest, &cookie))), 303);
     assert!(!is_logged_in(&rest, &cookie) && is_logged_in(&rest, &other));
     let ended = "SELECT count(*) FROM audit.event WHERE action = 'session_ended' AND actor = $1";
     let actor = format!("token:{}", &rest.auditor[6..18]);
@@ -179,7 +181,12 @@ async fn each_role_may_open_its_pages() {
         ("/admin/log/overview?workspace=acme".to_owned(), [200, 200, 200]),
         ("/admin/log/events.csv?workspace=acme".to_owned(), [403, 200, 200]),
         ("/admin/log/events.ndjson?workspace=acme".to_owned(), [403, 200, 200]),
+        ("/admin/exports".to_owned(), [403, 200, 200]),
         ("/admin/evidence".to_owned(), [403, 200, 200]),
+        (
+            "/admin/evidence?workspace=acme&pack=export&period=custom&since=2026-01-01&preview=1".to_owned(),
+            [403, 200, 200],
+        ),
         ("/admin/evidence/pack?workspace=acme&pack=export&period=custom&since=2026-01-01".to_owned(), [403, 200, 200]),
         ("/admin/nothing".to_owned(), [404, 404, 404]),
     ];
@@ -192,7 +199,7 @@ async fn each_role_may_open_its_pages() {
             }
         }
     }
-    for (path, _) in &pages[..8] {
+    for (path, _) in &pages[..10] {
         let answer = rest.send(Request::get(path.clone()));
         assert_eq!(answer.header("location"), Some(&*format!("/admin/login?next={}", encode(path))), "{path}");
     }
@@ -270,4 +277,35 @@ async fn a_page_view_is_recorded_like_a_query_of_rest() {
     assert_eq!(events[0], as_page);
     assert_eq!(events[1]["details"]["filters"]["id"], event);
     assert_eq!(events[0]["details"]["count"], 1);
+}
+
+#[tokio::test]
+async fn a_check_of_a_pack_needs_a_form_of_the_session() {
+    let rest = Rest::start();
+    let cookie = session(&rest, &rest.auditor);
+    let own = form_token(&rest, &cookie);
+    let send = |cookie: &str, token: &str, size: usize, order: [usize; 2]| {
+        let parts = [
+            format!("--x\r\nContent-Disposition: form-data; name=\"form_token\"\r\n\r\n{token}\r\n").into_bytes(),
+            [
+                b"--x\r\nContent-Disposition: form-data; name=\"pack\"; filename=\"a.zip\"\r\n\r\n".as_slice(),
+                &vec![b'x'; size],
+                b"\r\n",
+            ]
+            .concat(),
+        ];
+        let body = [parts[order[0]].as_slice(), &parts[order[1]], b"--x--\r\n"].concat();
+        let request = Request::post("/admin/evidence/check", "multipart/form-data; boundary=x", body);
+        rest.send(request.header("Cookie", cookie).header("Origin", rest.sidecar.url("")))
+    };
+    let answer = send(&cookie, &own, 10, [0, 1]);
+    assert!(answer.status == 200 && answer.text().contains("The file cannot be checked"), "{}", answer.text());
+    assert_eq!(send(&cookie, "wrong", 10, [0, 1]).status, 403);
+    assert_eq!(send(&cookie, &own, 10, [1, 0]).status, 403);
+    let viewer = session(&rest, &rest.sidecar.token("viewer", None));
+    assert_eq!(send(&viewer, &form_token(&rest, &viewer), 10, [0, 1]).status, 403);
+    assert_eq!(send(&cookie, &own, 257 << 20, [0, 1]).status, 413);
+    let broken = Request::post("/admin/evidence/check", "multipart/form-data; boundary=x", "--y");
+    let answer = rest.send(broken.header("Cookie", &cookie).header("Origin", rest.sidecar.url("")));
+    assert_eq!(answer.status, 400);
 }

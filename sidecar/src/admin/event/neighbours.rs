@@ -12,8 +12,6 @@ use crate::events::row::EventRow;
 use crate::http::events::page::{self, Events};
 use crate::http::state::AppState;
 use crate::metrics::Kind;
-use crate::outcome::Outcome;
-use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
@@ -77,15 +75,8 @@ impl Neighbours {
         }
         let count: usize = groups.iter().map(|group| group.rows.len()).sum();
         if count > 0 {
-            let entry = Entry {
-                action: AuditAction::EventsQueried,
-                workspace: event.workspace,
-                actor: &session.principal.actor(),
-                target: None,
-                details: json!({ "format": Kind::Html.as_str(), "filters": { "near": event.id }, "count": count }),
-                outcome: Outcome::Success,
-            };
-            audit_trail::record(&state.client().await?, context, entry).await?;
+            let details = json!({ "format": Kind::Html.as_str(), "filters": { "near": event.id }, "count": count });
+            page::record(state, &session.principal, context, event.workspace, details).await?;
         }
         Ok(Self { groups })
     }

@@ -19,11 +19,10 @@ use crate::admin::view;
 use crate::admin::zone::Zone;
 use crate::error::ApiError;
 use crate::events::filters::Filters;
+use crate::http::events::page;
 use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
-use crate::outcome::Outcome;
-use crate::service::audit_trail::{self, AuditAction, Entry};
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
@@ -83,7 +82,8 @@ pub async fn overview(
     let step = Step::of(from, to);
     let read = state.database.read(|client| read(client, &filters, step, &session.zone)).await?;
     let count: i64 = read.counts.iter().map(|count| count.events).sum();
-    record(&state, &session, &context, &filters, count).await?;
+    let details = json!({ "format": "overview", "filters": filters.to_json(), "count": count });
+    page::record(&state, &session.principal, &context, &filters.workspace, details).await?;
 
     // Events under a legal hold can be older than the period in which all events are kept.
     let from = read.counts.first().map_or(from, |first| from.min(first.start));
@@ -145,26 +145,6 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
     let rows = client.query(&statement, &[&filters.workspace, &filters.since, &filters.until]).await?;
     let gaps = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, ApiError>>()?;
     Ok(Read { counts, top, log, gaps })
-}
-
-/// Records the query. No count is shown before.
-async fn record(
-    state: &AppState,
-    session: &Session,
-    context: &RequestContext,
-    filters: &Filters,
-    count: i64,
-) -> Result<(), ApiError> {
-    let entry = Entry {
-        action: AuditAction::EventsQueried,
-        workspace: &filters.workspace,
-        actor: &session.principal.actor(),
-        target: None,
-        details: json!({ "format": "overview", "filters": filters.to_json(), "count": count }),
-        outcome: Outcome::Success,
-    };
-    audit_trail::record(&state.client().await?, context, entry).await?;
-    Ok(())
 }
 
 /// Says how many events match, and which part of the workspace log they come from.

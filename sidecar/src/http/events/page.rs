@@ -58,18 +58,32 @@ pub(crate) async fn read<E: Events>(
     if let Some(cursor) = cursor {
         details["cursor"] = Value::from(cursor);
     }
-    let client = state.client().await?;
+    record(state, principal, context, &filters.workspace, details).await?;
+    state.metrics.count_returned(kind, page.count);
+    Ok(page)
+}
+
+/// Records a query of a workspace.
+///
+/// # Errors
+/// Returns the errors of [`audit_trail::record`].
+pub(crate) async fn record(
+    state: &AppState,
+    principal: &Principal,
+    context: &RequestContext,
+    workspace: &str,
+    details: Value,
+) -> Result<(), ApiError> {
     let entry = Entry {
         action: AuditAction::EventsQueried,
-        workspace: &filters.workspace,
+        workspace,
         actor: &principal.actor(),
         target: None,
         details,
         outcome: Outcome::Success,
     };
-    audit_trail::record(&client, context, entry).await?;
-    state.metrics.count_returned(kind, page.count);
-    Ok(page)
+    audit_trail::record(&state.client().await?, context, entry).await?;
+    Ok(())
 }
 
 /// Reads a page as [`read`] does. The caller must record the query before it shows an event.

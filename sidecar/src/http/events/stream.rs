@@ -1,6 +1,8 @@
 //! Streams of all matching events as NDJSON or CSV, written while the client reads.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::error::ApiError;
 use crate::events::csv;
-use crate::events::export::{Export, Selection};
+use crate::events::export::{self, Export, Selection};
 use crate::events::filters::Filters;
 use crate::events::row::EventRow;
 use crate::http::accept::Format;
@@ -19,7 +21,6 @@ use crate::http::auth::Principal;
 use crate::http::events::format::write_json;
 use crate::http::state::AppState;
 use crate::http::stream::{self, ChunkSender};
-use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::postgres::lease::Lease;
 use crate::service::export_trail::ExportTrail;
@@ -36,7 +37,9 @@ pub(crate) async fn events(
     filters: Filters,
     format: Format,
 ) -> Result<Response, ApiError> {
-    let running = state.exports.begin(format.kind())?;
+    let what = format!("{} of {}", format.name(), filters.workspace);
+    let running = state.exports.begin(format.kind(), principal.actor(), what)?;
+    let mut progress = Progress { recorded: false, count: 0, shown: running.progress() };
     let client = state.client().await?;
     let trail = ExportTrail {
         database: state.database.clone(),
@@ -54,7 +57,8 @@ pub(crate) async fn events(
     let (opened, open) = oneshot::channel();
     let metrics = state.metrics.clone();
     tokio::spawn(async move {
-        let result = run(trail, client, selection, format, sender, &metrics, opened).await;
+        let result = run(trail, client, selection, format, sender, opened, &mut progress).await;
+        metrics.count_returned(format.kind(), progress.count);
         // A stream that the client aborted counts as aborted.
         if !matches!(result, Err(Error::Stream(_))) {
             running.finished(result.is_ok());
@@ -68,10 +72,10 @@ pub(crate) async fn events(
 }
 
 /// The progress of an export.
-#[derive(Default)]
 struct Progress {
     recorded: bool,
     count: u64,
+    shown: Arc<export::Progress>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -95,13 +99,12 @@ async fn run(
     selection: Selection,
     format: Format,
     sender: ChunkSender,
-    metrics: &Metrics,
     opened: oneshot::Sender<Result<(), ApiError>>,
+    progress: &mut Progress,
 ) -> Result<(), Error> {
     let mut lease = Lease::new(client);
-    let mut progress = Progress::default();
     let result = tokio::select! {
-        result = export(&trail, lease.client(), &selection, format, &sender, opened, &mut progress) => result,
+        result = export(&trail, lease.client(), &selection, format, &sender, opened, progress) => result,
         // Without this branch, a query that returns nothing for minutes would continue without a client.
         () = sender.gone() => Err(stream::Error::Gone.into()),
     };
@@ -112,7 +115,6 @@ async fn run(
         drop(lease);
     }
     let count = progress.count;
-    metrics.count_returned(format.kind(), count);
     if progress.recorded {
         let (outcome, more) = match &result {
             Ok(()) => (Outcome::Success, json!({ "count": count })),
@@ -185,6 +187,7 @@ async fn export(
         if progress.count == before {
             break;
         }
+        progress.shown.events.store(progress.count, Ordering::Relaxed);
     }
     sender.send(out).await?;
     Ok(export.finish().await?)
