@@ -32,6 +32,8 @@ SCHEMA = [
     ("database_user", pa.string(), "VARCHAR"),
     ("application_name", pa.string(), "VARCHAR"),
     ("client_addr", pa.string(), "VARCHAR"),
+    ("masked", pa.int32(), "INTEGER"),
+    ("adjusted", pa.list_(pa.string()), "VARCHAR[]"),
     ("details", pa.string(), "VARCHAR"),
     ("salt", pa.binary(), "BLOB"),
     ("xid", pa.int64(), "BIGINT"),

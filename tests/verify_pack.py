@@ -81,6 +81,8 @@ FIELDS = {
         b'"%s":(?:null|%s)' % (key, S)
         for key in b"ip user_agent session_id request_id database_user application_name client_addr".split()
     )
+    + rb'(?:,"masked":[1-9]\d{0,8})?+'
+    + rb'(?:,"adjusted":\[%s(?:,%s)*+\])?+' % (S, S)
     + rb"\}",
     b"details": rb"(?=\{)",
 }
@@ -574,7 +576,7 @@ def events_csv(events):
     for event in events:
         raw = {f.decode(): value.decode() for f, value in event.raw.items()}
         action, category, outcome = event.kind
-        of_source = json.loads(raw["source"]).values() if "source" in raw else [None] * len(source)
+        of_source = map((json.loads(raw["source"]) if "source" in raw else {}).get, source)
         values = [event.workspace, event.occurred_at, event.recorded_at, category, action, outcome, event.actor]
         values += [raw.get("targets"), *of_source, raw.get("details")]
         yield [str(event.id), *(free(value or "") for value in values), " ".join(event.withheld)]

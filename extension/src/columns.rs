@@ -133,6 +133,8 @@ columns! {
     ClientAddr: "client_addr", INETOID, false, Part::Source(6);
     Details: "details", JSONBOID, true, Part::Details;
     Salt: "salt", BYTEAOID, true, Part::Salt;
+    Masked: "masked", INT4OID, false, Part::Source(7);
+    Adjusted: "adjusted", TEXTARRAYOID, false, Part::Source(8);
 }
 
 /// The number of columns.

@@ -36,10 +36,8 @@ static USER_AGENT: Text = Text::new(Some(c""));
 static SESSION_ID: Text = Text::new(Some(c""));
 static REQUEST_ID: Text = Text::new(Some(c""));
 static UNKNOWN_ACTIONS: GucSetting<UnknownActions> = GucSetting::<UnknownActions>::new(UnknownActions::Accept);
-static MASKED_KEYS: Text = Text::new(Some(
-    c"*password*, passwd, pwd, passphrase, *secret, secrets, *secret_key, *secret_value, *secret_string, *secret_binary, *token, authorization, proxy-authorization, cookie, set-cookie, \
-      *api_key, *private_key, *access_key, credential, credentials, otp, pin, cvv, cvc, card_number",
-));
+static MASKED_KEYS: Text = Text::new(Some(audit_masking::DEFAULT_KEYS));
+static UNMASKED_KEYS: Text = Text::new(Some(c""));
 static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
 static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -67,6 +65,11 @@ pub fn unknown_actions() -> UnknownActions {
 /// Returns the value of `audit.masked_keys` as it was written.
 pub fn masked_keys() -> String {
     text(&MASKED_KEYS).unwrap_or_default()
+}
+
+/// Returns the value of `audit.unmasked_keys` as it was written.
+pub fn unmasked_keys() -> String {
+    text(&UNMASKED_KEYS).unwrap_or_default()
 }
 
 /// Returns the value of `audit.max_details_size`, in bytes.
@@ -119,8 +122,16 @@ pub fn define() {
     GucRegistry::define_string_guc(
         c"audit.masked_keys",
         c"Sets the keys of details whose values are masked before they are stored.",
-        c"Separate the keys by commas. A * at either end matches any text. Case, _ and - are ignored.",
+        c"Separate the keys by commas. A * at either end matches any text. Case, _ and - are ignored. An empty list turns masking off.",
         &MASKED_KEYS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"audit.unmasked_keys",
+        c"Sets the keys of details whose values are stored as they are.",
+        c"The list is written like audit.masked_keys, and takes precedence over it.",
+        &UNMASKED_KEYS,
         GucContext::Suset,
         GucFlags::default(),
     );

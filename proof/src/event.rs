@@ -1,7 +1,9 @@
 use crate::encoding::{write_base64, write_hex};
 use crate::error::Error;
 use crate::field::Field;
-use crate::layout::{SOURCE_KEYS, write_leaf, write_number, write_salts};
+use crate::layout::{
+    ADJUSTED_KEY, MASKED_KEY, MOST_MASKED, SOURCE_KEYS, write_leaf, write_number, write_salts, write_strings,
+};
 use crate::salt::{Kept, Salt};
 use crate::string::{write as write_string, write_or_null};
 use crate::{digest, json, time};
@@ -57,6 +59,11 @@ pub struct Source<'a> {
     pub application_name: Option<&'a str>,
     /// The address of the client of the database connection.
     pub client_addr: Option<&'a str>,
+    /// The number of secrets that were masked in the details, up to 999,999,999. The line omits 0.
+    pub masked: u32,
+    /// The names of the values that were changed or dropped because they could not be stored. The line omits an empty
+    /// list.
+    pub adjusted: &'a [&'a str],
 }
 
 impl<T> Event<'_, T>
@@ -147,6 +154,9 @@ where
         if let Some(leaf) = self.leaf.filter(|leaf| *leaf > i64::MAX.cast_unsigned()) {
             return Err(Error::Number { key: "leaf", value: leaf.into() });
         }
+        if self.source.masked > MOST_MASKED {
+            return Err(Error::Number { key: "masked", value: self.source.masked.into() });
+        }
         let text = |key, micros| time::to_text(micros).ok_or(Error::Time { key, micros });
         let times = [text("occurred_at", self.occurred_at)?, text("recorded_at", self.recorded_at)?];
         match json::object_end(self.details.as_bytes(), 0) {
@@ -195,20 +205,19 @@ where
     pub(crate) fn write_field(&self, field: Field, out: &mut Vec<u8>) {
         match field {
             Field::Actor => write_or_null(self.actor, out),
-            Field::Targets => {
-                out.push(b'[');
-                for (index, target) in self.targets.clone().into_iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    write_string(target.as_ref(), out);
-                }
-                out.push(b']');
-            }
+            Field::Targets => write_strings(self.targets.clone(), out),
             Field::Source => {
                 for (key, value) in SOURCE_KEYS.into_iter().zip(self.source.values()) {
                     out.extend_from_slice(key.as_bytes());
                     write_or_null(value, out);
+                }
+                if self.source.masked > 0 {
+                    out.extend_from_slice(MASKED_KEY.as_bytes());
+                    write_number(self.source.masked.into(), out);
+                }
+                if !self.source.adjusted.is_empty() {
+                    out.extend_from_slice(ADJUSTED_KEY.as_bytes());
+                    write_strings(self.source.adjusted, out);
                 }
                 out.push(b'}');
             }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::encoding::write_base64;
 use crate::field::Field;
+use crate::string::write as write_string;
 
 /// The text in front of each value of a source.
 pub(crate) const SOURCE_KEYS: [&str; 7] = [
@@ -15,6 +16,27 @@ pub(crate) const SOURCE_KEYS: [&str; 7] = [
     r#","application_name":"#,
     r#","client_addr":"#,
 ];
+
+/// The text in front of the number of masked secrets. It is in a source only if there are any.
+pub(crate) const MASKED_KEY: &str = r#","masked":"#;
+
+/// The largest number of masked secrets.
+pub(crate) const MOST_MASKED: u32 = 999_999_999;
+
+/// The text in front of the names of adjusted values. It is in a source only if there are any.
+pub(crate) const ADJUSTED_KEY: &str = r#","adjusted":"#;
+
+/// Appends an array of strings.
+pub(crate) fn write_strings(strings: impl IntoIterator<Item: AsRef<str>>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, string) in strings.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_string(string.as_ref(), out);
+    }
+    out.push(b']');
+}
 
 /// Appends the salts of the fields that a line shows.
 pub(crate) fn write_salts<'a>(salts: impl Iterator<Item = (Field, &'a [u8; 32])>, out: &mut Vec<u8>) {

@@ -3,7 +3,7 @@
 use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::field::Field;
-use crate::layout::SOURCE_KEYS;
+use crate::layout::{ADJUSTED_KEY, MASKED_KEY, MOST_MASKED, SOURCE_KEYS};
 use crate::line::{Content, Head, Line, Part, Salts};
 
 impl<'a> Line<'a> {
@@ -74,13 +74,13 @@ fn fields<'a>(cursor: &mut Cursor<'a>) -> Result<Content<'a>, Error> {
 fn value(cursor: &mut Cursor<'_>, field: Field) -> Result<(), Error> {
     match field {
         Field::Actor => cursor.string_or_null(),
-        Field::Targets => targets(cursor),
+        Field::Targets => strings(cursor),
         Field::Source => source(cursor),
         Field::Details => cursor.object(),
     }
 }
 
-fn targets(cursor: &mut Cursor<'_>) -> Result<(), Error> {
+fn strings(cursor: &mut Cursor<'_>) -> Result<(), Error> {
     cursor.literal("[")?;
     if cursor.has("]") {
         return Ok(());
@@ -97,6 +97,15 @@ fn source(cursor: &mut Cursor<'_>) -> Result<(), Error> {
     for key in SOURCE_KEYS {
         cursor.literal(key)?;
         cursor.string_or_null()?;
+    }
+    if cursor.has(MASKED_KEY) && !(1..=i64::from(MOST_MASKED)).contains(&cursor.number()?) {
+        return Err(cursor.expected("a number of masked secrets from 1 to 999999999 before this"));
+    }
+    if cursor.has(ADJUSTED_KEY) {
+        if cursor.has("[]") {
+            return Err(cursor.expected("a name of an adjusted value before this"));
+        }
+        strings(cursor)?;
     }
     cursor.literal("}")
 }

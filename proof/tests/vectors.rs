@@ -12,7 +12,8 @@ fn events_have_the_given_lines_and_hashes() {
     for vector in read(include_str!("../vectors/events.json")) {
         let about = text(&vector["description"]);
         let targets: Vec<&str> = vector["targets"].as_array().unwrap().iter().map(text).collect();
-        let event = event(&vector, &targets);
+        let adjusted: Vec<&str> = vector["source"]["adjusted"].as_array().into_iter().flatten().map(text).collect();
+        let event = event(&vector, &targets, &adjusted);
         let mut out = b"before".to_vec();
         event.write_line(&mut out).unwrap();
         assert_eq!(str::from_utf8(&out[6..]), Ok(text(&vector["line"])), "{about}");
@@ -182,7 +183,7 @@ fn read(json: &str) -> Vec<Value> {
     vectors
 }
 
-fn event<'a>(vector: &'a Value, targets: &'a [&'a str]) -> Event<'a> {
+fn event<'a>(vector: &'a Value, targets: &'a [&'a str], adjusted: &'a [&'a str]) -> Event<'a> {
     let source = |key: &str| vector["source"][key].as_str();
     Event {
         id: integer(&vector["id"]),
@@ -202,6 +203,8 @@ fn event<'a>(vector: &'a Value, targets: &'a [&'a str]) -> Event<'a> {
             database_user: source("database_user"),
             application_name: source("application_name"),
             client_addr: source("client_addr"),
+            masked: vector["source"]["masked"].as_u64().unwrap_or(0) as u32,
+            adjusted,
         },
         details: text(&vector["details"]),
         salt: Salt::from_stored(&unhex(text(&vector["salt"]))).unwrap(),

@@ -66,4 +66,9 @@ def events():
                 details='{"a": null, "b": true, "c": false, "d": [], "e": {}, "f": [1, "x", [null]], "": ""}')
     yield event("details with other spacing and repeated keys",
                 details='{"a":1,"a" : 2  ,   "b":[ 1 , 2 ],"c":{ },"d":[ ] }')
+    known = dict.fromkeys(SOURCE, "x")
+    yield event("a masked secret", source=known | {"masked": 1})
+    yield event("very many masked secrets", source=nobody | {"masked": 10**9 - 1})
+    yield event("an adjusted value", source=known | {"adjusted": ["user_agent"]})
+    yield event("masked secrets and adjusted values", source=nobody | {"masked": 12, "adjusted": ["ip", HARD, ""]})
     yield event("a salt whose base64 uses + and /", salt="fbefbe" + "ff" * 13)

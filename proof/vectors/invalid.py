@@ -46,6 +46,18 @@ def invalid():
     yield change("id as a string", '"id":48211', '"id":"48211"')
     yield change("id empty", '"id":48211', '"id":')
     yield change("id in other digits", '"id":48211', '"id":\u0664')
+    end = '"client_addr":"10.0.0.5"'
+    yield change("masked 0", end, end + ',"masked":0')
+    yield change("masked null", end, end + ',"masked":null')
+    yield change("masked as a string", end, end + ',"masked":"1"')
+    yield change("masked with a leading zero", end, end + ',"masked":01')
+    yield change("masked with ten digits", end, end + ',"masked":1000000000')
+    yield change("adjusted empty", end, end + ',"adjusted":[]')
+    yield change("adjusted null", end, end + ',"adjusted":null')
+    yield change("adjusted with a null", end, end + ',"adjusted":[null]')
+    yield change("adjusted before masked", end, end + ',"adjusted":["ip"],"masked":1')
+    yield change("masked twice", end, end + ',"masked":1,"masked":1')
+    yield change("masked before the other keys", '{"ip"', '{"masked":1,"ip"')
     yield change("workspace null", '"workspace":"acme"', '"workspace":null')
     yield change("workspace twice", '"workspace":"acme"', '"workspace":"acme","workspace":"acme"')
     yield change("workspace after the times", '"workspace":"acme","occurred_at":"2025-03-14T09:26:53.589793Z"',

@@ -14,7 +14,8 @@ HEAD = re.compile(r'\{"v":1,"id":(%s),"workspace":%s,"occurred_at":(%s),"recorde
 SHOWN = {
     "actor": re.compile("null|" + S),
     "targets": re.compile(r"\[(?:%s(?:,%s)*)?\]" % (S, S)),
-    "source": re.compile(r"\{" + ",".join('"%s":(?:null|%s)' % (k, S) for k in SOURCE) + r"\}"),
+    "source": re.compile(r"\{" + ",".join('"%s":(?:null|%s)' % (k, S) for k in SOURCE)
+                         + r'(?:,"masked":[1-9][0-9]{0,8})?(?:,"adjusted":\[%s(?:,%s)*\])?\}' % (S, S)),
 }
 DIGEST = re.compile(r'"([0-9a-f]{64})"')
 B64 = re.compile(r'"([A-Za-z0-9+/]*={0,2})"')

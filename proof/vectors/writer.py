@@ -39,11 +39,17 @@ def head_of(e):
         s(e["category"]), s(e["action"]), s(e["outcome"]))
 
 
+def changes(source):
+    masked, adjusted = source.get("masked", 0), source.get("adjusted", [])
+    return (',"masked":%d' % masked if masked else "") + (
+        ',"adjusted":[' + ",".join(map(s, adjusted)) + "]" if adjusted else "")
+
+
 def raw_fields(e):
     return {
         "actor": s_or_null(e["actor"]),
         "targets": "[" + ",".join(s(x) for x in e["targets"]) + "]",
-        "source": "{" + ",".join('"%s":%s' % (k, s_or_null(e["source"][k])) for k in SOURCE) + "}",
+        "source": "{" + ",".join('"%s":%s' % (k, s_or_null(e["source"][k])) for k in SOURCE) + changes(e["source"]) + "}",
         "details": e["details"],
     }
 

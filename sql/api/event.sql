@@ -22,7 +22,9 @@ CREATE TABLE audit.event (
     application_name text COLLATE "C",
     client_addr inet,
     details jsonb NOT NULL,
-    salt bytea NOT NULL
+    salt bytea NOT NULL,
+    masked integer,
+    adjusted text[] COLLATE "C"
 ) PARTITION BY RANGE (expires_on);
 COMMENT ON TABLE audit.event IS 'The events: append-only, one row for each. audit.append writes them, audit.events reads them.';
 COMMENT ON COLUMN audit.event.id IS 'Number of the event, from audit_internal.event_id_seq';
@@ -45,6 +47,8 @@ COMMENT ON COLUMN audit.event.application_name IS 'application_name of the conne
 COMMENT ON COLUMN audit.event.client_addr IS 'Network address of the connection that appended; NULL for a Unix socket';
 COMMENT ON COLUMN audit.event.details IS 'All other data about the event: a JSON object in which secrets are masked';
 COMMENT ON COLUMN audit.event.salt IS '16 random bytes, which prevent a withheld field from being guessed from its hash';
+COMMENT ON COLUMN audit.event.masked IS 'Number of secrets that were masked in the details; NULL if there were none';
+COMMENT ON COLUMN audit.event.adjusted IS 'Names of the values that were changed or dropped because they could not be stored; NULL if there were none';
 
 CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON audit.event
     FOR EACH ROW EXECUTE FUNCTION audit_internal.refuse_change();

@@ -3,17 +3,17 @@
 use pgrx::pg_sys::Datum;
 
 use crate::append::catalog::Action;
-use crate::append::mask::mask;
+use crate::append::mask::{Masked, mask};
 use crate::pg::error::Error;
 use crate::pg::jsonb::Container;
 use crate::pg::values;
 use crate::settings;
 
-/// Checks the details, masks them, and returns the jsonb to store.
+/// Checks the details, masks them, and returns what to store.
 ///
 /// # Errors
 /// `ZA005` for details that the action does not allow, `ZA006` for details that are too large.
-pub fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action: &Action) -> Result<Datum, Error> {
+pub fn details(given: Option<(Container<'_>, Option<Datum>)>, name: &str, action: &Action) -> Result<Masked, Error> {
     let empty = 0x2000_0000_u32.to_ne_bytes();
     let (container, datum) = given.unwrap_or((Container::new(&empty), None));
     let invalid = |problem: String| Error::InvalidDetails { action: name.into(), problem };

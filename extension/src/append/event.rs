@@ -75,8 +75,9 @@ impl Event {
         set(Column::DatabaseUser, Some(context.database_user));
         set(Column::ApplicationName, context.application_name);
         set(Column::ClientAddr, context.client_addr);
-        set(Column::Details, Some(details));
+        set(Column::Details, Some(details.datum));
         set(Column::Salt, Some(values::varlena(&[&salt()])));
+        set(Column::Masked, (details.secrets > 0).then(|| Datum::from(details.secrets as i32)));
 
         Ok(Event {
             values,

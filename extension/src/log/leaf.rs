@@ -59,6 +59,10 @@ fn with_event<T>(column: impl Fn(Column) -> Option<Datum>, work: impl FnOnce(Row
         let targets = targets.map(|target| target.map(|text: Text<'_>| text.value())).collect();
         (targets, values::varlena_bytes(column(Column::Salt)?).0)
     };
+    // SAFETY: as above. The column is text[].
+    let adjusted = column(Column::Adjusted).map(|names| unsafe { values::text_array_elements(names) });
+    let adjusted: Option<Vec<&str>> =
+        adjusted.into_iter().flatten().map(|name| name.map(|text: Text<'_>| text.value())).collect();
     work(Event {
         id: column(Column::Id)?.value() as i64,
         workspace: text(Column::Workspace)?,
@@ -77,6 +81,8 @@ fn with_event<T>(column: impl Fn(Column) -> Option<Datum>, work: impl FnOnce(Row
             database_user: text(Column::DatabaseUser),
             application_name: text(Column::ApplicationName),
             client_addr: address(Column::ClientAddr),
+            masked: column(Column::Masked).map_or(Some(0), |number| u32::try_from(number.value() as i32).ok())?,
+            adjusted: &adjusted?,
         },
         details: jsonb_text(column(Column::Details)?),
         salt: Salt::from_stored(salt)?,

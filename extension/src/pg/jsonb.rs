@@ -2,6 +2,8 @@
 //! 18. A container has a header word, an entry word for each value, and then the data. An object has the entries of all
 //! keys before those of all values.
 
+use std::iter::{Skip, Take};
+
 const COUNT_MASK: u32 = 0x0FFF_FFFF;
 const SCALAR: u32 = 0x1000_0000;
 const OBJECT: u32 = 0x2000_0000;
@@ -77,19 +79,14 @@ impl<'a> Container<'a> {
     }
 
     /// Returns the elements of an array.
-    pub fn elements(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
+    pub fn elements(&self) -> Elements<'a> {
         Entries::new(*self, self.len())
     }
 
     /// Returns the pairs of an object, in jsonb's order of keys.
-    pub fn pairs(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+    pub fn pairs(&self) -> Pairs<'a> {
         let count = self.len();
-        let keys = Entries::new(*self, 2 * count).take(count);
-        let values = Entries::new(*self, 2 * count).skip(count);
-        keys.zip(values).filter_map(|(key, value)| match key {
-            Value::String(key) => Some((key, value)),
-            _ => None,
-        })
+        Pairs { keys: Entries::new(*self, 2 * count).take(count), values: Entries::new(*self, 2 * count).skip(count) }
     }
 
     /// Returns the values of an array or of an object.
@@ -119,8 +116,28 @@ impl<'a> Container<'a> {
     }
 }
 
+/// The elements of an array.
+pub type Elements<'a> = Entries<'a>;
+
+/// The pairs of an object.
+pub struct Pairs<'a> {
+    keys: Take<Entries<'a>>,
+    values: Skip<Entries<'a>>,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.keys.next()?, self.values.next()?) {
+            (Value::String(key), value) => Some((key, value)),
+            _ => unreachable!("the keys of a jsonb object are strings"),
+        }
+    }
+}
+
 /// An iterator over the entries of a container. It adds up where the data of each entry begins.
-struct Entries<'a> {
+pub struct Entries<'a> {
     container: Container<'a>,
     data: usize,
     count: usize,

@@ -38,6 +38,7 @@ impl Row {
                 database_user: source(4),
                 application_name: source(5),
                 client_addr: source(6),
+                ..Source::default()
             },
             details: &self.details,
             salt: self.salt.into(),

@@ -199,7 +199,7 @@ fn origin(event: &EventRow<'_>, absent: &'static str) -> Vec<Fact> {
 
 fn database(event: &EventRow<'_>, absent: &'static str) -> Vec<Fact> {
     let values = |text: Option<&str>| text.map(plain).into_iter().collect::<Vec<_>>();
-    vec![
+    let mut facts = vec![
         Fact {
             name: "Database user",
             values: values(Some(event.database_user).filter(|user| !user.is_empty())),
@@ -211,7 +211,16 @@ fn database(event: &EventRow<'_>, absent: &'static str) -> Vec<Fact> {
             values: values(event.client_addr.as_deref()),
             absent: if absent == "none" { "a socket of the same machine" } else { absent },
         },
-    ]
+    ];
+    // Most events have neither.
+    if let Some(secrets) = event.masked {
+        facts.push(Fact { name: "Masked secrets", values: vec![plain(&secrets.to_string())], absent });
+    }
+    if !event.adjusted.is_empty() {
+        let values = event.adjusted.iter().map(|name| plain(name)).collect();
+        facts.push(Fact { name: "Adjusted values", values, absent });
+    }
+    facts
 }
 
 fn plain(text: &str) -> Value {

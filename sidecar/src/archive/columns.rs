@@ -37,6 +37,8 @@ const MESSAGE_TYPE: &str = "message event {
     required binary database_user (STRING);
     optional binary application_name (STRING);
     optional binary client_addr (STRING);
+    required int32 masked;
+    required group adjusted (LIST) { repeated group list { required binary element (STRING); } }
     required binary details (STRING);
     required binary salt;
     required int64 xid;
@@ -92,6 +94,8 @@ pub(super) struct Columns {
     database_user: Texts,
     application_name: Texts,
     client_addr: Texts,
+    masked: Vec<i32>,
+    adjusted: Texts,
     details: Texts,
     salt: Texts,
     xid: Vec<i64>,
@@ -123,6 +127,8 @@ impl Columns {
             database_user: Texts::required(),
             application_name: Texts::optional(),
             client_addr: Texts::optional(),
+            masked: Vec::new(),
+            adjusted: Texts::list(),
             details: Texts::required(),
             salt: Texts::required(),
             xid: Vec::new(),
@@ -151,6 +157,8 @@ impl Columns {
         self.database_user.push(event.source.database_user.unwrap_or_default());
         self.application_name.push_optional(event.source.application_name);
         self.client_addr.push_optional(event.source.client_addr);
+        self.masked.push(event.source.masked.cast_signed());
+        self.adjusted.push_list(event.source.adjusted);
         self.details.push(event.details);
         self.salt.push(event.salt.to_stored());
         self.xid.push(*xid);
@@ -210,9 +218,11 @@ impl Columns {
         let mut request_id = self.request_id.rows();
         let mut application_name = self.application_name.rows();
         let mut client_addr = self.client_addr.rows();
+        let mut adjusted = self.adjusted.rows();
         for row in 0..self.rows {
             let salt = self.salt.values.get(row).ok_or_else(cut)?.data();
             let targets = targets.next_list()?;
+            let adjusted = adjusted.next_list()?;
             let event = Event {
                 id: self.id[row],
                 workspace: self.workspace.text(row)?,
@@ -231,6 +241,8 @@ impl Columns {
                     database_user: Some(self.database_user.text(row)?),
                     application_name: application_name.next_text()?,
                     client_addr: client_addr.next_text()?,
+                    masked: self.masked.get(row).ok_or_else(cut)?.cast_unsigned(),
+                    adjusted: adjusted.as_slice(),
                 },
                 details: self.details.text(row)?,
                 salt: Salt::from_stored(salt)
@@ -243,7 +255,7 @@ impl Columns {
     }
 
     /// Returns the columns in the order of [`SCHEMA`].
-    fn in_order(&mut self) -> [&mut dyn Column; 20] {
+    fn in_order(&mut self) -> [&mut dyn Column; 22] {
         [
             &mut self.id,
             &mut self.workspace,
@@ -261,6 +273,8 @@ impl Columns {
             &mut self.database_user,
             &mut self.application_name,
             &mut self.client_addr,
+            &mut self.masked,
+            &mut self.adjusted,
             &mut self.details,
             &mut self.salt,
             &mut self.xid,

@@ -33,7 +33,7 @@ impl Record<'_> {
             source.application_name,
             source.client_addr,
         ];
-        let texts = required.iter().chain(optional.iter().flatten()).chain(event.targets);
+        let texts = required.iter().chain(optional.iter().flatten()).chain(event.targets).chain(source.adjusted);
         texts.map(|text| text.len()).sum()
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn with_record<T, E: From<ApiError>>(
     row: &Row,
     then: impl FnOnce(&Record<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let get = || -> Result<_, ApiError> { Ok((EventRow::from_row(row)?, row.try_get(20)?, row.try_get(21)?)) };
+    let get = || -> Result<_, ApiError> { Ok((EventRow::from_row(row)?, row.try_get(22)?, row.try_get(23)?)) };
     let (event, Xid(xid), Date { days }): (EventRow<'_>, Xid, Date) = get()?;
     then(&Record { event: event.proof(), xid, expires_on: days })
 }

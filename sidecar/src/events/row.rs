@@ -27,6 +27,8 @@ pub struct EventRow<'a> {
     pub database_user: &'a str,
     pub application_name: Option<&'a str>,
     pub client_addr: Option<String>,
+    pub masked: Option<i32>,
+    pub adjusted: Vec<&'a str>,
     /// Text of the `jsonb` value, as PostgreSQL writes it.
     pub details: &'a str,
     pub salt: Salt,
@@ -43,7 +45,7 @@ impl<'a> EventRow<'a> {
     /// # Errors
     /// Fails if the row does not have that type.
     pub fn from_row(row: &'a Row) -> Result<Self, ApiError> {
-        let salt: &[u8] = row.try_get(17)?;
+        let salt: &[u8] = row.try_get(19)?;
         Ok(Self {
             id: row.try_get(0)?,
             workspace: row.try_get(1)?,
@@ -61,11 +63,13 @@ impl<'a> EventRow<'a> {
             database_user: row.try_get(13)?,
             application_name: row.try_get(14)?,
             client_addr: address(row.try_get(15)?),
-            details: row.try_get::<_, JsonText<'a>>(16)?.0,
+            masked: row.try_get(16)?,
+            adjusted: row.try_get::<_, Option<_>>(17)?.unwrap_or_default(),
+            details: row.try_get::<_, JsonText<'a>>(18)?.0,
             salt: Salt::from_stored(salt)
                 .ok_or_else(|| ApiError::internal(format!("a salt of {} bytes", salt.len())))?,
-            cursor: row.try_get(18)?,
-            redactions: row.try_get::<_, Option<JsonText<'a>>>(19)?.map(|text| text.0),
+            cursor: row.try_get(20)?,
+            redactions: row.try_get::<_, Option<JsonText<'a>>>(21)?.map(|text| text.0),
             leaf: None,
         })
     }
@@ -90,6 +94,8 @@ impl<'a> EventRow<'a> {
                 database_user: Some(self.database_user),
                 application_name: self.application_name,
                 client_addr: self.client_addr.as_deref(),
+                masked: self.masked.map_or(0, i32::unsigned_abs),
+                adjusted: &self.adjusted,
             },
             details: self.details,
             salt: self.salt,

@@ -97,6 +97,8 @@ mod tests {
             database_user: "app",
             application_name: None,
             client_addr: None,
+            masked: None,
+            adjusted: Vec::new(),
             details,
             salt: [7; 16].into(),
             cursor: "",

@@ -1,7 +1,7 @@
 //! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
 //! Environment:
-//! - `BENCH`: the parts to run, from append, many, pages, pack, seal and waiting (default: all)
+//! - `BENCH`: the parts to run, from append, many, masking, pages, pack, seal and waiting (default: all)
 //! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
 //! - `BENCH_ROUNDS`: turns of each side (default: 5)
 //! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
@@ -11,6 +11,7 @@ mod append;
 mod clients;
 mod load;
 mod many;
+mod masking;
 mod pack;
 mod pages;
 mod pauses;
@@ -47,7 +48,7 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 6] = ["append", "many", "pages", "pack", "seal", "waiting"];
+const PARTS: [&str; 7] = ["append", "many", "masking", "pages", "pack", "seal", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -58,6 +59,7 @@ fn main() -> Result<ExitCode> {
         match part.as_str() {
             "append" => append::run(&server, &plan, &mut report),
             "many" => many::run(&server, &plan, &mut report),
+            "masking" => masking::run(&server, &plan, &mut report),
             "pages" => pages::run(&server, &plan, &mut report),
             "pack" => pack::run(&server, &plan, &mut report),
             "seal" => seal::run(&server, &plan, &mut report),

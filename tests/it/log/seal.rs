@@ -242,12 +242,13 @@ async fn leaf_hashes_are_the_hashes_of_the_lines() {
     let columns = "SELECT l.hash, l.leaf, e.id, e.workspace, (extract(epoch FROM e.occurred_at) * 1000000)::bigint, \
                    (extract(epoch FROM e.recorded_at) * 1000000)::bigint, e.category, e.action, e.outcome, e.actor, e.targets, \
                    CASE WHEN e.ip IS NOT NULL THEN format('%s', e.ip) END, e.user_agent, e.session_id, e.request_id, e.database_user, \
-                   e.application_name, CASE WHEN e.client_addr IS NOT NULL THEN format('%s', e.client_addr) END, e.details::text, e.salt \
-                   FROM audit.event e, audit.leaves(e.workspace) l WHERE l.id = e.id";
+                   e.application_name, CASE WHEN e.client_addr IS NOT NULL THEN format('%s', e.client_addr) END, e.details::text, e.salt, coalesce(e.masked, 0), \
+                   e.adjusted FROM audit.event e, audit.leaves(e.workspace) l WHERE l.id = e.id";
     let rows = client.query(columns, &[]).await.unwrap();
     assert_eq!(rows.len(), 300 + 1 + 3);
     for row in &rows {
         let targets: Vec<&str> = row.get(10);
+        let adjusted: Vec<&str> = row.get::<_, Option<_>>(21).unwrap_or_default();
         let event = Event {
             id: row.get(2),
             workspace: row.get(3),
@@ -266,6 +267,8 @@ async fn leaf_hashes_are_the_hashes_of_the_lines() {
                 database_user: row.get(15),
                 application_name: row.get(16),
                 client_addr: row.get(17),
+                masked: row.get::<_, i32>(20).cast_unsigned(),
+                adjusted: &adjusted,
             },
             details: row.get(18),
             salt: Salt::from_stored(row.get(19)).unwrap(),

@@ -51,7 +51,7 @@ const ROWS: &str = "
         'outcome', outcome, 'actor', actor, 'targets', targets, 'ip', CASE WHEN ip IS NOT NULL THEN format('%s', ip) END,
         'user_agent', user_agent, 'session_id', session_id, 'request_id', request_id, 'database_user', database_user,
         'application_name', application_name, 'client_addr', CASE WHEN client_addr IS NOT NULL THEN format('%s', client_addr) END,
-        'details', details::text, 'salt', encode(salt, 'hex'), 'xid', xid::text::bigint, 'expires_on', expires_on)::text
+        'masked', coalesce(masked, 0), 'adjusted', coalesce(adjusted, '{}'), 'details', details::text, 'salt', encode(salt, 'hex'), 'xid', xid::text::bigint, 'expires_on', expires_on)::text
     FROM audit_internal.event_2025_01 ORDER BY id";
 
 const IS_ARCHIVED: &str = "SELECT audit.is_archived('event_2025_01')";

@@ -59,6 +59,13 @@ pub struct Source<'a> {
     application_name: Option<&'a str>,
     /// Network address of the database connection.
     client_addr: Option<&'a str>,
+    /// Number of secrets that were masked in the details. Omitted if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masked: Option<i32>,
+    /// Names of the values that were changed or dropped because they could not be stored. Omitted if there are none.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    adjusted: &'a [&'a str],
 }
 
 /// Appends the event as a JSON object.
@@ -81,6 +88,8 @@ pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), 
             database_user: event.database_user,
             application_name: event.application_name,
             client_addr: event.client_addr.as_deref(),
+            masked: event.masked,
+            adjusted: &event.adjusted,
         },
         details: serde_json::from_str(event.details).map_err(ApiError::internal)?,
         redactions: event.redactions.map(serde_json::from_str).transpose().map_err(ApiError::internal)?,

@@ -1,0 +1,850 @@
+//! Secrets inside a string: assignments, URLs, headers, command lines, and values that are known by their form.
+
+use std::ops::Range;
+
+use crate::MASK;
+use crate::keys::{Keys, Verdict};
+use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte};
+use crate::{token, tree, url};
+
+/// The length of the shortest string that is looked at, in bytes: `pw=x`.
+const SHORTEST: usize = 4;
+
+/// The maximum number of JSON texts inside each other. A deeper one is read as text.
+const JSON_DEPTH: u32 = 4;
+
+/// The maximum length of a name in a text, in bytes.
+const NAME_BYTES: usize = 100;
+
+/// The distance within which two parts of a rule must stand, in bytes.
+const NEAR: usize = 300;
+
+/// The number of bytes of a value that decide whether it looks like a secret.
+const DECIDING_BYTES: usize = 256;
+
+/// The authentication schemes of HTTP, with the space behind each.
+const SCHEMES: &[&str] = &[
+    "bearer ",
+    "basic ",
+    "token ",
+    "apikey ",
+    "digest ",
+    "negotiate ",
+    "ntlm ",
+    "hawk ",
+    "oauth ",
+    "aws4-hmac-sha256 ",
+    "sharedkey ",
+    "genie ",
+    "splunk ",
+    "bot ",
+    "key ",
+    "jwt ",
+    "dpop ",
+    "snowflake ",
+    "client ",
+];
+
+/// Words that stand in the place of a secret, but say something about it.
+const REMARKS: &[&str] = &[
+    "a",
+    "accepted",
+    "all",
+    "an",
+    "and",
+    "any",
+    "bad",
+    "blank",
+    "bool",
+    "boolean",
+    "cannot",
+    "changed",
+    "created",
+    "deleted",
+    "denied",
+    "disabled",
+    "does",
+    "empty",
+    "enabled",
+    "expired",
+    "failed",
+    "false",
+    "for",
+    "has",
+    "hidden",
+    "incorrect",
+    "int",
+    "integer",
+    "invalid",
+    "is",
+    "malformed",
+    "masked",
+    "may",
+    "mismatch",
+    "missing",
+    "must",
+    "needs",
+    "nil",
+    "no",
+    "none",
+    "not",
+    "null",
+    "number",
+    "ok",
+    "optional",
+    "or",
+    "please",
+    "redacted",
+    "rejected",
+    "required",
+    "reset",
+    "revoked",
+    "rotated",
+    "set",
+    "should",
+    "string",
+    "success",
+    "text",
+    "the",
+    "too",
+    "true",
+    "undefined",
+    "unknown",
+    "unset",
+    "updated",
+    "valid",
+    "was",
+    "wrong",
+    "yes",
+    "your",
+    "missing.",
+    "invalid.",
+    "required.",
+    "incorrect.",
+    "expired.",
+    "unauthorized",
+    "forbidden",
+    "granted",
+    "pending",
+    "approved",
+    "declined",
+    "password",
+    "token",
+    "secret",
+];
+
+/// Masks the secrets in a string. Returns the new string and the number of secrets. Returns None if there is none.
+pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
+    let trimmed = text.trim_start();
+    if depth < JSON_DEPTH
+        && trimmed.starts_with(['{', '['])
+        && let Some(masked) = tree::mask_json(text, keys, depth)
+    {
+        return masked;
+    }
+    let signs = Signs::of(text)?;
+    let mut found = Vec::new();
+    if signs.has_separator || signs.has_word {
+        token::find_pem(text, &mut found);
+        url::find(text, &mut found);
+        let mut scanner = Scanner { text, bytes: text.as_bytes(), keys, found: &mut found, line_end: 0 };
+        scanner.assignments();
+        scanner.elements();
+    }
+    schemes(text, &mut found);
+    if signs.has_word {
+        token::find(text, &mut found);
+    }
+    if signs.has_digits {
+        token::find_cards(text, &mut found);
+    }
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), keys, found: &mut found, line_end: 0 };
+    scanner.options();
+    scanner.quoted();
+    scanner.sentences();
+    replace(text, found)
+}
+
+/// What a string has. It decides which rules are tried.
+struct Signs {
+    has_separator: bool,
+    has_word: bool,
+    has_digits: bool,
+}
+
+impl Signs {
+    /// Returns None if no rule can apply.
+    fn of(text: &str) -> Option<Signs> {
+        let bytes = text.as_bytes();
+        if bytes.len() < SHORTEST {
+            return None;
+        }
+        // The compiler turns these loops into vector instructions.
+        let has_separator = bytes.iter().fold(false, |has, byte| has | matches!(byte, b'=' | b':' | b'<'));
+        let digits: usize = bytes.iter().map(|byte| usize::from(byte.is_ascii_digit())).sum();
+        let has_space = bytes.iter().fold(false, |has, byte| has | (*byte == b' '));
+        let has_digits = digits >= 13;
+        let has_word = has_long_word(bytes) || memchr::memmem::find(bytes, b"-----BEGIN ").is_some();
+        // A secret in a sentence, command line or statement has a digit, an option, a quotation mark or a scheme.
+        let is_sentence = has_space
+            && (digits > 0
+                || memchr::memchr3(b'-', b'\'', b'"', bytes).is_some()
+                || memchr::memmem::find(bytes, b"asic ").is_some());
+        (has_separator || has_word || has_digits || is_sentence).then_some(Signs {
+            has_separator,
+            has_word,
+            has_digits,
+        })
+    }
+}
+
+/// Returns whether the text has a word that is long enough for a secret. Every such word covers one of the positions.
+fn has_long_word(bytes: &[u8]) -> bool {
+    const LONG: usize = token::SECRET_BYTES;
+    let is_in_word = |byte: &u8| is_token_byte(*byte) || matches!(byte, b'$' | b'{' | b'}');
+    let mut at = LONG - 1;
+    while at < bytes.len() {
+        if is_in_word(&bytes[at]) {
+            let before = bytes[..at].iter().rev().take(LONG).take_while(|byte| is_in_word(byte)).count();
+            let after = bytes[at..].iter().take(LONG).take_while(|byte| is_in_word(byte)).count();
+            if before + after >= LONG {
+                return true;
+            }
+        }
+        at += LONG;
+    }
+    false
+}
+
+/// Replaces the ranges by the mask. Ranges that overlap count as one.
+fn replace(text: &str, mut found: Vec<Range<usize>>) -> Option<(String, u32)> {
+    found.retain(|range| !text[range.clone()].bytes().all(|byte| byte == b'*'));
+    found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    let mut result = String::with_capacity(text.len());
+    let mut secrets = 0;
+    let mut copied = 0;
+    for range in found {
+        if range.start >= copied && (range.start > copied || secrets == 0) {
+            result.push_str(&text[copied..range.start]);
+            result.push_str(MASK);
+            secrets += 1;
+        }
+        copied = copied.max(range.end);
+    }
+    result.push_str(&text[copied..]);
+    (secrets > 0).then_some((result, secrets))
+}
+
+/// Finds the credentials behind the name of an authentication scheme, as in `Bearer abc`.
+fn schemes(text: &str, found: &mut Vec<Range<usize>>) {
+    for (at, _) in text.match_indices(' ') {
+        let before = &text[..at];
+        let after = &text[at + 1..];
+        let length = after.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(after.len());
+        let word = &after[..length];
+        if word.len() < 8 {
+            continue;
+        }
+        let is_secret = if ends_with_word(before, "bearer") || ends_with_word(before, "apikey") {
+            word.len() >= 20 || word.bytes().any(|byte| byte.is_ascii_digit())
+        } else if ends_with_word(before, "basic") {
+            is_basic(word)
+        } else {
+            ends_with_word(before, "token") && is_opaque(word)
+        };
+        if is_secret && !is_date(word) {
+            found.push(at + 1..at + 1 + length);
+        }
+    }
+}
+
+fn ends_with_word(text: &str, word: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some(start) = bytes.len().checked_sub(word.len()) else { return false };
+    bytes[start..].eq_ignore_ascii_case(word.as_bytes()) && (start == 0 || !bytes[start - 1].is_ascii_alphanumeric())
+}
+
+struct Scanner<'k, 'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    keys: &'k mut Keys,
+    found: &'k mut Vec<Range<usize>>,
+    /// The end of the line that was looked for last.
+    line_end: usize,
+}
+
+/// The characters between a name and its value.
+#[derive(Clone, Copy, PartialEq)]
+enum Separator {
+    Equals,
+    Colon,
+}
+
+impl Scanner<'_, '_> {
+    /// Finds the values of `name=value`, `name: value`, `"name": "value"`, `name => value` and their percent-encoding.
+    fn assignments(&mut self) {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let (separator, end) = match self.bytes[at] {
+                b'=' => (Separator::Equals, at + 1),
+                b':' => (Separator::Colon, at + 1),
+                b'%' => match self.escape(at) {
+                    Some((b'=', end)) => (Separator::Equals, end),
+                    Some((b':', end)) => (Separator::Colon, end),
+                    _ => {
+                        at += 1;
+                        continue;
+                    }
+                },
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            let is_encoded = end > at + 1;
+            at = match self.assignment(at, end, separator, is_encoded) {
+                Some(value) => {
+                    let next = value.end.max(end);
+                    self.found.push(value);
+                    next
+                }
+                None => end,
+            };
+        }
+    }
+
+    /// Reads a percent-encoded character, which may be encoded twice. Returns it and its end.
+    fn escape(&self, at: usize) -> Option<(u8, usize)> {
+        let mut digits = at + 1;
+        while self.bytes.get(digits..digits + 2) == Some(b"25") {
+            digits += 2;
+        }
+        let text = self.text.get(digits..digits + 2)?;
+        Some((u8::from_str_radix(text, 16).ok()?, digits + 2))
+    }
+
+    fn assignment(&mut self, at: usize, end: usize, separator: Separator, is_encoded: bool) -> Option<Range<usize>> {
+        let mut value = end;
+        match (separator, self.bytes.get(end)) {
+            (Separator::Equals, Some(b'>')) if !is_encoded => value += 1,
+            (Separator::Equals, Some(b'=')) if at > 0 && self.bytes[at - 1] == b'=' => return None,
+            (Separator::Equals, Some(b'=' | b'~')) if self.bytes[end..].len() > 1 => value += 1,
+            (Separator::Colon, Some(b'/')) if self.bytes.get(end + 1) == Some(&b'/') => return None,
+            (Separator::Colon, Some(b'=' | b':')) => return None,
+            (_, None) => return None,
+            _ => {}
+        }
+        let name = self.name_before(at)?;
+        // The password of a URL is found by its own rule. The parts of a path or of an ARN have no value.
+        let before = name.start.checked_sub(1).map(|at| self.bytes[at]);
+        let is_part =
+            matches!(before, Some(b':' | b'/' | b'\\')) && self.bytes.get(end).is_some_and(|byte| *byte != b' ');
+        if separator == Separator::Colon && is_part {
+            return None;
+        }
+        let verdict = self.verdict_of(&name);
+        if verdict.has(Verdict::KEPT) {
+            return None;
+        }
+        let is_in_query = separator == Separator::Equals
+            && (is_encoded
+                || matches!(name.start.checked_sub(1).map(|at| self.bytes[at]), Some(b'?' | b'&' | b'#' | b';')));
+        let is_secret = verdict.has(Verdict::SECRET);
+        let is_weak = verdict.has(Verdict::WEAK) || is_in_query && verdict.has(Verdict::WEAK_IN_QUERY);
+        if !is_secret && !is_weak {
+            let is_name = ["name", "key", "id"].contains(&&self.text[name]);
+            return if is_name && separator == Separator::Equals { self.value_of_attribute(value) } else { None };
+        }
+        if !is_secret {
+            // Decides on the first bytes, because the value may hold many more assignments.
+            let start = &self.bytes[value..self.bytes.len().min(value + DECIDING_BYTES)];
+            let start = &start[start.iter().take_while(|byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\')).count()..];
+            let start = &start[..start.iter().take_while(|byte| is_token_byte(**byte)).count()];
+            // A token byte is ASCII.
+            let start = std::str::from_utf8(start).unwrap_or_default();
+            if !is_opaque(start) && !is_basic(start) {
+                return None;
+            }
+        }
+        let found = self.value_at(value, separator, is_encoded, verdict)?;
+        let text = &self.text[found.clone()];
+        let counts = verdict.has(Verdict::COUNTS) && text.bytes().all(|byte| byte.is_ascii_digit());
+        (!counts && !text.is_empty()).then_some(found)
+    }
+
+    /// Returns the value that an attribute names: `name="password" value="…"`, `name="password">…<`, or the part of a form
+    /// after `name="password"`.
+    fn value_of_attribute(&mut self, at: usize) -> Option<Range<usize>> {
+        let quote = self.bytes.get(at).copied().filter(|byte| matches!(byte, b'"' | b'\''))?;
+        let close = at + 1 + memchr::memchr(quote, &self.bytes[at + 1..])?;
+        let name = &self.text[at + 1..close];
+        if name.len() > NAME_BYTES || !self.keys.verdict(name).has(Verdict::SECRET) {
+            return None;
+        }
+        let rest = &self.bytes[close + 1..];
+        let near = &rest[..rest.len().min(NEAR)];
+        let head = memchr::memchr2(b'>', b'<', near).unwrap_or(near.len());
+        let position = |text: &[u8], word: &str| memchr::memmem::find(text, word.as_bytes()).map(|at| at + word.len());
+        let value = ["value=", "content="].iter().find_map(|word| position(&near[..head], word));
+        if let Some(value) = value {
+            return self.value_at(close + 1 + value, Separator::Equals, false, Verdict::default());
+        }
+        if near.get(head) == Some(&b'>') {
+            let text = &rest[head + 1..];
+            let end = memchr::memchr(b'<', text).unwrap_or(text.len());
+            return (end > 0).then_some(close + 2 + head..close + 2 + head + end);
+        }
+        let body = ["\r\n\r\n", "\n\n"].iter().find_map(|gap| position(near, gap))?;
+        let end = memchr::memchr2(b'\r', b'\n', &rest[body..]).map_or(rest.len(), |end| body + end);
+        (end > body).then_some(close + 1 + body..close + 1 + end)
+    }
+
+    fn verdict_of(&mut self, name: &Range<usize>) -> Verdict {
+        let text = &self.text[name.clone()];
+        let decoded;
+        let text = if text.contains('%') {
+            decoded = text.replace("%5B", "[").replace("%5b", "[").replace("%5D", "]").replace("%5d", "]");
+            &decoded
+        } else {
+            text
+        };
+        let alone = self.keys.verdict(text);
+        if alone.has(Verdict::SECRET) || alone.has(Verdict::KEPT) {
+            return alone;
+        }
+        // `card number: …`, `-p ssl.key=…`
+        let before = self.text[..name.start].trim_end_matches(' ');
+        let is_near = name.start - before.len() == 1;
+        let start = before
+            .rfind(|c: char| !(c.is_alphanumeric() || "_-".contains(c)))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        if is_near && start < before.len() && before.len() - start <= NAME_BYTES {
+            return alone | self.keys.verdict_in(Some(&before[start..]), text);
+        }
+        alone
+    }
+
+    /// Returns the name that ends before `at`. Spaces and a quotation mark may stand between.
+    fn name_before(&self, at: usize) -> Option<Range<usize>> {
+        let mut end = at;
+        while end > 0 && self.bytes[end - 1] == b' ' && at - end < 20 {
+            end -= 1;
+        }
+        // `--password ==`, `password !=`, `password :=`
+        while end > 0 && matches!(self.bytes[end - 1], b':' | b'=' | b'+' | b'?') && at - end < 20 {
+            end -= 1;
+        }
+        while end > 0 && self.bytes[end - 1] == b' ' && at - end < 20 {
+            end -= 1;
+        }
+        let quote = end.checked_sub(1).map(|at| self.bytes[at]).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+        if let Some(quote) = quote {
+            end -= 1;
+            while end > 0 && self.bytes[end - 1] == b'\\' {
+                end -= 1;
+            }
+            let start = self.bytes[..end].iter().rev().take(NAME_BYTES).position(|byte| *byte == quote)?;
+            return (start > 0).then_some(end - start..end);
+        }
+        // `name%22%3A`
+        if let Some(at) = end.checked_sub(3)
+            && self.bytes[at] == b'%'
+            && matches!(self.text.get(at + 1..end), Some("22" | "27" | "20"))
+        {
+            end = at;
+        }
+        let mut start = end;
+        while start > 0 && end - start < NAME_BYTES {
+            let byte = self.bytes[start - 1];
+            if byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'[' | b']' | b'@')
+                || byte >= 0x80
+            {
+                start -= 1;
+            } else {
+                break;
+            }
+        }
+        // The name follows an encoded character, as in `%3Ftoken`. Encoded brackets belong to it.
+        if start > 0 && self.bytes[start - 1] == b'%' {
+            let mut digits = start;
+            while self.bytes.get(digits..digits + 2) == Some(b"25") {
+                digits += 2;
+            }
+            let is_bracket = matches!(self.text.get(digits..digits + 2), Some("5B" | "5b" | "5D" | "5d"));
+            if is_bracket {
+                let is_end = |byte: &u8| matches!(byte, b'&' | b'?' | b' ' | b'"' | b'\n');
+                let most = self.bytes[..start].iter().rev().take(NAME_BYTES);
+                start -= most.clone().position(is_end).unwrap_or(most.len());
+            } else {
+                start = (digits + 2).min(end);
+            }
+        }
+        while start < end && !self.text.is_char_boundary(start) {
+            start += 1;
+        }
+        (start < end).then_some(start..end)
+    }
+
+    /// Returns the value that begins behind the separator. Returns None if it cannot be a secret.
+    fn value_at(
+        &mut self,
+        at: usize,
+        separator: Separator,
+        is_encoded: bool,
+        verdict: Verdict,
+    ) -> Option<Range<usize>> {
+        let mut start = at;
+        while self.bytes.get(start).is_some_and(|byte| *byte == b' ' || *byte == b'\t') {
+            start += 1;
+        }
+        if is_encoded {
+            return self.encoded_value(start);
+        }
+        let escapes = self.bytes[start..].iter().take_while(|byte| **byte == b'\\').count();
+        if let Some(quote @ (b'"' | b'\'' | b'`')) = self.bytes.get(start + escapes).copied() {
+            start += escapes + 1;
+            return Some(start..self.closing(start, quote, escapes));
+        }
+        if self.text[start..].starts_with("&quot;") {
+            start += "&quot;".len();
+            let end = self.text[start..].find("&quot;").map_or(self.text.len(), |end| start + end);
+            return Some(start..end);
+        }
+        let line = self.line_end(start);
+        if verdict.has(Verdict::HEADER) && (separator == Separator::Colon || self.bytes[..at].ends_with(b"ookie=")) {
+            return self.header_value(start..line);
+        }
+        let end = self.word_end(start, separator);
+        let word = &self.text[start..end];
+        if separator == Separator::Equals && word.starts_with('{') && !word.starts_with("{{") {
+            // ODBC and JDBC put values with special characters into braces.
+            let close = self.text[start..].find('}').map(|close| start + close)?;
+            let inner = &self.text[start + 1..close];
+            return (!inner.contains([':', '"', '='])).then_some(start + 1..close);
+        }
+        if word.is_empty() || word.starts_with(['{', '[', '<', '$', '(']) && !word.starts_with("$2") {
+            // A structure, a placeholder or a variable.
+            return None;
+        }
+        if REMARKS.iter().any(|remark| remark.eq_ignore_ascii_case(word.trim_end_matches(['.', ',', ';', '!', ')']))) {
+            return None;
+        }
+        if let Some(scheme) = SCHEMES.iter().find(|scheme| starts_with(&self.text[start..], scheme)) {
+            return Some(start + scheme.len()..line);
+        }
+        if separator == Separator::Colon && start > at && !is_last(&self.text[end..]) && !is_odd(word) {
+            return None;
+        }
+        Some(start..end)
+    }
+
+    /// Returns the end of the line, or of the quotation around it.
+    fn line_end(&mut self, start: usize) -> usize {
+        if self.line_end < start || self.line_end == 0 {
+            let rest = &self.bytes[start..];
+            // The quoted parameters of a header belong to it.
+            let mut quote = None;
+            let end = rest.iter().enumerate().position(|(at, byte)| match byte {
+                b'\n' | b'\r' => true,
+                b'"' | b'\'' if quote == Some(*byte) => {
+                    quote = None;
+                    false
+                }
+                b'"' | b'\'' if at > 0 && rest[at - 1] == b'=' => {
+                    quote = Some(*byte);
+                    false
+                }
+                b'"' | b'\'' => quote.is_none(),
+                _ => false,
+            });
+            self.line_end = end.map_or(self.bytes.len(), |end| start + end);
+        }
+        self.line_end
+    }
+
+    /// A header is a scheme with credentials, a list of cookies, or a random word.
+    fn header_value(&self, line: Range<usize>) -> Option<Range<usize>> {
+        let text = self.text[line.clone()].trim_end();
+        let end = line.start + text.len();
+        let has_scheme = SCHEMES.iter().any(|scheme| starts_with(text, scheme));
+        let first = text.split(' ').next().unwrap_or(text);
+        (has_scheme || text.contains('=') || is_odd(first)).then_some(line.start..end)
+    }
+
+    fn encoded_value(&self, start: usize) -> Option<Range<usize>> {
+        let mut start = start;
+        if let Some((b'"' | b'\'' | b' ', end)) = self.escape(start).filter(|_| self.bytes.get(start) == Some(&b'%')) {
+            start = end;
+        }
+        let mut end = start;
+        while end < self.bytes.len() {
+            match self.bytes[end] {
+                b'%' => match self.escape(end) {
+                    Some((b'&' | b'"' | b'\'' | b';' | b'#' | b' ' | b'\n' | b'\r' | b',', _)) => break,
+                    // Padding of base64 is at the end. Otherwise another assignment follows.
+                    Some((b'=', next)) if self.bytes.get(next).is_some_and(u8::is_ascii_alphanumeric) => break,
+                    Some((_, next)) => end = next,
+                    None => end += 1,
+                },
+                b'&' | b' ' | b'"' | b'\'' | b'\n' | b'\r' | b'<' | b'>' | b';' => break,
+                _ => end += 1,
+            }
+        }
+        (end > start).then_some(start..end)
+    }
+
+    /// Returns the position of the quotation mark that closes a value. It has as many backslashes as the opening one.
+    fn closing(&self, start: usize, quote: u8, escapes: usize) -> usize {
+        let mut at = start;
+        while at < self.bytes.len() {
+            let slashes = self.bytes[at..].iter().take_while(|byte| **byte == b'\\').count();
+            match self.bytes.get(at + slashes) {
+                Some(byte) if *byte == quote && slashes <= escapes => return at,
+                Some(_) if slashes > 0 => at += slashes + usize::from(slashes > escapes),
+                Some(_) => at += 1,
+                None => break,
+            }
+        }
+        self.bytes.len()
+    }
+
+    /// Returns the end of a value without quotation marks.
+    fn word_end(&self, start: usize, separator: Separator) -> usize {
+        let mut at = start;
+        while at < self.bytes.len() {
+            let ends = match self.bytes[at] {
+                byte if byte.is_ascii_whitespace() => true,
+                b'"' | b'\'' | b'`' | b';' | b'<' | b'>' | b'\\' => true,
+                b'&' => separator == Separator::Equals || is_assignment(&self.text[at + 1..]),
+                b',' => self.bytes.get(at + 1).is_none_or(|byte| *byte == b' ') || is_assignment(&self.text[at + 1..]),
+                b'}' | b']' | b')' | b'|' => self.bytes.get(at + 1).is_none_or(|byte| b" ,;})]\n\"'".contains(byte)),
+                _ => false,
+            };
+            if ends {
+                break;
+            }
+            at += 1;
+        }
+        at
+    }
+
+    /// Finds the text of XML elements that have the name of a secret.
+    fn elements(&mut self) {
+        let mut from = 0;
+        while let Some(open) = memchr::memchr(b'<', &self.bytes[from..]).map(|at| from + at) {
+            from = open + 1;
+            let name = &self.text[from..];
+            let length = name.find(|c: char| !(c.is_alphanumeric() || "_-.:".contains(c))).unwrap_or(name.len());
+            let name = &name[..length];
+            let near = &self.bytes[from..self.bytes.len().min(from + NEAR)];
+            let Some(close) = memchr::memchr(b'>', near).map(|at| from + at) else { continue };
+            if name.is_empty() || self.bytes[close - 1] == b'/' {
+                continue;
+            }
+            let local = name.rsplit(':').next().unwrap_or(name);
+            let is_secret =
+                local.eq_ignore_ascii_case("SignatureValue") || self.keys.verdict(local).has(Verdict::SECRET);
+            let close = if is_secret { Some(close) } else { self.named_element(local, close) };
+            let Some(close) = close else { continue };
+            let end = memchr::memchr(b'<', &self.bytes[close..]).map_or(self.bytes.len(), |at| close + at);
+            let value = self.text[close + 1..end].trim();
+            if !value.is_empty() {
+                let start = close + 1 + self.text[close + 1..end].find(value).unwrap_or(0);
+                self.found.push(start..start + value.len());
+                from = end;
+            }
+        }
+    }
+
+    /// Returns where the text of the next element begins, less one, if the text of this one names a secret, as in
+    /// `<key>password</key><string>abc</string>`. `close` is the end of its tag.
+    fn named_element(&mut self, element: &str, close: usize) -> Option<usize> {
+        if !(element.to_ascii_lowercase().ends_with("key") || element.to_ascii_lowercase().ends_with("name")) {
+            return None;
+        }
+        let near = &self.bytes[close + 1..self.bytes.len().min(close + 1 + NEAR)];
+        let name = memchr::memchr(b'<', near)?;
+        if !self.keys.verdict(&self.text[close + 1..close + 1 + name]).has(Verdict::SECRET) {
+            return None;
+        }
+        let after = memchr::memchr(b'>', &near[name..])? + name;
+        let next = memchr::memchr(b'>', &near[after + 1..])? + after + 1;
+        Some(close + 1 + next)
+    }
+
+    /// Finds the values of options on a command line: `--password abc`, `curl -u user:password`, `mysql -pabc`.
+    fn options(&mut self) {
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&self.bytes[from..], b"-").map(|at| from + at) {
+            from = at + 1;
+            if at > 0 && !matches!(self.bytes[at - 1], b' ' | b'\n' | b'\t' | b'\'' | b'"') {
+                continue;
+            }
+            let rest = &self.text[at..];
+            let end = rest.find([' ', '=', '\n', '"', '\'']).unwrap_or(rest.len());
+            let (option, after) = (&rest[..end], &rest[end..]);
+            let before = &self.bytes[at.saturating_sub(NEAR)..at];
+            let value = at + end + (after.len() - after.trim_start().len());
+            let value = if matches!(self.bytes.get(value), Some(b'"' | b'\'')) { value + 1 } else { value };
+            let length = self.text[value..].find([' ', '\n', '"', '\'']).unwrap_or(self.text.len() - value);
+            let word = &self.text[value..value + length];
+            let is_spaced = after.starts_with(' ');
+            let secret = match option {
+                "-u" | "--user" | "-U" | "--proxy-user" if is_spaced && !word.contains("//") => {
+                    word.split_once(':').map(|(user, _)| {
+                        let start = value + user.len() + 1;
+                        match self.bytes.get(start) {
+                            Some(quote @ (b'"' | b'\'')) => start + 1..self.closing(start + 1, *quote, 0),
+                            _ => start..value + length,
+                        }
+                    })
+                }
+                "-p" if is_spaced && names(before, "sshpass") || names(before, "login") => Some(value..value + length),
+                "-b" if is_spaced && names(before, "curl") && word.contains('=') => Some(value..value + length),
+                "-a" if is_spaced && names(before, "redis-cli") => Some(value..value + length),
+                "-w" if is_spaced && names(before, "ldap") => Some(value..value + length),
+                _ if option.starts_with("-p")
+                    && option.len() > 3
+                    && names(before, "mysql")
+                    && !option.contains("port") =>
+                {
+                    Some(at + 2..at + end)
+                }
+                _ if option.starts_with("--") && is_spaced && !word.is_empty() && !word.starts_with('-') => {
+                    let is_secret = self.keys.verdict(option).has(Verdict::SECRET);
+                    is_secret.then_some(value..value + length)
+                }
+                _ => None,
+            };
+            if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+                from = secret.end;
+                self.found.push(secret);
+            }
+        }
+    }
+
+    /// Finds the values in quotation marks of SQL and of calls: `PASSWORD 'abc'`, `define('DB_PASSWORD', 'abc')`.
+    fn quoted(&mut self) {
+        let quotes: Vec<usize> = memchr::memchr2_iter(b'\'', b'"', self.bytes).collect();
+        for at in quotes {
+            let before = self.text[..at].trim_end();
+            let called = before.strip_suffix('(').unwrap_or(before);
+            let is_statement = ends_with_word(called, "identified by") || ends_with_word(called, "password");
+            // PHP writes `s:8:"password";s:3:"abc";`.
+            let before = match before.strip_suffix(':').map(|size| size.trim_end_matches(|c: char| c.is_ascii_digit()))
+            {
+                Some(size) if size.ends_with("\";s:") => &before[..size.len() - 2],
+                _ => before,
+            };
+            let is_argument = before.ends_with([',', ';']) && before[..before.len() - 1].ends_with(['\'', '"']) && {
+                let name = &before[..before.len() - 2];
+                let quote = before.as_bytes()[before.len() - 2];
+                let near = name.as_bytes().iter().rev().take(NAME_BYTES).position(|byte| *byte == quote);
+                near.map(|at| name.len() - 1 - at).is_some_and(|start| {
+                    name[..start].ends_with(['(', ':']) && self.keys.verdict(&name[start + 1..]).has(Verdict::SECRET)
+                })
+            };
+            if is_statement && (before.len() < at || before.ends_with('(')) || is_argument {
+                let end = self.closing(at + 1, self.bytes[at], 0);
+                if end > at + 1 {
+                    self.found.push(at + 1..end);
+                }
+            }
+        }
+    }
+
+    /// Finds the secrets of sentences: `the password is abc1`, `PIN 4821`, `123456 is your verification code`.
+    fn sentences(&mut self) {
+        let words: Vec<Range<usize>> = words(self.text);
+        for (index, range) in words.iter().enumerate() {
+            let word = self.text[range.clone()].trim_end_matches(['.', ',', ';', '!', '?', ')']);
+            let is_candidate = word.len() >= 4
+                && word.bytes().any(|byte| byte.is_ascii_digit())
+                && !is_date(word)
+                && !word.contains(['=', '/', '@']);
+            if !is_candidate {
+                continue;
+            }
+            let value = range.start..range.start + word.len();
+            let name = |last: usize| {
+                let first = if last > 0 { last - 1 } else { last };
+                words[first].start..words[last].end
+            };
+            let before = index.checked_sub(1).map(|at| self.text[words[at].clone()].to_ascii_lowercase());
+            let named = match before.as_deref() {
+                Some("is" | "was" | "are" | "to" | "with" | "of") if index >= 2 => Some((name(index - 2), true)),
+                Some(_) => Some((name(index - 1), false)),
+                None => None,
+            };
+            let is_named = named.is_some_and(|(name, is_said)| self.names_secret(&name, is_said));
+            let announces = words.get(index + 1).is_some_and(|at| &self.text[at.clone()] == "is")
+                && (index + 3..(index + 7).min(words.len())).any(|last| self.names_secret(&name(last), true));
+            if is_named || announces {
+                self.found.push(value);
+            }
+        }
+    }
+
+    /// Returns whether the one or two words name a secret. Without a verb, the last of them must do so alone.
+    fn names_secret(&mut self, name: &Range<usize>, is_said: bool) -> bool {
+        let text = self.text[name.clone()].trim_end_matches(['.', ',', ':', '!']);
+        let last = text.rsplit(' ').next().unwrap_or(text);
+        let mut is_secret = |text: &str| {
+            let verdict = self.keys.verdict(text);
+            verdict.has(Verdict::SECRET) && !verdict.has(Verdict::COUNTS)
+        };
+        if is_said {
+            return is_secret(text) || is_secret(last);
+        }
+        const NOUNS: [&str; 6] = ["pin", "otp", "passcode", "password", "cvv", "cvc"];
+        (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != text)
+            && is_secret(text)
+    }
+}
+
+/// Returns the places of the words, which spaces divide. A text with very many words is no sentence.
+fn words(text: &str) -> Vec<Range<usize>> {
+    const MOST: usize = 2000;
+    let mut words = Vec::new();
+    let mut start = 0;
+    for part in text.split([' ', '\n', '\t']) {
+        if !part.is_empty() {
+            words.push(start..start + part.len());
+        }
+        start += part.len() + 1;
+        if words.len() == MOST {
+            break;
+        }
+    }
+    words
+}
+
+fn names(command: &[u8], program: &str) -> bool {
+    memchr::memmem::find(command, program.as_bytes()).is_some()
+}
+
+fn starts_with(text: &str, prefix: &str) -> bool {
+    text.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// Returns whether a name and an equals sign or colon follow.
+fn is_assignment(text: &str) -> bool {
+    let text = text.trim_start_matches([' ', '"', '\'']);
+    let length =
+        text.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))).unwrap_or(text.len());
+    length > 0 && matches!(text.as_bytes().get(length), Some(b'=' | b':' | b'"'))
+}
+
+/// Returns whether the rest of the line or list has no more words.
+fn is_last(rest: &str) -> bool {
+    let line = rest.trim_start_matches([' ', '\t']);
+    line.is_empty() || line.starts_with([',', ';', ')', '}', ']', '|', '\n', '\r']) || is_assignment(line)
+}
+
+/// Returns whether the word is none of a language: it has a digit, a sign, or a capital letter in the middle.
+fn is_odd(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ',', ';', '!', '?', ')']);
+    let has_capital = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+    has_capital || word.chars().any(|c| c.is_ascii_digit() || "!@#$%^&*+=_~/".contains(c))
+}

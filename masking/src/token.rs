@@ -1,0 +1,401 @@
+//! Secrets that are known by their form: keys with a prefix of their issuer, JSON Web Tokens, hashes of passwords,
+//! private keys, payment cards.
+
+use std::ops::Range;
+
+use crate::opaque::{is_opaque, is_token_byte};
+
+/// The prefixes of keys, with the minimum length of the part behind them. They are sorted by their first byte.
+const PREFIXES: &[(&str, usize)] = &[
+    // Airtable, Amazon Web Services (ids of access keys, keys of Bedrock), age
+    ("ABIA", 16),
+    ("ABSK", 60),
+    ("ACCA", 16),
+    ("AGE-SECRET-KEY-1", 50),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("ATATT3", 20),
+    ("ATBB", 28),
+    ("ATCTT3", 20),
+    ("AIza", 30),
+    ("CCIPAT_", 20),
+    ("EAAA", 50),
+    ("EAAC", 60),
+    ("EAAG", 60),
+    ("EZAK", 50),
+    ("FLWSECK", 20),
+    ("GOCSPX-", 20),
+    ("LTAI", 16),
+    ("NRAK-", 20),
+    ("NRAA-", 20),
+    ("NRII-", 20),
+    ("PMAK-", 24),
+    ("SG.", 40),
+    ("SK", 32),
+    ("aio_", 24),
+    ("apify_api_", 20),
+    ("bkua_", 20),
+    ("cfut_", 20),
+    ("dapi", 32),
+    ("dckr_oat_", 20),
+    ("dckr_pat_", 20),
+    ("doo_v1_", 32),
+    ("dop_v1_", 32),
+    ("dor_v1_", 32),
+    ("dp.ct.", 30),
+    ("dp.pt.", 30),
+    ("dp.st.", 30),
+    ("duffel_live_", 20),
+    ("dt0c01.", 40),
+    ("fio-u-", 30),
+    ("figd_", 20),
+    ("fo1_", 30),
+    ("fpk_", 30),
+    ("FlyV1", 20),
+    ("ghb_", 30),
+    ("gho_", 30),
+    ("ghp_", 30),
+    ("ghr_", 30),
+    ("ghs_", 30),
+    ("ghu_", 30),
+    ("github_pat_", 30),
+    ("glagent-", 20),
+    ("glcbt-", 20),
+    ("gldt-", 20),
+    ("glc_", 30),
+    ("glffct-", 20),
+    ("glft-", 20),
+    ("glimt-", 20),
+    ("gloas-", 20),
+    ("glpat-", 20),
+    ("glptt-", 20),
+    ("glrt-", 20),
+    ("glrtr-", 20),
+    ("glsa_", 30),
+    ("glsoat-", 20),
+    ("glwt-", 20),
+    ("gsk_", 30),
+    ("gitea_", 30),
+    ("hf_", 30),
+    ("hvb.", 24),
+    ("hvs.", 24),
+    ("hvr.", 24),
+    ("key-", 32),
+    ("lin_api_", 30),
+    ("lin_oauth_", 30),
+    ("live_", 40),
+    ("napi_", 40),
+    ("nfp_", 30),
+    ("npm_", 30),
+    ("ntn_", 30),
+    ("nvapi-", 40),
+    ("oy2", 43),
+    ("pat-na1-", 30),
+    ("pat-eu1-", 30),
+    ("pat.", 20),
+    ("patLive", 20),
+    ("phx_", 30),
+    ("pplx-", 30),
+    ("prv_live_", 20),
+    ("pscale_oauth_", 30),
+    ("pscale_pw_", 30),
+    ("pscale_tkn_", 30),
+    ("pul-", 40),
+    ("pypi-", 40),
+    ("r8_", 30),
+    ("re_", 30),
+    ("rdme_", 40),
+    ("rk_live_", 16),
+    ("rk_test_", 16),
+    ("rubygems_", 40),
+    ("rnd_", 20),
+    ("sbp_", 30),
+    ("sb_secret_", 20),
+    ("secret_", 40),
+    ("shpat_", 30),
+    ("shpca_", 30),
+    ("shppa_", 30),
+    ("shpss_", 30),
+    ("sk-", 20),
+    ("sk_live_", 16),
+    ("sk_prod_", 16),
+    ("sk_test_", 16),
+    ("sk_", 40),
+    ("sntrys_", 30),
+    ("sntryu_", 30),
+    ("sq0atp-", 20),
+    ("sq0csp-", 30),
+    ("sqp_", 30),
+    ("sqa_", 30),
+    ("squ_", 30),
+    ("sl.", 60),
+    ("tfp_", 30),
+    ("tskey-", 20),
+    ("tok_live_", 16),
+    ("ubi_", 40),
+    ("v1.0-", 40),
+    ("vault:v1:", 20),
+    ("vcp_", 20),
+    ("whsec_", 20),
+    ("xai-", 40),
+    ("xapp-", 20),
+    ("xkeysib-", 40),
+    ("xsmtpsib-", 40),
+    ("xoxa-", 16),
+    ("xoxb-", 16),
+    ("xoxc-", 16),
+    ("xoxd-", 16),
+    ("xoxe.", 16),
+    ("xoxe-", 16),
+    ("xoxo-", 16),
+    ("xoxp-", 16),
+    ("xoxr-", 16),
+    ("xoxs-", 16),
+    ("xoxc-", 16),
+    ("ya29.", 20),
+    ("1//0", 30),
+    ("1000.", 60),
+];
+
+/// The beginnings of hashes of passwords (crypt, PHC, LDAP, Django, PostgreSQL).
+const HASHES: &[&str] = &[
+    "$1$",
+    "$5$",
+    "$6$",
+    "$y$",
+    "$2a$",
+    "$2b$",
+    "$2x$",
+    "$2y$",
+    "$argon2",
+    "$scrypt$",
+    "$pbkdf2",
+    "$apr1$",
+    "$7$",
+    "$sha1$",
+    "$gy$",
+    "$P$",
+    "$H$",
+    "$S$",
+    "$bcrypt",
+    "{SSHA",
+    "{SHA}",
+    "{SMD5}",
+    "{CRYPT}",
+    "{PBKDF2",
+    "pbkdf2_sha",
+    "bcrypt_sha256$",
+    "argon2$",
+    "scrypt:",
+    "pbkdf2:sha",
+    "SCRAM-SHA-",
+];
+
+/// The number of bytes that decide whether a known secret begins. The secret itself may be longer.
+const DECIDING_BYTES: usize = 200;
+
+/// The minimum length of a known secret, in bytes.
+pub const SECRET_BYTES: usize = 16;
+
+/// Returns the known secrets in the text.
+pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    while start < bytes.len() {
+        if !is_word_byte(bytes[start]) {
+            start += 1;
+            continue;
+        }
+        let length = bytes[start..].iter().position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len() - start);
+        if length >= SECRET_BYTES {
+            find_in_word(text, start..start + length, found);
+        }
+        start += length;
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    is_token_byte(byte) || matches!(byte, b'$' | b':' | b'{' | b'}')
+}
+
+/// Looks at every position in the word at which a secret may begin.
+fn find_in_word(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    let mut at = word.start;
+    while at + SECRET_BYTES <= word.end {
+        let begins = at == word.start || !bytes[at - 1].is_ascii_alphanumeric() || is_escape_end(bytes, at);
+        // The parts of a JSON Web Token may have these characters. Each part is looked at once.
+        let begins = begins && !(bytes[at] == b'e' && at > word.start && matches!(bytes[at - 1], b'-' | b'_'));
+        if begins && let Some(length) = known(&text[at..]) {
+            found.push(at..at + length);
+            at += length;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// Returns whether a percent-encoded character ends before `at`.
+fn is_escape_end(bytes: &[u8], at: usize) -> bool {
+    at >= 3 && bytes[at - 3] == b'%' && bytes[at - 2].is_ascii_hexdigit() && bytes[at - 1].is_ascii_hexdigit()
+}
+
+/// Returns the length of the known secret at the beginning of the text.
+fn known(text: &str) -> Option<usize> {
+    let first = text.as_bytes()[0];
+    if !(first.is_ascii_alphanumeric() || first == b'$' || first == b'{') {
+        return None;
+    }
+    if text.starts_with("eyJ") {
+        return jwt(text);
+    }
+    if matches!(first, b'$' | b'{' | b'p' | b'b' | b'a' | b's' | b'S')
+        && HASHES.iter().any(|hash| text.starts_with(hash))
+    {
+        let is_hash_byte = |byte| is_word_byte(byte) || byte == b',';
+        let start = &text.as_bytes()[..text.len().min(DECIDING_BYTES)];
+        let start = &start[..run(start, is_hash_byte)];
+        if start.len() >= 20 && start.iter().any(u8::is_ascii_digit) {
+            return Some(run(text.as_bytes(), is_hash_byte));
+        }
+    }
+    let (prefix, minimum) = PREFIXES
+        .iter()
+        .filter(|(prefix, _)| prefix.as_bytes()[0] == first && text.starts_with(prefix))
+        .max_by_key(|(prefix, _)| prefix.len())?;
+    let is_key_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=');
+    let start = &text.as_bytes()[prefix.len()..text.len().min(DECIDING_BYTES)];
+    let length = run(start, is_key_byte);
+    let rest = text[prefix.len()..prefix.len() + length].trim_end_matches('.');
+    let has_digit = rest.bytes().any(|byte| byte.is_ascii_digit());
+    // Short prefixes of letters also begin words and identifiers.
+    let is_exact = match *prefix {
+        "AKIA" | "ASIA" | "ABIA" | "ACCA" => {
+            rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+                || rest.len() > 16 && !rest.as_bytes()[16].is_ascii_alphanumeric()
+        }
+        "SK" | "dapi" | "key-" => rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "LTAI" => rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) && is_opaque(rest),
+        _ => rest.len() >= *minimum && has_digit,
+    };
+    let shown = match *prefix {
+        "AKIA" | "ASIA" | "ABIA" | "ACCA" => 16,
+        _ if length == start.len() && is_exact => run(&text.as_bytes()[prefix.len()..], is_key_byte),
+        _ => rest.len(),
+    };
+    is_exact.then_some(prefix.len() + shown)
+}
+
+/// Returns the length of a JSON Web Token (RFC 7519): at least a header and a payload in base64url.
+fn jwt(text: &str) -> Option<usize> {
+    let part = |text: &str| run(text.as_bytes(), |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let header = part(text);
+    let mut length = header;
+    let mut parts = 1;
+    while text[length..].starts_with('.') && parts < 5 {
+        length += 1 + part(&text[length + 1..]);
+        parts += 1;
+    }
+    (header >= 10 && parts >= 2 && length >= header + 10).then_some(length)
+}
+
+fn run(text: &[u8], accepts: impl Fn(u8) -> bool) -> usize {
+    text.iter().position(|byte| !accepts(*byte)).unwrap_or(text.len())
+}
+
+/// Finds the private keys in PEM (RFC 7468), with the lines around them. A block without an end goes to the end of the
+/// text.
+pub fn find_pem(text: &str, found: &mut Vec<Range<usize>>) {
+    const BEGIN: &str = "-----BEGIN ";
+    let mut from = 0;
+    while let Some(begin) = text[from..].find(BEGIN).map(|at| from + at) {
+        let label = begin + BEGIN.len();
+        let label_end = text[label..].find("-----").map_or(text.len(), |at| label + at);
+        let end = text[label_end..].find("-----END ").map_or(text.len(), |at| {
+            let end_label = label_end + at + "-----END ".len();
+            text[end_label..].find("-----").map_or(text.len(), |at| end_label + at + "-----".len())
+        });
+        if text[label..label_end].contains("PRIVATE KEY") {
+            found.push(begin..end);
+        }
+        from = end.max(label);
+    }
+}
+
+/// Finds the numbers of payment cards (ISO/IEC 7812): their issuer, length and check digit are right.
+pub fn find_cards(text: &str, found: &mut Vec<Range<usize>>) {
+    const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let mut digits = Vec::with_capacity(20);
+        let mut end = at;
+        let mut next = at;
+        while next < bytes.len() && digits.len() < 32 {
+            match bytes[next] {
+                digit @ b'0'..=b'9' => {
+                    digits.push(digit - b'0');
+                    end = next + 1;
+                }
+                // One separator stands between two groups.
+                b' ' | b'-' if next == end => {}
+                _ => break,
+            }
+            next += 1;
+        }
+        let is_apart = (at == 0 || !is_part_of_word(bytes[at - 1]))
+            && bytes.get(end).is_none_or(|byte| !is_part_of_word(*byte) || *byte == b'.');
+        if is_apart && DIGITS.contains(&digits.len()) && is_card(&digits) && is_grouped(&bytes[at..end]) {
+            found.push(at..end);
+        }
+        at = end;
+    }
+}
+
+fn is_part_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/')
+}
+
+/// Returns whether the digits stand together, or in groups as on a card: of four, or of 4, 6 and 5 or 4.
+fn is_grouped(text: &[u8]) -> bool {
+    let groups: Vec<usize> = text.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).collect();
+    match groups.as_slice() {
+        [_] | [4, 6, 4 | 5] => true,
+        [first @ .., last] => first.iter().all(|length| *length == 4) && *last <= 4,
+        [] => false,
+    }
+}
+
+fn is_card(digits: &[u8]) -> bool {
+    let number = |count: usize| digits[..count].iter().fold(0, |number, digit| number * 10 + u32::from(*digit));
+    let is_issued = match (digits.len(), digits[0]) {
+        (13 | 16 | 19, 4) => true,
+        (16, 5) => (51..=55).contains(&number(2)),
+        (16, 2) => (2221..=2720).contains(&number(4)),
+        (15, 3) => matches!(number(2), 34 | 37),
+        (14, 3) => matches!(number(2), 36 | 38) || (300..=305).contains(&number(3)),
+        (16, 3) => (3528..=3589).contains(&number(4)),
+        (16..=19, 6) => number(4) == 6011 || number(2) == 65 || (644..=649).contains(&number(3)) || number(2) == 62,
+        _ => false,
+    };
+    is_issued && luhn(digits)
+}
+
+/// Returns whether the check digit is right (ISO/IEC 7812-1, annex B).
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match u32::from(*digit) * (1 + place as u32 % 2) {
+            large @ 10.. => large - 9,
+            small => small,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}

@@ -1,0 +1,346 @@
+//! The walk through a JSON value, which applies the rules of keys and of places.
+
+use crate::MASK;
+use crate::keys::{Keys, Verdict};
+use crate::text;
+use crate::{json, opaque};
+
+/// An object or array.
+pub trait Tree<'a>: Copy {
+    /// The pairs of an object, in the order in which its values are counted.
+    type Pairs: Iterator<Item = (&'a str, Node<'a, Self>)>;
+    /// The elements of an array.
+    type Elements: Iterator<Item = Node<'a, Self>>;
+
+    /// Returns the pairs of an object.
+    fn pairs(self) -> Self::Pairs;
+    /// Returns the elements of an array.
+    fn elements(self) -> Self::Elements;
+}
+
+/// A JSON value.
+#[derive(Clone, Copy)]
+pub enum Node<'a, T> {
+    /// `true`, `false` or `null`.
+    Literal,
+    /// A number.
+    Number,
+    /// A string.
+    String(&'a str),
+    /// An object.
+    Object(T),
+    /// An array.
+    Array(T),
+}
+
+/// The text to store in the place of a string or number.
+pub struct Replacement {
+    /// The position of the value among the scalar values of the tree, counted from 0 in the order of the text.
+    pub scalar: usize,
+    /// The text.
+    pub text: String,
+    /// The number of secrets that it hides, at least 1.
+    pub secrets: u32,
+}
+
+/// Returns the values to replace in an object, in order.
+pub fn replacements<'a, T: Tree<'a>>(object: T, keys: &mut Keys) -> Vec<Replacement> {
+    within(Node::Object(object), keys, 0)
+}
+
+/// Returns the values to replace. `depth` counts the JSON texts around the value, each a string of the one around it.
+pub fn within<'a, T: Tree<'a>>(root: Node<'a, T>, keys: &mut Keys, depth: u32) -> Vec<Replacement> {
+    let mut walk = Walk { keys, depth, scalar: 0, found: Vec::new(), open: Vec::new() };
+    walk.enter(root, None, Place::Open);
+    while let Some(frame) = walk.open.last_mut() {
+        match &mut frame.rest {
+            Rest::Pairs(pairs) => match pairs.next() {
+                Some((key, node)) => walk.pair(key, node),
+                None => drop(walk.open.pop()),
+            },
+            Rest::Elements(elements) => match elements.next() {
+                Some(node) => walk.element(node),
+                None => drop(walk.open.pop()),
+            },
+        }
+    }
+    walk.found
+}
+
+/// What the keys around a value say about it.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Nothing.
+    Open,
+    /// The key nearest to it is masked.
+    Secret,
+    /// As `Secret`, but a number is a quantity.
+    Counted,
+    /// A key further out is masked.
+    Within,
+    /// A key around it is unmasked.
+    Kept,
+    /// The key nearest to it is weak.
+    Weak,
+}
+
+/// An object or array that the walk is in. The stack is explicit, because details may be nested deeply.
+struct Frame<'a, T: Tree<'a>> {
+    rest: Rest<'a, T>,
+    /// The place of its values.
+    place: Place,
+    /// The key that it stands under.
+    key: Option<&'a str>,
+    form: Form,
+    /// The last string, if it may name the next element.
+    previous: Option<&'a str>,
+    index: usize,
+}
+
+enum Rest<'a, T: Tree<'a>> {
+    Pairs(T::Pairs),
+    Elements(T::Elements),
+}
+
+/// A form in which an object or array says what its values are.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Plain,
+    /// An object that names a secret and has its value: `{"name": …, "value": …}`.
+    Named,
+    /// A Secret of Kubernetes.
+    Kubernetes,
+    /// The data of one, all of which is secret.
+    Sealed,
+    /// A private or symmetric JSON Web Key (RFC 7517).
+    WebKey,
+    /// An array of pairs: `[["name", "value"], …]`.
+    Pairs,
+    /// A pair in such an array.
+    Pair,
+    /// An array in which names and values alternate.
+    Alternating,
+}
+
+struct Walk<'k, 'a, T: Tree<'a>> {
+    keys: &'k mut Keys,
+    depth: u32,
+    scalar: usize,
+    found: Vec<Replacement>,
+    open: Vec<Frame<'a, T>>,
+}
+
+impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
+    fn pair(&mut self, key: &'a str, node: Node<'a, T>) {
+        let frame = self.open.last().expect("the walk is in an object");
+        let (form, outer, parent) = (frame.form, frame.place, frame.key);
+        let verdict = self.keys.verdict_in(parent, key);
+        let is_secret = verdict.has(Verdict::SECRET)
+            || form == Form::Sealed
+            || form == Form::Named && is_value(key)
+            || form == Form::WebKey && ["d", "p", "q", "dp", "dq", "qi", "k", "oth"].contains(&key);
+        let place = match outer {
+            _ if outer == Place::Kept || verdict.has(Verdict::KEPT) => Place::Kept,
+            _ if is_secret && verdict.has(Verdict::COUNTS) => Place::Counted,
+            _ if is_secret => Place::Secret,
+            Place::Secret | Place::Counted | Place::Within if !verdict.has(Verdict::DESCRIBES) => Place::Within,
+            _ if verdict.has(Verdict::WEAK) => Place::Weak,
+            _ => Place::Open,
+        };
+        self.enter(node, Some(key), place);
+        if form == Form::Kubernetes
+            && matches!((key, node), ("data" | "stringData", Node::Object(_)))
+            && let Some(data) = self.open.last_mut()
+        {
+            data.form = Form::Sealed;
+        }
+    }
+
+    fn element(&mut self, node: Node<'a, T>) {
+        let frame = self.open.last_mut().expect("the walk is in an array");
+        let (form, place, key, name) = (frame.form, frame.place, frame.key, frame.previous.take());
+        let is_value = !frame.index.is_multiple_of(2) && matches!(form, Form::Pair | Form::Alternating);
+        if let Node::String(text) = node
+            && (text.starts_with('-')
+                || frame.index.is_multiple_of(2) && matches!(form, Form::Pair | Form::Alternating))
+        {
+            frame.previous = Some(text);
+        }
+        frame.index += 1;
+        let names_secret = name
+            .filter(|name| is_value || name.starts_with("--"))
+            .is_some_and(|name| self.keys.verdict(name).has(Verdict::SECRET));
+        if names_secret && place != Place::Kept {
+            return self.enter(node, name, Place::Secret);
+        }
+        if let (Some("-u" | "--user" | "-U" | "--proxy-user"), Node::String(login)) = (name, node)
+            && place == Place::Open
+            && let Some((user, password)) = login.split_once(':')
+            && !password.is_empty()
+        {
+            let text = format!("{user}:{MASK}");
+            self.found.push(Replacement { scalar: self.scalar, text, secrets: 1 });
+            self.scalar += 1;
+            return;
+        }
+        self.enter(node, key, place);
+        if form == Form::Pairs
+            && matches!(node, Node::Array(_))
+            && let Some(pair) = self.open.last_mut()
+        {
+            pair.form = Form::Pair;
+        }
+    }
+
+    /// Judges a scalar, or goes into an object or array.
+    fn enter(&mut self, node: Node<'a, T>, key: Option<&'a str>, place: Place) {
+        let (rest, form) = match node {
+            Node::Object(tree) => {
+                let form = if place == Place::Kept { Form::Plain } else { self.form_of_object(tree) };
+                (Rest::Pairs(tree.pairs()), form)
+            }
+            Node::Array(tree) => (Rest::Elements(tree.elements()), form_of_array(tree, key)),
+            scalar => return self.scalar(scalar, place),
+        };
+        self.open.push(Frame { rest, place, key, form, previous: None, index: 0 });
+    }
+
+    fn scalar(&mut self, node: Node<'a, T>, place: Place) {
+        let replaced = match node {
+            Node::String(text) => self.string(text, place),
+            Node::Number if place == Place::Secret => Some((MASK.to_owned(), 1)),
+            _ => None,
+        };
+        if let Some((text, secrets)) = replaced {
+            self.found.push(Replacement { scalar: self.scalar, text, secrets });
+        }
+        self.scalar += 1;
+    }
+
+    fn string(&mut self, text: &str, place: Place) -> Option<(String, u32)> {
+        let is_secret = match place {
+            Place::Kept => return None,
+            Place::Secret => true,
+            Place::Counted => !text.bytes().all(|byte| byte.is_ascii_digit()),
+            Place::Within => !opaque::is_date(text) && !["true", "false", "null"].contains(&text),
+            Place::Weak => opaque::is_opaque(text) || opaque::is_basic(text),
+            Place::Open => false,
+        };
+        if !is_secret {
+            return text::mask(text, self.keys, self.depth);
+        }
+        let is_hidden = text.bytes().all(|byte| byte == b'*');
+        (!is_hidden).then(|| (MASK.to_owned(), 1))
+    }
+
+    fn form_of_object(&mut self, tree: T) -> Form {
+        let mut form = Form::Plain;
+        let mut has_value = false;
+        for (key, node) in tree.pairs() {
+            has_value |= is_value(key);
+            let Node::String(text) = node else { continue };
+            if key == "kind" && text == "Secret" {
+                return Form::Kubernetes;
+            }
+            if key == "kty" {
+                return Form::WebKey;
+            }
+            if form == Form::Plain && is_name(key) {
+                // The path of a JSON Patch (RFC 6902) ends with the key.
+                let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or(text);
+                if self.keys.verdict(last).has(Verdict::SECRET) {
+                    form = Form::Named;
+                }
+            }
+        }
+        if has_value { form } else { Form::Plain }
+    }
+}
+
+/// Returns whether the key is one whose value names another value.
+fn is_name(key: &str) -> bool {
+    const NAMES: [&str; 19] = [
+        "k",
+        "n",
+        "id",
+        "key",
+        "env",
+        "var",
+        "name",
+        "path",
+        "field",
+        "label",
+        "param",
+        "header",
+        "option",
+        "column",
+        "setting",
+        "property",
+        "variable",
+        "parameter",
+        "attribute",
+    ];
+    (1..=9).contains(&key.len()) && NAMES.iter().any(|name| name.eq_ignore_ascii_case(key))
+}
+
+/// Returns whether the key is one whose value is named by another value.
+fn is_value(key: &str) -> bool {
+    const VALUES: [&str; 24] = [
+        "v",
+        "to",
+        "new",
+        "old",
+        "was",
+        "now",
+        "val",
+        "from",
+        "text",
+        "after",
+        "value",
+        "values",
+        "before",
+        "content",
+        "default",
+        "current",
+        "newvalue",
+        "oldvalue",
+        "previous",
+        "new_value",
+        "old_value",
+        "current_value",
+        "plaintext",
+        "string",
+    ];
+    (1..=13).contains(&key.len()) && VALUES.iter().any(|value| value.eq_ignore_ascii_case(key))
+}
+
+fn form_of_array<'a, T: Tree<'a>>(tree: T, key: Option<&str>) -> Form {
+    match tree.elements().next() {
+        Some(Node::Array(_)) if tree.elements().all(is_pair) => Form::Pairs,
+        Some(Node::String(_)) if key.is_some_and(|key| key.to_ascii_lowercase().ends_with("headers")) => {
+            let is_alternating = tree.elements().enumerate().all(|(index, node)| match node {
+                Node::String(name) => index % 2 == 1 || !name.contains([':', ' ']),
+                _ => false,
+            });
+            if is_alternating { Form::Alternating } else { Form::Plain }
+        }
+        _ => Form::Plain,
+    }
+}
+
+fn is_pair<'a, T: Tree<'a>>(node: Node<'a, T>) -> bool {
+    let Node::Array(pair) = node else { return false };
+    let mut elements = pair.elements();
+    matches!((elements.next(), elements.next(), elements.next()), (Some(Node::String(_)), Some(_), None))
+}
+
+/// Masks a JSON text. Returns None if the text is not a JSON object or array.
+pub fn mask_json(text: &str, keys: &mut Keys, depth: u32) -> Option<Option<(String, u32)>> {
+    let document = json::Document::parse(text)?;
+    let found = within(document.root(), keys, depth + 1);
+    if found.is_empty() {
+        return Some(None);
+    }
+    let secrets = found.iter().map(|replacement| replacement.secrets).sum();
+    Some(Some((document.with(&found), secrets)))
+}

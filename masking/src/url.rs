@@ -1,0 +1,111 @@
+//! Secrets in URLs: the password of the user, and paths that are credentials.
+
+use std::ops::Range;
+
+use crate::opaque::is_opaque;
+
+/// Services whose webhook URLs are credentials: the host, and the segments of the path that are not secret.
+const WEBHOOKS: &[(&str, usize)] = &[
+    ("hooks.slack.com/services/", 0),
+    ("hooks.slack.com/workflows/", 0),
+    ("discord.com/api/webhooks/", 1),
+    ("discordapp.com/api/webhooks/", 1),
+    (".webhook.office.com/webhookb2/", 0),
+    ("outlook.office.com/webhook/", 0),
+    ("hooks.zapier.com/hooks/catch/", 1),
+    ("api.telegram.org/bot", 0),
+    ("maker.ifttt.com/use/", 0),
+    ("hook.make.com/", 0),
+    ("hc-ping.com/", 0),
+];
+
+/// The segments of a path after which a random segment is a credential.
+const LINKS: &[&str] =
+    &["reset", "invit", "magic", "verif", "confirm", "activat", "unsubscribe", "password", "token", "share", "login"];
+
+/// Finds the secrets of every URL, apart from those in its query string, which has assignments.
+pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
+        let rest = &text[at..];
+        // A URL within the URL is looked at by itself.
+        let next = rest.find("://").unwrap_or(rest.len());
+        let end = at + rest[..next].find(|c: char| c.is_whitespace() || "\"'<>`|\\".contains(c)).unwrap_or(next);
+        let host = user(text, at..end, found);
+        path(text, host..end, found);
+        from = at;
+    }
+    oracle(text, found);
+}
+
+/// Finds the password in front of the host. Returns the position of the host.
+fn user(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
+    let rest = &text[url.clone()];
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let at = match rest[..authority].rfind('@') {
+        Some(at) => at,
+        // A password that is not encoded may have these characters, too.
+        None => match (rest[..authority].split_once(':'), rest[authority..].rfind('@')) {
+            (Some((_, port)), Some(at)) if !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                authority + at
+            }
+            _ => return url.start,
+        },
+    };
+    let login = &rest[..at];
+    match login.split_once(':') {
+        Some((user, password)) if !password.is_empty() => {
+            found.push(url.start + user.len() + 1..url.start + at);
+            // A token may stand in the place of the user, as in `https://TOKEN:x-oauth-basic@host`.
+            if is_opaque(user) {
+                found.push(url.start..url.start + user.len());
+            }
+        }
+        _ if is_opaque(login.trim_end_matches(':')) => {
+            found.push(url.start..url.start + login.trim_end_matches(':').len())
+        }
+        _ => {}
+    }
+    url.start + at + 1
+}
+
+fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let rest = &text[url.clone()];
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    for (service, shown) in WEBHOOKS {
+        if let Some(at) = rest[..end].find(service) {
+            let start = at + service.len();
+            let secret = match rest[start..end].split_inclusive('/').nth(*shown) {
+                Some(_) => start + rest[start..end].split_inclusive('/').take(*shown).map(str::len).sum::<usize>(),
+                None => continue,
+            };
+            // A bot's methods follow its token.
+            let stop =
+                if service.ends_with("bot") { rest[secret..end].find('/').map_or(end, |at| secret + at) } else { end };
+            found.push(url.start + secret..url.start + stop);
+            return;
+        }
+    }
+    let mut at = 0;
+    let mut is_link = false;
+    for segment in rest[..end].split_inclusive('/') {
+        let bare = segment.trim_end_matches('/');
+        if is_link && (is_opaque(bare) || bare.len() >= 16 && bare.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            found.push(url.start + at..url.start + at + bare.len());
+        }
+        is_link |= at > 0 && LINKS.iter().any(|link| bare.to_ascii_lowercase().contains(link));
+        at += segment.len();
+    }
+}
+
+/// Finds the password of `jdbc:oracle:thin:user/password@host`.
+fn oracle(text: &str, found: &mut Vec<Range<usize>>) {
+    const DRIVER: &str = "jdbc:oracle:";
+    if let Some(at) = text.find(DRIVER).map(|at| at + DRIVER.len())
+        && let Some(end) = text[at..].find('@').map(|end| at + end)
+        && let Some(slash) = text[at..end].find('/').map(|slash| at + slash + 1)
+        && slash < end
+    {
+        found.push(slash..end);
+    }
+}
