@@ -46,6 +46,7 @@ GRANT EXECUTE ON FUNCTION
     audit.export_leaves(text, bigint, bigint, refcursor),
     audit.events,
     audit.event(bigint),
+    audit.feed(text, bigint, integer),
     audit.activity,
     audit.top_values,
     audit.counts_by_action,

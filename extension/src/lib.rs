@@ -56,6 +56,8 @@ extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires 
 extension_sql_file!("../../sql/api/session.sql", name = "session", requires = ["api_token"]);
 extension_sql_file!("../../sql/api/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
 extension_sql_file!("../../sql/api/prove.sql", name = "prove", requires = ["tree"]);
+extension_sql_file!("../../sql/internal/feed.sql", name = "feed_parts", requires = ["event", "log"]);
+extension_sql_file!("../../sql/api/feed.sql", name = "feed", requires = ["feed_parts", "query", "removal"]);
 extension_sql_file!("../../sql/api/checkpoint.sql", name = "checkpoint", requires = ["prove"]);
 extension_sql_file!("../../sql/api/verify.sql", name = "verify", requires = ["setup"]);
 extension_sql_file!(

@@ -19,6 +19,7 @@ pub mod query;
 pub mod retention;
 pub mod rights;
 pub mod router;
+pub mod shutdown;
 pub mod state;
 pub mod stream;
 mod verify_page;

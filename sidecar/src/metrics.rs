@@ -36,6 +36,8 @@ pub enum Kind {
     Ndjson,
     /// A stream with one row per line.
     Csv,
+    /// A part of the feed of a workspace, with one object per line.
+    Feed,
     /// An evidence pack.
     Pack,
 }
@@ -59,6 +61,7 @@ impl Kind {
             Self::Html => "html",
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
+            Self::Feed => "feed",
             Self::Pack => "pack",
         }
     }

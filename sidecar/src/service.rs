@@ -2,7 +2,9 @@
 
 pub mod audit_trail;
 pub mod export_trail;
+pub mod feed_trail;
 pub mod legal_hold;
+pub mod log_sizes;
 pub mod maintenance;
 pub mod redaction;
 pub mod request_context;

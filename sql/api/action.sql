@@ -61,6 +61,7 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('action_registered', 'audit', 'An action was added to the catalog or changed in it', true),
     ('events_imported', 'audit', 'Events of an existing audit log were imported', true),
     ('events_queried', 'audit', 'Events were queried through the sidecar', true),
+    ('feed_read', 'audit', 'The feed of a workspace was read through the sidecar; one event stands for an hour', true),
     ('export_started', 'audit', 'An export or evidence pack was started', true),
     ('export_finished', 'audit', 'An export or evidence pack was finished', true),
     ('retention_changed', 'audit', 'The retention of a workspace was changed', true),

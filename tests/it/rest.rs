@@ -3,6 +3,8 @@
 mod admin;
 pub mod bad_input;
 mod docs;
+mod feed;
+mod feed_model;
 mod filters;
 pub mod http;
 mod retention;

@@ -8,6 +8,8 @@ packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$
     "postgresql-$major-cron" libfaketime python3-venv zip
     # A browser for the pages, and its driver.
     chromium chromium-driver
+    # A client of the feed.
+    curl
     # Programs that must unpack packs alike.
     unzip 7zip libarchive-tools busybox default-jdk-headless golang-go)
 

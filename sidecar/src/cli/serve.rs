@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -27,7 +27,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let listen = state.config.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let mut signals = Signals::new()?;
-    let (stop, stopped) = watch::channel(());
+    let shutdown = state.shutdown.clone();
     let most = state.config.shutdown_timeout;
     tracing::info!(address = %listener.local_addr()?, "listening");
 
@@ -42,18 +42,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
 
     let router = router::router(state)?.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let mut stopped = stopped;
-        // The loop ends when the sender is dropped.
-        while stopped.changed().await.is_ok() {}
-    });
+    let begun = shutdown.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move { begun.begun().await });
     let mut server = tokio::spawn(server.into_future());
 
     tokio::select! {
         ended = &mut server => ended??,
         name = signals.next() => {
             tracing::info!(signal = name, timeout = ?most, "stopping: new requests are refused, running ones can complete");
-            drop(stop);
+            shutdown.begin();
             tokio::select! {
                 ended = &mut server => ended??,
                 () = tokio::time::sleep(most) => {

@@ -1,5 +1,7 @@
 //! Authentication by tokens, and the rights of the authenticated token.
 
+use std::sync::LazyLock;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -11,7 +13,7 @@ use crate::error::{ApiError, Code};
 use crate::http::rights::{Right, Role};
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
-use crate::service::token::Token;
+use crate::service::token::{self, Token};
 use crate::text::shorten;
 
 /// The token of a request, which has been found valid.
@@ -30,7 +32,7 @@ pub struct Principal {
 impl Principal {
     /// Returns the actor in the audit log: `token:<id>`.
     pub fn actor(&self) -> String {
-        format!("token:{}", self.token_id)
+        token::actor(&self.token_id)
     }
 
     /// Returns whether the token has this right.
@@ -122,18 +124,13 @@ pub fn is_from_another_site(headers: &HeaderMap) -> bool {
 /// # Errors
 /// Fails with `unauthorized` if the token is unknown, expired or revoked, or with other errors of the database.
 pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Principal, ApiError> {
-    // Unknown, wrong, expired and revoked tokens receive the same answer, so that it does not reveal which ids exist.
-    let refused = || {
-        ApiError::new(Code::Unauthorized, "the token is unknown, expired or revoked")
-            .with_hint("Ask the operator, who can see all tokens with audit-sidecar token list.")
-    };
     let token = token.ok_or_else(refused)?;
     let row = state
         .database
         .read(|client| {
             let id = token.id();
             async move {
-                let statement = client.prepare_cached(LOOK_UP).await?;
+                let statement = client.prepare_cached(&LOOK_UP).await?;
                 Ok(client.query_opt(&statement, &[&id]).await?)
             }
         })
@@ -153,9 +150,19 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
     })
 }
 
-const LOOK_UP: &str = "SELECT secret_sha256, name, role, workspace, \
-                       revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) AS good \
-                       FROM audit.api_token WHERE id = $1";
+/// Returns the error for a token that is not good. Unknown, wrong, expired and revoked tokens receive the same answer, so
+/// that it does not reveal which ids exist.
+pub(crate) fn refused() -> ApiError {
+    ApiError::new(Code::Unauthorized, "the token is unknown, expired or revoked")
+        .with_hint("Ask the operator, who can see all tokens with audit-sidecar token list.")
+}
+
+static LOOK_UP: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT secret_sha256, name, role, workspace, {} AS good FROM audit.api_token WHERE id = $1",
+        token::IS_GOOD
+    )
+});
 
 #[cfg(test)]
 mod tests {

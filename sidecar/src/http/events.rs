@@ -1,4 +1,4 @@
-//! `/v1/events`.
+//! `/v1/events`, and the feed of each workspace.
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -7,6 +7,7 @@ use crate::http::state::AppState;
 
 mod append;
 mod batch;
+mod feed;
 mod format;
 mod list;
 pub(crate) mod one;
@@ -22,4 +23,5 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list::find_events, append::append_events))
         .routes(routes!(one::get_event))
         .routes(routes!(redact::redact_event))
+        .routes(routes!(feed::read_feed))
 }

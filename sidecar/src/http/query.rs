@@ -2,6 +2,9 @@
 //! accept one value.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -89,7 +92,12 @@ impl Params {
     ///
     /// # Errors
     /// Fails with `invalid_value`.
-    pub fn integer(&self, name: &'static str, from: i32, to: i32) -> Result<Option<i32>, ApiError> {
+    pub fn integer<T: FromStr + PartialOrd + Display + Copy>(
+        &self,
+        name: &'static str,
+        from: T,
+        to: T,
+    ) -> Result<Option<T>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.parse().ok().filter(|number| (from..=to).contains(number)).map(Some).ok_or_else(|| {
             invalid(name, format!("{name} is \"{}\", but it must be a whole number from {from} to {to}", shorten(text)))
@@ -119,6 +127,20 @@ impl Params {
             return Err(invalid(name, format!("{name} is \"{}\", but it must be from 1s to 3660d", shorten(text))));
         }
         Ok(Some(seconds))
+    }
+
+    /// Returns the value as a length of time up to `most`. It is given as `30s` or `1m`.
+    ///
+    /// # Errors
+    /// Fails with `invalid_value`.
+    pub fn duration(&self, name: &'static str, most: Duration) -> Result<Option<Duration>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let duration = config::duration(text).map_err(|error| invalid(name, format!("{name}: {error}")))?;
+        if duration > most {
+            let most = humantime::format_duration(most);
+            return Err(invalid(name, format!("{name} is \"{}\", but it must be at most {most}", shorten(text))));
+        }
+        Ok(Some(duration))
     }
 
     /// Returns the value as a cursor, which consists of a time in microseconds and the id of an event.
@@ -156,15 +178,8 @@ impl Params {
     /// # Errors
     /// Fails with the errors of the single parameters, with `invalid_range`, or with those of [`Principal::workspace`].
     pub fn filters(&self, principal: &Principal) -> Result<Filters, ApiError> {
-        let workspace = principal.workspace(self.text("workspace"))?;
-        if workspace.len() > 200 {
-            return Err(invalid(
-                "workspace",
-                format!("workspace has {} bytes, but the maximum is 200", workspace.len()),
-            ));
-        }
         let filters = Filters {
-            workspace,
+            workspace: workspace(principal, self.text("workspace"))?,
             since: self.time("since")?,
             until: self.time("until")?,
             details: self.json_object("details")?,
@@ -183,6 +198,18 @@ impl Params {
             _ => Ok(filters),
         }
     }
+}
+
+/// Returns the workspace of a request, as [`Principal::workspace`] does.
+///
+/// # Errors
+/// Fails with `invalid_value` if no workspace can have the name, or with the errors of [`Principal::workspace`].
+pub fn workspace(principal: &Principal, given: Option<&str>) -> Result<String, ApiError> {
+    let workspace = principal.workspace(given)?;
+    if workspace.len() > 200 {
+        return Err(invalid("workspace", format!("workspace has {} bytes, but the maximum is 200", workspace.len())));
+    }
+    Ok(workspace)
 }
 
 /// Maximum bucket: ten years, in seconds.

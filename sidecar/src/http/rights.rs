@@ -61,7 +61,7 @@ macro_rules! rights {
 rights! {
     //                 viewer         auditor        writer  admin
     Query           = [Every,         Every,         No,     Every],         "query events and activity, list packs, or read tiles of a workspace";
-    Export          = [No,            Every,         No,     Every],         "stream events as NDJSON or CSV, or make packs";
+    Export          = [No,            Every,         No,     Every],         "stream events as NDJSON or CSV, follow a feed, or make packs";
     Append          = [No,            No,            Every,  Every],         "append events";
     SeeRetention    = [Every,         Every,         No,     Every],         "see retention";
     SetRetention    = [No,            No,            No,     Every],         "set retention";

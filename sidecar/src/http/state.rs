@@ -9,9 +9,11 @@ use crate::checkpoint::Health;
 use crate::config::ServeArgs;
 use crate::error::ApiError;
 use crate::events::export::Exports;
+use crate::http::shutdown::Shutdown;
 use crate::metrics::Metrics;
 use crate::pack::Definitions;
 use crate::postgres::pool::Database;
+use crate::service::log_sizes::LogSizes;
 use crate::service::status::{self, Status, StatusLog};
 
 /// The state of a running sidecar. Clones share it.
@@ -31,6 +33,10 @@ pub struct AppState {
     pub signing: Health,
     /// Asks the signer of this sidecar, if there is one, for a checkpoint.
     pub signer: Option<Arc<Notify>>,
+    /// The sizes of the workspace logs that requests wait for.
+    pub log_sizes: LogSizes,
+    /// Whether the server stops.
+    pub shutdown: Shutdown,
     /// The last time that failing health checks were logged.
     pub status_log: StatusLog,
 }
@@ -47,12 +53,14 @@ impl AppState {
         let packs = Definitions::load(config.pack_definitions.packs.as_deref())?;
         Ok(Self {
             config: Arc::new(config),
+            log_sizes: LogSizes::new(database.clone()),
             database,
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
             packs: Arc::new(packs),
             signing: Health::default(),
             signer: None,
+            shutdown: Shutdown::default(),
             status_log: StatusLog::default(),
         })
     }

@@ -31,6 +31,8 @@ pub struct Entry<'a> {
 pub enum AuditAction {
     /// A page of events, or counts, were returned.
     EventsQueried,
+    /// The feed of a workspace is read, for the first time in an hour.
+    FeedRead,
     /// A stream, a pack or an archive is about to start.
     ExportStarted,
     /// A stream, a pack or an archive has ended.
@@ -54,6 +56,7 @@ impl AuditAction {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EventsQueried => "events_queried",
+            Self::FeedRead => "feed_read",
             Self::ExportStarted => "export_started",
             Self::ExportFinished => "export_finished",
             Self::SigningKeyChanged => "signing_key_changed",
@@ -73,7 +76,12 @@ impl AuditAction {
 /// Returns the database's error if a value is not valid. Every other error becomes `database_unavailable`. The caller
 /// must then return no data, because every read is audited.
 pub async fn record(client: &impl GenericClient, context: &RequestContext, entry: Entry<'_>) -> Result<i64, ApiError> {
-    append(client, context, entry).await.map_err(|error| match error.code() {
+    append(client, context, entry).await.map_err(not_recorded)
+}
+
+/// Returns the error of a request that cannot be recorded.
+pub(super) fn not_recorded(error: ApiError) -> ApiError {
+    match error.code() {
         Code::Internal | Code::Forbidden | Code::ExtensionMissing => {
             let cause = error.cause().unwrap_or_else(|| error.to_string());
             ApiError::new(
@@ -83,7 +91,7 @@ pub async fn record(client: &impl GenericClient, context: &RequestContext, entry
             .with_cause(cause)
         }
         _ => error,
-    })
+    }
 }
 
 /// Begins a transaction in which events that the database appends name the actor and the origin of the request. It

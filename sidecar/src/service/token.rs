@@ -9,6 +9,14 @@ use subtle::ConstantTimeEq;
 
 use crate::text::hex;
 
+/// The condition over audit.api_token for a token that is neither revoked nor expired.
+pub const IS_GOOD: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())";
+
+/// Returns the actor in the audit log for a token with this id.
+pub fn actor(token_id: &str) -> String {
+    format!("token:{token_id}")
+}
+
 /// A token. It is shown once, when it is created. The database stores only the hash of its secret.
 pub struct Token {
     id: String,

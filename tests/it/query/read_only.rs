@@ -9,6 +9,8 @@ use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, refused, run};
 
+use crate::log::naive::seal;
+
 /// Calls of every function that reads.
 const READS: &[&str] = &[
     "SELECT count(*) FROM audit.events('acme')",
@@ -19,6 +21,7 @@ const READS: &[&str] = &[
     "SELECT count(*) FROM audit.activity('acme', '1 month', zone => 'Europe/Berlin', max_events => 10)",
     "SELECT count(*) FROM audit.top_values('acme')",
     "SELECT count(*) FROM audit.counts_by_action('acme')",
+    "SELECT count(*) FROM audit.feed('acme')",
 ];
 
 #[tokio::test]
@@ -75,6 +78,7 @@ async fn fill(client: &Client) {
     let append = "SELECT audit.append('x', 'acme', target => 't:' || i % 3, details => jsonb_build_object('n', i % 2)) \
                   FROM generate_series(1, 50) i";
     run(client, append).await;
+    seal(client).await;
 }
 
 async fn reads(client: &Client) {

@@ -11,6 +11,9 @@ use crate::time::Time;
 /// An event. The text of its details is exactly the one in the database, so numbers of any size are preserved.
 #[derive(Serialize, ToSchema)]
 pub struct Event<'a> {
+    /// Index of the event's leaf in the log of its workspace. Only the feed has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaf: Option<u64>,
     /// Id of the event.
     id: i64,
     /// Workspace of the event.
@@ -71,6 +74,7 @@ pub struct Source<'a> {
 /// Appends the event as a JSON object.
 pub(super) fn write_json(event: &EventRow<'_>, out: &mut Vec<u8>) -> Result<(), ApiError> {
     let object = Event {
+        leaf: event.leaf,
         id: event.id,
         workspace: event.workspace,
         occurred_at: event.occurred_at,

@@ -146,7 +146,7 @@ async fn read_page<E: Events>(
 pub(crate) const MAX_ROWS: i32 = 10_000;
 
 /// Maximum size of a page in bytes, even if more rows are requested: each event's details may have megabytes.
-const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 static EVENTS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT * FROM audit.events({}, cursor => $6, max_rows => $7)", Filters::ARGUMENTS));
