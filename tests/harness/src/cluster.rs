@@ -27,6 +27,21 @@ pub const PASSWORD: &str = "audit";
 /// Path of Debian's libfaketime.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
+/// A library that calls select past libfaketime. PostgreSQL 15 forks background workers in a signal handler, while it waits
+/// in select. There, libfaketime has turned itself off, and it would stay off in the workers.
+const PLAIN_SELECT: &str = "
+#define _GNU_SOURCE
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int select(int count, fd_set *readable, fd_set *writable, fd_set *others, struct timeval *timeout) {
+    struct timespec time;
+    if (timeout) { time.tv_sec = timeout->tv_sec; time.tv_nsec = timeout->tv_usec * 1000; }
+    return syscall(SYS_pselect6, count, readable, writable, others, timeout ? &time : NULL, NULL);
+}
+";
+
 /// Longest path of a cluster's directory. A socket's path has at most 107 bytes, including the file name.
 const LONGEST_PATH: usize = 70;
 
@@ -160,7 +175,7 @@ impl Cluster {
             .process_group(0);
         if self.clock && program == "pg_ctl" {
             command
-                .env("LD_PRELOAD", FAKETIME)
+                .env("LD_PRELOAD", format!("{}:{FAKETIME}", self.plain_select().display()))
                 .env("FAKETIME_TIMESTAMP_FILE", self.clock_file())
                 .env("FAKETIME_NO_CACHE", "1")
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -187,6 +202,22 @@ impl Cluster {
         fs::write(&new, format!("+{days}d\n"))?;
         self.account.own(&new)?;
         fs::rename(&new, self.clock_file())
+    }
+
+    /// Compiles `PLAIN_SELECT`.
+    fn make_plain_select(&self) -> Result<()> {
+        let source = self.dir.join("select.c");
+        fs::write(&source, PLAIN_SELECT)?;
+        let library = self.plain_select();
+        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status()?;
+        if !compiled.success() {
+            bail!("cc cannot compile {}", source.display());
+        }
+        Ok(self.account.own(&library)?)
+    }
+
+    fn plain_select(&self) -> PathBuf {
+        self.dir.join("select.so")
     }
 
     fn clock_file(&self) -> PathBuf {
@@ -263,6 +294,7 @@ impl Cluster {
     fn boot(&mut self, options: &Options) -> Result<()> {
         if self.clock {
             self.write_clock(0)?;
+            self.make_plain_select()?;
         }
         for _ in 0..5 {
             self.port = free_port()?;
