@@ -62,7 +62,8 @@ GRANT EXECUTE ON FUNCTION
     audit.retention(text),
     audit.place_legal_hold(text, text, text, text),
     audit.release_legal_hold(text, text, text, text),
-    audit.maintain(integer, integer)
+    audit.maintain(integer, integer),
+    audit.confirm_clock(text)
     TO audit_admin;
 
 -- audit_admin and audit_sidecar archive partitions.

@@ -50,11 +50,13 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 }
 
 /// Implements `audit_internal.remove_events(partition, ids)`: deletes the events, and returns how many it deleted. It
-/// never deletes an event that `audit_internal.is_kept` keeps, or one that has no leaf yet, not even for a superuser.
+/// never deletes an event that `audit_internal.is_kept` keeps, or one that has no leaf yet, not even for a superuser. It
+/// deletes none if the clock that says what is kept has jumped.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let statement = "DELETE FROM {} p USING audit_internal.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
                      AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR p.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(s.sealed)) \
                      AND NOT p.xid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.sealed))) \
+                     AND NOT audit_internal.clock_has_jumped() \
                      AND NOT audit_internal.is_kept(p.workspace, p.occurred_at, p.actor, p.targets)";
     run(arguments, statement, &[pg_sys::INT8ARRAYOID])
 }

@@ -36,10 +36,12 @@ extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires =
 extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires = ["expiry", "arguments"]);
 extension_sql_file!("../../sql/api/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
 extension_sql_file!("../../sql/internal/hold.sql", name = "hold", requires = ["legal_hold"]);
-extension_sql_file!("../../sql/internal/due.sql", name = "due", requires = ["partition", "hold"]);
+extension_sql_file!("../../sql/internal/clock.sql", name = "clock", requires = ["append"]);
+extension_sql_file!("../../sql/internal/due.sql", name = "due", requires = ["partition", "hold", "clock"]);
 extension_sql_file!("../../sql/internal/remove.sql", name = "remove", requires = ["due"]);
 extension_sql_file!("../../sql/internal/maintenance.sql", name = "maintenance", requires = ["remove"]);
 extension_sql_file!("../../sql/api/maintain.sql", name = "maintain", requires = ["maintenance"]);
+extension_sql_file!("../../sql/api/confirm_clock.sql", name = "confirm_clock", requires = ["clock"]);
 extension_sql_file!("../../sql/api/log.sql", name = "log", requires = ["event", "columns"]);
 extension_sql_file!("../../sql/api/removal.sql", name = "removal", requires = ["log"]);
 extension_sql_file!("../../sql/internal/tree.sql", name = "tree", requires = ["log"]);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
+use crate::limits;
+
 /// The handling of an action that the catalog does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum UnknownActions {
@@ -41,6 +43,7 @@ static UNMASKED_KEYS: Text = Text::new(Some(c""));
 static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
 static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static MAX_CLOCK_STEP: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_CLOCK_STEP);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
@@ -80,6 +83,14 @@ pub fn max_details_size() -> usize {
 /// Returns the value of `audit.direct_insert`.
 pub fn direct_insert() -> bool {
     DIRECT_INSERT.get()
+}
+
+/// Returns the value of `audit.max_clock_step`. Returns None if the clock is not checked.
+pub fn max_clock_step() -> Option<Duration> {
+    u64::try_from(MAX_CLOCK_STEP.get())
+        .ok()
+        .filter(|&minutes| minutes > 0)
+        .map(|minutes| Duration::from_secs(60 * minutes))
 }
 
 /// Returns the value of `audit.seal_interval`. Returns None if the sealer is turned off.
@@ -160,6 +171,16 @@ pub fn define() {
         &REQUIRE_ARCHIVE,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"audit.max_clock_step",
+        c"Sets the advance of the clock between two maintenance runs up to which maintenance trusts the clock. 0 trusts it always.",
+        c"If the clock advances further, maintenance removes no events until someone confirms the clock or a day has passed.",
+        &MAX_CLOCK_STEP,
+        0,
+        10 * 366 * 24 * 60,
+        GucContext::Suset,
+        GucFlags::UNIT_MIN,
     );
     GucRegistry::define_int_guc(
         c"audit.seal_interval",

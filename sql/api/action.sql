@@ -69,6 +69,7 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('legal_hold_released', 'audit', 'A legal hold was released', true),
     ('partition_dropped', 'audit', 'A month of events past their retention was dropped', true),
     ('events_removed', 'audit', 'Events of a workspace past their retention were removed', true),
+    ('clock_confirmed', 'audit', 'A clock that had moved far ahead was confirmed, so that expired events are removed again', true),
     ('heads_recorded', 'audit', 'The changed heads of workspace logs were recorded in the system log', true),
     ('incarnation_begun', 'audit', 'Sealing was continued after a promotion, a recovery or a restore', true),
     ('checkpoint_refused', 'audit', 'A checkpoint was not signed because the system log contradicts the last signed one', true),

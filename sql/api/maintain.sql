@@ -32,6 +32,7 @@ BEGIN
         RETURN;
     END IF;
     run := audit_internal.seal_for_maintenance(run);
+    run := audit_internal.check_clock(run);
     run := audit_internal.create_coming_partitions(run, months_ahead);
     run := audit_internal.remove_idempotency_keys(run, max_rows);
     run := audit_internal.keep_settings_still(run);

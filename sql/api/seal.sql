@@ -93,6 +93,7 @@ BEGIN
     FOR pass IN 1..5 LOOP
         EXIT WHEN audit.seal() = 0;
     END LOOP;
+    PERFORM audit_internal.watch_clock();
     IF audit_internal.is_restoring() THEN
         RETURN 0;
     END IF;

@@ -31,7 +31,7 @@ CREATE FUNCTION audit.start_session(id_sha256 bytea, token_id text) RETURNS bool
 AS $$
 #variable_conflict use_variable
 BEGIN
-    DELETE FROM audit.session s WHERE s.expires_at < clock_timestamp() - interval '1 day';
+    DELETE FROM audit.session s WHERE s.expires_at < clock_timestamp() - interval '1 day' AND NOT audit_internal.clock_has_jumped();
     INSERT INTO audit.session (id_sha256, token_id, name, role, workspace, created_at, last_used_at, expires_at)
     SELECT id_sha256, t.id, t.name, t.role, t.workspace, clock_timestamp(), clock_timestamp(), clock_timestamp() + interval '12 hours'
     FROM audit.api_token t
@@ -54,6 +54,8 @@ BEGIN
     FROM audit.api_token t
     WHERE s.id_sha256 = use_session.id_sha256 AND s.ended_at IS NULL AND s.expires_at > clock_timestamp()
           AND s.last_used_at > clock_timestamp() - interval '30 minutes'
+          -- A session that was started while the clock was ahead must not last until then.
+          AND s.created_at < clock_timestamp() + interval '1 hour'
           AND t.id = s.token_id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
     RETURNING s.token_id, s.name, s.role, s.workspace;
 END

@@ -11,6 +11,7 @@ DECLARE
     run audit.maintenance := (SELECT m FROM audit.maintenance m);
     due text[] := ARRAY(SELECT c.relname::text FROM audit_internal.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
     ahead regclass := to_regclass('audit_internal.' || audit_internal.partition_name((audit_internal.today() + audit_internal.default_retention() + interval '1 month')::date));
+    has_jumped boolean := audit_internal.clock_has_jumped();
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
     sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     -- Events from a restore can have transaction ids that are still in the future here.
@@ -20,19 +21,23 @@ DECLARE
                                 ORDER BY e.xid LIMIT 1);
 BEGIN
     RETURN QUERY VALUES
-        ('maintenance', coalesce(run.last_run_at > now() - interval '1 day', false),
+        ('maintenance', coalesce(run.last_run_at BETWEEN now() - interval '1 day' AND now() + interval '1 day', false),
          coalesce('last run ' || run.last_run_at, 'has never run'),
          'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
         ('maintenance waits', run.waiting_for IS NULL, coalesce(run.waiting_for || ', since ' || run.waiting_since, 'no'),
          'End the transaction that is in the way, or archive the due partitions.'),
+        ('clock', NOT has_jumped,
+         CASE WHEN has_jumped THEN 'has moved from ' || audit_internal.trusted_time() || ' to ' || now() || ', so maintenance removes no events'
+              ELSE 'trusted' END,
+         'If the clock is wrong, correct it. If it is right, call audit.confirm_clock(reason).'),
         ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
          'Call audit.maintain() to create them. Otherwise an append creates the partition that it needs.'),
         ('due partitions', coalesce(due[1] >= audit_internal.partition_name(audit_internal.today() - 3), true),
          cardinality(due)::text, 'Call audit.maintain() until it returns no row. Until then, queries hide the expired events.'),
-        ('sealing', coalesce(waits_since > now() - interval '5 minutes', sealer.sealed IS NOT NULL),
+        ('sealing', coalesce(waits_since BETWEEN now() - interval '5 minutes' AND now() + interval '5 minutes', sealer.sealed IS NOT NULL),
          CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events have been waiting for a leaf since ' || waits_since, 'done') END,
          'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
-        ('heads', coalesce(sealer.heads_recorded_at > now() - interval '5 minutes', false),
+        ('heads', coalesce(sealer.heads_recorded_at BETWEEN now() - interval '5 minutes' AND now() + interval '5 minutes', false),
          coalesce('recorded ' || sealer.heads_recorded_at, 'have never been recorded'),
          'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),

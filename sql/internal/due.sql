@@ -24,9 +24,10 @@ AS $$
     WHERE i.inhparent = 'audit.event'::regclass
       AND audit_internal.is_partition_name(c.relname)
       AND c.relname < audit_internal.partition_name(audit_internal.today())
+      AND NOT audit_internal.clock_has_jumped()
     ORDER BY c.relname
 $$;
-COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Returns the partitions whose month of expiry has passed, oldest first';
+COMMENT ON FUNCTION audit_internal.due_partitions() IS 'Returns the partitions whose month of expiry has passed, oldest first. Returns none if the clock has jumped.';
 
 CREATE FUNCTION audit_internal.kept_rows(partition regclass, max_rows bigint) RETURNS TABLE (id bigint, expires_on date)
     LANGUAGE plpgsql STABLE

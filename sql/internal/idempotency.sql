@@ -25,6 +25,13 @@ AS $$
 DECLARE
     forgotten bigint;
 BEGIN
+    IF audit_internal.clock_has_jumped() THEN
+        RETURN 0;
+    END IF;
+    -- A clock that was ahead for a while must not keep keys for longer.
+    UPDATE audit_internal.idempotency_key k SET recorded_at = now() WHERE k.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM audit_internal.idempotency_key o WHERE o.recorded_at > now() + interval '1 hour'
+        LIMIT max_rows FOR UPDATE SKIP LOCKED));
     -- Keys expire by the minute, so that a call soon after this one finds none. Keys that another session is using are skipped.
     DELETE FROM audit_internal.idempotency_key k WHERE k.ctid = ANY (ARRAY(
         SELECT o.ctid FROM audit_internal.idempotency_key o WHERE o.recorded_at < date_trunc('minute', now()) - interval '48 hours'
@@ -33,4 +40,5 @@ BEGIN
     RETURN forgotten;
 END
 $$;
-COMMENT ON FUNCTION audit_internal.forget_idempotency_keys(bigint) IS 'Removes idempotency keys that are older than 48 hours, at most max_rows, and returns their number';
+COMMENT ON FUNCTION audit_internal.forget_idempotency_keys(bigint) IS
+    'Removes idempotency keys that are older than 48 hours, at most max_rows, and returns their number. Gives keys from the future the present time. Does nothing if the clock has jumped.';

@@ -67,7 +67,7 @@ BEGIN
     -- transaction ends. If none runs, this step seals.
     IF audit_internal.has_sealer() THEN
         NULL;
-    ELSIF (SELECT s.heads_recorded_at > clock_timestamp() - interval '70 seconds' FROM audit_internal.sealer s) THEN
+    ELSIF (SELECT s.heads_recorded_at BETWEEN clock_timestamp() - interval '70 seconds' AND clock_timestamp() FROM audit_internal.sealer s) THEN
         PERFORM audit.seal();
     ELSE
         PERFORM audit.record_heads();
@@ -80,6 +80,22 @@ END
 $$;
 COMMENT ON FUNCTION audit_internal.seal_for_maintenance(audit_internal.maintenance_run) IS
     'Seals if no background worker does. Records heads if none were recorded for 70 seconds.';
+
+CREATE FUNCTION audit_internal.check_clock(INOUT run audit_internal.maintenance_run)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM audit_internal.watch_clock();
+    IF audit_internal.clock_has_jumped() THEN
+        RAISE NOTICE 'maintenance removes no events, because the clock has jumped'
+            USING HINT = 'To see what to do, run SELECT * FROM audit.status() WHERE NOT ok.';
+        run.is_stuck := true;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.check_clock(audit_internal.maintenance_run) IS
+    'Keeps all events in place if the clock has jumped';
 
 CREATE FUNCTION audit_internal.create_coming_partitions(INOUT run audit_internal.maintenance_run, months_ahead integer)
     LANGUAGE plpgsql

@@ -2,6 +2,7 @@
 
 mod archive;
 mod clock;
+mod clock_jump;
 mod maintenance;
 pub mod model;
 mod partitions;

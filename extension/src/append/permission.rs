@@ -26,7 +26,8 @@ pub fn allow(name: &str, action: &Action, is_own: bool) -> Result<(), Error> {
 }
 
 /// The actions that only functions of the extension append. Verification relies on these events.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
+    "clock_confirmed",
     "heads_recorded",
     "incarnation_begun",
     "partition_dropped",

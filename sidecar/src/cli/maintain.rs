@@ -47,8 +47,13 @@ pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
     if done == 0 {
         note!("Nothing was due, or another session is running maintenance.");
     }
-    if let Some(obstacle) = status::read(&client).await.map_err(explain)?.waiting_for() {
+    let status = status::read(&client).await.map_err(explain)?;
+    if let Some(obstacle) = status.waiting_for() {
         note!("Maintenance met an obstacle: {}. The next run tries again.", printable(obstacle));
+    }
+    if let Some(check) = status.failing().find(|check| check.name == "clock") {
+        let hint = check.hint.as_deref().unwrap_or_default();
+        note!("The clock of the server {}. {}", printable(&check.value), printable(hint));
     }
     Ok(ExitCode::SUCCESS)
 }

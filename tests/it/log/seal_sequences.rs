@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::connect;
-use audit_harness::query::one;
+use audit_harness::query::{one, run};
 
 use crate::log::naive::{check, record_heads, seal};
 use crate::log::seal::{burn, restore};
@@ -151,6 +151,7 @@ impl<'a> Sequence<'a> {
         self.days += 40 + self.random.below(60) as u32;
         self.cluster.set_clock(self.days);
         let client = self.connect().await;
+        run(&client, "SELECT audit.confirm_clock('the test moved it')").await;
         let mut dropped = 0;
         loop {
             let done = client.query("SELECT task FROM audit.maintain(3, 200)", &[]).await.unwrap();

@@ -97,6 +97,7 @@ async fn sequence(seed: u64, steps: usize) {
             7 | 8 => {
                 model.days_ahead += 1 + random.below(45) as u32;
                 cluster.set_clock(model.days_ahead);
+                run(&client, "SELECT audit.confirm_clock('the test moved it')").await;
                 format!("the clock at +{}", model.days_ahead)
             }
             _ => {
