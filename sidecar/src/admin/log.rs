@@ -31,6 +31,7 @@ use crate::events::filters::Filters;
 use crate::http::accept::Format;
 use crate::http::events::page;
 use crate::http::events::stream;
+use crate::http::packs;
 use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
@@ -67,6 +68,7 @@ struct Found {
     overview: String,
     csv: Option<String>,
     ndjson: Option<String>,
+    pack: Option<String>,
 }
 
 /// The end of the events: what it means, and where to look further.
@@ -131,6 +133,20 @@ pub async fn download(
     stream::events(&state, &session.principal, &context, filters, format).await
 }
 
+/// Makes the pack `export` of the events.
+pub async fn pack(
+    State(state): State<AppState>,
+    session: Session,
+    context: RequestContext,
+    method: Method,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    session.require_download(&method, &headers)?;
+    let filters = || Params::parse_with_filters(query.as_deref(), &[])?.filters(&session.principal);
+    packs::stream_pack(&state, &session.principal, context, EXPORT.to_owned(), filters).await
+}
+
 /// Reads the page of the query. Returns none if the query names no workspace and the session is for all of them.
 async fn find(
     state: &AppState,
@@ -173,6 +189,7 @@ async fn find(
         live: query.live.then(|| href(query)),
         csv: may_export.then(|| format!("/admin/log/events.csv?{rest}")),
         ndjson: may_export.then(|| format!("/admin/log/events.ndjson?{rest}")),
+        pack: may_export.then(|| format!("/admin/log/events.zip?{rest}")),
     }))
 }
 
@@ -248,6 +265,9 @@ fn period(filters: &Filters, zone: &Zone) -> String {
 fn href(query: &LogQuery) -> String {
     format!("/admin/log?{}", query.to_text())
 }
+
+/// Name of the pack that accepts filters.
+const EXPORT: &str = "export";
 
 /// Number of events of a page.
 const PAGE: i32 = 50;

@@ -26,6 +26,7 @@ pub fn router() -> Router<AppState> {
         .route("/admin/log/overview", get(log::overview))
         .route("/admin/log/events.csv", get(log::download).layer(Extension(Format::Csv)))
         .route("/admin/log/events.ndjson", get(log::download).layer(Extension(Format::Ndjson)))
+        .route("/admin/log/events.zip", get(log::pack))
         .route("/admin/events/{id}", get(event::page))
         .route("/admin/events/{id}/details.json", get(event::details))
         .route("/admin/exports", get(exports::running))

@@ -1,12 +1,13 @@
 //! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
 //! Environment:
-//! - `BENCH`: the parts to run, from append, many, masking, pages, pack, seal and waiting (default: all)
+//! - `BENCH`: the parts to run, from admin, append, many, masking, pages, pack, seal and waiting (default: all)
 //! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
 //! - `BENCH_ROUNDS`: turns of each side (default: 5)
 //! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
 //! - `BENCH_STRICT=1`: a missed goal is an error
 
+mod admin;
 mod append;
 mod clients;
 mod load;
@@ -48,7 +49,7 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 7] = ["append", "many", "masking", "pages", "pack", "seal", "waiting"];
+const PARTS: [&str; 8] = ["admin", "append", "many", "masking", "pages", "pack", "seal", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -57,6 +58,7 @@ fn main() -> Result<ExitCode> {
     for part in &plan.parts {
         eprintln!("{part}");
         match part.as_str() {
+            "admin" => admin::run(&server, &plan, &mut report),
             "append" => append::run(&server, &plan, &mut report),
             "many" => many::run(&server, &plan, &mut report),
             "masking" => masking::run(&server, &plan, &mut report),

@@ -53,6 +53,25 @@ async fn everything_about_a_customer_is_one_form() {
 }
 
 #[tokio::test]
+async fn what_the_log_shows_becomes_a_pack() {
+    let admin = Admin::start(1280).await;
+    admin.log_in("auditor", Some("acme")).await;
+    let folder = tempfile::tempdir().unwrap();
+    admin.download_to(folder.path()).await;
+    admin.open("/admin/log?range=7d&action=login_*&actor=user:cleo").await;
+    admin.settle().await;
+    let count = admin.find(".completeness").await.text().await.unwrap();
+    let count: usize = count.split(' ').next().unwrap().parse().unwrap();
+    admin.follow("Pack").await;
+    let files = unzip(&downloaded(folder.path()).await);
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&files["events.json"]).unwrap();
+    assert_eq!(events.len(), count);
+    assert!(events.iter().all(|event| event["actor"] == "user:cleo"));
+    admin.check().await;
+    admin.browser.close().await;
+}
+
+#[tokio::test]
 async fn a_preview_counts_what_a_pack_would_hold() {
     let admin = Admin::start(1280).await;
     admin.log_in("admin", None).await;

@@ -181,6 +181,7 @@ async fn each_role_may_open_its_pages() {
         ("/admin/log/overview?workspace=acme".to_owned(), [200, 200, 200]),
         ("/admin/log/events.csv?workspace=acme".to_owned(), [403, 200, 200]),
         ("/admin/log/events.ndjson?workspace=acme".to_owned(), [403, 200, 200]),
+        ("/admin/log/events.zip?workspace=acme&since=2026-01-01".to_owned(), [403, 200, 200]),
         ("/admin/exports".to_owned(), [403, 200, 200]),
         ("/admin/evidence".to_owned(), [403, 200, 200]),
         (
@@ -199,7 +200,7 @@ async fn each_role_may_open_its_pages() {
             }
         }
     }
-    for (path, _) in &pages[..10] {
+    for (path, _) in &pages[..11] {
         let answer = rest.send(Request::get(path.clone()));
         assert_eq!(answer.header("location"), Some(&*format!("/admin/login?next={}", encode(path))), "{path}");
     }
