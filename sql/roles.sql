@@ -43,6 +43,7 @@ GRANT EXECUTE ON FUNCTION
     audit.status(),
     audit.check_filters,
     audit.retention_setting(text),
+    audit.keeping(text, timestamptz, text, text[]),
     audit.export_leaves(text, bigint, bigint, refcursor),
     audit.events,
     audit.event(bigint),
@@ -60,6 +61,7 @@ GRANT EXECUTE ON FUNCTION
     audit.import(jsonb),
     audit.set_retention(text, interval),
     audit.retention(text),
+    audit.preview_retention(text, interval, integer),
     audit.place_legal_hold(text, text, text, text),
     audit.release_legal_hold(text, text, text, text),
     audit.maintain(integer, integer),
@@ -100,15 +102,20 @@ GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_
 
 -- audit_sidecar reads, appends and keeps its tokens. For its own admins it does what audit_admin can do.
 GRANT audit_reader, audit_writer TO audit_sidecar;
-GRANT SELECT ON audit.api_token TO audit_sidecar;
+GRANT SELECT ON audit.api_token, audit.session TO audit_sidecar;
 GRANT EXECUTE ON FUNCTION
     audit.create_api_token(text, bytea, text, text, text, timestamptz),
     audit.revoke_api_token(text),
-    audit.start_session(bytea, text),
+    audit.note_token_use(text),
+    audit.start_session(bytea, text, inet, text),
     audit.use_session(bytea),
     audit.end_session(bytea),
+    audit.end_sessions(text),
+    audit.create_login_link(bytea, text, text),
+    audit.use_login_link(bytea, text, bytea),
     audit.set_retention(text, interval),
     audit.retention(text),
+    audit.preview_retention(text, interval, integer),
     audit.place_legal_hold(text, text, text, text),
     audit.release_legal_hold(text, text, text, text),
     audit.maintain(integer, integer)

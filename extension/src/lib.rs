@@ -56,6 +56,7 @@ extension_sql_file!(
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters", "columns"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["append"]);
 extension_sql_file!("../../sql/api/session.sql", name = "session", requires = ["api_token"]);
+extension_sql_file!("../../sql/api/login_link.sql", name = "login_link", requires = ["api_token"]);
 extension_sql_file!("../../sql/api/archive.sql", name = "archive", requires = ["maintain", "append", "query"]);
 extension_sql_file!("../../sql/api/prove.sql", name = "prove", requires = ["tree"]);
 extension_sql_file!("../../sql/internal/feed.sql", name = "feed_parts", requires = ["event", "log"]);

@@ -76,12 +76,14 @@ INSERT INTO audit.action (action, category, description, built_in) VALUES
     ('signing_key_changed', 'audit', 'The keys that sign checkpoints were changed', true),
     ('checkpoint_reset', 'audit', 'An operator restarted the signing of checkpoints', true),
     ('event_redacted', 'audit', 'A field of an event was erased for good', true),
+    ('log_verified', 'audit', 'The events and the log of a workspace were checked on the admin pages', true),
     ('partition_archived', 'audit', 'Events that are due to be dropped were written to object storage', true),
     ('api_token_created', 'audit', 'A token for the sidecar was created', true),
     ('api_token_revoked', 'audit', 'A token for the sidecar was revoked', true),
     ('session_started', 'audit', 'Someone logged in to the admin pages', true),
     ('session_refused', 'audit', 'A login to the admin pages was refused', true),
-    ('session_ended', 'audit', 'Someone logged out of the admin pages', true);
+    ('session_ended', 'audit', 'Someone logged out of the admin pages, or an admin ended a session', true),
+    ('login_link_created', 'audit', 'An operator created a link that logs in to the admin pages once', true);
 
 SELECT pg_catalog.pg_extension_config_dump('audit.action', 'WHERE NOT built_in');
 

@@ -8,7 +8,8 @@ CREATE TABLE audit.api_token (
     workspace text,
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    last_used_at timestamptz
 );
 COMMENT ON TABLE audit.api_token IS 'Bearer tokens of the sidecar';
 COMMENT ON COLUMN audit.api_token.id IS 'Public part of the token. Events that the token causes have the actor token:<id>.';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN audit.api_token.workspace IS 'Workspace to which the token is 
 COMMENT ON COLUMN audit.api_token.created_at IS 'Time at which the token was created';
 COMMENT ON COLUMN audit.api_token.expires_at IS 'Time at which the token expires, or NULL';
 COMMENT ON COLUMN audit.api_token.revoked_at IS 'Time at which the token was revoked, or NULL';
+COMMENT ON COLUMN audit.api_token.last_used_at IS 'Time of the last use, up to a minute early, or NULL if the token was never used. A session counts as one use, at its login.';
 
 SELECT pg_catalog.pg_extension_config_dump('audit.api_token', '');
 
@@ -64,3 +66,12 @@ END
 $$;
 COMMENT ON FUNCTION audit.revoke_api_token(text) IS
     'Revokes a token at once and records an event. Returns false if there is no such token or it is already revoked.';
+
+CREATE FUNCTION audit.note_token_use(id text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE audit.api_token t SET last_used_at = clock_timestamp()
+    WHERE t.id = note_token_use.id AND (t.last_used_at IS NULL OR t.last_used_at < clock_timestamp() - interval '1 minute')
+$$;
+COMMENT ON FUNCTION audit.note_token_use(text) IS 'Notes that a token is in use, at most once a minute';

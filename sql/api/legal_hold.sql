@@ -82,3 +82,28 @@ END
 $$;
 COMMENT ON FUNCTION audit.release_legal_hold(text, text, text, text) IS
     'Releases the legal hold that was placed with the same target and actor, and records an event. Events past their retention are hidden at once, and removed at the next maintenance (SQLSTATE ZA003, ZA012).';
+
+CREATE FUNCTION audit.keeping(
+    workspace text,
+    occurred_at timestamptz,
+    actor text DEFAULT NULL,
+    targets text[] DEFAULT '{}',
+    OUT kept_until date,
+    OUT retention interval,
+    OUT legal_holds bigint
+)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM audit_internal.check_workspace(workspace);
+    retention := audit_internal.retention_in_force(workspace);
+    kept_until := audit_internal.expires_on(occurred_at, retention);
+    legal_holds := (SELECT count(*) FROM audit.legal_hold h
+                    WHERE h.workspace = workspace AND h.released_at IS NULL
+                      AND (h.actor IS NULL OR h.actor = actor) AND (h.target IS NULL OR h.target = ANY (targets)));
+END
+$$;
+COMMENT ON FUNCTION audit.keeping(text, timestamptz, text, text[]) IS
+    'Returns the last day (UTC) on which an event with these values is kept, the retention in force, and the number of active legal holds that keep it longer. Reads no event (SQLSTATE ZA003).';

@@ -41,26 +41,12 @@ CREATE FUNCTION audit.set_retention(workspace text, retention interval) RETURNS 
 AS $$
 #variable_conflict use_variable
 DECLARE
-    floor constant integer := extract(day FROM audit_internal.shortest_retention());
     days record;
     before interval;
     days_before record;
 BEGIN
     PERFORM audit_internal.check_workspace(workspace);
-    IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
-       OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
-        RAISE EXCEPTION 'retention is %, but it must consist of whole months and days', coalesce(retention::text, 'NULL')
-            USING ERRCODE = 'ZA011', HINT = format('Use a retention such as interval ''13 months'' or interval ''90 days''. The minimum is %s days.', floor);
-    END IF;
-    IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
-       OR (audit_internal.length_in_days(retention)).longest > 36525 THEN
-        RAISE EXCEPTION 'retention is %, but it must be at most 100 years', retention USING ERRCODE = 'ZA011';
-    END IF;
-    days := audit_internal.length_in_days(retention);
-    IF days.shortest < floor THEN
-        RAISE EXCEPTION 'retention of % can be as short as % days, but it must be at least % days', retention, days.shortest, floor
-            USING ERRCODE = 'ZA011', HINT = format('Use at least %s days. Two months can have 59 days.', floor);
-    END IF;
+    days := audit_internal.check_retention(retention);
 
     -- One session at a time sets a retention, and none during a maintenance run, which judges events by these settings.
     LOCK TABLE audit.workspace IN SHARE ROW EXCLUSIVE MODE;
@@ -142,3 +128,75 @@ END
 $$;
 COMMENT ON FUNCTION audit.retention(text) IS
     'Returns the retention in force, since when and set by whom (NULL: the default), and statistics. These are the stored events, their bytes without indexes, the oldest, expired events not yet removed, and active legal holds. Reads all events of the workspace.';
+
+-- VOLATILE, because PostgreSQL refuses EXPLAIN in other functions.
+CREATE FUNCTION audit.preview_retention(workspace text, retention interval DEFAULT NULL, months integer DEFAULT 12)
+    RETURNS TABLE (month date, first_day date, last_day date, events bigint, is_exact boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    today constant date := audit_internal.today();
+    present interval;
+    shown_from date;
+    kept_from date;
+    held text;
+    clause text;
+    plan json;
+    budget bigint := 200000;
+BEGIN
+    PERFORM audit_internal.check_workspace(workspace);
+    present := audit_internal.retention_in_force(workspace);
+    IF retention IS NULL THEN
+        retention := present;
+    ELSE
+        PERFORM audit_internal.check_retention(retention);
+    END IF;
+    IF months IS NULL OR months NOT BETWEEN 1 AND 120 THEN
+        RAISE EXCEPTION 'months is %, but it must be between 1 and 120', coalesce(months::text, 'NULL') USING ERRCODE = 'ZA003';
+    END IF;
+    shown_from := audit_internal.first_kept_day(present, today);
+    kept_from := audit_internal.first_kept_day(retention, today);
+    held := audit_internal.held_condition(workspace);
+
+    FOR place IN 0 .. months LOOP
+        -- The first row has the events that queries show now, but would not show under the given retention.
+        IF place = 0 THEN
+            month := NULL;
+            first_day := shown_from;
+            last_day := kept_from - 1;
+        ELSE
+            month := date_trunc('month', today::timestamp) + (place - 1) * interval '1 month';
+            first_day := greatest(kept_from, audit_internal.first_kept_day(retention, month));
+            last_day := audit_internal.first_kept_day(retention, (month + interval '1 month')::date) - 1;
+        END IF;
+        events := 0;
+        is_exact := true;
+        IF first_day > last_day THEN
+            first_day := NULL;
+            last_day := NULL;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        clause := audit_internal.event_filter(audit_internal.make_filters(
+            workspace, audit_internal.midnight(first_day), audit_internal.midnight(last_day + 1)));
+        IF held IS NOT NULL THEN
+            clause := format('%s AND (%s) IS NOT TRUE', clause, held);
+        END IF;
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM audit.event e WHERE %s LIMIT %s) e', clause, budget + 1) INTO events;
+        IF events > budget THEN
+            EXECUTE format('EXPLAIN (FORMAT JSON) SELECT FROM audit.event e WHERE %s', clause) INTO plan;
+            events := greatest(events, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric);
+            is_exact := false;
+        END IF;
+        budget := greatest(budget - events, 0);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION audit.preview_retention(text, interval, integer) IS
+    'Returns how many events that queries show now would expire under a retention (NULL: the one in force): one row (month NULL) for those hidden at once, and one for each month of last days. Omits events under legal hold. Counts 200,000 events, and estimates the others (SQLSTATE ZA003, ZA011).';

@@ -9,7 +9,9 @@ CREATE TABLE audit.session (
     created_at timestamptz NOT NULL,
     last_used_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    ended_at timestamptz
+    ended_at timestamptz,
+    ip inet,
+    user_agent text
 );
 COMMENT ON TABLE audit.session IS 'Sessions of the admin pages. A dump leaves them out.';
 COMMENT ON COLUMN audit.session.id_sha256 IS 'SHA-256 of the id, which only the browser has';
@@ -20,26 +22,31 @@ COMMENT ON COLUMN audit.session.workspace IS 'Workspace to which the session is 
 COMMENT ON COLUMN audit.session.created_at IS 'Time of the login';
 COMMENT ON COLUMN audit.session.last_used_at IS 'Time of the last request. The session ends 30 minutes later.';
 COMMENT ON COLUMN audit.session.expires_at IS 'Time at which the session ends at the latest, 12 hours after the login';
-COMMENT ON COLUMN audit.session.ended_at IS 'Time of the logout, or NULL';
+COMMENT ON COLUMN audit.session.ended_at IS 'Time at which the session was ended before its time, or NULL';
+COMMENT ON COLUMN audit.session.ip IS 'Address from which the person logged in, or NULL if it is unknown';
+COMMENT ON COLUMN audit.session.user_agent IS 'User agent of the browser at the login, or NULL if it sent none';
 
 CREATE INDEX session_expires ON audit.session (expires_at);
 COMMENT ON INDEX audit.session_expires IS 'Finds the sessions to forget';
 
-CREATE FUNCTION audit.start_session(id_sha256 bytea, token_id text) RETURNS boolean
+CREATE FUNCTION audit.start_session(
+    id_sha256 bytea, token_id text, ip inet DEFAULT NULL, user_agent text DEFAULT NULL
+) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM audit.session s WHERE s.expires_at < clock_timestamp() - interval '1 day' AND NOT audit_internal.clock_has_jumped();
-    INSERT INTO audit.session (id_sha256, token_id, name, role, workspace, created_at, last_used_at, expires_at)
-    SELECT id_sha256, t.id, t.name, t.role, t.workspace, clock_timestamp(), clock_timestamp(), clock_timestamp() + interval '12 hours'
+    INSERT INTO audit.session (id_sha256, token_id, name, role, workspace, created_at, last_used_at, expires_at, ip, user_agent)
+    SELECT id_sha256, t.id, t.name, t.role, t.workspace, clock_timestamp(), clock_timestamp(), clock_timestamp() + interval '12 hours',
+           ip, user_agent
     FROM audit.api_token t
     WHERE t.id = token_id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp());
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION audit.start_session(bytea, text) IS
+COMMENT ON FUNCTION audit.start_session(bytea, text, inet, text) IS
     'Stores a new session of a token. Returns false if the token is unknown, expired or revoked. Forgets sessions that expired a day ago.';
 
 CREATE FUNCTION audit.use_session(
@@ -74,3 +81,18 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.end_session(bytea) IS 'Ends a session. Returns false if there is no such session or it has ended already.';
+
+CREATE FUNCTION audit.end_sessions(token_id text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ended bigint;
+BEGIN
+    UPDATE audit.session s SET ended_at = clock_timestamp()
+    WHERE s.token_id = end_sessions.token_id AND s.ended_at IS NULL AND s.expires_at > clock_timestamp();
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION audit.end_sessions(text) IS 'Ends all sessions of a token, and returns their number';

@@ -58,6 +58,33 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit_internal.length_in_days(interval) IS 'Returns the least and greatest number of days that a retention can have, depending on its first day. For spans of decades, each can be wrong by one day.';
 
+CREATE FUNCTION audit_internal.check_retention(retention interval, OUT shortest integer, OUT longest integer)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+    floor constant integer := extract(day FROM audit_internal.shortest_retention());
+BEGIN
+    IF retention IS NULL OR extract(epoch FROM retention - date_trunc('day', retention)) <> 0
+       OR extract(day FROM retention) < 0 OR extract(year FROM retention) < 0 OR extract(month FROM retention) < 0 THEN
+        RAISE EXCEPTION 'retention is %, but it must consist of whole months and days', coalesce(retention::text, 'NULL')
+            USING ERRCODE = 'ZA011', HINT = format('Use a retention such as interval ''13 months'' or interval ''90 days''. The minimum is %s days.', floor);
+    END IF;
+    IF extract(year FROM retention) > 100 OR extract(day FROM retention) > 36525
+       OR (audit_internal.length_in_days(retention)).longest > 36525 THEN
+        RAISE EXCEPTION 'retention is %, but it must be at most 100 years', retention USING ERRCODE = 'ZA011';
+    END IF;
+    SELECT d.shortest, d.longest INTO shortest, longest FROM audit_internal.length_in_days(retention) d;
+    IF shortest < floor THEN
+        RAISE EXCEPTION 'retention of % can be as short as % days, but it must be at least % days', retention, shortest, floor
+            USING ERRCODE = 'ZA011', HINT = format('Use at least %s days. Two months can have 59 days.', floor);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.check_retention(interval) IS
+    'Refuses a retention that a workspace cannot have, and NULL. Returns its length in days as audit_internal.length_in_days does (SQLSTATE ZA011).';
+
 CREATE FUNCTION audit_internal.today() RETURNS date
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp

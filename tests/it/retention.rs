@@ -6,4 +6,5 @@ mod clock_jump;
 mod maintenance;
 pub mod model;
 mod partitions;
+mod preview;
 mod settings;
