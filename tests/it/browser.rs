@@ -7,4 +7,5 @@ mod admin_log;
 mod admin_looks;
 mod api_page;
 mod driver;
+mod manage;
 mod verify_page;

@@ -1,6 +1,8 @@
 //! Tests of the sidecar over HTTP.
 
 mod admin;
+mod admin_forms;
+mod admin_retention;
 pub mod bad_input;
 mod docs;
 mod feed;

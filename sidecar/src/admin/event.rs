@@ -244,7 +244,7 @@ async fn keeping(state: &AppState, session: &Session, event: &EventRow<'_>) -> R
     let client = state.client().await?;
     let statement = client.prepare_cached(KEEPING).await?;
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&event.workspace, &event.occurred_at, &event.targets, &event.actor];
+        [&event.workspace, &event.occurred_at, &event.actor, &event.targets];
     let row = client.query_one(&statement, &parameters).await?;
     let (until, retention, holds): (Date, Retention, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let kept =
@@ -264,12 +264,7 @@ fn log(workspace: &str, filters: &[(&str, &str)]) -> String {
     format!("/admin/log?{}", query.finish())
 }
 
-const KEEPING: &str = "\
-    SELECT (($2::timestamptz AT TIME ZONE 'UTC')::date + s.retention)::date, s.retention, \
-           (SELECT count(*) FROM audit.legal_hold h \
-            WHERE h.workspace = $1 AND h.released_at IS NULL \
-                  AND (h.target IS NULL OR h.target = ANY ($3::text[])) AND (h.actor IS NULL OR h.actor = $4)) \
-    FROM audit.retention_setting($1) s";
+const KEEPING: &str = "SELECT kept_until, retention, legal_holds FROM audit.keeping($1, $2, $3, $4)";
 
 /// Characters of a value.
 const VALUE: usize = 1_000;

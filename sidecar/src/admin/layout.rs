@@ -20,7 +20,7 @@ pub struct Frame {
     pub style: &'static Asset,
     /// The scripts.
     pub scripts: &'static [Asset],
-    /// Section of the page: `log`, `evidence`, or none.
+    /// Section of the page, such as `log`, or none.
     pub section: &'static str,
     /// The person who is logged in.
     pub user: Option<User>,
@@ -34,6 +34,8 @@ pub struct User {
     pub scope: String,
     /// Whether the role may make packs.
     pub may_export: bool,
+    /// Whether the role may see retention.
+    pub may_see_retention: bool,
     /// The text that forms send back.
     pub form_token: String,
     /// The zone of the times on the page.
@@ -64,6 +66,7 @@ impl User {
             name: view::shown(&principal.name, 40),
             scope,
             may_export: principal.may(Right::Export),
+            may_see_retention: principal.may(Right::SeeRetention),
             form_token: session.id.form_token(),
             zone: session.zone.clone(),
         }

@@ -9,9 +9,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
-use url::form_urlencoded;
 
 use super::attempts::Attempts;
+use super::form::Form;
 use super::layout::{self, Frame};
 use super::session::Session;
 use super::{cookie, origin};
@@ -36,14 +36,14 @@ struct LoginPage {
 
 /// Shows the login form.
 pub async fn form(session: Result<Session, ApiError>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let next = next(&value(query.as_bytes(), "next"));
+    let query = Form::parse(query.unwrap_or_default().as_bytes());
+    let next = next(query.text("next"));
     match session {
         Ok(_) => return Ok(Redirect::to(&next).into_response()),
         Err(error) if error.code() != Code::Unauthorized => return Err(error),
         Err(_) => {}
     }
-    let note = (value(query.as_bytes(), "ended") == "1").then_some("You are logged out.");
+    let note = (query.text("ended") == "1").then_some("You are logged out.");
     layout::answer(StatusCode::OK, &LoginPage { frame: Frame::new("Log in", "", None), next, problem: None, note })
 }
 
@@ -56,9 +56,10 @@ pub async fn log_in(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     origin::require_same(&headers)?;
-    let token: Option<Token> = value(&body, "token").trim().parse().ok();
+    let form = Form::parse(&body);
+    let token: Option<Token> = form.text("token").parse().ok();
     let token_id = token.as_ref().map(|token| token.id().to_owned());
-    let next = next(&value(&body, "next"));
+    let next = next(form.text("next"));
     let again = |status, problem| {
         let page =
             LoginPage { frame: Frame::new("Log in", "", None), next: next.clone(), problem: Some(problem), note: None };
@@ -93,10 +94,7 @@ pub async fn log_out(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    origin::require_same(&headers)?;
-    if !session.id.is_form_token(&value(&body, "form_token")) {
-        return Err(origin::refusal("the form belongs to another session"));
-    }
+    Form::of_session(&session, &headers, &body)?;
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
     if session::end(&transaction, &session.id).await? {
@@ -141,11 +139,6 @@ async fn refused(
 
 fn entry<'a>(action: AuditAction, actor: &'a str, target: Option<&'a str>, details: serde_json::Value) -> Entry<'a> {
     Entry { action, workspace: SYSTEM_WORKSPACE, actor, target, details, outcome: Outcome::Success }
-}
-
-/// Returns the first value of a form or query, or an empty text.
-fn value(form: &[u8], name: &str) -> String {
-    form_urlencoded::parse(form).find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 /// Returns the page to open after the login: the given one if it is an admin page, or else the audit log.

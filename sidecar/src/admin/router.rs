@@ -10,7 +10,7 @@ use axum::{Extension, Router, middleware as layers};
 use super::attempts::Attempts;
 use super::evidence::Checks;
 use super::follows::Follows;
-use super::{assets, errors, event, evidence, exports, log, login, zone};
+use super::{assets, errors, event, evidence, exports, holds, log, login, retention, retention_change, zone};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
 
@@ -37,6 +37,10 @@ pub fn router() -> Router<AppState> {
             // The form around the pack needs some bytes, too.
             post(evidence::check).layer(DefaultBodyLimit::max(evidence::MOST_BYTES + (64 << 10))),
         )
+        .route("/admin/retention", get(retention::page))
+        .route("/admin/retention/change", get(retention_change::confirm).post(retention_change::apply))
+        .route("/admin/retention/hold", post(holds::place))
+        .route("/admin/retention/release", get(holds::confirm).post(holds::release))
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))

@@ -1,6 +1,10 @@
 //! Values as a page shows them. The templates escape HTML.
 
+use jiff::civil;
+
+use crate::postgres::types::Date;
 use crate::text::{first_chars, is_plain, quoted};
+use crate::time::Time;
 
 /// Returns at most `most` characters of a text. If some of them could deceive a reader, the quoted form shows them.
 pub fn shown(text: &str, most: usize) -> String {
@@ -11,6 +15,23 @@ pub fn shown(text: &str, most: usize) -> String {
         shown.push_str(&format!(" … (+{more} characters)"));
     }
     shown
+}
+
+/// Returns a time in UTC to the minute, such as `2026-03-01 08:00`.
+pub fn minute(time: Time) -> String {
+    let text = time.to_string();
+    text.get(..16).unwrap_or(&text).replace('T', " ")
+}
+
+/// Returns the month of a day, such as `March 2026`.
+pub fn month(day: Date) -> String {
+    let text = day.to_string();
+    text.parse::<civil::Date>().map_or(text, |day| day.strftime("%B %Y").to_string())
+}
+
+/// Returns a number of things, such as `1 event` or `1,203 events`.
+pub fn counted(number: i64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Returns the filter that finds exactly this actor or action. An asterisk at the end would stand for any characters.
@@ -44,6 +65,12 @@ mod tests {
     #[test]
     fn numbers_have_groups() {
         assert_eq!([0, 999, 1_000, -1_234_567].map(grouped), ["0", "999", "1,000", "-1,234,567"]);
+        assert_eq!([0, 1, 1_203].map(|number| counted(number, "event")), ["0 events", "1 event", "1,203 events"]);
+    }
+
+    #[test]
+    fn months_have_names() {
+        assert_eq!(month(Date { days: 20_542 }), "March 2026");
     }
 
     #[test]

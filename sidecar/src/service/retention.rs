@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::fmt;
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use serde::{Serialize, Serializer};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
+use crate::postgres::types::Date;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 use crate::text::shorten;
@@ -66,6 +67,41 @@ pub struct Preset {
     pub source: String,
 }
 
+/// The events that would expire under a retention.
+#[derive(Debug)]
+pub struct Preview {
+    /// The retention.
+    pub retention: Retention,
+    /// First day (UTC) whose events would be kept today.
+    pub first_kept_day: Date,
+    /// The events that would be hidden at once.
+    pub at_once: Count,
+    /// The events of each month, from the present one on.
+    pub months: Vec<Month>,
+}
+
+/// The events whose last day is in one month.
+#[derive(Debug)]
+pub struct Month {
+    /// First day of the month.
+    pub month: Date,
+    /// First day (UTC) on which these events occurred. It is none if no day is affected.
+    pub first_day: Option<Date>,
+    /// Last day (UTC) on which these events occurred.
+    pub last_day: Option<Date>,
+    /// Number of the events.
+    pub events: Count,
+}
+
+/// A number of events.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// The number.
+    pub events: i64,
+    /// Whether the events were counted, and not estimated.
+    pub is_exact: bool,
+}
+
 /// The retention to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -84,12 +120,52 @@ pub async fn read(client: Client, workspace: &str) -> Result<State, ApiError> {
     match client.query_one(&statement, &[&workspace]).await.map_err(ApiError::from) {
         Ok(row) => state(&row),
         // The query reads all events of the workspace, which may take too long. The setting itself is still known.
-        Err(error) if error.code() == Code::Timeout => {
-            let statement = client.prepare_cached(SETTING).await?;
-            state(&client.query_one(&statement, &[&workspace]).await?)
-        }
+        Err(error) if error.code() == Code::Timeout => setting(client, workspace).await,
         Err(error) => Err(error),
     }
+}
+
+/// Reads the retention of a workspace, without the statistics of its events.
+///
+/// # Errors
+/// Returns the same errors as [`read`].
+pub async fn setting(client: Client, workspace: &str) -> Result<State, ApiError> {
+    let statement = client.prepare_cached(SETTING).await?;
+    state(&client.query_one(&statement, &[&workspace]).await?)
+}
+
+/// Returns the events that would expire under a retention, or under the one in force, within the coming twelve months.
+///
+/// # Errors
+/// Returns the same errors as [`set`], and `timeout` if there are too many events under legal hold to tell them apart in
+/// time.
+pub async fn preview(client: Client, workspace: &str, choice: Option<&Choice>) -> Result<Preview, ApiError> {
+    let text = match choice {
+        Some(choice) => Some(interval(&client, choice).await?),
+        None => None,
+    };
+    let statement = client.prepare_cached(PREVIEW).await?;
+    let rows = client.query(&statement, &[&workspace, &text]).await.map_err(ApiError::from);
+    let rows =
+        rows.map_err(|error| if error.code() == Code::InvalidRetention { error.with_hint(LENGTHS) } else { error })?;
+    let (mut at_once, mut months) = (Count { events: 0, is_exact: true }, Vec::new());
+    for row in rows {
+        let events = Count { events: row.try_get("events")?, is_exact: row.try_get("is_exact")? };
+        match row.try_get("month")? {
+            None => at_once = events,
+            Some(month) => {
+                let (first_day, last_day) = (row.try_get("first_day")?, row.try_get("last_day")?);
+                months.push(Month { month, first_day, last_day, events });
+            }
+        }
+    }
+    let first_kept_day = months.first().and_then(|month| month.first_day);
+    let first_kept_day = first_kept_day.ok_or_else(|| ApiError::internal("the present month has no first kept day"))?;
+    let statement = client
+        .prepare_cached("SELECT coalesce($2::text::interval, s.retention) FROM audit.retention_setting($1) s")
+        .await?;
+    let retention = client.query_one(&statement, &[&workspace, &text]).await?.try_get(0)?;
+    Ok(Preview { retention, first_kept_day, at_once, months })
 }
 
 /// Returns the presets, shortest first.
@@ -119,17 +195,24 @@ pub async fn set(
     choice: &Choice,
 ) -> Result<(), ApiError> {
     let transaction = audit_trail::begin(client, context, actor).await?;
-    let (statement, text) = match choice {
-        Choice::Length(text) => {
-            let read = transaction.query_one("SELECT $1::text::interval", &[text]).await.map_err(ApiError::from);
-            read.map_err(|error| if error.code() == Code::InvalidValue { not_a_length(text, error) } else { error })?;
-            ("SELECT audit.set_retention($1, $2::text::interval)", text)
-        }
-        Choice::Preset(name) => ("SELECT audit.set_retention($1, audit.preset($2))", name),
-    };
-    let set = transaction.query_one(statement, &[&workspace, text]).await.map_err(ApiError::from);
+    let text = interval(&transaction, choice).await?;
+    let statement = "SELECT audit.set_retention($1, $2::text::interval)";
+    let set = transaction.query_one(statement, &[&workspace, &text]).await.map_err(ApiError::from);
     set.map_err(|error| if error.code() == Code::InvalidRetention { error.with_hint(LENGTHS) } else { error })?;
     audit_trail::commit(transaction).await
+}
+
+/// Returns a retention as the text of an interval.
+async fn interval(client: &impl GenericClient, choice: &Choice) -> Result<String, ApiError> {
+    match choice {
+        Choice::Length(text) => {
+            let read = client.query_one("SELECT $1::text::interval::text", &[text]).await.map_err(ApiError::from);
+            let read = read
+                .map_err(|error| if error.code() == Code::InvalidValue { not_a_length(text, error) } else { error });
+            Ok(read?.try_get(0)?)
+        }
+        Choice::Preset(name) => Ok(client.query_one("SELECT audit.preset($1)::text", &[name]).await?.try_get(0)?),
+    }
 }
 
 fn not_a_length(text: &str, error: ApiError) -> ApiError {
@@ -202,6 +285,9 @@ const SETTING: &str = "SELECT s.*, ARRAY(SELECT p.preset FROM audit.retention_pr
                        (SELECT count(*) FROM audit.legal_hold h WHERE h.workspace = s.workspace AND h.released_at IS NULL) \
                        AS legal_holds \
                        FROM audit.retention_setting($1) s";
+
+const PREVIEW: &str =
+    "SELECT month, first_day, last_day, events, is_exact FROM audit.preview_retention($1, $2::text::interval)";
 
 const PRESETS: &str = "SELECT preset, retention, source FROM audit.retention_preset ORDER BY retention, preset";
 

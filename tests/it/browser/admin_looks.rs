@@ -61,7 +61,7 @@ const SEAL: [&str; 4] = [
     "SELECT audit.record_checkpoint(size, root, 'note') FROM audit.log WHERE workspace = 'audit'",
 ];
 
-async fn take(admin: &Admin, pages: &[(&str, String)]) {
+pub async fn take(admin: &Admin, pages: &[(&str, String)]) {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/screenshots");
     fs::create_dir_all(&folder).unwrap();
     for (name, path) in pages {
