@@ -12,6 +12,8 @@ mod exports;
 mod follows;
 mod form;
 mod holds;
+mod installation;
+mod integrity;
 mod json;
 mod layout;
 mod log;

@@ -33,7 +33,7 @@ mod writer;
 
 pub use content::Content;
 pub use error::Error;
-pub use place::Place;
+pub use place::{Place, without_secrets};
 pub use progress::Progress;
 
 /// A partition that is due to be dropped and is not archived.

@@ -19,6 +19,7 @@ mod state;
 mod witness;
 
 pub use health::Health;
+pub use note::signers;
 pub use refusal::{Cause, Refusal};
 pub use settings::Settings;
 pub use signer::{Error, Round, Signed, Signer, reset};

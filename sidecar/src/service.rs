@@ -3,6 +3,7 @@
 pub mod audit_trail;
 pub mod export_trail;
 pub mod feed_trail;
+pub mod integrity;
 pub mod legal_hold;
 pub mod log_sizes;
 pub mod maintenance;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod admin_forms;
+mod admin_integrity;
 mod admin_retention;
 pub mod bad_input;
 mod docs;

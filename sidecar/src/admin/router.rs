@@ -10,7 +10,10 @@ use axum::{Extension, Router, middleware as layers};
 use super::attempts::Attempts;
 use super::evidence::Checks;
 use super::follows::Follows;
-use super::{assets, errors, event, evidence, exports, holds, log, login, retention, retention_change, zone};
+use super::integrity::Running;
+use super::{
+    assets, errors, event, evidence, exports, holds, integrity, log, login, retention, retention_change, zone,
+};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
 
@@ -41,10 +44,13 @@ pub fn router() -> Router<AppState> {
         .route("/admin/retention/change", get(retention_change::confirm).post(retention_change::apply))
         .route("/admin/retention/hold", post(holds::place))
         .route("/admin/retention/release", get(holds::confirm).post(holds::release))
+        .route("/admin/integrity", get(integrity::page))
+        .route("/admin/integrity/check", post(integrity::check))
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))
         .layer(Extension(Arc::new(Attempts::default())))
         .layer(Extension(Arc::new(Follows::default())))
         .layer(Extension(Checks::default()))
+        .layer(Extension(Arc::new(Running::new())))
 }

@@ -23,6 +23,18 @@ pub fn minute(time: Time) -> String {
     text.get(..16).unwrap_or(&text).replace('T', " ")
 }
 
+/// Returns how long ago a time is, in one unit, such as `3 minutes ago`.
+pub fn ago(time: Time) -> String {
+    let seconds = Time::now().micros().saturating_sub(time.micros()) / 1_000_000;
+    let (number, unit) = match seconds {
+        ..60 => return "less than a minute ago".to_owned(),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{} ago", counted(number, unit))
+}
+
 /// Returns the month of a day, such as `March 2026`.
 pub fn month(day: Date) -> String {
     let text = day.to_string();
@@ -66,6 +78,15 @@ mod tests {
     fn numbers_have_groups() {
         assert_eq!([0, 999, 1_000, -1_234_567].map(grouped), ["0", "999", "1,000", "-1,234,567"]);
         assert_eq!([0, 1, 1_203].map(|number| counted(number, "event")), ["0 events", "1 event", "1,203 events"]);
+    }
+
+    #[test]
+    fn ages_are_in_one_unit() {
+        let before = |seconds: i64| ago(Time::from_micros(Time::now().micros() - seconds * 1_000_000).unwrap());
+        assert_eq!(
+            [5, 61, 7_200, 200_000].map(before),
+            ["less than a minute ago", "1 minute ago", "2 hours ago", "2 days ago"]
+        );
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Place {
 }
 
 /// Returns a URL without password and query, which may hold a signature.
-fn without_secrets(to: &str) -> String {
+pub fn without_secrets(to: &str) -> String {
     match Url::parse(to) {
         Ok(mut url) if to.contains("://") => {
             // This fails only for a URL that cannot have these parts.

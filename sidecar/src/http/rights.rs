@@ -68,6 +68,8 @@ rights! {
     SeeLegalHolds   = [No,            Every,         No,     Every],         "see legal holds";
     SetLegalHolds   = [No,            No,            No,     Every],         "place or release legal holds";
     Redact          = [No,            No,            No,     Every],         "redact fields of events";
+    Verify          = [No,            No,            No,     Every],         "check the log of a workspace on the admin pages";
+    ManageAccess    = [No,            No,            No,     Every],         "manage tokens and sessions on the admin pages";
     SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     Every],         "see metrics and status";
     SeeCheckpoints  = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see checkpoints and tiles of the system log";
     Maintain        = [No,            No,            No,     AllWorkspaces], "run maintenance";
@@ -161,8 +163,8 @@ mod tests {
     #[test]
     fn each_role_has_its_rights_and_no_others() {
         use Right::{
-            Append, Export, Maintain, Query, Redact, SeeCheckpoints, SeeLegalHolds, SeeRetention, SeeStatus,
-            SetLegalHolds, SetRetention,
+            Append, Export, Maintain, ManageAccess, Query, Redact, SeeCheckpoints, SeeLegalHolds, SeeRetention,
+            SeeStatus, SetLegalHolds, SetRetention, Verify,
         };
         for (role, all_workspaces, rights) in [
             (Role::Viewer, false, &[Query, SeeRetention][..]),
@@ -174,7 +176,19 @@ mod tests {
             (
                 Role::Admin,
                 false,
-                &[Query, Export, Append, SeeRetention, SetRetention, SeeLegalHolds, SetLegalHolds, Redact, SeeStatus],
+                &[
+                    Query,
+                    Export,
+                    Append,
+                    SeeRetention,
+                    SetRetention,
+                    SeeLegalHolds,
+                    SetLegalHolds,
+                    Redact,
+                    Verify,
+                    ManageAccess,
+                    SeeStatus,
+                ],
             ),
             (
                 Role::Admin,
@@ -188,6 +202,8 @@ mod tests {
                     SeeLegalHolds,
                     SetLegalHolds,
                     Redact,
+                    Verify,
+                    ManageAccess,
                     SeeStatus,
                     SeeCheckpoints,
                     Maintain,

@@ -43,11 +43,13 @@ pub enum AuditAction {
     CheckpointRefused,
     /// An operator has reset signing.
     CheckpointReset,
+    /// The events and the log of a workspace were checked.
+    LogVerified,
     /// Someone logged in to the admin pages.
     SessionStarted,
     /// A login to the admin pages was refused.
     SessionRefused,
-    /// Someone logged out of the admin pages.
+    /// Someone logged out of the admin pages, or an admin ended a session.
     SessionEnded,
 }
 
@@ -62,6 +64,7 @@ impl AuditAction {
             Self::SigningKeyChanged => "signing_key_changed",
             Self::CheckpointRefused => "checkpoint_refused",
             Self::CheckpointReset => "checkpoint_reset",
+            Self::LogVerified => "log_verified",
             Self::SessionStarted => "session_started",
             Self::SessionRefused => "session_refused",
             Self::SessionEnded => "session_ended",

@@ -19,7 +19,11 @@ async fn the_pages_fit_into_narrow_and_wide_windows() {
     admin.log_in("admin", None).await;
     take(&admin, &[("retention-workspaces", "/admin/retention".to_owned())]).await;
     take(&admin, &[("retention-empty", "/admin/retention?workspace=new".to_owned())]).await;
+    take(&admin, &[("integrity-workspaces", "/admin/integrity".to_owned())]).await;
     run(&admin.client, OLD_EVENTS).await;
+    for statement in SIGN {
+        run(&admin.client, statement).await;
+    }
     run(
         &admin.client,
         "SELECT audit.place_legal_hold('acme', 'Case 7/2027: the customer claims that tickets were deleted', target => 'customer:17');
@@ -33,12 +37,31 @@ async fn the_pages_fit_into_narrow_and_wide_windows() {
             ("retention", "/admin/retention?workspace=acme".to_owned()),
             ("retention-hides", "/admin/retention/change?workspace=acme&number=90&unit=days".to_owned()),
             ("retention-longer", "/admin/retention/change?workspace=acme&preset=hipaa".to_owned()),
+            ("integrity", "/admin/integrity?workspace=acme".to_owned()),
             ("hold-release", "/admin/retention/release?workspace=acme&target=customer:17".to_owned()),
         ],
     )
     .await;
+    run(
+        &admin.client,
+        "ALTER TABLE audit.event DISABLE TRIGGER ALL;
+         UPDATE audit.event SET actor = 'user:mallory' WHERE workspace = 'acme' AND action = 'rule_edited'",
+    )
+    .await;
+    admin.open("/admin/integrity?workspace=acme").await;
+    admin.press("form[action='/admin/integrity/check'] button").await;
+    take(&admin, &[("integrity-damage", "/admin/integrity?workspace=acme".to_owned())]).await;
     admin.browser.close().await;
 }
+
+/// Seals the events, and stores the form of a signed checkpoint.
+const SIGN: [&str; 3] = [
+    "SELECT audit.record_heads()",
+    "SELECT audit.seal()",
+    r#"SELECT audit.record_checkpoint(size, root, concat_ws(E'\n', 'audit.example.com/log', size, encode(root, 'base64'), '',
+           U&'\2014 audit.example.com/log ' || replace(encode('\x1a2b3c4d'::bytea || sha256('a') || sha256('b'), 'base64'), E'\n', ''), ''))
+       FROM audit.log WHERE workspace = 'audit'"#,
+];
 
 #[tokio::test]
 async fn an_admin_shortens_the_retention_and_sees_what_it_hides() {

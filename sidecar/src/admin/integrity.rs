@@ -1,0 +1,287 @@
+//! The page of integrity: how far the logs are sealed and signed, checks, alarms and health checks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use tokio::sync::Semaphore;
+use url::form_urlencoded::Serializer;
+
+use super::choices;
+use super::form::Form;
+use super::installation::{Alarm, Installation};
+use super::layout::{self, Frame};
+use super::problem::Problem;
+use super::session::Session;
+use super::view;
+use crate::error::{ApiError, Code};
+use crate::http::rights::Right;
+use crate::http::state::AppState;
+use crate::service::integrity::{self, Check, CheckResult, LogState};
+use crate::service::request_context::RequestContext;
+use crate::time::Time;
+
+/// The checks that run. A sidecar runs one at a time.
+pub struct Running(Semaphore);
+
+#[derive(Template)]
+#[template(path = "admin/integrity.html")]
+struct IntegrityPage {
+    frame: Frame,
+    form_token: String,
+    own_workspace: Option<String>,
+    workspaces: Vec<String>,
+    links: Vec<(String, String)>,
+    alarms: Vec<Alarm>,
+    log: Option<Log>,
+    installation: Option<Installation>,
+}
+
+/// The log of the chosen workspace.
+struct Log {
+    workspace: String,
+    state: &'static str,
+    heading: String,
+    facts: Vec<(&'static str, String)>,
+    check: Option<Checked>,
+    is_new: bool,
+    may_check: bool,
+    periods: [(u32, &'static str); 4],
+    problem: Option<Problem>,
+}
+
+/// The last check of the workspace.
+struct Checked {
+    result: CheckResult,
+    when: String,
+    findings: Vec<Finding>,
+    more: i64,
+    elsewhere: i64,
+}
+
+/// A finding of a check.
+struct Finding {
+    kind: String,
+    problem: String,
+    event: Option<i64>,
+}
+
+/// Shows how far the logs are sealed and signed.
+pub async fn page(
+    State(state): State<AppState>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    session.principal.require(Right::Query)?;
+    let query = Form::parse(query.unwrap_or_default().as_bytes());
+    let workspace = match (&session.principal.workspace, query.given("workspace")) {
+        (None, None) => None,
+        (_, given) => Some(session.principal.workspace(given)?),
+    };
+    show(&state, &session, workspace, query.text("checked") == "1", StatusCode::OK, None).await
+}
+
+/// Checks the events of a period. The event log_verified records it.
+pub async fn check(
+    State(state): State<AppState>,
+    session: Session,
+    context: RequestContext,
+    Extension(running): Extension<Arc<Running>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let form = Form::of_session(&session, &headers, &body)?;
+    session.principal.require(Right::Verify)?;
+    let workspace = session.principal.workspace(form.given("workspace"))?;
+    let Ok(_turn) = running.0.try_acquire() else {
+        let problem = Problem {
+            message: "Another check is running.".to_owned(),
+            hint: Some("Wait half a minute, then try again.".to_owned()),
+        };
+        return show(&state, &session, Some(workspace), false, StatusCode::TOO_MANY_REQUESTS, Some(problem)).await;
+    };
+    let days = PERIODS.iter().map(|(days, _)| *days).find(|days| days.to_string() == form.text("days"));
+    let days = days.ok_or_else(|| ApiError::new(Code::InvalidValue, "the form names no period"))?;
+    let since = Time::from_micros(Time::now().micros() - i64::from(days) * DAY);
+    let since = since.ok_or_else(|| ApiError::internal("the clock is before the year 1"))?;
+    let mut client = state.client().await?;
+    integrity::check(&mut client, &context, &session.principal.actor(), &workspace, since, LONGEST).await?;
+    let query =
+        Serializer::new(String::new()).append_pair("workspace", &workspace).append_pair("checked", "1").finish();
+    Ok(Redirect::to(&format!("/admin/integrity?{query}")).into_response())
+}
+
+async fn show(
+    state: &AppState,
+    session: &Session,
+    workspace: Option<String>,
+    is_new: bool,
+    status: StatusCode,
+    problem: Option<Problem>,
+) -> Result<Response, ApiError> {
+    let log = match workspace {
+        Some(workspace) => Some(log(state, session, workspace, is_new, problem).await?),
+        None => None,
+    };
+    // A session for one workspace sees nothing of the others.
+    let (installation, mut alarms) = match session.principal.workspace {
+        Some(_) => (None, Vec::new()),
+        None => Installation::read(state, &session.principal).await.map(|(shown, alarms)| (Some(shown), alarms))?,
+    };
+    if let Some(damaged) = log.as_ref().filter(|log| log.is_damaged()) {
+        alarms.insert(0, damaged.alarm());
+    }
+    let workspaces = choices::workspaces(state, session).await?;
+    let page = IntegrityPage {
+        frame: Frame::new("Integrity", "integrity", Some(session)),
+        form_token: session.id.form_token(),
+        own_workspace: session.principal.workspace.clone(),
+        links: workspaces.iter().map(|name| (view::shown(name, 80), address(name))).collect(),
+        workspaces,
+        alarms,
+        log,
+        installation,
+    };
+    layout::answer(status, &page)
+}
+
+async fn log(
+    state: &AppState,
+    session: &Session,
+    workspace: String,
+    is_new: bool,
+    problem: Option<Problem>,
+) -> Result<Log, ApiError> {
+    let found = state.database.read(|client| integrity::log_state(client, &workspace)).await?;
+    let check = state.database.read(|client| integrity::last_check(client, &workspace)).await?;
+    let (class, heading) = heading(&found);
+    Ok(Log {
+        state: class,
+        heading,
+        facts: facts(&found, &workspace),
+        check: check.map(Checked::new),
+        is_new,
+        may_check: session.principal.may(Right::Verify),
+        periods: PERIODS,
+        problem,
+        workspace,
+    })
+}
+
+fn heading(log: &LogState) -> (&'static str, String) {
+    match (log.leaves, log.waiting_since, &log.signed) {
+        (None, None, _) => ("waiting", "There are no events yet".to_owned()),
+        (None, Some(_), _) => ("waiting", "Nothing is sealed yet".to_owned()),
+        (Some(leaves), Some(_), _) => {
+            ("sealed", format!("Sealed up to event {}, more are waiting", view::grouped(leaves)))
+        }
+        (Some(leaves), None, Some((signed, _))) if *signed >= leaves => {
+            ("signed", format!("All {} sealed and signed", view::counted(leaves, "event")))
+        }
+        (Some(leaves), None, _) => ("sealed", format!("All {} sealed", view::counted(leaves, "event"))),
+    }
+}
+
+fn facts(log: &LogState, workspace: &str) -> Vec<(&'static str, String)> {
+    let up_to = |(size, time): (i64, Time)| format!("{}, on {} UTC", view::counted(size, "event"), view::minute(time));
+    let mut facts = vec![
+        ("Sealed", log.leaves.zip(log.sealed_at).map_or_else(|| "nothing".to_owned(), up_to)),
+        (
+            "Waiting",
+            log.waiting_since
+                .map_or_else(|| "nothing".to_owned(), |since| format!("the newest event, stored {}", view::ago(since))),
+        ),
+    ];
+    if !LogState::is_of_system(workspace) {
+        facts.push(("State recorded", log.recorded.map_or_else(|| "not yet".to_owned(), up_to)));
+    }
+    facts.push(("Signed", log.signed.map_or_else(|| "nothing".to_owned(), up_to)));
+    facts
+}
+
+impl Running {
+    /// Creates the state of a sidecar that runs no check.
+    pub fn new() -> Self {
+        Self(Semaphore::new(1))
+    }
+}
+
+impl Log {
+    fn is_damaged(&self) -> bool {
+        self.check.as_ref().is_some_and(|check| check.result == CheckResult::Damaged)
+    }
+
+    fn alarm(&self) -> Alarm {
+        Alarm {
+            heading: "The last check found damage".to_owned(),
+            text: "Stored data differs from what was sealed. The findings are below.".to_owned(),
+            action: "Keep the database as it is, and tell your operator at once. The page \u{201c}Tamper evidence\u{201d} of \
+                     the manual says what to do."
+                .to_owned(),
+        }
+    }
+}
+
+impl Checked {
+    fn new(check: Check) -> Self {
+        let found = check.found;
+        let shown = i64::try_from(found.findings.len()).unwrap_or(i64::MAX);
+        let finding = |finding: integrity::Finding| Finding {
+            kind: kind(&finding.kind),
+            problem: view::shown(&finding.problem, 500),
+            event: finding.event_id,
+        };
+        Self {
+            result: found.result,
+            when: format!(
+                "Checked on {} UTC by {}: events since {} UTC.",
+                view::minute(check.at),
+                view::shown(&check.by, 200),
+                view::minute(found.since)
+            ),
+            more: found.damage.saturating_sub(shown),
+            findings: found.findings.into_iter().map(finding).collect(),
+            elsewhere: found.elsewhere,
+        }
+    }
+}
+
+/// Returns the kind of a finding in words.
+fn kind(kind: &str) -> String {
+    let words = match kind {
+        "event_changed" => "An event was changed",
+        "event_missing" => "An event is missing, and retention did not remove it",
+        "event_moved" => "An event was moved to another workspace",
+        "event_added" => "An event was put into the table by hand",
+        "event_doubled" => "An event exists twice",
+        "event_hidden" => "An event was hidden from queries",
+        "tile_damaged" => "The hashes of the log contradict each other",
+        "head_damaged" => "The log contradicts a state that was recorded earlier",
+        "checkpoint_contradicted" => "The log contradicts a signed checkpoint",
+        "removal_forged" => "Events were removed although they had to be kept",
+        "redaction_forged" => "A field was erased without a record",
+        "retention_forged" => "The retention was changed without a record",
+        "hold_forged" => "A legal hold was changed without a record",
+        "unreadable" => "The server cannot read a part of the data",
+        other => other,
+    };
+    words.to_owned()
+}
+
+fn address(workspace: &str) -> String {
+    format!("/admin/integrity?{}", Serializer::new(String::new()).append_pair("workspace", workspace).finish())
+}
+
+/// The periods that a check can have: days, and a label.
+const PERIODS: [(u32, &str); 4] =
+    [(1, "the last day"), (7, "the last 7 days"), (30, "the last 30 days"), (90, "the last 90 days")];
+
+/// Longest time of a check. It is shorter than the time-out of a request.
+const LONGEST: Duration = Duration::from_secs(20);
+
+const DAY: i64 = 86_400_000_000;
