@@ -1,5 +1,7 @@
 //! The admin pages: HTML for people, below `/admin`. They work without scripts, which only add comfort.
 
+mod access;
+mod access_change;
 mod assets;
 mod attempts;
 mod choices;

@@ -13,3 +13,4 @@ pub mod retention;
 pub mod session;
 pub mod status;
 pub mod token;
+pub mod token_use;

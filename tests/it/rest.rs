@@ -1,6 +1,7 @@
 //! Tests of the sidecar over HTTP.
 
 mod admin;
+mod admin_access;
 mod admin_forms;
 mod admin_integrity;
 mod admin_retention;

@@ -36,6 +36,8 @@ pub struct User {
     pub may_export: bool,
     /// Whether the role may see retention.
     pub may_see_retention: bool,
+    /// Whether the role may manage tokens and sessions.
+    pub may_manage_access: bool,
     /// The text that forms send back.
     pub form_token: String,
     /// The zone of the times on the page.
@@ -67,6 +69,7 @@ impl User {
             scope,
             may_export: principal.may(Right::Export),
             may_see_retention: principal.may(Right::SeeRetention),
+            may_manage_access: principal.may(Right::ManageAccess),
             form_token: session.id.form_token(),
             zone: session.zone.clone(),
         }

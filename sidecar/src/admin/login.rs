@@ -113,7 +113,7 @@ async fn start(
     let id = SessionId::generate()?;
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
-    if !session::start(&transaction, &id, &principal.token_id).await? {
+    if !session::start(&transaction, context, &id, &principal.token_id).await? {
         return Ok(None);
     }
     let details =
@@ -137,7 +137,13 @@ async fn refused(
     Ok(())
 }
 
-fn entry<'a>(action: AuditAction, actor: &'a str, target: Option<&'a str>, details: serde_json::Value) -> Entry<'a> {
+/// Returns the event of a session.
+pub fn entry<'a>(
+    action: AuditAction,
+    actor: &'a str,
+    target: Option<&'a str>,
+    details: serde_json::Value,
+) -> Entry<'a> {
     Entry { action, workspace: SYSTEM_WORKSPACE, actor, target, details, outcome: Outcome::Success }
 }
 

@@ -12,7 +12,8 @@ use super::evidence::Checks;
 use super::follows::Follows;
 use super::integrity::Running;
 use super::{
-    assets, errors, event, evidence, exports, holds, integrity, log, login, retention, retention_change, zone,
+    access, access_change, assets, errors, event, evidence, exports, holds, integrity, log, login, retention,
+    retention_change, zone,
 };
 use crate::http::accept::Format;
 use crate::http::state::AppState;
@@ -46,6 +47,11 @@ pub fn router() -> Router<AppState> {
         .route("/admin/retention/release", get(holds::confirm).post(holds::release))
         .route("/admin/integrity", get(integrity::page))
         .route("/admin/integrity/check", post(integrity::check))
+        .route("/admin/access", get(access::page))
+        .route("/admin/access/tokens", post(access_change::create))
+        .route("/admin/access/revoke", get(access_change::confirm).post(access_change::revoke))
+        .route("/admin/access/end", post(access_change::end))
+        .route("/admin/access/end-all", post(access_change::end_all))
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))

@@ -23,11 +23,11 @@ pub fn minute(time: Time) -> String {
     text.get(..16).unwrap_or(&text).replace('T', " ")
 }
 
-/// Returns how long ago a time is, in one unit, such as `3 minutes ago`.
+/// Returns how long ago a time is, in one unit, such as `3 minutes ago` or `just now`.
 pub fn ago(time: Time) -> String {
     let seconds = Time::now().micros().saturating_sub(time.micros()) / 1_000_000;
     let (number, unit) = match seconds {
-        ..60 => return "less than a minute ago".to_owned(),
+        ..60 => return "just now".to_owned(),
         60..3_600 => (seconds / 60, "minute"),
         3_600..172_800 => (seconds / 3_600, "hour"),
         _ => (seconds / 86_400, "day"),
@@ -83,10 +83,7 @@ mod tests {
     #[test]
     fn ages_are_in_one_unit() {
         let before = |seconds: i64| ago(Time::from_micros(Time::now().micros() - seconds * 1_000_000).unwrap());
-        assert_eq!(
-            [5, 61, 7_200, 200_000].map(before),
-            ["less than a minute ago", "1 minute ago", "2 hours ago", "2 days ago"]
-        );
+        assert_eq!([5, 61, 7_200, 200_000].map(before), ["just now", "1 minute ago", "2 hours ago", "2 days ago"]);
     }
 
     #[test]

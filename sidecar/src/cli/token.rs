@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{ArgGroup, Args, Subcommand};
 use deadpool_postgres::Client;
 
 use crate::cli::output::{self, note, say};
-use crate::cli::session::connect;
+use crate::cli::session::{actor, connect, explain};
 use crate::config::{self, DatabaseArgs};
-use crate::error::ApiError;
 use crate::http::rights::Role;
-use crate::service::token::Token;
+use crate::service::request_context::RequestContext;
+use crate::service::token::{self, NewToken, Stored, Token};
 use crate::text::printable;
 use crate::time::Time;
 
@@ -71,62 +71,46 @@ pub async fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Create(args) => create(*args).await,
         Action::List { database } => list(&connect(&database).await?).await,
-        Action::Revoke { id, database } => revoke(&connect(&database).await?, &id).await,
+        Action::Revoke { id, database } => revoke(&mut connect(&database).await?, &id).await,
     }
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
-    if args.name.trim().is_empty() {
-        bail!("--name is empty. Name the person or program that the token is for");
-    }
-    let token = Token::generate().context("the operating system provided no random bytes")?;
-    let client = connect(&args.database).await?;
-    client
-        .execute(
-            "SELECT audit.create_api_token($1, $2, $3, $4, $5, $6)",
-            &[
-                &token.id(),
-                &token.secret_sha256().as_slice(),
-                &args.name,
-                &args.role.to_string(),
-                &args.workspace,
-                &args.expires,
-            ],
-        )
-        .await
-        .map_err(explain)?;
+    let new =
+        NewToken { name: args.name, role: args.role.to_string(), workspace: args.workspace, expires_at: args.expires };
+    let mut client = connect(&args.database).await?;
+    let token = token::create(&mut client, &RequestContext::default(), &actor(), &new).await.map_err(explain)?;
     note!(
         "Created token {} of role {} for {}. Save it now, it is not shown again:",
         token.id(),
         args.role,
-        args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"))
+        new.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"))
     );
     say!("{}", token.reveal());
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client) -> anyhow::Result<ExitCode> {
-    let rows = client.query(LIST, &[]).await.map_err(explain)?;
-    let mut out =
-        format!("{:<12}  {:<8}  {:<8}  {:<20}  {:<27}  {}\n", "ID", "STATE", "ROLE", "WORKSPACE", "EXPIRES", "NAME");
-    for row in rows {
-        let expires: Option<Time> = row.try_get("expires_at")?;
-        let workspace: Option<&str> = row.try_get("workspace")?;
-        let (id, state): (&str, &str) = (row.try_get("id")?, row.try_get("state")?);
-        let (role, name): (&str, &str) = (row.try_get("role")?, row.try_get("name")?);
-        let expires = expires.map_or("never".to_owned(), |time| time.to_string());
-        let workspace = printable(workspace.unwrap_or("(all)"));
-        writeln!(out, "{id:<12}  {state:<8}  {role:<8}  {workspace:<20}  {expires:<27}  {}", printable(name))?;
+    let mut out = format!(
+        "{:<12}  {:<8}  {:<8}  {:<20}  {:<27}  {:<27}  {}\n",
+        "ID", "STATE", "ROLE", "WORKSPACE", "EXPIRES", "LAST USED", "NAME"
+    );
+    for token in token::list(client, None).await.map_err(explain)? {
+        let Stored { id, state, role, .. } = &token;
+        let never = |time: Option<Time>| time.map_or("never".to_owned(), |time| time.to_string());
+        let (expires, used) = (never(token.expires_at), never(token.last_used_at));
+        let workspace = printable(token.workspace.as_deref().unwrap_or("(all)"));
+        let name = printable(&token.name);
+        writeln!(out, "{id:<12}  {state:<8}  {role:<8}  {workspace:<20}  {expires:<27}  {used:<27}  {name}")?;
     }
     output::write(format_args!("{out}"));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
+async fn revoke(client: &mut Client, id: &str) -> anyhow::Result<ExitCode> {
     // A user who pastes the whole token means its id.
     let id = id.parse::<Token>().map_or(id.to_owned(), |token| token.id().to_owned());
-    let row = client.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await.map_err(explain)?;
-    if !row.try_get::<_, bool>(0)? {
+    if !token::revoke(client, &RequestContext::default(), &actor(), &id, None).await.map_err(explain)? {
         bail!(
             "there is no valid token with id \"{}\". To see the tokens, run audit-sidecar token list",
             printable(&id)
@@ -134,16 +118,6 @@ async fn revoke(client: &Client, id: &str) -> anyhow::Result<ExitCode> {
     }
     say!("Token {id} is revoked.");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns the error with the text of the database, which the user of the command line may see.
-fn explain(error: tokio_postgres::Error) -> anyhow::Error {
-    let own_text = error.as_db_error().map(|db| db.message().to_owned());
-    let api = ApiError::from(error);
-    match own_text {
-        Some(text) if text != api.message() => anyhow::anyhow!("{api}: {text}"),
-        _ => anyhow::anyhow!("{api}"),
-    }
 }
 
 fn expiry(text: &str) -> Result<Time, String> {
@@ -157,10 +131,6 @@ fn expiry(text: &str) -> Result<Time, String> {
     };
     if time <= Time::now() { Err(format!("{time} is in the past")) } else { Ok(time) }
 }
-
-const LIST: &str = "SELECT id, role, workspace, name, expires_at, CASE WHEN revoked_at IS NOT NULL THEN 'revoked' \
-                    WHEN expires_at <= now() THEN 'expired' ELSE 'good' END AS state \
-                    FROM audit.api_token ORDER BY created_at, id";
 
 #[cfg(test)]
 mod tests {

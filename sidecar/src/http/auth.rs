@@ -141,6 +141,9 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
     if !token.matches(hash) || !good {
         return Err(refused());
     }
+    if row.try_get("is_use_new")? {
+        state.token_uses.note(&state.database, token.id());
+    }
     let role: &str = row.try_get("role")?;
     Ok(Principal {
         token_id: token.id().to_owned(),
@@ -159,7 +162,9 @@ pub(crate) fn refused() -> ApiError {
 
 static LOOK_UP: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT secret_sha256, name, role, workspace, {} AS good FROM audit.api_token WHERE id = $1",
+        "SELECT secret_sha256, name, role, workspace, {} AS good, \
+         coalesce(last_used_at < clock_timestamp() - interval '1 minute', true) AS is_use_new \
+         FROM audit.api_token WHERE id = $1",
         token::IS_GOOD
     )
 });

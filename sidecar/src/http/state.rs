@@ -15,6 +15,7 @@ use crate::pack::Definitions;
 use crate::postgres::pool::Database;
 use crate::service::log_sizes::LogSizes;
 use crate::service::status::{self, Status, StatusLog};
+use crate::service::token_use::TokenUses;
 
 /// The state of a running sidecar. Clones share it.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct AppState {
     pub shutdown: Shutdown,
     /// The last time that failing health checks were logged.
     pub status_log: StatusLog,
+    /// The tokens whose use is being noted.
+    pub token_uses: TokenUses,
 }
 
 impl AppState {
@@ -62,6 +65,7 @@ impl AppState {
             signer: None,
             shutdown: Shutdown::default(),
             status_log: StatusLog::default(),
+            token_uses: TokenUses::default(),
         })
     }
 

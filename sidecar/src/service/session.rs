@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
+use crate::postgres::types::Inet;
+use crate::service::request_context::RequestContext;
 use crate::text::hex;
+use crate::time::Time;
 
 /// The id of a session: 32 random bytes in base64url (43 characters).
 #[derive(Clone)]
@@ -24,6 +27,31 @@ pub struct Holder {
     pub role: String,
     /// The workspace that the session is limited to. It is none for a session for all workspaces.
     pub workspace: Option<String>,
+}
+
+/// A session that has not ended.
+#[derive(Debug)]
+pub struct Open {
+    /// SHA-256 of the id, in hex.
+    pub id_sha256: String,
+    /// Token that the session was started with.
+    pub token_id: String,
+    /// Name of the person.
+    pub name: String,
+    /// Role of the session.
+    pub role: String,
+    /// The workspace that the session is limited to. It is none for a session for all workspaces.
+    pub workspace: Option<String>,
+    /// Time of the login.
+    pub created_at: Time,
+    /// Time of the last request.
+    pub last_used_at: Time,
+    /// Time at which the session ends at the latest.
+    pub expires_at: Time,
+    /// Address from which the person logged in.
+    pub ip: Option<Inet>,
+    /// User agent of the browser at the login.
+    pub user_agent: Option<String>,
 }
 
 impl SessionId {
@@ -59,6 +87,11 @@ impl SessionId {
         self.form_token().as_bytes().ct_eq(given.as_bytes()).into()
     }
 
+    /// Returns the SHA-256 of the id, in hex. The id cannot be computed from it.
+    pub fn sha256_hex(&self) -> String {
+        hex(&self.sha256())
+    }
+
     fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
@@ -68,9 +101,63 @@ impl SessionId {
 ///
 /// # Errors
 /// Returns the errors of the database.
-pub async fn start(client: &impl GenericClient, id: &SessionId, token_id: &str) -> Result<bool, ApiError> {
-    let statement = client.prepare_cached("SELECT audit.start_session($1, $2)").await?;
-    Ok(client.query_one(&statement, &[&id.sha256().as_slice(), &token_id]).await?.try_get(0)?)
+pub async fn start(
+    client: &impl GenericClient,
+    context: &RequestContext,
+    id: &SessionId,
+    token_id: &str,
+) -> Result<bool, ApiError> {
+    let statement = client.prepare_cached("SELECT audit.start_session($1, $2, $3, $4)").await?;
+    let (hash, agent) = (id.sha256(), context.user_agent.as_deref());
+    Ok(client.query_one(&statement, &[&hash.as_slice(), &token_id, &context.ip, &agent]).await?.try_get(0)?)
+}
+
+/// Returns the sessions of one workspace or all sessions that have not ended, the last used first.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn list(client: &impl GenericClient, workspace: Option<&str>) -> Result<Vec<Open>, ApiError> {
+    let statement = client.prepare_cached(LIST).await?;
+    let mut sessions = Vec::new();
+    for row in client.query(&statement, &[&workspace]).await? {
+        sessions.push(Open {
+            id_sha256: row.try_get("id_sha256")?,
+            token_id: row.try_get("token_id")?,
+            name: row.try_get("name")?,
+            role: row.try_get("role")?,
+            workspace: row.try_get("workspace")?,
+            created_at: row.try_get("created_at")?,
+            last_used_at: row.try_get("last_used_at")?,
+            expires_at: row.try_get("expires_at")?,
+            ip: row.try_get("ip")?,
+            user_agent: row.try_get("user_agent")?,
+        });
+    }
+    Ok(sessions)
+}
+
+/// Ends the session with this hash in hex, if it is one of that workspace. Without a workspace, it can be any session.
+/// Returns its token, or none if there is no such session.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn end_by_hash(
+    client: &impl GenericClient,
+    id_sha256: &str,
+    workspace: Option<&str>,
+) -> Result<Option<String>, ApiError> {
+    let Some(row) = client.query_opt(FIND, &[&id_sha256, &workspace]).await? else { return Ok(None) };
+    let (hash, token_id): (&[u8], String) = (row.try_get(0)?, row.try_get(1)?);
+    let is_ended: bool = client.query_one("SELECT audit.end_session($1)", &[&hash]).await?.try_get(0)?;
+    Ok(is_ended.then_some(token_id))
+}
+
+/// Ends all sessions of a token, and returns their number.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn end_all(client: &impl GenericClient, token_id: &str) -> Result<i64, ApiError> {
+    Ok(client.query_one("SELECT audit.end_sessions($1)", &[&token_id]).await?.try_get(0)?)
 }
 
 /// Returns the holder of a session, and notes that the session was used. Returns none if the session has ended.
@@ -99,6 +186,19 @@ pub async fn end(client: &impl GenericClient, id: &SessionId) -> Result<bool, Ap
     let statement = client.prepare_cached("SELECT audit.end_session($1)").await?;
     Ok(client.query_one(&statement, &[&id.sha256().as_slice()]).await?.try_get(0)?)
 }
+
+/// The conditions are those of audit.use_session.
+const LIST: &str = "\
+    SELECT encode(s.id_sha256, 'hex') AS id_sha256, s.token_id, s.name, s.role, s.workspace, s.created_at, s.last_used_at, \
+           s.expires_at, s.ip, s.user_agent \
+    FROM audit.session s JOIN audit.api_token t ON t.id = s.token_id \
+    WHERE ($1::text IS NULL OR s.workspace = $1) AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
+          AND s.last_used_at > clock_timestamp() - interval '30 minutes' \
+          AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()) \
+    ORDER BY s.last_used_at DESC";
+
+const FIND: &str = "SELECT s.id_sha256, s.token_id FROM audit.session s \
+                    WHERE encode(s.id_sha256, 'hex') = $1 AND ($2::text IS NULL OR s.workspace = $2)";
 
 const USE: &str = "SELECT token_id, name, role, workspace FROM audit.use_session($1)";
 

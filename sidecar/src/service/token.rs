@@ -4,10 +4,16 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use deadpool_postgres::{Client, GenericClient};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio_postgres::Row;
 
+use crate::error::{ApiError, Code};
+use crate::service::audit_trail;
+use crate::service::request_context::RequestContext;
 use crate::text::hex;
+use crate::time::Time;
 
 /// The condition over audit.api_token for a token that is neither revoked nor expired.
 pub const IS_GOOD: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())";
@@ -27,6 +33,42 @@ pub struct Token {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token has the form audit_<12 hex digits>_<43 characters>")]
 pub struct Malformed;
+
+/// A token to be created.
+#[derive(Debug)]
+pub struct NewToken {
+    /// Person or program that the token is for.
+    pub name: String,
+    /// Role.
+    pub role: String,
+    /// The workspace that the token is limited to. It is none for a token for all workspaces.
+    pub workspace: Option<String>,
+    /// Time at which the token expires. It is none for a token that does not expire.
+    pub expires_at: Option<Time>,
+}
+
+/// A token as the database stores it, without its secret.
+#[derive(Debug)]
+pub struct Stored {
+    /// Public part of the token.
+    pub id: String,
+    /// Person or program that the token is for.
+    pub name: String,
+    /// Role.
+    pub role: String,
+    /// The workspace that the token is limited to. It is none for a token for all workspaces.
+    pub workspace: Option<String>,
+    /// Time at which the token was created.
+    pub created_at: Time,
+    /// Time at which the token expires, if it does.
+    pub expires_at: Option<Time>,
+    /// Time at which the token was revoked.
+    pub revoked_at: Option<Time>,
+    /// Time of the last use, up to a minute early.
+    pub last_used_at: Option<Time>,
+    /// `good`, `expired` or `revoked`.
+    pub state: String,
+}
 
 impl Token {
     /// Generates a new token.
@@ -62,6 +104,81 @@ impl Token {
     }
 }
 
+/// Creates a token. The event api_token_created records it with `actor`.
+///
+/// # Errors
+/// Fails with `invalid_value` if the name is empty, the name of the workspace is not valid, or the expiry is in the past.
+/// Returns other errors of the database.
+pub async fn create(
+    client: &mut Client,
+    context: &RequestContext,
+    actor: &str,
+    new: &NewToken,
+) -> Result<Token, ApiError> {
+    if new.name.trim().is_empty() {
+        return Err(ApiError::new(Code::InvalidValue, "the name of the token is empty")
+            .with_hint("Name the person or program that the token is for."));
+    }
+    let token = Token::generate().map_err(|error| ApiError::internal(error.to_string()))?;
+    let transaction = audit_trail::begin(client, context, actor).await?;
+    let NewToken { name, role, workspace, expires_at } = new;
+    let secret = token.secret_sha256();
+    transaction.query_one(CREATE, &[&token.id(), &secret.as_slice(), name, role, workspace, expires_at]).await?;
+    audit_trail::commit(transaction).await?;
+    Ok(token)
+}
+
+/// Returns the tokens of one workspace or all tokens, oldest first.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn list(client: &impl GenericClient, workspace: Option<&str>) -> Result<Vec<Stored>, ApiError> {
+    let statement = client.prepare_cached(LIST).await?;
+    client.query(&statement, &[&workspace, &None::<&str>]).await?.iter().map(stored).collect()
+}
+
+/// Returns a token, if it exists and is one of that workspace. Without a workspace, it can be any token.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn find(client: &impl GenericClient, id: &str, workspace: Option<&str>) -> Result<Option<Stored>, ApiError> {
+    let statement = client.prepare_cached(LIST).await?;
+    client.query_opt(&statement, &[&workspace, &Some(id)]).await?.as_ref().map(stored).transpose()
+}
+
+/// Revokes a token at once. The event api_token_revoked records it with `actor`. Returns false if there is no such valid
+/// token, or if it is not one of that workspace.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn revoke(
+    client: &mut Client,
+    context: &RequestContext,
+    actor: &str,
+    id: &str,
+    workspace: Option<&str>,
+) -> Result<bool, ApiError> {
+    let transaction = audit_trail::begin(client, context, actor).await?;
+    let is_revoked = find(&transaction, id, workspace).await?.is_some()
+        && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
+    audit_trail::commit(transaction).await?;
+    Ok(is_revoked)
+}
+
+fn stored(row: &Row) -> Result<Stored, ApiError> {
+    Ok(Stored {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        role: row.try_get("role")?,
+        workspace: row.try_get("workspace")?,
+        created_at: row.try_get("created_at")?,
+        expires_at: row.try_get("expires_at")?,
+        revoked_at: row.try_get("revoked_at")?,
+        last_used_at: row.try_get("last_used_at")?,
+        state: row.try_get("state")?,
+    })
+}
+
 impl FromStr for Token {
     type Err = Malformed;
 
@@ -76,6 +193,14 @@ impl FromStr for Token {
         Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 }
+
+const CREATE: &str = "SELECT audit.create_api_token($1, $2, $3, $4, $5, $6)";
+
+const LIST: &str = "\
+    SELECT id, name, role, workspace, created_at, expires_at, revoked_at, last_used_at, \
+           CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired' ELSE 'good' END AS state \
+    FROM audit.api_token \
+    WHERE ($1::text IS NULL OR workspace = $1) AND ($2::text IS NULL OR id = $2) ORDER BY created_at, id";
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,12 @@ const OLD_EVENTS: &str = r#"
 #[tokio::test]
 async fn the_pages_fit_into_narrow_and_wide_windows() {
     let admin = Admin::start(1600).await;
+    for (role, workspace) in [("viewer", Some("acme")), ("auditor", Some("globex")), ("writer", None)] {
+        admin.sidecar.token(role, workspace);
+    }
+    run(&admin.client, "SELECT audit.revoke_api_token((SELECT id FROM audit.api_token WHERE role = 'auditor'))").await;
     admin.log_in("admin", None).await;
+    let own: String = one(&admin.client, "SELECT token_id FROM audit.session", &[]).await;
     take(&admin, &[("retention-workspaces", "/admin/retention".to_owned())]).await;
     take(&admin, &[("retention-empty", "/admin/retention?workspace=new".to_owned())]).await;
     take(&admin, &[("integrity-workspaces", "/admin/integrity".to_owned())]).await;
@@ -37,6 +42,8 @@ async fn the_pages_fit_into_narrow_and_wide_windows() {
             ("retention", "/admin/retention?workspace=acme".to_owned()),
             ("retention-hides", "/admin/retention/change?workspace=acme&number=90&unit=days".to_owned()),
             ("retention-longer", "/admin/retention/change?workspace=acme&preset=hipaa".to_owned()),
+            ("access", "/admin/access".to_owned()),
+            ("access-revoke", format!("/admin/access/revoke?id={own}")),
             ("integrity", "/admin/integrity?workspace=acme".to_owned()),
             ("hold-release", "/admin/retention/release?workspace=acme&target=customer:17".to_owned()),
         ],
@@ -132,5 +139,48 @@ async fn an_admin_places_a_hold_and_releases_it() {
     admin.check().await;
     let row = "SELECT concat_ws(' ', h.target, h.release_reason, h.placed_by = h.released_by) FROM audit.legal_hold h";
     assert_eq!(one::<String>(&admin.client, row, &[]).await, "customer:17 settled t");
+    admin.browser.close().await;
+}
+
+#[tokio::test]
+async fn an_admin_creates_a_token_uses_it_and_revokes_it() {
+    let admin = Admin::start(1280).await;
+    admin.log_in("admin", None).await;
+    admin.follow("Access").await;
+    admin.fill("#name", "Ann Lee").await;
+    admin.find("#role option[value=auditor]").await.click().await.unwrap();
+    admin.press("form[action='/admin/access/tokens'] button").await;
+    let problem = admin.find("[role=alert]").await.text().await.unwrap();
+    assert!(problem.contains("The form names no workspace."), "{problem}");
+    assert!(admin.browser.console().await.contains("400 (Bad Request)"));
+    assert_eq!(admin.find("#name").await.attr("value").await.unwrap().as_deref(), Some("Ann Lee"));
+    admin.fill("#workspace", "acme").await;
+    admin.press("form[action='/admin/access/tokens'] button").await;
+    let token = admin.find("#token").await.text().await.unwrap();
+    assert_eq!(token.len(), 62);
+    admin.check().await;
+    admin.follow("I have saved it").await;
+    assert!(!admin.text().await.contains(&token) && admin.text().await.contains("Ann Lee"));
+
+    // Ann looks at events with it.
+    admin.press(".who button").await;
+    admin.fill("#token", &token).await;
+    admin.press(".primary").await;
+    assert!(admin.find(".who").await.text().await.unwrap().contains("auditor, workspace acme"));
+    assert!(!admin.text().await.contains("Access"));
+    admin.press(".who button").await;
+
+    admin.log_in("admin", None).await;
+    admin.open("/admin/access").await;
+    let row = format!("a[aria-label='Revoke Ann Lee, {}']", &token[6..18]);
+    admin.press(&row).await;
+    assert!(admin.text().await.contains("It has no open session."));
+    admin.check().await;
+    admin.press(".danger").await;
+    assert!(admin.text().await.contains("The token is revoked."));
+    admin.press(".who button").await;
+    admin.fill("#token", &token).await;
+    admin.press(".primary").await;
+    assert!(admin.text().await.contains("unknown, expired or revoked"));
     admin.browser.close().await;
 }
