@@ -18,6 +18,7 @@ mod installation;
 mod integrity;
 mod json;
 mod layout;
+mod link;
 mod log;
 mod login;
 mod origin;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::LogArgs;
 
+pub mod admin;
 pub mod archive;
 pub mod checkpoint;
 mod filters;
@@ -44,6 +45,8 @@ pub enum Command {
     Serve(Box<crate::config::ServeArgs>),
     /// Create, list and revoke bearer tokens
     Token(token::TokenArgs),
+    /// Log in to the admin pages without a token
+    Admin(admin::AdminArgs),
     /// Sign a checkpoint now, or reset signing
     Checkpoint(Box<checkpoint::CheckpointArgs>),
     /// Create and show signing keys
@@ -77,6 +80,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(*args).await,
         Command::Token(args) => token::run(args).await,
+        Command::Admin(args) => admin::run(args).await,
         Command::Checkpoint(args) => checkpoint::run(*args).await,
         Command::Key(args) => key::run(args),
         Command::Witness(args) => witness::run(args).await,

@@ -6,6 +6,7 @@ pub mod feed_trail;
 pub mod integrity;
 pub mod legal_hold;
 pub mod log_sizes;
+pub mod login_link;
 pub mod maintenance;
 pub mod redaction;
 pub mod request_context;

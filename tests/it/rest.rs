@@ -4,6 +4,7 @@ mod admin;
 mod admin_access;
 mod admin_forms;
 mod admin_integrity;
+mod admin_link;
 mod admin_retention;
 pub mod bad_input;
 mod docs;

@@ -124,7 +124,11 @@ async fn start(
     Ok(Some(id))
 }
 
-async fn refused(
+/// Records a login that was refused, in the event session_refused.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn refused(
     state: &AppState,
     context: &RequestContext,
     token_id: Option<&str>,
@@ -162,7 +166,8 @@ const WRONG_TOKEN: &str =
 
 const WRONG_ROLE: &str = "A token of role writer can only append events. Use a token of role viewer, auditor or admin.";
 
-const TOO_MANY: &str = "There were too many attempts to log in. Wait a minute, then try again.";
+/// The problem of a client with too many attempts.
+pub const TOO_MANY: &str = "There were too many attempts to log in. Wait a minute, then try again.";
 
 #[cfg(test)]
 mod tests {

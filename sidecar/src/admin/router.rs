@@ -12,7 +12,7 @@ use super::evidence::Checks;
 use super::follows::Follows;
 use super::integrity::Running;
 use super::{
-    access, access_change, assets, errors, event, evidence, exports, holds, integrity, log, login, retention,
+    access, access_change, assets, errors, event, evidence, exports, holds, integrity, link, log, login, retention,
     retention_change, zone,
 };
 use crate::http::accept::Format;
@@ -24,6 +24,8 @@ pub fn router() -> Router<AppState> {
         .route("/admin", get(async || Redirect::to("/admin/log")))
         .route("/admin/", get(async || Redirect::to("/admin/log")))
         .route("/admin/login", get(login::form).post(login::log_in))
+        .route("/admin/link", post(link::log_in))
+        .route("/admin/link/{secret}", get(link::form))
         .route("/admin/logout", post(login::log_out))
         .route("/admin/zone", get(zone::choose))
         .route("/admin/log", get(log::page))

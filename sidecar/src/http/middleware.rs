@@ -50,7 +50,7 @@ pub struct OwnBody;
 pub async fn surround(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = without_secret(request.uri().path()).to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let request_id: Arc<str> = request_id(request.headers()).into();
     let context = RequestContext {
@@ -96,6 +96,11 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
     );
     span.in_scope(|| log(status, error.as_ref()));
     response
+}
+
+/// Returns the path for the sidecar log. The path of a login link has a secret.
+fn without_secret(path: &str) -> &str {
+    if path.starts_with("/admin/link/") { "/admin/link/…" } else { path }
 }
 
 /// Writes one line per request to the sidecar log. The level is error if the operator must act.

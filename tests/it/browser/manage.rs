@@ -184,3 +184,23 @@ async fn an_admin_creates_a_token_uses_it_and_revokes_it() {
     assert!(admin.text().await.contains("unknown, expired or revoked"));
     admin.browser.close().await;
 }
+
+#[tokio::test]
+async fn an_operator_logs_in_by_link() {
+    let admin = Admin::start(1280).await;
+    let output = admin.sidecar.run(&["admin", "link", "--name", "Ann", "--url", &admin.sidecar.url("")]);
+    let link = String::from_utf8(output.stdout).unwrap();
+    let path = link.trim().strip_prefix(&admin.sidecar.url("")).unwrap();
+    take(&admin, &[("link", path.to_owned())]).await;
+    admin.open(path).await;
+    admin.press(".primary").await;
+    assert!(admin.find(".who").await.text().await.unwrap().contains("Ann"));
+    assert_eq!(admin.path().await, "/admin/log");
+    admin.check().await;
+    admin.press(".who button").await;
+    admin.open(path).await;
+    admin.press(".primary").await;
+    let problem = admin.find("[role=alert]").await.text().await.unwrap();
+    assert!(problem.contains("unknown, expired or used"), "{problem}");
+    admin.browser.close().await;
+}

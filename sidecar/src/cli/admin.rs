@@ -1,0 +1,72 @@
+//! `audit-sidecar admin`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use url::Url;
+
+use crate::cli::output::{note, say};
+use crate::cli::session::{actor, connect, explain};
+use crate::config::DatabaseArgs;
+use crate::service::login_link;
+
+/// Arguments of `admin`.
+#[derive(Args)]
+pub struct AdminArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Print a link that logs in to the admin pages as an admin, once and within five minutes
+    Link(Box<LinkArgs>),
+}
+
+#[derive(Args)]
+struct LinkArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Limit the session to this workspace; default: all workspaces
+    #[arg(long)]
+    workspace: Option<String>,
+    /// Person that the link is for; default: the user of the operating system
+    #[arg(long)]
+    name: Option<String>,
+    /// Address at which browsers reach the sidecar
+    #[arg(long, default_value = "http://127.0.0.1:8787", value_parser = base)]
+    url: Url,
+}
+
+/// Prints a link.
+///
+/// # Errors
+/// Fails if the database cannot be reached or refuses the request.
+pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Link(args) => link(*args).await,
+    }
+}
+
+async fn link(args: LinkArgs) -> anyhow::Result<ExitCode> {
+    let actor = actor();
+    let name = args.name.as_deref().unwrap_or_else(|| actor.trim_start_matches("cli:"));
+    let mut client = connect(&args.database).await?;
+    let created = login_link::create(&mut client, &actor, name, args.workspace.as_deref()).await;
+    let (secret, expires_at) = created.map_err(explain)?;
+    let scope = args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"));
+    note!("This link logs in as an admin of {scope}. It works once, until {expires_at}:");
+    say!("{}/admin/link/{}", args.url.as_str().trim_end_matches('/'), secret.reveal());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Parses the address of a sidecar.
+fn base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("\"{text}\" is not a URL: {error}"))?;
+    // The admin pages are at the root of their host.
+    let is_base = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_base { Ok(url) } else { Err(format!("\"{text}\" is not an address such as https://audit.example.com")) }
+}
