@@ -1,14 +1,14 @@
 //! Changes of tokens and sessions.
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use deadpool_postgres::Transaction;
 use serde_json::json;
 
 use super::access::{self, TokenForm};
-use super::form::Form;
+use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::login;
 use super::problem::Problem;
@@ -47,15 +47,9 @@ struct RevokePage {
 }
 
 /// Creates a token, and shows it once. The event api_token_created records it.
-pub async fn create(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::ManageAccess)?;
+pub async fn create(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::ManageAccess)?;
+    let Change { session, context, form } = change;
     let asked = TokenForm {
         name: form.text("name").to_owned(),
         role: form.text("role").to_owned(),
@@ -116,15 +110,9 @@ pub async fn confirm(
 }
 
 /// Revokes a token. The event api_token_revoked records it.
-pub async fn revoke(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::ManageAccess)?;
+pub async fn revoke(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::ManageAccess)?;
+    let Change { session, context, form } = change;
     let (actor, workspace) = (session.principal.actor(), session.principal.workspace.as_deref());
     let mut client = state.client().await?;
     if !token::revoke(&mut client, &context, &actor, form.text("id"), workspace).await? {
@@ -134,15 +122,9 @@ pub async fn revoke(
 }
 
 /// Ends a session. The event session_ended records it.
-pub async fn end(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::ManageAccess)?;
+pub async fn end(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::ManageAccess)?;
+    let Change { session, context, form } = change;
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
     let workspace = session.principal.workspace.as_deref();
@@ -150,35 +132,39 @@ pub async fn end(
     let token_id = token_id.ok_or_else(|| {
         ApiError::new(Code::NotFound, "There is no such session.").with_hint("It may have ended already.")
     })?;
-    let (actor, target) = (session.principal.actor(), format!("token:{token_id}"));
-    let entry = login::entry(AuditAction::SessionEnded, &actor, Some(&target), json!({ "sessions": 1 }));
-    audit_trail::record(&transaction, &context, entry).await?;
+    record(&transaction, &context, &session, &token_id, 1).await?;
     audit_trail::commit(transaction).await?;
     Ok(Redirect::to("/admin/access?done=ended").into_response())
 }
 
 /// Ends all sessions of a token. The event session_ended records it.
-pub async fn end_all(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::ManageAccess)?;
+pub async fn end_all(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::ManageAccess)?;
+    let Change { session, context, form } = change;
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
     let workspace = session.principal.workspace.as_deref();
     let token = token::find(&transaction, form.text("id"), workspace).await?.ok_or_else(no_token)?;
     let sessions = session::end_all(&transaction, &token.id).await?;
     if sessions > 0 {
-        let (actor, target) = (session.principal.actor(), format!("token:{}", token.id));
-        let entry = login::entry(AuditAction::SessionEnded, &actor, Some(&target), json!({ "sessions": sessions }));
-        audit_trail::record(&transaction, &context, entry).await?;
+        record(&transaction, &context, &session, &token.id, sessions).await?;
     }
     audit_trail::commit(transaction).await?;
     Ok(Redirect::to("/admin/access?done=all-ended").into_response())
+}
+
+/// Records that sessions of a token were ended.
+async fn record(
+    transaction: &Transaction<'_>,
+    context: &RequestContext,
+    session: &Session,
+    token_id: &str,
+    sessions: i64,
+) -> Result<(), ApiError> {
+    let (actor, target) = (session.principal.actor(), format!("token:{token_id}"));
+    let entry = login::entry(AuditAction::SessionEnded, &actor, Some(&target), json!({ "sessions": sessions }));
+    audit_trail::record(transaction, context, entry).await?;
+    Ok(())
 }
 
 /// Returns the token that a form asks for. An admin of one workspace creates tokens of that workspace only.

@@ -1,32 +1,60 @@
 //! The values that a form sends.
 
-use axum::http::HeaderMap;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use url::form_urlencoded;
 
 use super::origin;
 use super::session::Session;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
+use crate::http::rights::Right;
+use crate::http::state::AppState;
+use crate::service::request_context::RequestContext;
 
 /// The values of a form or of a query string.
 pub struct Form(Vec<(String, String)>);
+
+/// A form of a session that changes something. It comes from a page of the same origin and of the same session.
+pub struct Change {
+    /// The session.
+    pub session: Session,
+    /// The origin of the request.
+    pub context: RequestContext,
+    /// The values of the form.
+    pub form: Form,
+}
+
+impl Change {
+    /// Refuses a session that does not have this right.
+    ///
+    /// # Errors
+    /// Fails with `forbidden`.
+    pub fn require(&self, right: Right) -> Result<(), ApiError> {
+        self.session.principal.require(right)
+    }
+}
+
+impl FromRequest<AppState> for Change {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let session = Session::from_request_parts(&mut parts, state).await?;
+        let context = RequestContext::from_request_parts(&mut parts, state).await?;
+        origin::require_same(&parts.headers)?;
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        let form = Form::parse(&body.map_err(|_| ApiError::new(Code::InvalidValue, "the form could not be read"))?);
+        if !session.id.is_form_token(form.text("form_token")) {
+            return Err(origin::refusal("the form belongs to another session"));
+        }
+        Ok(Self { session, context, form })
+    }
+}
 
 impl Form {
     /// Parses the body of a form, or a query string.
     pub fn parse(text: &[u8]) -> Self {
         Self(form_urlencoded::parse(text).into_owned().collect())
-    }
-
-    /// Parses the form of a change. It must come from a page of the session.
-    ///
-    /// # Errors
-    /// Fails with `forbidden` if another site caused the request, or if the form belongs to another session.
-    pub fn of_session(session: &Session, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
-        origin::require_same(headers)?;
-        let form = Self::parse(body);
-        if !session.id.is_form_token(form.text("form_token")) {
-            return Err(origin::refusal("the form belongs to another session"));
-        }
-        Ok(form)
     }
 
     /// Returns the first value with this name, without white space around it. It is empty if there is none.

@@ -1,12 +1,11 @@
 //! Placing and releasing legal holds.
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::form::Form;
+use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::retention::{self as overview, HoldForm, Sent};
@@ -16,7 +15,6 @@ use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::legal_hold::{self, Extent};
-use crate::service::request_context::RequestContext;
 
 #[derive(Template)]
 #[template(path = "admin/hold_release.html")]
@@ -35,15 +33,9 @@ struct ReleasePage {
 }
 
 /// Places a legal hold. The event legal_hold_placed records it.
-pub async fn place(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::SetLegalHolds)?;
+pub async fn place(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::SetLegalHolds)?;
+    let Change { session, context, form } = change;
     let extent = extent(&session, &form)?;
     let mut client = state.client().await?;
     let placed =
@@ -76,15 +68,9 @@ pub async fn confirm(
 }
 
 /// Releases a legal hold. The event legal_hold_released records it.
-pub async fn release(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::SetLegalHolds)?;
+pub async fn release(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::SetLegalHolds)?;
+    let Change { session, context, form } = change;
     let extent = extent(&session, &form)?;
     let reason = form.text("reason").to_owned();
     let mut client = state.client().await?;

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::Semaphore;
 use url::form_urlencoded::Serializer;
 
 use super::choices;
-use super::form::Form;
+use super::form::{Change, Form};
 use super::installation::{Alarm, Installation};
 use super::layout::{self, Frame};
 use super::problem::Problem;
@@ -23,7 +22,6 @@ use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::integrity::{self, Check, CheckResult, LogState};
-use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
 /// The checks that run. A sidecar runs one at a time.
@@ -89,14 +87,11 @@ pub async fn page(
 /// Checks the events of a period. The event log_verified records it.
 pub async fn check(
     State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
     Extension(running): Extension<Arc<Running>>,
-    headers: HeaderMap,
-    body: Bytes,
+    change: Change,
 ) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::Verify)?;
+    change.require(Right::Verify)?;
+    let Change { session, context, form } = change;
     let workspace = session.principal.workspace(form.given("workspace"))?;
     let Ok(_turn) = running.0.try_acquire() else {
         let problem = Problem {

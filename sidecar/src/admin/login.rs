@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::attempts::Attempts;
-use super::form::Form;
+use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::session::Session;
 use super::{cookie, origin};
@@ -89,12 +89,8 @@ pub async fn log_in(
 /// Ends the session. The event session_ended records it.
 pub async fn log_out(
     State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
+    Change { session, context, .. }: Change,
 ) -> Result<Response, ApiError> {
-    Form::of_session(&session, &headers, &body)?;
     let mut client = state.client().await?;
     let transaction = client.transaction().await?;
     if session::end(&transaction, &session.id).await? {

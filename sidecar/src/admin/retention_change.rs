@@ -1,12 +1,11 @@
 //! The change of a retention: the page that says what it will do, and the change itself.
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::form::Form;
+use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::retention::{self as overview, Asked, Outlook, Sent};
@@ -15,7 +14,6 @@ use super::view;
 use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
-use crate::service::request_context::RequestContext;
 use crate::service::retention::{self, Choice, Preview};
 
 #[derive(Template)]
@@ -95,15 +93,9 @@ pub async fn confirm(
 }
 
 /// Sets the retention. The event retention_changed records it.
-pub async fn apply(
-    State(state): State<AppState>,
-    session: Session,
-    context: RequestContext,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let form = Form::of_session(&session, &headers, &body)?;
-    session.principal.require(Right::SetRetention)?;
+pub async fn apply(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
+    change.require(Right::SetRetention)?;
+    let Change { session, context, form } = change;
     let workspace = session.principal.workspace(form.given("workspace"))?;
     let choice = Choice::Length(form.text("retention").to_owned());
     let mut client = state.client().await?;
