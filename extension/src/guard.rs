@@ -1,6 +1,7 @@
 //! The guard against changes of events, and its exceptions. The trigger function `audit_internal.refuse_change` refuses
 //! every change. It makes an exception for `audit_internal.remove_events`, `audit_internal.move_events` and
-//! `audit_internal.erase_field`. SQL code cannot turn it off.
+//! `audit_internal.erase_field`. SQL code cannot turn it off. Changes that
+//! logical replication brings pass as well, because the guard of the other cluster has let them pass.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -27,9 +28,9 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(trigger) = arguments.trigger() else {
         return Err(Error::AppendOnly { what: "a direct call of the guard trigger".into() });
     };
-    // SAFETY: PostgreSQL passes a valid TriggerData to a trigger.
+    // SAFETY: PostgreSQL passes a valid TriggerData to a trigger. IsLogicalWorker reads a variable of the process.
     unsafe {
-        if PASSING.get() {
+        if PASSING.get() || pg_sys::IsLogicalWorker() {
             // A row trigger returns the row to continue with. A statement trigger returns nothing.
             let is_row = trigger.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
             let is_update = trigger.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;

@@ -45,7 +45,8 @@ extension_sql_file!("../../sql/api/confirm_clock.sql", name = "confirm_clock", r
 extension_sql_file!("../../sql/api/log.sql", name = "log", requires = ["event", "columns"]);
 extension_sql_file!("../../sql/api/removal.sql", name = "removal", requires = ["log"]);
 extension_sql_file!("../../sql/internal/tree.sql", name = "tree", requires = ["log"]);
-extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["tree", "append"]);
+extension_sql_file!("../../sql/internal/replica.sql", name = "replica", requires = ["maintain", "log"]);
+extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["tree", "append", "replica"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["maintain", "seal"]);
 extension_sql_file!(

@@ -31,6 +31,11 @@ BEGIN
         RAISE NOTICE 'maintenance is running in another session';
         RETURN;
     END IF;
+    IF audit_internal.is_receiving() THEN
+        PERFORM audit.seal();
+        RAISE NOTICE 'maintenance does nothing, because this database receives the audit log by logical replication';
+        RETURN;
+    END IF;
     run := audit_internal.seal_for_maintenance(run);
     run := audit_internal.check_clock(run);
     run := audit_internal.create_coming_partitions(run, months_ahead);
@@ -43,4 +48,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.maintain(integer, integer) IS
-    'Does the work that is due, for at most max_rows events, and returns a row for each task done. Call it until it returns no row. An obstacle causes a warning and appears in audit.status(). Does nothing while another session runs it (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';
+    'Does the work that is due, for at most max_rows events, and returns a row for each task done. Call it until it returns no row. An obstacle causes a warning and appears in audit.status(). Does nothing while another session runs it, or while the audit log is received by logical replication (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';

@@ -30,6 +30,9 @@ BEGIN
     LOCK TABLE audit_internal.sealer IN SHARE ROW EXCLUSIVE MODE;
     IF audit_internal.is_restoring() THEN
         RETURN 0;
+    ELSIF audit_internal.is_receiving() THEN
+        PERFORM audit_internal.keep_ids_ahead();
+        RETURN 0;
     END IF;
     amount := audit_internal.begin_incarnation();
     IF amount > 0 THEN
@@ -76,7 +79,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.seal(integer) IS
-    'Gives leaves to about max_events events that committed since the last pass, and returns their number. Never divides a transaction. Call it until it returns 0. Waits while another session seals (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';
+    'Gives leaves to about max_events events that committed since the last pass, and returns their number. Never divides a transaction. Call it until it returns 0. Does nothing while the audit log is received by logical replication. Waits while another session seals (SQLSTATE ZA003, 25000 if the transaction is not READ COMMITTED).';
 
 CREATE FUNCTION audit.record_heads() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -93,8 +96,7 @@ BEGIN
     FOR pass IN 1..5 LOOP
         EXIT WHEN audit.seal() = 0;
     END LOOP;
-    PERFORM audit_internal.watch_clock();
-    IF audit_internal.is_restoring() THEN
+    IF audit_internal.is_restoring() OR audit_internal.is_receiving() THEN
         RETURN 0;
     END IF;
     FOR chunk IN
@@ -114,6 +116,7 @@ BEGIN
         WHERE l.workspace = ANY (chunk.workspaces) AND e.id = event;
         amount := amount + cardinality(chunk.workspaces);
     END LOOP;
+    PERFORM audit_internal.watch_clock();
     UPDATE audit_internal.sealer SET heads_recorded_at = clock_timestamp();
     RETURN amount;
 END

@@ -42,6 +42,7 @@ BEGIN
          'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
         ('retention changes', true, unsettled || ' not settled yet', NULL);
+    RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
 END
 $$;
 COMMENT ON FUNCTION audit.status() IS

@@ -90,7 +90,7 @@ DECLARE
     system bigint := (SELECT c.system_identifier FROM pg_control_system() c);
     own_timeline integer := (SELECT c.timeline_id FROM pg_control_checkpoint() c);
     own_database oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
-    last_id bigint := (SELECT s.last_value FROM audit_internal.event_id_seq s);
+    last_id bigint;
     visible pg_snapshot := pg_current_snapshot();
     state audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     amount bigint := 0;
@@ -106,6 +106,8 @@ BEGIN
         RETURN 0;
     END IF;
 
+    -- Logical replication does not bring the sequence.
+    PERFORM audit_internal.skip_ids(audit_internal.greatest_id());
     IF state.sealed IS NULL AND NOT EXISTS (
         SELECT FROM audit.event e
         WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AND e.xid IS DISTINCT FROM pg_current_xact_id_if_assigned()
@@ -115,6 +117,10 @@ BEGIN
         SELECT '3:3:', 0, system, own_timeline, own_database WHERE EXISTS (SELECT FROM audit.event);
         RETURN 0;
     END IF;
+    -- Logical replication brings transaction ids of the other cluster.
+    UPDATE audit_internal.moved_from m SET last_move = pg_current_xact_id();
+    last_id := (SELECT s.last_value FROM audit_internal.event_id_seq s);
+    visible := pg_current_snapshot();
     INSERT INTO audit_internal.sealer (sealed, ids_after, system_identifier, timeline, database)
     -- A session that has an id by now had a transaction id before, which is less than the next one.
     VALUES (audit_internal.with_own_transaction(audit_internal.extend_snapshot(visible, audit_internal.next_transaction_id())), last_id, system, own_timeline, own_database)
@@ -130,7 +136,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.begin_incarnation() IS
-    'Seals by id once if the audit log was restored into another cluster or database, which has other transaction ids, and records this. Returns the number of sealed events, but at least 1 if it appended an event.';
+    'Seals by id once if the audit log was restored or replicated into another cluster or database, which has other transaction ids, and records this. Returns the number of sealed events, but at least 1 if it appended an event.';
 
 CREATE FUNCTION audit_internal.can_seal() RETURNS boolean
     LANGUAGE plpgsql

@@ -7,3 +7,4 @@ mod extension;
 mod guard;
 mod harness;
 mod public_schema;
+mod replication;
