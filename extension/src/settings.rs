@@ -1,6 +1,7 @@
 //! The settings (GUCs). Only this module reads a `GucSetting`.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
@@ -63,6 +64,19 @@ pub fn context(which: Context) -> Option<String> {
 /// Returns the value of `audit.unknown_actions`.
 pub fn unknown_actions() -> UnknownActions {
     UNKNOWN_ACTIONS.get()
+}
+
+/// The number of changes of the two lists of keys. A list is long, and an append must not read it each time.
+static LIST_CHANGES: AtomicU64 = AtomicU64::new(1);
+
+/// Counts a change. PostgreSQL calls it just before it assigns the value.
+unsafe extern "C-unwind" fn lists_change(_: *const c_char, _: *mut c_void) {
+    LIST_CHANGES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Returns a number above 0 that changes with `audit.masked_keys` and `audit.unmasked_keys`.
+pub fn list_changes() -> u64 {
+    LIST_CHANGES.load(Ordering::Relaxed)
 }
 
 /// Returns the value of `audit.masked_keys` as it was written.
@@ -130,21 +144,31 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::default(),
     );
-    GucRegistry::define_string_guc(
+    // SAFETY: the hook cannot panic.
+    let define_list = |name, what, how, setting| unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            name,
+            what,
+            how,
+            setting,
+            GucContext::Suset,
+            GucFlags::default(),
+            None,
+            Some(lists_change),
+            None,
+        );
+    };
+    define_list(
         c"audit.masked_keys",
         c"Sets the keys of details whose values are masked before they are stored.",
         c"Separate the keys by commas. A * at either end matches any text. Case, _ and - are ignored. An empty list turns masking off.",
         &MASKED_KEYS,
-        GucContext::Suset,
-        GucFlags::default(),
     );
-    GucRegistry::define_string_guc(
+    define_list(
         c"audit.unmasked_keys",
         c"Sets the keys of details whose values are stored as they are.",
         c"The list is written like audit.masked_keys, and takes precedence over it.",
         &UNMASKED_KEYS,
-        GucContext::Suset,
-        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"audit.max_details_size",

@@ -13,7 +13,7 @@ const CHANGES: usize = 4;
 /// Returns whether a word looks random: it is long, and letters and digits alternate. A UUID does not count.
 pub fn is_opaque(word: &str) -> bool {
     let bytes = word.as_bytes();
-    if bytes.len() < OPAQUE_BYTES || !bytes.iter().all(|byte| is_token_byte(*byte)) || is_uuid(word) {
+    if bytes.len() < OPAQUE_BYTES || !bytes.iter().all(|byte| is_token_byte(*byte)) || is_uuid(bytes) {
         return false;
     }
     let has_digit = bytes.iter().any(u8::is_ascii_digit);
@@ -50,8 +50,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns whether the text is a UUID in its usual form.
-pub fn is_uuid(text: &str) -> bool {
-    let bytes = text.as_bytes();
+pub fn is_uuid(bytes: &[u8]) -> bool {
     bytes.len() == 36
         && bytes.iter().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => *byte == b'-',

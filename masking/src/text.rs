@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::MASK;
 use crate::keys::{Keys, Verdict};
-use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte};
+use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte, is_uuid};
 use crate::{token, tree, url};
 
 /// The length of the shortest string that is looked at, in bytes: `pw=x`.
@@ -142,59 +142,114 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     {
         return masked;
     }
-    let signs = Signs::of(text)?;
+    let signs = Signs::of(text.as_bytes())?;
     let mut found = Vec::new();
-    if signs.has_separator || signs.has_word {
+    if signs.has_hyphen {
         token::find_pem(text, &mut found);
-        url::find(text, &mut found);
-        let mut scanner = Scanner { text, bytes: text.as_bytes(), keys, found: &mut found, line_end: 0 };
-        scanner.assignments();
-        scanner.elements();
     }
-    schemes(text, &mut found);
     if signs.has_word {
         token::find(text, &mut found);
     }
-    if signs.has_digits {
+    if signs.has_colon {
+        url::find(text, &mut found);
+    }
+    if signs.has_space {
+        schemes(text, &mut found);
+    }
+    if signs.digits >= token::CARD_DIGITS {
         token::find_cards(text, &mut found);
     }
     let mut scanner = Scanner { text, bytes: text.as_bytes(), keys, found: &mut found, line_end: 0 };
-    scanner.options();
-    scanner.quoted();
-    scanner.sentences();
+    if signs.has_colon || signs.has_equals || signs.has_percent {
+        scanner.assignments();
+    }
+    if signs.has_angle {
+        scanner.elements();
+    }
+    if signs.has_hyphen && signs.has_space {
+        scanner.options();
+    }
+    if signs.has_quote {
+        scanner.quoted();
+    }
+    if signs.has_space && signs.digits > 0 {
+        scanner.sentences();
+    }
     replace(text, found)
 }
 
 /// What a string has. It decides which rules are tried.
 struct Signs {
-    has_separator: bool,
+    has_colon: bool,
+    has_equals: bool,
+    has_percent: bool,
+    has_angle: bool,
+    has_quote: bool,
+    has_hyphen: bool,
+    has_space: bool,
     has_word: bool,
-    has_digits: bool,
+    digits: usize,
 }
+
+/// The sign of each byte, as one bit. The last bit stands for a digit.
+const SIGNS: [u8; 256] = {
+    let mut signs = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        signs[byte] = match byte as u8 {
+            b':' => 1,
+            b'=' => 1 << 1,
+            b'%' => 1 << 2,
+            b'<' => 1 << 3,
+            b'"' | b'\'' => 1 << 4,
+            b'-' => 1 << 5,
+            b' ' => 1 << 6,
+            b'0'..=b'9' => 1 << 7,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    signs
+};
 
 impl Signs {
     /// Returns None if no rule can apply.
-    fn of(text: &str) -> Option<Signs> {
-        let bytes = text.as_bytes();
-        if bytes.len() < SHORTEST {
+    fn of(bytes: &[u8]) -> Option<Signs> {
+        if bytes.len() < SHORTEST || is_known_harmless(bytes) {
             return None;
         }
-        // The compiler turns these loops into vector instructions.
-        let has_separator = bytes.iter().fold(false, |has, byte| has | matches!(byte, b'=' | b':' | b'<'));
-        let digits: usize = bytes.iter().map(|byte| usize::from(byte.is_ascii_digit())).sum();
-        let has_space = bytes.iter().fold(false, |has, byte| has | (*byte == b' '));
-        let has_digits = digits >= 13;
-        let has_word = has_long_word(bytes) || memchr::memmem::find(bytes, b"-----BEGIN ").is_some();
-        // A secret in a sentence, command line or statement has a digit, an option, a quotation mark or a scheme.
-        let is_sentence = has_space
-            && (digits > 0
-                || memchr::memchr3(b'-', b'\'', b'"', bytes).is_some()
-                || memchr::memmem::find(bytes, b"asic ").is_some());
-        (has_separator || has_word || has_digits || is_sentence).then_some(Signs {
-            has_separator,
-            has_word,
-            has_digits,
-        })
+        let (mut signs, mut digits) = (0, 0);
+        for byte in bytes {
+            let sign = SIGNS[usize::from(*byte)];
+            signs |= sign;
+            digits += usize::from(sign >> 7);
+        }
+        let has = |bit: u8| signs & 1 << bit != 0;
+        let signs = Signs {
+            has_colon: has(0),
+            has_equals: has(1),
+            has_percent: has(2),
+            has_angle: has(3),
+            has_quote: has(4),
+            has_hyphen: has(5),
+            has_space: has(6),
+            has_word: has_long_word(bytes),
+            digits,
+        };
+        let has_separator = signs.has_colon | signs.has_equals | signs.has_percent | signs.has_angle;
+        let is_candidate =
+            has_separator | signs.has_word | signs.has_hyphen | signs.has_space | (signs.digits >= token::CARD_DIGITS);
+        is_candidate.then_some(signs)
+    }
+}
+
+/// Returns whether the text is only a UUID or a time, which most details have.
+fn is_known_harmless(bytes: &[u8]) -> bool {
+    let is_time = || bytes.iter().all(|byte| byte.is_ascii_digit() || b"-:.+TZ".contains(byte));
+    match bytes.len() {
+        36 => is_uuid(bytes),
+        19..=32 => bytes[4] == b'-' && bytes[13] == b':' && is_time(),
+        _ => false,
     }
 }
 
@@ -218,6 +273,9 @@ fn has_long_word(bytes: &[u8]) -> bool {
 
 /// Replaces the ranges by the mask. Ranges that overlap count as one.
 fn replace(text: &str, mut found: Vec<Range<usize>>) -> Option<(String, u32)> {
+    if found.is_empty() {
+        return None;
+    }
     found.retain(|range| !text[range.clone()].bytes().all(|byte| byte == b'*'));
     found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let mut result = String::with_capacity(text.len());
@@ -237,7 +295,12 @@ fn replace(text: &str, mut found: Vec<Range<usize>>) -> Option<(String, u32)> {
 
 /// Finds the credentials behind the name of an authentication scheme, as in `Bearer abc`.
 fn schemes(text: &str, found: &mut Vec<Range<usize>>) {
-    for (at, _) in text.match_indices(' ') {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b' ', bytes) {
+        let Some(last) = at.checked_sub(1).map(|at| bytes[at] | 0x20) else { continue };
+        if !matches!(last, b'r' | b'c' | b'n' | b'y') {
+            continue;
+        }
         let before = &text[..at];
         let after = &text[at + 1..];
         let length = after.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(after.len());
@@ -284,7 +347,8 @@ impl Scanner<'_, '_> {
     /// Finds the values of `name=value`, `name: value`, `"name": "value"`, `name => value` and their percent-encoding.
     fn assignments(&mut self) {
         let mut at = 0;
-        while at < self.bytes.len() {
+        while let Some(next) = memchr::memchr3(b'=', b':', b'%', &self.bytes[at..]) {
+            at += next;
             let (separator, end) = match self.bytes[at] {
                 b'=' => (Separator::Equals, at + 1),
                 b':' => (Separator::Colon, at + 1),
@@ -756,16 +820,23 @@ impl Scanner<'_, '_> {
 
     /// Finds the secrets of sentences: `the password is abc1`, `PIN 4821`, `123456 is your verification code`.
     fn sentences(&mut self) {
-        let words: Vec<Range<usize>> = words(self.text);
-        for (index, range) in words.iter().enumerate() {
-            let word = self.text[range.clone()].trim_end_matches(['.', ',', ';', '!', '?', ')']);
-            let is_candidate = word.len() >= 4
-                && word.bytes().any(|byte| byte.is_ascii_digit())
+        let mut at = 0;
+        while let Some(digit) = self.bytes[at..].iter().position(u8::is_ascii_digit).map(|digit| at + digit) {
+            let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t');
+            let start = self.bytes[at..digit].iter().rposition(is_space).map_or(at, |space| at + space + 1);
+            let end = self.bytes[digit..].iter().position(is_space).map_or(self.bytes.len(), |space| digit + space);
+            at = end;
+            let word = self.text[start..end].trim_end_matches(['.', ',', ';', '!', '?', ')']);
+            let is_candidate = (4..=SENTENCE_BYTES).contains(&word.len())
                 && !is_date(word)
-                && !word.contains(['=', '/', '@']);
+                && !word.contains(['=', '/', '@', ':'])
+                && word.bytes().any(|byte| byte.is_ascii_digit());
             if !is_candidate {
                 continue;
             }
+            let words = words_near(self.text, start, end);
+            let Some(index) = words.iter().position(|near| near.start == start) else { continue };
+            let range = start..end;
             let value = range.start..range.start + word.len();
             let name = |last: usize| {
                 let first = if last > 0 { last - 1 } else { last };
@@ -803,19 +874,20 @@ impl Scanner<'_, '_> {
     }
 }
 
-/// Returns the places of the words, which spaces divide. A text with very many words is no sentence.
-fn words(text: &str) -> Vec<Range<usize>> {
-    const MOST: usize = 2000;
+/// The distance around a word within which a sentence names it, and the longest word, in bytes.
+const SENTENCE_BYTES: usize = 80;
+
+/// Returns the places of the words around the word at these positions, and its own.
+fn words_near(text: &str, start: usize, end: usize) -> Vec<Range<usize>> {
+    let from = text.ceil_char_boundary(start.saturating_sub(SENTENCE_BYTES));
+    let to = text.floor_char_boundary((end + SENTENCE_BYTES).min(text.len()));
     let mut words = Vec::new();
-    let mut start = 0;
-    for part in text.split([' ', '\n', '\t']) {
+    let mut at = from;
+    for part in text[from..to].split([' ', '\n', '\t']) {
         if !part.is_empty() {
-            words.push(start..start + part.len());
+            words.push(at..at + part.len());
         }
-        start += part.len() + 1;
-        if words.len() == MOST {
-            break;
-        }
+        at += part.len() + 1;
     }
     words
 }

@@ -2,6 +2,9 @@
 //! private keys, payment cards.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::opaque::{is_opaque, is_token_byte};
 
@@ -157,6 +160,17 @@ const PREFIXES: &[(&str, usize)] = &[
     ("1000.", 60),
 ];
 
+/// The prefixes by their first byte.
+static BY_FIRST: LazyLock<[Vec<(&'static str, usize)>; 256]> = LazyLock::new(|| {
+    let mut lists = [const { Vec::new() }; 256];
+    for (prefix, minimum) in PREFIXES {
+        lists[usize::from(prefix.as_bytes()[0])].push((*prefix, *minimum));
+    }
+    // The longest comes first.
+    lists.iter_mut().for_each(|list| list.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len())));
+    lists
+});
+
 /// The beginnings of hashes of passwords (crypt, PHC, LDAP, Django, PostgreSQL).
 const HASHES: &[&str] = &[
     "$1$",
@@ -193,6 +207,9 @@ const HASHES: &[&str] = &[
 
 /// The number of bytes that decide whether a known secret begins. The secret itself may be longer.
 const DECIDING_BYTES: usize = 200;
+
+/// The minimum number of digits of a payment card.
+pub const CARD_DIGITS: usize = 13;
 
 /// The minimum length of a known secret, in bytes.
 pub const SECRET_BYTES: usize = 16;
@@ -243,11 +260,8 @@ fn is_escape_end(bytes: &[u8], at: usize) -> bool {
 /// Returns the length of the known secret at the beginning of the text.
 fn known(text: &str) -> Option<usize> {
     let first = text.as_bytes()[0];
-    if !(first.is_ascii_alphanumeric() || first == b'$' || first == b'{') {
-        return None;
-    }
-    if text.starts_with("eyJ") {
-        return jwt(text);
+    if first == b'e' {
+        return if text.starts_with("eyJ") { jwt(text) } else { None };
     }
     if matches!(first, b'$' | b'{' | b'p' | b'b' | b'a' | b's' | b'S')
         && HASHES.iter().any(|hash| text.starts_with(hash))
@@ -259,10 +273,7 @@ fn known(text: &str) -> Option<usize> {
             return Some(run(text.as_bytes(), is_hash_byte));
         }
     }
-    let (prefix, minimum) = PREFIXES
-        .iter()
-        .filter(|(prefix, _)| prefix.as_bytes()[0] == first && text.starts_with(prefix))
-        .max_by_key(|(prefix, _)| prefix.len())?;
+    let (prefix, minimum) = BY_FIRST[usize::from(first)].iter().find(|(prefix, _)| text.starts_with(prefix))?;
     let is_key_byte =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=');
     let start = &text.as_bytes()[prefix.len()..text.len().min(DECIDING_BYTES)];
@@ -308,8 +319,9 @@ fn run(text: &[u8], accepts: impl Fn(u8) -> bool) -> usize {
 /// text.
 pub fn find_pem(text: &str, found: &mut Vec<Range<usize>>) {
     const BEGIN: &str = "-----BEGIN ";
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEGIN));
     let mut from = 0;
-    while let Some(begin) = text[from..].find(BEGIN).map(|at| from + at) {
+    while let Some(begin) = FINDER.find(&text.as_bytes()[from..]).map(|at| from + at) {
         let label = begin + BEGIN.len();
         let label_end = text[label..].find("-----").map_or(text.len(), |at| label + at);
         let end = text[label_end..].find("-----END ").map_or(text.len(), |at| {
@@ -325,7 +337,7 @@ pub fn find_pem(text: &str, found: &mut Vec<Range<usize>>) {
 
 /// Finds the numbers of payment cards (ISO/IEC 7812): their issuer, length and check digit are right.
 pub fn find_cards(text: &str, found: &mut Vec<Range<usize>>) {
-    const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+    const DIGITS: std::ops::RangeInclusive<usize> = CARD_DIGITS..=19;
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -333,13 +345,15 @@ pub fn find_cards(text: &str, found: &mut Vec<Range<usize>>) {
             at += 1;
             continue;
         }
-        let mut digits = Vec::with_capacity(20);
+        let mut digits = [0; 20];
+        let mut count = 0;
         let mut end = at;
         let mut next = at;
-        while next < bytes.len() && digits.len() < 32 {
+        while next < bytes.len() && count < digits.len() {
             match bytes[next] {
                 digit @ b'0'..=b'9' => {
-                    digits.push(digit - b'0');
+                    digits[count] = digit - b'0';
+                    count += 1;
                     end = next + 1;
                 }
                 // One separator stands between two groups.
@@ -350,7 +364,8 @@ pub fn find_cards(text: &str, found: &mut Vec<Range<usize>>) {
         }
         let is_apart = (at == 0 || !is_part_of_word(bytes[at - 1]))
             && bytes.get(end).is_none_or(|byte| !is_part_of_word(*byte) || *byte == b'.');
-        if is_apart && DIGITS.contains(&digits.len()) && is_card(&digits) && is_grouped(&bytes[at..end]) {
+        let digits = &digits[..count];
+        if is_apart && DIGITS.contains(&count) && is_card(digits) && is_grouped(&bytes[at..end]) {
             found.push(at..end);
         }
         at = end;

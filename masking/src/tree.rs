@@ -259,59 +259,54 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
 
 /// Returns whether the key is one whose value names another value.
 fn is_name(key: &str) -> bool {
-    const NAMES: [&str; 19] = [
-        "k",
-        "n",
-        "id",
-        "key",
-        "env",
-        "var",
-        "name",
-        "path",
-        "field",
-        "label",
-        "param",
-        "header",
-        "option",
-        "column",
-        "setting",
-        "property",
-        "variable",
-        "parameter",
-        "attribute",
-    ];
-    (1..=9).contains(&key.len()) && NAMES.iter().any(|name| name.eq_ignore_ascii_case(key))
+    const SHORT: [u64; 17] = all_packed([
+        "k", "n", "id", "key", "env", "var", "name", "path", "field", "label", "param", "header", "option", "column",
+        "setting", "property", "variable",
+    ]);
+    const LONG: [&str; 2] = ["parameter", "attribute"];
+    match packed(key) {
+        Some(key) => SHORT.contains(&key),
+        None => LONG.iter().any(|name| name.eq_ignore_ascii_case(key)),
+    }
 }
 
 /// Returns whether the key is one whose value is named by another value.
 fn is_value(key: &str) -> bool {
-    const VALUES: [&str; 24] = [
-        "v",
-        "to",
-        "new",
-        "old",
-        "was",
-        "now",
-        "val",
-        "from",
-        "text",
-        "after",
-        "value",
-        "values",
-        "before",
-        "content",
-        "default",
-        "current",
-        "newvalue",
-        "oldvalue",
-        "previous",
-        "new_value",
-        "old_value",
-        "current_value",
-        "plaintext",
-        "string",
-    ];
-    (1..=13).contains(&key.len()) && VALUES.iter().any(|value| value.eq_ignore_ascii_case(key))
+    const SHORT: [u64; 20] = all_packed([
+        "v", "to", "new", "old", "was", "now", "val", "from", "text", "after", "value", "values", "before", "content",
+        "default", "current", "newvalue", "oldvalue", "previous", "string",
+    ]);
+    const LONG: [&str; 4] = ["new_value", "old_value", "current_value", "plaintext"];
+    match packed(key) {
+        Some(key) => SHORT.contains(&key),
+        None => LONG.iter().any(|value| value.eq_ignore_ascii_case(key)),
+    }
+}
+
+const fn all_packed<const N: usize>(words: [&str; N]) -> [u64; N] {
+    let mut packed = [0; N];
+    let mut index = 0;
+    while index < N {
+        packed[index] = pack(words[index].as_bytes());
+        index += 1;
+    }
+    packed
+}
+
+/// Returns the bytes of a short key in one number, in lower case.
+#[inline]
+fn packed(key: &str) -> Option<u64> {
+    (key.len() <= 8).then(|| pack(key.as_bytes()))
+}
+
+const fn pack(key: &[u8]) -> u64 {
+    let mut packed = 0;
+    let mut at = 0;
+    while at < key.len() {
+        packed = packed << 8 | key[at].to_ascii_lowercase() as u64;
+        at += 1;
+    }
+    packed
 }
 
 fn form_of_array<'a, T: Tree<'a>>(tree: T, key: Option<&str>) -> Form {

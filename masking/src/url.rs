@@ -1,6 +1,9 @@
 //! Secrets in URLs: the password of the user, and paths that are credentials.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::opaque::is_opaque;
 
@@ -19,21 +22,36 @@ const WEBHOOKS: &[(&str, usize)] = &[
     ("hc-ping.com/", 0),
 ];
 
+/// The ends of their hosts.
+const HOSTS: &[&str] = &[
+    "slack.com",
+    "discord.com",
+    "discordapp.com",
+    "office.com",
+    "zapier.com",
+    "telegram.org",
+    "ifttt.com",
+    "make.com",
+    "hc-ping.com",
+];
+
 /// The segments of a path after which a random segment is a credential.
 const LINKS: &[&str] =
     &["reset", "invit", "magic", "verif", "confirm", "activat", "unsubscribe", "password", "token", "share", "login"];
 
 /// Finds the secrets of every URL, apart from those in its query string, which has assignments.
 pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
-    let mut from = 0;
-    while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
-        let rest = &text[at..];
+    let bytes = text.as_bytes();
+    let is_begin = |colon: &usize| bytes[*colon..].starts_with(b"://");
+    let mut begins = memchr::memchr_iter(b':', bytes).filter(is_begin).peekable();
+    while let Some(colon) = begins.next() {
+        let at = colon + "://".len();
         // A URL within the URL is looked at by itself.
-        let next = rest.find("://").unwrap_or(rest.len());
-        let end = at + rest[..next].find(|c: char| c.is_whitespace() || "\"'<>`|\\".contains(c)).unwrap_or(next);
+        let next = begins.peek().copied().unwrap_or(bytes.len()).max(at);
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>`|\\".contains(byte);
+        let end = bytes[at..next].iter().position(is_end).map_or(next, |end| at + end);
         let host = user(text, at..end, found);
         path(text, host..end, found);
-        from = at;
     }
     oracle(text, found);
 }
@@ -72,7 +90,9 @@ fn user(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
 fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
     let rest = &text[url.clone()];
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    for (service, shown) in WEBHOOKS {
+    let host = &rest[..rest.find('/').unwrap_or(end)];
+    let has_service = HOSTS.iter().any(|name| host.ends_with(name));
+    for (service, shown) in WEBHOOKS.iter().filter(|_| has_service) {
         if let Some(at) = rest[..end].find(service) {
             let start = at + service.len();
             let secret = match rest[start..end].split_inclusive('/').nth(*shown) {
@@ -87,13 +107,19 @@ fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
         }
     }
     let mut at = 0;
-    let mut is_link = false;
+    let mut is_link = None;
+    let first = rest.find('/').unwrap_or(end);
     for segment in rest[..end].split_inclusive('/') {
         let bare = segment.trim_end_matches('/');
-        if is_link && (is_opaque(bare) || bare.len() >= 16 && bare.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-            found.push(url.start + at..url.start + at + bare.len());
+        if bare.len() >= 16 && (is_opaque(bare) || bare.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            let is_link = *is_link.get_or_insert_with(|| {
+                let path = rest[first.min(at)..at].to_ascii_lowercase();
+                LINKS.iter().any(|link| path.contains(link))
+            });
+            if is_link {
+                found.push(url.start + at..url.start + at + bare.len());
+            }
         }
-        is_link |= at > 0 && LINKS.iter().any(|link| bare.to_ascii_lowercase().contains(link));
         at += segment.len();
     }
 }
@@ -101,7 +127,8 @@ fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
 /// Finds the password of `jdbc:oracle:thin:user/password@host`.
 fn oracle(text: &str, found: &mut Vec<Range<usize>>) {
     const DRIVER: &str = "jdbc:oracle:";
-    if let Some(at) = text.find(DRIVER).map(|at| at + DRIVER.len())
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DRIVER));
+    if let Some(at) = FINDER.find(text.as_bytes()).map(|at| at + DRIVER.len())
         && let Some(end) = text[at..].find('@').map(|end| at + end)
         && let Some(slash) = text[at..end].find('/').map(|slash| at + slash + 1)
         && slash < end

@@ -44,17 +44,17 @@ thread_local! {
 /// The rules of the settings `audit.masked_keys` and `audit.unmasked_keys`.
 #[derive(Default)]
 struct Rules {
-    masked: String,
-    unmasked: String,
+    /// The value of [`settings::list_changes`] for which the rules hold.
+    changes: u64,
     keys: Keys,
 }
 
 impl Rules {
     fn refresh(&mut self) {
-        let (masked, unmasked) = (settings::masked_keys(), settings::unmasked_keys());
-        if masked != self.masked || unmasked != self.unmasked {
-            self.keys = Keys::new(&masked, &unmasked);
-            (self.masked, self.unmasked) = (masked, unmasked);
+        let changes = settings::list_changes();
+        if changes != self.changes {
+            self.keys = Keys::new(&settings::masked_keys(), &settings::unmasked_keys());
+            self.changes = changes;
         }
     }
 }

@@ -38,7 +38,7 @@ fn appends(server: &Server, setting: &str) -> Result<f64> {
         &format!(
             "SET synchronous_commit = off;\nLOAD 'audit_log';\n{setting};\nCHECKPOINT;\nSELECT clock_timestamp() AS started \\gset\n\
              DO $do$ DECLARE details jsonb := '{DETAILS}'; BEGIN FOR i IN 1..{ROWS} LOOP \
-             PERFORM audit.append('update_ticket', 'workspace', 'user:1', 'ticket:1', details => details); END LOOP; END $do$;\n\
+             PERFORM audit.append('ticket_read', 'workspace', 'user:1', 'ticket:1', details => details); END LOOP; END $do$;\n\
              SELECT extract(epoch FROM clock_timestamp() - :'started'::timestamptz) * 1000"
         ),
     )?;
