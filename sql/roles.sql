@@ -31,7 +31,8 @@ GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_si
 
 -- audit_writer is the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
-    audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text),
+    audit.append(text, text, text, text, text[], jsonb, text, text, text, text, text, text),
+    audit.details(text),
     audit.append_many(jsonb)
     TO audit_writer;
 

@@ -1,5 +1,6 @@
 //! Appending events.
 
+pub mod adjust;
 pub mod catalog;
 pub mod check;
 pub mod content_keys;

@@ -8,7 +8,7 @@ CREATE FUNCTION audit.append(
     targets text[] DEFAULT NULL,
     details jsonb DEFAULT NULL,
     outcome text DEFAULT NULL,
-    ip inet DEFAULT NULL,
+    ip text DEFAULT NULL,
     user_agent text DEFAULT NULL,
     session_id text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -16,7 +16,7 @@ CREATE FUNCTION audit.append(
 ) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'audit_append';
-COMMENT ON FUNCTION audit.append(text, text, text, text, text[], jsonb, text, inet, text, text, text, text) IS
+COMMENT ON FUNCTION audit.append(text, text, text, text, text[], jsonb, text, text, text, text, text, text) IS
     'Appends one event in the caller''s transaction and returns its id. Omitted arguments come from the session settings (SQLSTATE ZA002 to ZA007).';
 
 CREATE FUNCTION audit.append_many(events jsonb) RETURNS SETOF bigint
@@ -30,3 +30,18 @@ CREATE FUNCTION audit.import(events jsonb) RETURNS SETOF bigint
     AS 'MODULE_PATHNAME', 'audit_import';
 COMMENT ON FUNCTION audit.import(jsonb) IS
     'Imports events of an existing audit log like audit.append_many. Each element has an occurred_at, which must be past and within retention. The import is itself an event (SQLSTATE ZA002 to ZA009).';
+
+-- A client may send U+0000 or half of a surrogate pair, and jsonb refuses both. An even number of backslashes stands for itself.
+CREATE FUNCTION audit.details(json_text text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN json_text !~ '\\u(0000|[dD][89a-fA-F])' THEN json_text
+                ELSE regexp_replace(regexp_replace(regexp_replace(json_text,
+                         '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
+                         '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})', '\1\\ufffd', 'g'),
+                         '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}', '\1\\ufffd', 'g')
+           END::jsonb
+$$;
+COMMENT ON FUNCTION audit.details(text) IS
+    'Returns a JSON text as jsonb, for the argument details of audit.append. An escaped U+0000 and half of a surrogate pair, which jsonb refuses, become U+FFFD (SQLSTATE 22P02).';

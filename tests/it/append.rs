@@ -1,5 +1,6 @@
 //! Tests of appending: single events, batches, imports, and refused input.
 
+mod adjusted;
 pub mod bad_input;
 mod batch;
 mod catalog;

@@ -1,7 +1,5 @@
 //! Checks of the values that a caller passes.
 
-use std::net::IpAddr;
-
 use pgrx::pg_sys::Datum;
 
 use crate::limits::{self, Limit};
@@ -54,7 +52,7 @@ pub fn name<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Option<Text<'a
 }
 
 /// Checks that a text is within the limit (SQLSTATE `ZA003`).
-pub fn size<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Option<Text<'a>>, Error> {
+fn size<'a>(limit: &Limit, value: Option<Text<'a>>) -> Result<Option<Text<'a>>, Error> {
     match value {
         Some(text) if text.value().len() > limit.bytes => Err(Error::InvalidValue {
             name: limit.name,
@@ -100,28 +98,6 @@ pub fn outcome(value: Option<Text<'_>>) -> Result<Text<'_>, Error> {
             hint: "Use success, failure or denied.",
         }),
     }
-}
-
-/// Checks that an inet is a single address (SQLSTATE `ZA003`).
-pub fn host(inet: Datum) -> Result<Datum, Error> {
-    // SAFETY: the SQL type of the argument is inet, and it is not NULL.
-    match unsafe { values::inet_netmask(inet) } {
-        None => Ok(inet),
-        Some(bits) => Err(Error::InvalidValue {
-            name: "ip",
-            problem: format!("has the netmask /{bits}"),
-            hint: "Pass a single address without a netmask.",
-        }),
-    }
-}
-
-/// Parses an IP address and returns its inet (SQLSTATE `ZA003`).
-pub fn address(address: &str) -> Result<Datum, Error> {
-    address.parse::<IpAddr>().map(values::inet).map_err(|_| Error::InvalidValue {
-        name: "ip",
-        problem: format!("\"{}\" is not an IP address", shorten(address)),
-        hint: "Pass an IPv4 or IPv6 address without a port or a netmask.",
-    })
 }
 
 /// Returns the first hundred characters, for an error message.

@@ -2,11 +2,12 @@
 
 use pgrx::pg_sys::Datum;
 
+use crate::append::adjust::Adjustments;
 use crate::append::catalog;
 use crate::append::check;
 use crate::append::context::Context;
 use crate::append::details::details;
-use crate::append::input::{Input, Ip};
+use crate::append::input::Input;
 use crate::append::partition;
 use crate::append::permission::allow;
 use crate::append::salt::salt;
@@ -37,14 +38,12 @@ impl Event {
         let actor = check::name(&limits::ACTOR, input.actor.or(text(&from_session.actor)))?;
         let targets = check::targets(input.target, &input.targets)?;
         let outcome = check::outcome(input.outcome)?;
-        let ip = match input.ip {
-            Some(Ip::Inet(datum)) => Some(check::host(datum)?),
-            Some(Ip::Text(address)) => Some(check::address(address)?),
-            None => from_session.ip.as_deref().map(check::address).transpose()?,
-        };
-        let user_agent = check::size(&limits::USER_AGENT, input.user_agent.or(text(&from_session.user_agent)))?;
-        let session_id = check::name(&limits::SESSION_ID, input.session_id.or(text(&from_session.session_id)))?;
-        let request_id = check::name(&limits::REQUEST_ID, input.request_id.or(text(&from_session.request_id)))?;
+        let mut adjusted = Adjustments::default();
+        let ip = input.ip.or(text(&from_session.ip)).map(|text| text.value());
+        let ip = adjusted.address(Column::Ip.name(), ip);
+        let user_agent = adjusted.text(&limits::USER_AGENT, input.user_agent.or(text(&from_session.user_agent)));
+        let session_id = adjusted.text(&limits::SESSION_ID, input.session_id.or(text(&from_session.session_id)));
+        let request_id = adjusted.text(&limits::REQUEST_ID, input.request_id.or(text(&from_session.request_id)));
         let key = check::name(&limits::IDEMPOTENCY_KEY, input.idempotency_key)?;
 
         let entry = catalog::action(action.value())?;
@@ -69,15 +68,16 @@ impl Event {
         set(Column::Actor, actor.map(|text| text.datum()));
         set(Column::Targets, Some(targets));
         set(Column::Ip, ip);
-        set(Column::UserAgent, user_agent.map(|text| text.datum()));
-        set(Column::SessionId, session_id.map(|text| text.datum()));
-        set(Column::RequestId, request_id.map(|text| text.datum()));
+        set(Column::UserAgent, user_agent);
+        set(Column::SessionId, session_id);
+        set(Column::RequestId, request_id);
         set(Column::DatabaseUser, Some(context.database_user));
         set(Column::ApplicationName, context.application_name);
         set(Column::ClientAddr, context.client_addr);
         set(Column::Details, Some(details.datum));
         set(Column::Salt, Some(values::varlena(&[&salt()])));
         set(Column::Masked, (details.secrets > 0).then(|| Datum::from(details.secrets as i32)));
+        set(Column::Adjusted, adjusted.names());
 
         Ok(Event {
             values,

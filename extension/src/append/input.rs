@@ -21,7 +21,7 @@ pub struct Input<'a> {
     /// The root container, and the jsonb datum if there is one.
     pub details: Option<(Container<'a>, Option<Datum>)>,
     pub outcome: Option<Text<'a>>,
-    pub ip: Option<Ip<'a>>,
+    pub ip: Option<Text<'a>>,
     pub user_agent: Option<Text<'a>>,
     pub session_id: Option<Text<'a>>,
     pub request_id: Option<Text<'a>>,
@@ -30,12 +30,6 @@ pub struct Input<'a> {
     pub occurred_at: Option<(i64, &'a str)>,
     /// Whether the library itself makes the event. It may then have a reserved action.
     pub is_own: bool,
-}
-
-/// An IP address, as an inet datum or as text.
-pub enum Ip<'a> {
-    Inet(Datum),
-    Text(&'a str),
 }
 
 /// The meaning of an element of an array.
@@ -65,7 +59,7 @@ impl<'a> Input<'a> {
                 (Container::new(bytes), Some(datum))
             }),
             outcome: arguments.text(6),
-            ip: arguments.datum(7).map(Ip::Inet),
+            ip: arguments.text(7),
             user_agent: arguments.text(8),
             session_id: arguments.text(9),
             request_id: arguments.text(10),
@@ -99,7 +93,7 @@ impl<'a> Input<'a> {
                 "targets" => input.targets = value.map(targets).transpose()?.unwrap_or_default(),
                 "details" => input.details = value.map(details).transpose()?,
                 "outcome" => input.outcome = text()?,
-                "ip" => input.ip = text()?.map(|text| Ip::Text(text.value())),
+                "ip" => input.ip = text()?,
                 "user_agent" => input.user_agent = text()?,
                 "session_id" => input.session_id = text()?,
                 "request_id" => input.request_id = text()?,

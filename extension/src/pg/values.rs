@@ -233,14 +233,3 @@ pub unsafe fn inet_address(datum: Datum) -> IpAddr {
         _ => Ipv6Addr::from(<[u8; 16]>::try_from(address).expect("an inet of 4 or 16 bytes")).into(),
     }
 }
-
-/// Returns the netmask of an inet that is a network. Returns None if it is a single address.
-///
-/// # Safety
-/// `datum` must be a non-null inet.
-pub unsafe fn inet_netmask(datum: Datum) -> Option<u8> {
-    // SAFETY: promised by the caller. An inet has at least the family and the bits.
-    let (bytes, _) = unsafe { varlena_bytes(datum) };
-    let whole = if bytes[0] == INET_FAMILY_4 { 32 } else { 128 };
-    (bytes[1] != whole).then_some(bytes[1])
-}

@@ -155,7 +155,7 @@ async fn append(client: &impl GenericClient, context: &RequestContext, entry: En
 }
 
 const APPEND: &str = "SELECT audit.append($1, workspace => $2, actor => $3, target => $4, details => $5, outcome => $6, \
-                      ip => $7, user_agent => $8, request_id => $9)";
+                      ip => host($7::inet), user_agent => $8, request_id => $9)";
 
 const ACT_AS: &str = "SELECT set_config('lock_timeout', '10s', true), set_config('audit.actor', $1, true), \
                       set_config('audit.ip', coalesce($2, ''), true), set_config('audit.user_agent', coalesce($3, ''), true), \

@@ -125,16 +125,9 @@ async fn names_have_a_maximum_length() {
     let db = Database::new();
     let client = db.connect().await;
     let long = "n".repeat(10_000);
-    for (argument, limit) in [
-        ("action", 200),
-        ("workspace", 200),
-        ("actor", 1000),
-        ("target", 1000),
-        ("session_id", 1000),
-        ("request_id", 1000),
-        ("idempotency_key", 1000),
-        ("user_agent", 4000),
-    ] {
+    for (argument, limit) in
+        [("action", 200), ("workspace", 200), ("actor", 1000), ("target", 1000), ("idempotency_key", 1000)]
+    {
         let call = |value: &str| match argument {
             "action" => format!("SELECT audit.append({value}, workspace => 'acme')"),
             "workspace" => format!("SELECT audit.append('x', workspace => {value})"),
@@ -148,7 +141,6 @@ async fn names_have_a_maximum_length() {
         run(&client, &call(&format!("repeat('n', {limit})"))).await;
         run(&client, &call(&format!("repeat('ü', {})", limit / 2))).await;
     }
-    refused(&client, "SELECT audit.append('x', 'acme', ip => '1.2.3.4.5')", "22P02").await;
     refused(&client, "SELECT audit.append('x', 'acme', colour => 'red')", "42883").await;
 }
 

@@ -111,6 +111,6 @@ fn call(random: &mut Random) -> String {
     format!(
         "SELECT audit.append({action}, {workspace}, {actor}, {target}, {targets}, {details}, {outcome}, {ip}, {agent}, \
          CASE WHEN {ip} IS NULL THEN 's' END, NULL, NULL)",
-        ip = if ip == "NULL" { "NULL::inet".to_owned() } else { format!("inet {ip}") },
+        ip = if ip == "NULL" { "NULL::text".to_owned() } else { format!("text {ip}") },
     )
 }

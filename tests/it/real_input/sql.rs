@@ -14,7 +14,7 @@ use crate::real_input::form::{Seen, from_sql};
 use crate::real_input::naive::{Expected, Filter, expect, filters, records};
 
 const APPEND: &str = "SELECT audit.append($1, workspace => $2, actor => $3, targets => $4, details => $5, outcome => $6, \
-    ip => $7::text::inet, user_agent => $8, request_id => $9, idempotency_key => $10)";
+    ip => $7, user_agent => $8, request_id => $9, idempotency_key => $10)";
 const APPEND_MANY: &str = "SELECT audit.append_many($1)";
 
 /// A database that holds the whole file.

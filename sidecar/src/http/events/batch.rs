@@ -1,17 +1,17 @@
 //! The events of an upload: they are parsed, checked and put together for the database. Their details stay unchanged.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
 use crate::http::auth::Principal;
-use crate::text::{first_chars, shorten};
+use crate::text::first_chars;
 
 /// An event to append.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -32,8 +32,8 @@ pub struct NewEvent<'a> {
     /// Targets of the action, if there are several.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<Cow<'a, str>>>,
-    /// Further data about the event, as an object.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    /// Further data about the event, as an object. U+0000 and half of a surrogate pair become U+FFFD.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none", serialize_with = "storable")]
     #[schema(value_type = Option<Object>)]
     details: Option<&'a RawValue>,
     /// Outcome: success, failure or denied. Default: success.
@@ -168,12 +168,46 @@ fn one<'a>(raw: &'a str, principal: &Principal) -> Result<NewEvent<'a>, ApiError
         return Err(ApiError::new(Code::InvalidEvent, "not an event: an event must be an object, not an array"));
     }
     event.workspace = Some(Cow::Owned(principal.workspace(event.workspace.as_deref())?));
-    if let Some(ip) = event.ip.as_deref()
-        && ip.parse::<IpAddr>().is_err()
-    {
-        return Err(ApiError::new(Code::InvalidValue, format!("ip \"{}\" is not an IP address", shorten(ip))));
+    // The database replaces control characters of these values, and notes it in the event. It cannot receive U+0000.
+    for value in [&mut event.ip, &mut event.user_agent, &mut event.session_id, &mut event.request_id] {
+        if let Some(text) = value.as_mut().filter(|text| text.contains('\0')) {
+            *text = Cow::Owned(text.replace('\0', "\u{1}"));
+        }
     }
     Ok(event)
+}
+
+/// Writes details in which the escapes that PostgreSQL refuses are replaced.
+fn storable<S: Serializer>(details: &Option<&RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(details) = details else { return serializer.serialize_none() };
+    match replace_escapes(details.get()) {
+        Some(text) => RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer),
+        None => details.serialize(serializer),
+    }
+}
+
+/// Replaces the escapes of U+0000 and of half a surrogate pair by that of U+FFFD. Returns none if there are none.
+fn replace_escapes(json: &str) -> Option<String> {
+    const REPLACEMENT: &str = "\\ufffd";
+    let mut text = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(found) = json[at..].find('\\').map(|found| at + found) {
+        let unit = |at: usize| u16::from_str_radix(json.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok();
+        let length = match unit(found) {
+            Some(0xD800..=0xDBFF) if matches!(unit(found + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0 | 0xD800..=0xDFFF) => {
+                text.push_str(&json[copied..found]);
+                text.push_str(REPLACEMENT);
+                copied = found + 6;
+                6
+            }
+            // The backslash escapes one ASCII character.
+            _ => 2,
+        };
+        at = found + length;
+    }
+    (copied > 0).then(|| text + &json[copied..])
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
@@ -219,6 +253,27 @@ mod tests {
         Batch::read(text, form, &principal).map(|batch| batch.json().to_owned())
     }
 
+    /// PostgreSQL refuses these escapes.
+    #[test]
+    fn escapes_that_cannot_be_stored_are_replaced() {
+        for (given, sent) in [
+            (r#"{"a":"x\u0000\u0000"}"#, r#"{"a":"x\ufffd\ufffd"}"#),
+            (r#"{"\u0000":1}"#, r#"{"\ufffd":1}"#),
+            (r#"{"a":"\\u0000"}"#, r#"{"a":"\\u0000"}"#),
+            (r#"{"a":"\\\u0000"}"#, r#"{"a":"\\\ufffd"}"#),
+            (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+            (r#"{"a":"\ude00\ud83d\ude00"}"#, r#"{"a":"\ufffd\ud83d\ude00"}"#),
+            (r#"{"a":"\ud83d\ud83d\ude00\n"}"#, r#"{"a":"\ufffd\ud83d\ude00\n"}"#),
+        ] {
+            let event = format!(r#"{{"action":"a","details":{given}}}"#);
+            let expected = format!(r#"[{{"action":"a","workspace":"acme","details":{sent}}}]"#);
+            assert_eq!(read(&event, Form::Json).unwrap(), expected);
+        }
+        let event = r#"{"action":"a","user_agent":"x\u0000y"}"#;
+        let expected = r#"[{"action":"a","workspace":"acme","user_agent":"x\u0001y"}]"#;
+        assert_eq!(read(event, Form::Json).unwrap(), expected);
+    }
+
     #[test]
     fn details_pass_untouched_and_the_workspace_is_filled_in() {
         let given = r#" {"action":"a","details":{"n" : 1e4000,"x":0.10000000000000000000001}, "target":"t\u00fc"}"#;
@@ -233,7 +288,6 @@ mod tests {
         for (text, form, code, detail) in [
             ("{\"action\":\"a\"}\n\n{\"action\":5}\n", Form::Ndjson, Code::InvalidEvent, json!({"line": 3})),
             ("{\"action\":\"a\"}\n{\"action\"", Form::Ndjson, Code::InvalidJson, json!({"line": 2})),
-            ("{\"action\":\"a\",\"ip\":\"x\"}", Form::Ndjson, Code::InvalidValue, json!({"line": 1})),
             (r#"[{"action":"a"},{"action":"a","nonsense":1}]"#, Form::Json, Code::InvalidEvent, json!({"element": 1})),
             (
                 r#"[{"action":"a"},{"action":"a","workspace":"globex"}]"#,
