@@ -35,7 +35,8 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         for turn in 0..=plan.rounds {
             for query in &queries {
                 let page = first_byte(&sidecar, &format!("/admin/log?{query}"), &cookie)?;
-                let rest = query.replace("range=7d", "max_rows=50").replace("range=all", "max_rows=50&since=0001-01-01");
+                let rest =
+                    query.replace("range=7d", "max_rows=50").replace("range=all", "max_rows=50&since=0001-01-01");
                 let answer = first_byte(&sidecar, &format!("/v1/events?{rest}&category%21=audit"), &bearer)?;
                 if turn > 0 {
                     pages.push(page);
@@ -47,13 +48,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         let basis = format!("{} calls at {} events", pages.len(), plan.events);
         report.add(format!("admin page by {filter}, first byte, p95"), "ms", flat(page), Goal::AtMost(50.0), basis);
         let basis = format!("{page:.2} / {answer:.2} ms");
-        report.add(
-            format!("admin page / REST by {filter}, p95"),
-            "×",
-            flat(page / answer),
-            Goal::AtMost(1.3),
-            basis,
-        );
+        report.add(format!("admin page / REST by {filter}, p95"), "×", flat(page / answer), Goal::AtMost(1.3), basis);
     }
     Ok(())
 }
@@ -71,7 +66,8 @@ fn log_in(sidecar: &Sidecar, token: &str) -> Result<String> {
         ),
     )?
     .0;
-    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).context("the login set no cookie")?;
+    let cookie =
+        answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).context("the login set no cookie")?;
     Ok(cookie.split(';').next().unwrap_or_default().to_owned())
 }
 
