@@ -1,7 +1,7 @@
 //! Pages in a real browser.
 
 mod admin;
-mod admin_access;
+mod admin_accessibility;
 mod admin_evidence;
 mod admin_log;
 mod admin_looks;

@@ -26,6 +26,10 @@ async fn axe_finds_no_serious_barrier_and_nothing_moves() {
         "/admin/log?workspace=acme&actor=nobody".to_owned(),
         "/admin/log/overview?workspace=acme".to_owned(),
         "/admin/evidence?workspace=acme&pack=access-review&period=last-month&preview=1".to_owned(),
+        "/admin/retention?workspace=acme".to_owned(),
+        "/admin/retention/change?workspace=acme&number=90&unit=days".to_owned(),
+        "/admin/integrity?workspace=acme".to_owned(),
+        "/admin/access".to_owned(),
         "/admin/nothing".to_owned(),
     ];
     pages.extend([hostile, change].map(|event| format!("/admin/events/{event}")));
