@@ -86,6 +86,7 @@ extension_sql_file!(
     name = "verify_redaction",
     requires = ["verify_removal", "redact"]
 );
+extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["setup"]);
 extension_sql_file!("../../sql/roles.sql", name = "roles", finalize);
 
 /// Initializes the library. PostgreSQL calls this function when it loads the library: at server start, or at the first

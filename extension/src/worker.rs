@@ -1,13 +1,15 @@
 //! The background workers, which run if the library is preloaded. A launcher keeps a sealer alive in each database that
 //! has the extension. For maintenance, it starts one worker after the other, each in one database. Such a worker calls
-//! `audit.maintain` until nothing is left to do.
+//! `audit.maintain` until nothing is left to do. A worker ends with its launcher, and if a command wants the database
+//! for itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{CStr, c_int, c_long};
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{
-    BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime, DynamicBackgroundWorker, SignalWakeFlags,
+    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker,
+    SignalWakeFlags,
 };
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -15,6 +17,10 @@ use pgrx::prelude::*;
 use crate::pg::spi;
 use crate::pg::values::Text;
 use crate::settings;
+use crate::worker::locks::Task;
+
+mod changes;
+mod locks;
 
 /// The time between two rounds of the launcher.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,8 +41,14 @@ const HEADS: Duration = Duration::from_secs(60);
 /// The maximum time that maintenance spends in one database before the next.
 const TURN: Duration = Duration::from_secs(300);
 
-/// The time from a crash of the launcher to its restart.
-const RESTART: Duration = Duration::from_secs(10);
+/// The time from the end of the launcher to its restart.
+const RESTART: Duration = Duration::from_secs(2);
+
+/// The maximum time that a worker waits for the end of one that an earlier launcher started.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The maximum time in which a worker notices that it must end. DROP DATABASE waits five seconds for it.
+const ATTENTION: Duration = Duration::from_millis(500);
 
 /// Settings for which a database may have other defaults. Those defaults must not affect the workers.
 const OWN_SETTINGS: [(&CStr, &CStr); 11] = [
@@ -66,6 +78,7 @@ pub fn register() {
             .set_restart_time(Some(RESTART))
             .enable_spi_access()
             .load();
+        changes::reserve();
     }
 }
 
@@ -76,54 +89,130 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     // Without a database, the launcher can read the shared catalogs.
     BackgroundWorker::connect_worker_to_spi(None, None);
-    let mut sealers = HashMap::new();
-    let mut last_maintenance = Instant::now();
+    let mut sealers = Sealers::default();
+    let mut maintenance = Maintenance { next: Instant::now(), waiting: VecDeque::new(), running: None };
     while BackgroundWorker::wait_latch(Some(TICK)) {
         if BackgroundWorker::sighup_received() {
             // SAFETY: called between transactions.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
         if settings::seal_interval().is_some() {
-            keep_sealing(&mut sealers);
+            sealers.keep();
         }
-        if settings::maintenance_interval().is_some_and(|interval| last_maintenance.elapsed() >= interval) {
-            maintain_all();
-            last_maintenance = Instant::now();
-        }
+        maintenance.proceed();
     }
     // If the server goes on, an exit status other than 0 makes it restart the launcher.
     // SAFETY: nothing is left to do in this process.
     unsafe { pg_sys::proc_exit(1) }
 }
 
+/// The sealers that the launcher has started.
+#[derive(Default)]
+struct Sealers {
+    by_database: HashMap<pg_sys::Oid, Sealer>,
+    /// The number of changes when the launcher last looked.
+    changes: u32,
+    /// Whether the server log already says that no worker is free.
+    is_short: bool,
+}
+
 /// A sealer and the time of its start.
 struct Sealer {
     worker: DynamicBackgroundWorker,
     started: Instant,
+    /// Whether the next one may start at once, because something has changed meanwhile.
+    may_retry: bool,
 }
 
-/// Starts a sealer in every database that has none.
-fn keep_sealing(sealers: &mut HashMap<pg_sys::Oid, Sealer>) {
-    let databases = databases();
-    sealers.retain(|database, sealer| {
-        databases.contains(database) && (sealer.worker.pid().is_ok() || sealer.started.elapsed() < RETRY)
-    });
-    for database in databases {
-        if sealers.contains_key(&database) {
-            continue;
+impl Sealers {
+    /// Starts a sealer in every database that has none.
+    fn keep(&mut self) {
+        let databases = databases();
+        let changes = changes::count();
+        if std::mem::replace(&mut self.changes, changes) != changes {
+            // A sealer that is about to end may not have seen the change.
+            self.by_database.values_mut().for_each(|sealer| sealer.may_retry = true);
         }
-        // If no worker is free of max_worker_processes, the next round tries again.
-        let Some(worker) = start("audit_log sealer", "audit_sealer_main", database) else { break };
-        sealers.insert(database, Sealer { worker, started: Instant::now() });
+        self.by_database.retain(|database, sealer| {
+            let is_recent = sealer.started.elapsed() < RETRY && !sealer.may_retry;
+            databases.contains(database) && (is_recent || !has_ended(&sealer.worker))
+        });
+        for database in databases {
+            if self.by_database.contains_key(&database) || is_claimed(database) {
+                continue;
+            }
+            // If no worker is free of max_worker_processes, the next round tries again.
+            let Some(worker) = start("audit_log sealer", "audit_sealer_main", database) else {
+                self.note_shortage();
+                return;
+            };
+            self.by_database.insert(database, Sealer { worker, started: Instant::now(), may_retry: false });
+        }
+        self.is_short = false;
+    }
+
+    fn note_shortage(&mut self) {
+        if !std::mem::replace(&mut self.is_short, true) {
+            let running = self.by_database.values().filter(|sealer| !has_ended(&sealer.worker)).count();
+            warning!(
+                "audit_log: no background worker is free for another sealer; {running} are running. \
+                 Raise max_worker_processes to the number of databases plus two, and restart the server."
+            );
+        }
     }
 }
 
-/// Runs maintenance in one database after the other.
-fn maintain_all() {
-    for database in databases() {
-        let Some(worker) = start("audit_log maintenance", "audit_maintenance_main", database) else { break };
-        // The server log already says how the worker ended.
-        let _ = worker.wait_for_shutdown();
+/// A run of maintenance in one database after the other.
+struct Maintenance {
+    /// The earliest time of the next run.
+    next: Instant,
+    /// The databases that remain in this run.
+    waiting: VecDeque<pg_sys::Oid>,
+    running: Option<DynamicBackgroundWorker>,
+}
+
+impl Maintenance {
+    /// Starts the next worker if the one before has ended. Does not wait.
+    fn proceed(&mut self) {
+        let Some(interval) = settings::maintenance_interval() else {
+            self.waiting.clear();
+            return;
+        };
+        if self.running.as_ref().is_some_and(|worker| !has_ended(worker)) {
+            return;
+        }
+        if self.running.take().is_some() && self.waiting.is_empty() {
+            self.next = Instant::now() + interval;
+        }
+        if self.waiting.is_empty() && Instant::now() >= self.next {
+            self.waiting = databases().into();
+        }
+        while let Some(database) = self.waiting.pop_front() {
+            if is_claimed(database) {
+                continue;
+            }
+            self.running = start("audit_log maintenance", "audit_maintenance_main", database);
+            if self.running.is_none() {
+                // If no worker is free of max_worker_processes, the next round tries again.
+                self.waiting.push_front(database);
+            }
+            return;
+        }
+    }
+}
+
+fn has_ended(worker: &DynamicBackgroundWorker) -> bool {
+    matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied))
+}
+
+/// Returns whether a command wants the database for itself. The launcher calls it between transactions.
+fn is_claimed(database: pg_sys::Oid) -> bool {
+    // SAFETY: begins and ends a transaction in a process that is in none.
+    unsafe {
+        pg_sys::StartTransactionCommand();
+        let claimed = locks::is_claimed(database);
+        pg_sys::CommitTransactionCommand();
+        claimed
     }
 }
 
@@ -146,6 +235,9 @@ fn start(name: &str, function: &str, database: pg_sys::Oid) -> Option<DynamicBac
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     connect_to(database);
+    if !take(Task::Seal) {
+        return;
+    }
     let mut heads_recorded = Instant::now();
     while let Some(interval) = settings::seal_interval() {
         let Some(sealed) = call(SEAL, "audit.seal(integer)") else { break };
@@ -155,8 +247,8 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
         if heads_recorded.elapsed() >= HEADS && call(RECORD_HEADS, "audit.record_heads()") != Some(-1) {
             heads_recorded = Instant::now();
         }
-        if sealed < BATCH {
-            rest(interval);
+        if !rest(if sealed < BATCH { interval } else { Duration::ZERO }) {
+            break;
         }
         // SAFETY: only the signal handler sets the flag. The settings may change between transactions.
         unsafe {
@@ -173,6 +265,9 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
     connect_to(database);
+    if !take(Task::Maintain) {
+        return;
+    }
     let begun = Instant::now();
     while begun.elapsed() < TURN {
         let started = Instant::now();
@@ -181,7 +276,9 @@ pub extern "C-unwind" fn audit_maintenance_main(database: pg_sys::Datum) {
             break;
         }
         // Half of the time is left to other sessions, because moved rows are written to the disk that they use.
-        rest(started.elapsed());
+        if !rest(started.elapsed()) {
+            break;
+        }
     }
 }
 
@@ -224,15 +321,60 @@ unsafe extern "C-unwind" {
     fn SignalHandlerForConfigReload(signal: c_int);
 }
 
-/// Waits for this time, or until a signal arrives.
-fn rest(time: Duration) {
-    // SAFETY: waits on the latch of this process. If the process is to terminate, the check after it raises FATAL.
-    unsafe {
-        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, time.as_millis() as c_long, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-        pg_sys::check_for_interrupts!();
+/// Takes the task in the database of this worker. Returns false if another worker keeps it.
+fn take(task: Task) -> bool {
+    let begun = Instant::now();
+    loop {
+        if BackgroundWorker::transaction(|| locks::take(task)) {
+            return true;
+        }
+        if begun.elapsed() >= PATIENCE || !rest(ATTENTION) {
+            return false;
+        }
     }
+}
+
+/// Waits for this time, or until a signal arrives. Returns false if the worker must end.
+fn rest(time: Duration) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        let slice = end.saturating_duration_since(Instant::now()).min(ATTENTION);
+        // SAFETY: waits on the latch of this process. If the process is to terminate, the check after it raises FATAL.
+        let woken = unsafe {
+            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+            let woken = pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                events as c_int,
+                slice.as_millis() as c_long,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+            pg_sys::check_for_interrupts!();
+            woken as u32 & pg_sys::WL_LATCH_SET != 0
+        };
+        if must_end() {
+            return false;
+        }
+        if woken || Instant::now() >= end {
+            return true;
+        }
+    }
+}
+
+/// Returns whether the launcher of this worker has ended, or a command wants the database for itself.
+fn must_end() -> bool {
+    // SAFETY: reads variables of a background worker, which the server has set before its main function.
+    let (launcher, database) = unsafe { ((*pg_sys::MyBgworkerEntry).bgw_notify_pid, pg_sys::MyDatabaseId) };
+    // SAFETY: looks the process up in shared memory. The result is only compared.
+    if unsafe { pg_sys::BackendPidGetProc(launcher) }.is_null() {
+        return true;
+    }
+    let is_claimed = BackgroundWorker::transaction(|| locks::is_claimed(database));
+    if is_claimed {
+        // The launcher comes back when the command is over.
+        changes::announce();
+    }
+    is_claimed
 }
 
 /// Runs a statement that returns one number, in a transaction of its own. Returns None if the extension is not

@@ -13,3 +13,4 @@ mod rest;
 mod retention;
 mod sql;
 mod support;
+mod workers;

@@ -193,7 +193,7 @@ struct Removed {
 
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Rows of the first call. If each has the default maximum of the size of details, an answer is full.
+/// Rows of the first call. Each can have megabytes of details.
 const FIRST_ROWS: i32 = 16;
 
 const NEXT_AFTER: header::HeaderName = header::HeaderName::from_static("audit-next-after");
