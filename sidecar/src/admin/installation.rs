@@ -193,6 +193,8 @@ fn meaning(name: &str) -> &'static str {
         "heads" => "The state of all logs is recorded every minute",
         "legal holds" => "Active legal holds in all workspaces",
         "retention changes" => "Changes of retention that are not applied to all stored events yet",
+        "clock" => "The clock has not moved far ahead",
+        "replication" => "The audit log is not being received from another server",
         _ => "A health check of the database",
     }
 }
