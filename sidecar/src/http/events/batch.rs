@@ -1,4 +1,5 @@
-//! The events of an upload: they are parsed, checked and put together for the database. Their details stay unchanged.
+//! The events of an upload: they are parsed, checked and put together for the database. Their details stay
+//! unchanged, apart from escapes that PostgreSQL refuses.
 
 use std::borrow::Cow;
 use std::ops::Range;
