@@ -90,7 +90,7 @@ GRANT EXECUTE ON FUNCTION
     audit.subset_proof(text, bigint, bigint[], bigint[]),
     audit.leaves(text, bigint, bigint),
     audit.leaf_of(text, bigint),
-    audit.protection(text, bigint),
+    audit.protection(text, bigint[]),
     audit.tile_hashes(text, integer, bigint),
     audit.verify(text, timestamptz, timestamptz)
     TO audit_reader;

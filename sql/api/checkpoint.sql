@@ -35,25 +35,29 @@ $$;
 COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
     'Stores a signed checkpoint. Another note for the same size and root replaces the stored one (SQLSTATE ZA003, ZA015 for another root).';
 
--- One statement for each step, because each then is a search in an index.
-CREATE FUNCTION audit.protection(workspace text, id bigint, OUT leaf bigint, OUT recorded_at timestamptz, OUT signed_at timestamptz)
-    LANGUAGE plpgsql STABLE STRICT
+-- Neighbouring events are covered by the same head, so each head is looked up once.
+CREATE FUNCTION audit.protection(workspace text, ids bigint[])
+    RETURNS TABLE (id bigint, leaf bigint, recorded_at timestamptz, signed_at timestamptz)
+    LANGUAGE sql STABLE STRICT ROWS 50
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET enable_bitmapscan = off
 AS $$
-DECLARE
-    head_event bigint;
-BEGIN
-    leaf := audit.leaf_of(workspace, id);
-    -- Checkpoints cover the system log directly.
-    IF workspace = 'audit' THEN
-        head_event := id;
-    ELSE
-        SELECT h.event_id, h.recorded_at INTO head_event, recorded_at FROM audit.head h
-        WHERE h.workspace = protection.workspace AND h.size > leaf ORDER BY h.size LIMIT 1;
-    END IF;
-    SELECT c.signed_at INTO signed_at FROM audit.checkpoint c
-    WHERE c.size > audit.leaf_of('audit', head_event) ORDER BY c.size LIMIT 1;
-END
+    WITH wanted AS MATERIALIZED (
+        SELECT i.id, i.place, audit.leaf_of(protection.workspace, i.id) AS leaf
+        FROM unnest(protection.ids) WITH ORDINALITY i (id, place)),
+    recorded AS MATERIALIZED (
+        -- Checkpoints cover the system log directly.
+        SELECT w.*, h.recorded_at, CASE WHEN protection.workspace = 'audit' THEN w.id ELSE h.event_id END AS event_id
+        FROM wanted w LEFT JOIN LATERAL (
+            SELECT h.event_id, h.recorded_at FROM audit.head h
+            WHERE h.workspace = protection.workspace AND h.size > w.leaf ORDER BY h.size LIMIT 1) h ON protection.workspace <> 'audit'),
+    signed AS MATERIALIZED (
+        SELECT r.event_id, (SELECT c.signed_at FROM audit.checkpoint c
+                            WHERE c.size > audit.leaf_of('audit', r.event_id) ORDER BY c.size LIMIT 1) AS signed_at
+        FROM (SELECT DISTINCT r.event_id FROM recorded r WHERE r.event_id IS NOT NULL) r)
+    SELECT r.id, r.leaf, r.recorded_at, s.signed_at
+    FROM recorded r LEFT JOIN signed s USING (event_id) ORDER BY r.place
 $$;
-COMMENT ON FUNCTION audit.protection(text, bigint) IS
-    'Returns how far an event is protected: its leaf, the time at which a head that covers it was recorded in the system log, and the time of the first checkpoint that covers this record. Each is NULL if it does not exist yet.';
+COMMENT ON FUNCTION audit.protection(text, bigint[]) IS
+    'Returns how far events are protected, in their order: the leaf, the time at which a head that covers it was recorded in the system log, and the time of the first checkpoint that covers this record. Each is NULL if it does not exist yet.';

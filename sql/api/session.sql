@@ -20,7 +20,7 @@ COMMENT ON COLUMN audit.session.name IS 'Name of the person who logged in: that 
 COMMENT ON COLUMN audit.session.role IS 'Role of the session: that of the token';
 COMMENT ON COLUMN audit.session.workspace IS 'Workspace to which the session is limited, or NULL for all workspaces';
 COMMENT ON COLUMN audit.session.created_at IS 'Time of the login';
-COMMENT ON COLUMN audit.session.last_used_at IS 'Time of the last request. The session ends 30 minutes later.';
+COMMENT ON COLUMN audit.session.last_used_at IS 'Time of the last request, up to a minute early. The session ends 30 minutes later.';
 COMMENT ON COLUMN audit.session.expires_at IS 'Time at which the session ends at the latest, 12 hours after the login';
 COMMENT ON COLUMN audit.session.ended_at IS 'Time at which the session was ended before its time, or NULL';
 COMMENT ON COLUMN audit.session.ip IS 'Address from which the person logged in, or NULL if it is unknown';
@@ -56,19 +56,22 @@ CREATE FUNCTION audit.use_session(
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN QUERY
+    -- A page must not wait for the disk, so a use is noted once a minute.
     UPDATE audit.session s SET last_used_at = clock_timestamp()
-    FROM audit.api_token t
+    WHERE s.id_sha256 = use_session.id_sha256 AND s.ended_at IS NULL
+          AND s.last_used_at > clock_timestamp() - interval '30 minutes' AND s.last_used_at < clock_timestamp() - interval '1 minute';
+    RETURN QUERY
+    SELECT s.token_id, s.name, s.role, s.workspace
+    FROM audit.session s JOIN audit.api_token t ON t.id = s.token_id
     WHERE s.id_sha256 = use_session.id_sha256 AND s.ended_at IS NULL AND s.expires_at > clock_timestamp()
           AND s.last_used_at > clock_timestamp() - interval '30 minutes'
           -- A session that was started while the clock was ahead must not last until then.
           AND s.created_at < clock_timestamp() + interval '1 hour'
-          AND t.id = s.token_id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-    RETURNING s.token_id, s.name, s.role, s.workspace;
+          AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp());
 END
 $$;
 COMMENT ON FUNCTION audit.use_session(bytea) IS
-    'Returns who a session belongs to, and notes that it was used. Returns no row if it has ended or was idle for 30 minutes, or if its token is expired or revoked.';
+    'Returns who a session belongs to, and notes once a minute that it was used. Returns no row if it has ended or was idle for 30 minutes, or if its token is expired or revoked.';
 
 CREATE FUNCTION audit.end_session(id_sha256 bytea) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER

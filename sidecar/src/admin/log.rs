@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use self::form::{Chip, Choice, Form, Problem, chips, presets};
+use self::form::{Chip, Choice, Form, Offered, Problem, chips, presets};
 use self::rows::{Link, Row, Rows};
 use super::errors::sentence;
 use super::follows::{Follows, LENGTH};
@@ -95,13 +95,16 @@ pub async fn page(
         return Ok(Redirect::to(&href(&query)).into_response());
     }
     let now = Time::now();
-    let (status, found, problem) = match find(&state, &session, &context, &follows, &query, now).await {
+    // The form does not depend on the events, so its queries run at the same time.
+    let (found, offered) =
+        tokio::join!(find(&state, &session, &context, &follows, &query, now), Offered::read(&state, &session));
+    let (status, found, problem) = match found {
         Ok(found) => (StatusCode::OK, found, None),
         Err(error) if error.status().is_client_error() => (error.status(), None, Some(Problem::new(&error))),
         Err(error) => return Err(error),
     };
     let frame = Frame::new("Audit log", "log", Some(&session));
-    let form = Form::new(&state, &session, &query, problem.as_ref()).await?;
+    let form = Form::new(offered?, &session, &query, problem.as_ref());
     let workspace_links = form
         .workspaces
         .iter()

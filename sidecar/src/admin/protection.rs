@@ -58,9 +58,9 @@ impl State {
 /// Returns the errors of the database.
 pub async fn of_events(state: &AppState, workspace: &str, ids: &[i64]) -> Result<Vec<State>, ApiError> {
     let client = state.client().await?;
-    let statement = client.prepare_cached(OF_EVENTS).await?;
+    let statement = client.prepare_cached(PROTECTION).await?;
     let rows = client.query(&statement, &[&workspace, &ids]).await?;
-    rows.iter().map(|row| Ok(State::new(row.try_get(0)?, row.try_get(1)?))).collect()
+    rows.iter().map(|row| Ok(State::new(row.try_get(0)?, row.try_get(2)?))).collect()
 }
 
 /// Returns the protection of an event.
@@ -69,8 +69,8 @@ pub async fn of_events(state: &AppState, workspace: &str, ids: &[i64]) -> Result
 /// Returns the errors of the database.
 pub async fn of_event(state: &AppState, workspace: &str, id: i64, zone: &Zone) -> Result<Protection, ApiError> {
     let client = state.client().await?;
-    let statement = client.prepare_cached(OF_EVENT).await?;
-    let row = client.query_one(&statement, &[&workspace, &id]).await?;
+    let statement = client.prepare_cached(PROTECTION).await?;
+    let row = client.query_one(&statement, &[&workspace, &[id].as_slice()]).await?;
     let (leaf, recorded, signed): (Option<i64>, Option<Time>, Option<Time>) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let at = |time| {
@@ -102,7 +102,4 @@ pub async fn of_event(state: &AppState, workspace: &str, id: i64, zone: &Zone) -
     Ok(Protection { state: State::new(leaf, signed), text, leaf })
 }
 
-const OF_EVENTS: &str = "SELECT p.leaf, p.signed_at FROM unnest($2::bigint[]) WITH ORDINALITY i (id, place), \
-                         LATERAL audit.protection($1, i.id) p ORDER BY i.place";
-
-const OF_EVENT: &str = "SELECT leaf, recorded_at, signed_at FROM audit.protection($1, $2)";
+const PROTECTION: &str = "SELECT leaf, recorded_at, signed_at FROM audit.protection($1, $2)";

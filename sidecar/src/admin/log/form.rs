@@ -33,6 +33,12 @@ pub struct Form {
     pub opened: bool,
 }
 
+/// The names that the form offers.
+pub struct Offered {
+    workspaces: Vec<String>,
+    catalog: Vec<Group>,
+}
+
 /// A filter of a text, with an input for each value and one more.
 pub struct Field {
     pub name: &'static str,
@@ -69,16 +75,8 @@ pub struct Problem {
 
 impl Form {
     /// Returns the form with the values of the query. Fields that hold values, or the problem, are visible.
-    ///
-    /// # Errors
-    /// Returns the errors of the database.
-    pub async fn new(
-        state: &AppState,
-        session: &Session,
-        query: &LogQuery,
-        problem: Option<&Problem>,
-    ) -> Result<Self, ApiError> {
-        let catalog = choices::actions(state).await?;
+    pub fn new(offered: Offered, session: &Session, query: &LogQuery, problem: Option<&Problem>) -> Self {
+        let Offered { workspaces, catalog } = offered;
         let known: BTreeSet<&str> = catalog.iter().flat_map(|group| &group.actions).map(String::as_str).collect();
         let field = |name, label, example| Field { name, label, example, values: query.values(name) };
         let mut action = field("action", "Action", "user_role_changed or ticket.*");
@@ -104,10 +102,10 @@ impl Form {
         let hidden: BTreeSet<&str> = more.iter().map(|field| field.name).chain(["details", "category"]).collect();
         let opened = query.filters.iter().any(|(name, _)| hidden.contains(name.as_str()))
             || problem.is_some_and(|problem| hidden.contains(problem.parameter.as_str()));
-        Ok(Self {
+        Self {
             own_workspace: session.principal.workspace.clone(),
             workspace: query.values("workspace").concat(),
-            workspaces: choices::workspaces(state, session).await?,
+            workspaces,
             picked: picked.len(),
             actions: catalog.iter().map(group).collect(),
             main: vec![
@@ -126,7 +124,18 @@ impl Form {
             range: query.range.name(),
             audit: query.audit,
             opened,
-        })
+        }
+    }
+}
+
+impl Offered {
+    /// Reads the names.
+    ///
+    /// # Errors
+    /// Returns the errors of the database.
+    pub async fn read(state: &AppState, session: &Session) -> Result<Self, ApiError> {
+        let (workspaces, catalog) = tokio::try_join!(choices::workspaces(state, session), choices::actions(state))?;
+        Ok(Self { workspaces, catalog })
     }
 }
 
