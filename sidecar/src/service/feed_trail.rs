@@ -42,7 +42,7 @@ pub async fn record(
 
 static APPEND: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT audit.append($2, workspace => $3, actor => $4, details => $5, ip => $6, user_agent => $7, request_id => $8, \
+        "SELECT audit.append($2, workspace => $3, actor => $4, details => $5, ip => host($6::inet), user_agent => $7, request_id => $8, \
          idempotency_key => 'feed_read:' || encode(sha256(secret_sha256 || \
          convert_to(floor(extract(epoch FROM now()) / 3600)::bigint::text, 'UTF8')), 'hex')) \
          FROM audit.api_token WHERE id = $1 AND {}",
