@@ -26,7 +26,7 @@ async fn each_page_fits_into_narrow_and_wide_windows() {
         &[
             ("workspaces", "/admin/log".to_owned()),
             ("log", "/admin/log?workspace=acme&range=30d".to_owned()),
-            ("log-open", "/admin/log?workspace=acme&range=30d".to_owned()),
+            ("log-open", "/admin/log?workspace=acme&range=24h&actor=user:*&actor=system:*".to_owned()),
             ("overview", "/admin/log/overview?workspace=acme&range=30d".to_owned()),
             (
                 "log-filtered",
