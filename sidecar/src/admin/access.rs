@@ -12,6 +12,7 @@ use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::session::Session;
 use super::view;
+use super::zone::Zone;
 use crate::error::ApiError;
 use crate::http::rights::{Right, Role};
 use crate::http::state::AppState;
@@ -115,8 +116,9 @@ pub async fn show(
     good.reverse();
     ended.reverse();
     let more_ended = ended.len().saturating_sub(MOST_ENDED);
-    let tokens =
-        |tokens: Vec<Stored>| tokens.into_iter().take(MOST_TOKENS).map(|token| Token::new(token, own_token)).collect();
+    let tokens = |tokens: Vec<Stored>| {
+        tokens.into_iter().take(MOST_TOKENS).map(|token| Token::new(token, own_token, &session.zone)).collect()
+    };
     ended.truncate(MOST_ENDED);
     let own_session = session.id.sha256_hex();
     let page = AccessPage {
@@ -128,7 +130,7 @@ pub async fn show(
         tokens: tokens(good),
         ended: tokens(ended),
         more_ended,
-        sessions: sessions.iter().map(|open| OpenSession::new(open, &sessions, &own_session)).collect(),
+        sessions: sessions.iter().map(|open| OpenSession::new(open, &sessions, &own_session, &session.zone)).collect(),
         roles: ROLES,
         expiries: EXPIRIES,
         form,
@@ -138,12 +140,12 @@ pub async fn show(
 }
 
 impl Token {
-    fn new(token: Stored, own: &str) -> Self {
+    fn new(token: Stored, own: &str, zone: &Zone) -> Self {
         let used = token.last_used_at.map_or_else(|| "never".to_owned(), view::ago);
         let expires = match (token.revoked_at, token.expires_at) {
-            (Some(at), _) => format!("revoked {} UTC", view::minute(at)),
+            (Some(at), _) => format!("revoked {}", zone.stamp(at)),
             (None, None) => "never".to_owned(),
-            (None, Some(at)) => format!("{} UTC", view::minute(at)),
+            (None, Some(at)) => zone.stamp(at),
         };
         Self {
             is_own: token.id == own,
@@ -153,7 +155,7 @@ impl Token {
             ),
             name: view::shown(&token.name, 100),
             scope: scope(&token.role, token.workspace.as_deref()),
-            created: format!("{} UTC", view::minute(token.created_at)),
+            created: zone.stamp(token.created_at),
             state: token.state,
             id: token.id,
             used,
@@ -163,7 +165,7 @@ impl Token {
 }
 
 impl OpenSession {
-    fn new(open: &Open, all: &[Open], own: &str) -> Self {
+    fn new(open: &Open, all: &[Open], own: &str, zone: &Zone) -> Self {
         Self {
             is_own: open.id_sha256 == own,
             has_others: all.iter().filter(|other| other.token_id == open.token_id).count() > 1,
@@ -171,9 +173,9 @@ impl OpenSession {
             token_id: open.token_id.clone(),
             name: view::shown(&open.name, 100),
             scope: scope(&open.role, open.workspace.as_deref()),
-            since: format!("{} UTC", view::minute(open.created_at)),
+            since: zone.stamp(open.created_at),
             used: view::ago(open.last_used_at),
-            ends: format!("{} UTC", view::minute(open.expires_at)),
+            ends: zone.stamp(open.expires_at),
             ip: open.ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()),
             agent: open.user_agent.as_deref().map_or_else(String::new, |agent| view::shown(agent, 120)),
         }

@@ -102,7 +102,7 @@ async fn ask(
         form_token: session.id.form_token(),
         covers: overview::covers(hold.target.as_deref(), hold.actor.as_deref()),
         hold_reason: view::shown(&hold.reason, 4_000),
-        placed: format!("since {} UTC, by {}", view::minute(hold.placed_at), view::shown(&hold.placed_by, 200)),
+        placed: format!("since {}, by {}", session.zone.stamp(hold.placed_at), view::shown(&hold.placed_by, 200)),
         back: overview::address(&extent.workspace),
         workspace: extent.workspace,
         target: extent.target,

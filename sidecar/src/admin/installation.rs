@@ -3,11 +3,12 @@
 use audit_proof::checkpoint::Checkpoint;
 
 use super::errors::sentence;
+use super::session::Session;
 use super::view;
+use super::zone::Zone;
 use crate::archive::without_secrets;
 use crate::checkpoint::signers;
 use crate::error::ApiError;
-use crate::http::auth::Principal;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::integrity::{self, LastCheckpoint};
@@ -65,11 +66,12 @@ pub struct Alarm {
 }
 
 impl Installation {
-    /// Reads the state and the alarms, as far as the principal may see them.
+    /// Reads the state and the alarms, as far as the session may see them.
     ///
     /// # Errors
     /// Returns the errors of the database.
-    pub async fn read(state: &AppState, principal: &Principal) -> Result<(Self, Vec<Alarm>), ApiError> {
+    pub async fn read(state: &AppState, session: &Session) -> Result<(Self, Vec<Alarm>), ApiError> {
+        let (principal, zone) = (&session.principal, &session.zone);
         principal.require(Right::SeeCheckpoints)?;
         let last = state.database.read(integrity::last_checkpoint).await?;
         let refusal = state.database.read(integrity::refusal).await?;
@@ -79,7 +81,7 @@ impl Installation {
         if let Some((at, message)) = refusal {
             alarms.push(Alarm {
                 heading: "The sidecar refuses to sign".to_owned(),
-                text: format!("Since {} UTC: {}", view::minute(at), sentence(&view::shown(&message, 500))),
+                text: format!("Since {}: {}", zone.stamp(at), sentence(&view::shown(&message, 500))),
                 action:
                     "Keep the database as it is, and find out who changed it. The page \u{201c}Signing\u{201d} of the \
                          manual says how to continue."
@@ -95,7 +97,7 @@ impl Installation {
         } else if let Some(last) = last.as_ref().filter(|last| is_old(last)) {
             alarms.push(Alarm {
                 heading: "No checkpoint was signed for more than an hour".to_owned(),
-                text: format!("The last one is from {} UTC.", view::minute(last.signed_at)),
+                text: format!("The last one is from {}.", zone.stamp(last.signed_at)),
                 action: "Check that the sidecar with the signing key is running.".to_owned(),
             });
         }
@@ -107,8 +109,8 @@ impl Installation {
             });
         }
         let shown = Self {
-            destinations: destinations(state, last.as_ref()),
-            checkpoint: last.map(Signed::new),
+            destinations: destinations(state, last.as_ref(), zone),
+            checkpoint: last.map(|last| Signed::new(last, zone)),
             signer: sentence(&signer),
             checks: status.map(|status| status.checks.into_iter().map(HealthCheck::new).collect()),
         };
@@ -117,9 +119,8 @@ impl Installation {
 }
 
 impl Signed {
-    fn new(last: LastCheckpoint) -> Self {
-        let mut facts =
-            vec![("Signed", format!("{} UTC, {}", view::minute(last.signed_at), view::ago(last.signed_at)))];
+    fn new(last: LastCheckpoint, zone: &Zone) -> Self {
+        let mut facts = vec![("Signed", format!("{}, {}", zone.stamp(last.signed_at), view::ago(last.signed_at)))];
         if let Ok(checkpoint) = Checkpoint::parse(last.note.as_bytes()) {
             let keys = signers(&last.note).into_iter().filter(|(name, _)| name == checkpoint.origin());
             let keys: Vec<String> = keys.map(|(name, id)| format!("{}+{id:08x}", view::shown(&name, 200))).collect();
@@ -140,7 +141,7 @@ impl HealthCheck {
     }
 }
 
-fn destinations(state: &AppState, last: Option<&LastCheckpoint>) -> Vec<Destination> {
+fn destinations(state: &AppState, last: Option<&LastCheckpoint>, zone: &Zone) -> Vec<Destination> {
     let signing = &state.config.signing;
     let checkpoint = last.and_then(|last| Checkpoint::parse(last.note.as_bytes()).ok());
     let mut all = vec![Destination {
@@ -157,7 +158,7 @@ fn destinations(state: &AppState, last: Option<&LastCheckpoint>) -> Vec<Destinat
             text: match (signed, at) {
                 (None, _) => "It has not confirmed the last checkpoint yet.".to_owned(),
                 (Some(_), None) => "It has confirmed the last checkpoint.".to_owned(),
-                (Some(_), Some(at)) => format!("It confirmed the last checkpoint on {} UTC.", view::minute(at)),
+                (Some(_), Some(at)) => format!("It confirmed the last checkpoint on {}.", zone.stamp(at)),
             },
         });
     }

@@ -18,6 +18,7 @@ use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::session::Session;
 use super::view;
+use super::zone::Zone;
 use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
@@ -126,7 +127,7 @@ async fn show(
     // A session for one workspace sees nothing of the others.
     let (installation, mut alarms) = match session.principal.workspace {
         Some(_) => (None, Vec::new()),
-        None => Installation::read(state, &session.principal).await.map(|(shown, alarms)| (Some(shown), alarms))?,
+        None => Installation::read(state, session).await.map(|(shown, alarms)| (Some(shown), alarms))?,
     };
     if let Some(damaged) = log.as_ref().filter(|log| log.is_damaged()) {
         alarms.insert(0, damaged.alarm());
@@ -158,8 +159,8 @@ async fn log(
     Ok(Log {
         state: class,
         heading,
-        facts: facts(&found, &workspace),
-        check: check.map(Checked::new),
+        facts: facts(&found, &workspace, &session.zone),
+        check: check.map(|check| Checked::new(check, &session.zone)),
         is_new,
         may_check: session.principal.may(Right::Verify),
         periods: PERIODS,
@@ -182,8 +183,8 @@ fn heading(log: &LogState) -> (&'static str, String) {
     }
 }
 
-fn facts(log: &LogState, workspace: &str) -> Vec<(&'static str, String)> {
-    let up_to = |(size, time): (i64, Time)| format!("{}, on {} UTC", view::counted(size, "event"), view::minute(time));
+fn facts(log: &LogState, workspace: &str, zone: &Zone) -> Vec<(&'static str, String)> {
+    let up_to = |(size, time): (i64, Time)| format!("{}, on {}", view::counted(size, "event"), zone.stamp(time));
     let mut facts = vec![
         ("Sealed", log.leaves.zip(log.sealed_at).map_or_else(|| "nothing".to_owned(), up_to)),
         (
@@ -223,7 +224,7 @@ impl Log {
 }
 
 impl Checked {
-    fn new(check: Check) -> Self {
+    fn new(check: Check, zone: &Zone) -> Self {
         let found = check.found;
         let shown = i64::try_from(found.findings.len()).unwrap_or(i64::MAX);
         let finding = |finding: integrity::Finding| Finding {
@@ -234,10 +235,10 @@ impl Checked {
         Self {
             result: found.result,
             when: format!(
-                "Checked on {} UTC by {}: events since {} UTC.",
-                view::minute(check.at),
+                "Checked on {} by {}: events since {}.",
+                zone.stamp(check.at),
                 view::shown(&check.by, 200),
-                view::minute(found.since)
+                zone.stamp(found.since)
             ),
             more: found.damage.saturating_sub(shown),
             findings: found.findings.into_iter().map(finding).collect(),

@@ -21,6 +21,7 @@ use crate::service::audit_trail::{self, AuditAction};
 use crate::service::login_link::{self, Secret};
 use crate::service::request_context::RequestContext;
 use crate::service::session::{self, SessionId};
+use crate::service::token;
 
 #[derive(Template)]
 #[template(path = "admin/link.html")]
@@ -72,7 +73,7 @@ async fn start(state: &AppState, context: &RequestContext, secret: &Secret) -> R
     }
     let details =
         json!({ "name": used.name, "role": Role::Admin.to_string(), "workspace": used.workspace, "link": true });
-    let actor = format!("token:{}", used.token_id);
+    let actor = token::actor(&used.token_id);
     audit_trail::record(&transaction, context, login::entry(AuditAction::SessionStarted, &actor, None, details))
         .await?;
     audit_trail::commit(transaction).await?;

@@ -13,6 +13,7 @@ use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::session::Session;
 use super::view;
+use super::zone::Zone;
 use crate::error::ApiError;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
@@ -188,12 +189,12 @@ async fn shown(state: &AppState, session: &Session, workspace: String, sent: Sen
         true => {
             let all = database.read(|client| legal_hold::list(client, Some(&workspace), None)).await?;
             let may_change = session.principal.may(Right::SetLegalHolds);
-            Some(Holds::new(&workspace, &all, may_change, hold_form, hold_problem))
+            Some(Holds::new(&workspace, &all, &session.zone, may_change, hold_form, hold_problem))
         }
         false => None,
     };
     let origin = match (setting.since, &setting.set_by) {
-        (Some(since), Some(set_by)) => format!("Set on {} UTC by {}.", view::minute(since), view::shown(set_by, 200)),
+        (Some(since), Some(set_by)) => format!("Set on {} by {}.", session.zone.stamp(since), view::shown(set_by, 200)),
         _ => "This is the default of the audit log. Nobody has set a retention for this workspace.".to_owned(),
     };
     Ok(Shown {
@@ -244,12 +245,19 @@ impl Preset {
 }
 
 impl Holds {
-    fn new(workspace: &str, all: &[LegalHold], may_change: bool, form: HoldForm, problem: Option<Problem>) -> Self {
+    fn new(
+        workspace: &str,
+        all: &[LegalHold],
+        zone: &Zone,
+        may_change: bool,
+        form: HoldForm,
+        problem: Option<Problem>,
+    ) -> Self {
         let (active, released): (Vec<_>, Vec<_>) = all.iter().partition(|hold| hold.released_at.is_none());
         Self {
-            active: active.into_iter().map(|hold| Hold::new(workspace, hold)).collect(),
+            active: active.into_iter().map(|hold| Hold::new(workspace, hold, zone)).collect(),
             more_released: released.len().saturating_sub(MOST_RELEASED),
-            released: released.into_iter().take(MOST_RELEASED).map(|hold| Hold::new(workspace, hold)).collect(),
+            released: released.into_iter().take(MOST_RELEASED).map(|hold| Hold::new(workspace, hold, zone)).collect(),
             may_change,
             form,
             problem,
@@ -258,14 +266,14 @@ impl Holds {
 }
 
 impl Hold {
-    fn new(workspace: &str, hold: &LegalHold) -> Self {
+    fn new(workspace: &str, hold: &LegalHold, zone: &Zone) -> Self {
         let by = |actor: &str| view::shown(actor, 200);
         let released = hold.released_at.map(|at| {
             let (by, reason) =
                 (hold.released_by.as_deref().map_or_else(String::new, by), hold.release_reason.as_deref());
             format!(
-                "Released on {} UTC by {by}. Reason: {}",
-                view::minute(at),
+                "Released on {} by {by}. Reason: {}",
+                zone.stamp(at),
                 view::shown(reason.unwrap_or_default(), 4_000)
             )
         });
@@ -276,7 +284,7 @@ impl Hold {
         Self {
             covers: covers(hold.target.as_deref(), hold.actor.as_deref()),
             reason: view::shown(&hold.reason, 4_000),
-            placed: format!("Since {} UTC, by {}", view::minute(hold.placed_at), by(&hold.placed_by)),
+            placed: format!("Since {}, by {}", zone.stamp(hold.placed_at), by(&hold.placed_by)),
             released,
             release: format!("/admin/retention/release?{}", query.finish()),
         }

@@ -17,12 +17,6 @@ pub fn shown(text: &str, most: usize) -> String {
     shown
 }
 
-/// Returns a time in UTC to the minute, such as `2026-03-01 08:00`.
-pub fn minute(time: Time) -> String {
-    let text = time.to_string();
-    text.get(..16).unwrap_or(&text).replace('T', " ")
-}
-
 /// Returns how long ago a time is, in one unit, such as `3 minutes ago` or `just now`.
 pub fn ago(time: Time) -> String {
     let seconds = Time::now().micros().saturating_sub(time.micros()) / 1_000_000;

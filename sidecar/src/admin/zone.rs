@@ -76,6 +76,11 @@ impl Zone {
         self.zoned(time).map_or_else(|| time.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M").to_string())
     }
 
+    /// Returns a time to the minute with its offset, such as `2026-03-01 09:00 +01:00` or `2026-03-01 08:00 UTC`.
+    pub fn stamp(&self, time: Time) -> String {
+        format!("{} {}", self.minute(time), self.show(time).offset)
+    }
+
     /// Returns the text of a time without its offset, as short as it is exact. [`Zone::read`] reads it.
     pub fn text(&self, time: Time) -> String {
         let Some(zoned) = self.zoned(time) else { return time.to_string() };
@@ -165,6 +170,8 @@ mod tests {
             (shown.utc.as_str(), shown.machine.as_str()),
             ("2026-03-01 08:00:00.123 UTC", "2026-03-01T08:00:00.123456Z")
         );
+        assert_eq!(berlin.stamp(time), "2026-03-01 09:00 +01:00");
+        assert_eq!(zone("").stamp(time), "2026-03-01 08:00 UTC");
         for cookies in ["", "audit_zone=Mars/Olympus", "audit_zone=Europe/Berlin; audit_times=utc"] {
             let shown = zone(cookies).show(time);
             assert_eq!((shown.text.as_str(), shown.offset.as_str()), ("2026-03-01 08:00:00.123", "UTC"), "{cookies}");

@@ -1,5 +1,7 @@
 //! Sessions of the admin pages. The browser has the id of its session, and the database has the hash of the id.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deadpool_postgres::GenericClient;
@@ -9,6 +11,7 @@ use subtle::ConstantTimeEq;
 use crate::error::ApiError;
 use crate::postgres::types::Inet;
 use crate::service::request_context::RequestContext;
+use crate::service::token;
 use crate::text::hex;
 use crate::time::Time;
 
@@ -117,7 +120,7 @@ pub async fn start(
 /// # Errors
 /// Returns the errors of the database.
 pub async fn list(client: &impl GenericClient, workspace: Option<&str>) -> Result<Vec<Open>, ApiError> {
-    let statement = client.prepare_cached(LIST).await?;
+    let statement = client.prepare_cached(&LIST).await?;
     let mut sessions = Vec::new();
     for row in client.query(&statement, &[&workspace]).await? {
         sessions.push(Open {
@@ -188,14 +191,18 @@ pub async fn end(client: &impl GenericClient, id: &SessionId) -> Result<bool, Ap
 }
 
 /// The conditions are those of audit.use_session.
-const LIST: &str = "\
-    SELECT encode(s.id_sha256, 'hex') AS id_sha256, s.token_id, s.name, s.role, s.workspace, s.created_at, s.last_used_at, \
-           s.expires_at, s.ip, s.user_agent \
-    FROM audit.session s JOIN audit.api_token t ON t.id = s.token_id \
-    WHERE ($1::text IS NULL OR s.workspace = $1) AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
-          AND s.last_used_at > clock_timestamp() - interval '30 minutes' \
-          AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()) \
-    ORDER BY s.last_used_at DESC";
+static LIST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT encode(s.id_sha256, 'hex') AS id_sha256, s.token_id, s.name, s.role, s.workspace, s.created_at, \
+                s.last_used_at, s.expires_at, s.ip, s.user_agent \
+         FROM audit.session s \
+         WHERE ($1::text IS NULL OR s.workspace = $1) AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
+               AND s.last_used_at > clock_timestamp() - interval '30 minutes' \
+               AND s.token_id IN (SELECT id FROM audit.api_token WHERE {}) \
+         ORDER BY s.last_used_at DESC",
+        token::IS_GOOD
+    )
+});
 
 const FIND: &str = "SELECT s.id_sha256, s.token_id FROM audit.session s \
                     WHERE encode(s.id_sha256, 'hex') = $1 AND ($2::text IS NULL OR s.workspace = $2)";
