@@ -16,7 +16,7 @@ SELECT row_number() OVER (ORDER BY weight DESC, action)::integer AS deed, action
 FROM (VALUES
     ('rule_fired', 'rule', 30.0::float8), ('ticket_viewed', 'other', 12), ('update_ticket', 'writeback', 9),
     ('update_ticket_status', 'writeback', 8), ('add_ticket_note', 'writeback', 7), ('create_ticket', 'writeback', 5),
-    ('acknowledge_alert', 'writeback', 5), ('ticket_assigned', 'other', 4), ('create_time_entry', 'writeback', 3.5),
+    ('acknowledge_alert', 'writeback', 5), ('ticket_forwarded', 'other', 4), ('create_time_entry', 'writeback', 3.5),
     ('login_succeeded', 'auth', 5), ('sso_callback', 'auth', 3), ('resolve_alert', 'writeback', 2.5),
     ('report_viewed', 'other', 2), ('login_failed', 'auth', 1), ('session_invalidated', 'auth', 0.5),
     ('contact_edited', 'other', 0.6), ('device_viewed', 'other', 0.5), ('feedback_submitted', 'feedback', 0.2),

@@ -189,7 +189,7 @@ fn feed(server: &Server, over: &AtomicBool) -> Result<(u64, f64)> {
         client.batch_execute("SET synchronous_commit = off").await?;
         let batch = client
             .prepare(&format!(
-                "SELECT count(*) FROM audit.append_many((SELECT jsonb_agg(jsonb_build_object('action', 'ticket_updated',
+                "SELECT count(*) FROM audit.append_many((SELECT jsonb_agg(jsonb_build_object('action', 'ticket_viewed',
                      'workspace', 'workspace-' || n % {WORKSPACES}, 'actor', 'user:' || n, 'target', 'ticket:' || n, 'details',
                      jsonb_build_object('status', 'open', 'n', n))) FROM generate_series(1, {}) n))",
                 RATE / 20

@@ -113,7 +113,7 @@ async fn append_works_inside_functions_triggers_and_procedures() {
         &client,
         "CREATE TABLE ticket (id int);
          CREATE FUNCTION log_ticket() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-             PERFORM audit.append('ticket_created', 'acme', target => 'ticket:' || NEW.id); RETURN NULL; END $$;
+             PERFORM audit.append('order_placed', 'acme', target => 'ticket:' || NEW.id); RETURN NULL; END $$;
          CREATE TRIGGER log AFTER INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION log_ticket();
          CREATE PROCEDURE steps() LANGUAGE plpgsql AS $$ BEGIN
              FOR i IN 1..5 LOOP

@@ -13,7 +13,7 @@ use crate::support::unzip;
 async fn quarter(client: &Client) {
     run(
         client,
-        "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'ticket_created', 'workspace', 'acme', \
+        "SELECT audit.import(jsonb_agg(jsonb_build_object('action', 'order_placed', 'workspace', 'acme', \
             'targets', jsonb_build_array('ticket:' || n, 'customer:' || n % 2), 'occurred_at', \
             to_char(date_trunc('quarter', now() AT TIME ZONE 'UTC') - interval '3 months' + (n - 5) * interval '7 days', \
                     'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')))) FROM generate_series(1, 24) n",

@@ -104,7 +104,7 @@ fn said(output: &Output) -> String {
 }
 
 async fn append(client: &Client, workspace: &str, count: i32) {
-    let sql = "SELECT count(audit.append('ticket_created', workspace => $1, target => 'ticket:' || n)) FROM generate_series(1, $2) n";
+    let sql = "SELECT count(audit.append('order_placed', workspace => $1, target => 'ticket:' || n)) FROM generate_series(1, $2) n";
     let _: i64 = one(client, sql, &[&workspace, &count]).await;
 }
 

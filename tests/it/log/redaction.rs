@@ -14,7 +14,7 @@ const FIELDS: [&str; 4] = ["actor", "targets", "source", "details"];
 async fn ticket(client: &Client) -> i64 {
     one(
         client,
-        "SELECT audit.append('ticket_created', workspace => 'acme', actor => 'eve', targets => '{ticket:1,customer:2}', \
+        "SELECT audit.append('order_placed', workspace => 'acme', actor => 'eve', targets => '{ticket:1,customer:2}', \
                              ip => '10.0.0.1', details => '{\"note\": \"call 555-0199\"}')",
         &[],
     )
@@ -49,7 +49,7 @@ async fn a_redacted_field_is_gone_and_the_leaf_stays() {
         assert_eq!(damage(&client).await, Vec::<String>::new(), "{field}");
     }
     let shown: Vec<String> =
-        all(&client, "SELECT concat_ws(' ', actor, targets, ip, details) FROM audit.events('acme', action => 'ticket_created') ORDER BY id", &[]).await;
+        all(&client, "SELECT concat_ws(' ', actor, targets, ip, details) FROM audit.events('acme', action => 'order_placed') ORDER BY id", &[]).await;
     assert_eq!(shown[0], "{ticket:1,customer:2} 10.0.0.1 {\"note\": \"call 555-0199\"}");
     assert_eq!(shown[2], "eve {} 10.0.0.1 {\"note\": \"call 555-0199\"}");
     assert_eq!(shown[4], "eve {ticket:1,customer:2} {\"note\": \"call 555-0199\"}");
@@ -125,7 +125,7 @@ async fn a_forged_redaction_is_found() {
 #[tokio::test]
 async fn admins_redact_over_rest_and_every_form_shows_it() {
     let rest = Rest::start();
-    let id = rest.post(r#"[{"action":"ticket_created","actor":"eve","details":{"note":"call 555-0199"}}]"#).ids()[0];
+    let id = rest.post(r#"[{"action":"order_placed","actor":"eve","details":{"note":"call 555-0199"}}]"#).ids()[0];
     let path = format!("/v1/events/{id}/redact");
     let order = |path: &str, token: &str, body: &str| {
         rest.send(Request::post(path, "application/json", body.to_owned()).token(token))
@@ -150,7 +150,7 @@ async fn admins_redact_over_rest_and_every_form_shows_it() {
     let told = rest.get(format!("/v1/events/{audit_event_id}")).ok().json();
     assert!(told.get("redactions").is_none(), "{told}");
     let csv =
-        rest.send(Request::get("/v1/events?action=ticket_created").token(&rest.auditor).header("Accept", "text/csv"));
+        rest.send(Request::get("/v1/events?action=order_placed").token(&rest.auditor).header("Accept", "text/csv"));
     let csv = csv.ok();
     assert!(csv.text().lines().next().unwrap().ends_with(",withheld"), "{}", csv.text());
     assert!(csv.text().lines().nth(1).unwrap().ends_with(",,details"), "{}", csv.text());

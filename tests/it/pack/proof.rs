@@ -170,7 +170,7 @@ const NTH_LOGIN: &str = "SELECT id FROM audit.event WHERE workspace = 'acme' AND
 /// Appends events of several kinds, one after the other.
 pub(super) async fn append(client: &Client, workspace: &str, count: i32) {
     let sql = "SELECT count(audit.append(
-            (ARRAY['login_failed', 'login_succeeded', 'user_role_changed', 'ticket_created', 'rate_limited'])[1 + n % 5],
+            (ARRAY['login_failed', 'login_succeeded', 'user_role_changed', 'order_placed', 'rate_limited'])[1 + n % 5],
             workspace => $1, actor => 'user:' || n % 4, target => 'ticket:' || n, ip => '203.0.113.9',
             user_agent => CASE WHEN n % 3 = 0 THEN E'a/b\\n\\u001f ü \"quoted\"' END,
             outcome => CASE WHEN n % 5 IN (0, 4) THEN 'denied' END,
