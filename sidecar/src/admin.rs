@@ -1,7 +1,6 @@
 //! The admin pages: HTML for people, below `/admin`. They work without scripts, which only add comfort.
 
 mod access;
-mod access_change;
 mod assets;
 mod attempts;
 mod choices;
@@ -13,8 +12,6 @@ mod evidence;
 mod exports;
 mod follows;
 mod form;
-mod holds;
-mod installation;
 mod integrity;
 mod json;
 mod layout;
@@ -26,7 +23,6 @@ mod problem;
 mod protection;
 mod query;
 mod retention;
-mod retention_change;
 mod router;
 mod session;
 mod tree;

@@ -5,7 +5,7 @@ mod admin_accessibility;
 mod admin_evidence;
 mod admin_log;
 mod admin_looks;
+mod admin_manage;
 mod api_page;
 mod driver;
-mod manage;
 mod verify_page;

@@ -1,5 +1,7 @@
 //! The page of tokens and sessions.
 
+pub mod change;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

@@ -1,5 +1,7 @@
 //! The page of integrity: how far the logs are sealed and signed, checks, alarms and health checks.
 
+mod installation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::Semaphore;
 use url::form_urlencoded::Serializer;
 
+use self::installation::{Alarm, Installation};
 use super::choices;
 use super::form::{Change, Form};
-use super::installation::{Alarm, Installation};
 use super::layout::{self, Frame};
 use super::problem::Problem;
 use super::session::Session;

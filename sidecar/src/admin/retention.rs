@@ -1,5 +1,8 @@
 //! The page of retention and legal holds.
 
+pub mod change;
+pub mod holds;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

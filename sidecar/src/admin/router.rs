@@ -11,10 +11,7 @@ use super::attempts::Attempts;
 use super::evidence::Checks;
 use super::follows::Follows;
 use super::integrity::Running;
-use super::{
-    access, access_change, assets, errors, event, evidence, exports, holds, integrity, link, log, login, retention,
-    retention_change, zone,
-};
+use super::{access, assets, errors, event, evidence, exports, integrity, link, log, login, retention, zone};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
 
@@ -44,16 +41,16 @@ pub fn router() -> Router<AppState> {
             post(evidence::check).layer(DefaultBodyLimit::max(evidence::MOST_BYTES + (64 << 10))),
         )
         .route("/admin/retention", get(retention::page))
-        .route("/admin/retention/change", get(retention_change::confirm).post(retention_change::apply))
-        .route("/admin/retention/hold", post(holds::place))
-        .route("/admin/retention/release", get(holds::confirm).post(holds::release))
+        .route("/admin/retention/change", get(retention::change::confirm).post(retention::change::apply))
+        .route("/admin/retention/hold", post(retention::holds::place))
+        .route("/admin/retention/release", get(retention::holds::confirm).post(retention::holds::release))
         .route("/admin/integrity", get(integrity::page))
         .route("/admin/integrity/check", post(integrity::check))
         .route("/admin/access", get(access::page))
-        .route("/admin/access/tokens", post(access_change::create))
-        .route("/admin/access/revoke", get(access_change::confirm).post(access_change::revoke))
-        .route("/admin/access/end", post(access_change::end))
-        .route("/admin/access/end-all", post(access_change::end_all))
+        .route("/admin/access/tokens", post(access::change::create))
+        .route("/admin/access/revoke", get(access::change::confirm).post(access::change::revoke))
+        .route("/admin/access/end", post(access::change::end))
+        .route("/admin/access/end-all", post(access::change::end_all))
         .route("/admin/{*path}", get(errors::unknown_path))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))

@@ -12,7 +12,9 @@ async fn a_write_back_carries_request_and_response_status() {
     let db = Database::new();
     let client = db.connect().await;
     let actions: Vec<String> = all(&client, "SELECT action FROM audit.action WHERE category = 'writeback'", &[]).await;
-    for expected in ["ticket_created", "create_ticket", "alert_acknowledged", "time_entry_created", "note_created", "invoice_sent"] {
+    for expected in
+        ["ticket_created", "create_ticket", "alert_acknowledged", "time_entry_created", "note_created", "invoice_sent"]
+    {
         assert!(actions.iter().any(|action| action == expected), "{expected}");
     }
     for action in actions {

@@ -2,10 +2,10 @@
 
 use audit_proof::checkpoint::Checkpoint;
 
-use super::errors::sentence;
-use super::session::Session;
-use super::view;
-use super::zone::Zone;
+use crate::admin::errors::sentence;
+use crate::admin::session::Session;
+use crate::admin::view;
+use crate::admin::zone::Zone;
 use crate::archive::without_secrets;
 use crate::checkpoint::signers;
 use crate::error::ApiError;

@@ -5,12 +5,12 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::form::{Change, Form};
-use super::layout::{self, Frame};
-use super::problem::Problem;
-use super::retention::{self as overview, HoldForm, Sent};
-use super::session::Session;
-use super::view;
+use super::{self as overview, HoldForm, Sent};
+use crate::admin::form::{Change, Form};
+use crate::admin::layout::{self, Frame};
+use crate::admin::problem::Problem;
+use crate::admin::session::Session;
+use crate::admin::view;
 use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
