@@ -15,7 +15,6 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
 
 use self::form::{Chip, Choice, Form, Offered, Problem, chips, presets};
 use self::rows::{Link, Row, Rows};
@@ -167,24 +166,28 @@ async fn find(
     let params = Params::parse_with_filters(with_cursor.as_deref().or(Some(&rest)), &["cursor"])?;
     let filters = params.filters(&session.principal)?;
     let cursor = params.cursor("cursor")?;
-    let page: page::Page<Rows> = if query.live && cursor.is_none() {
-        follow(state, session, context, follows, query, &filters).await?
-    } else {
-        page::read(state, &session.principal, context, &filters, cursor, PAGE, Kind::Html).await?
-    };
+    let page::Page { events, count, next_cursor }: page::Page<Rows> = page::find(state, &filters, cursor, PAGE).await?;
+    // Nothing is shown before the query is recorded. What completes the page is read at the same time.
+    let ((), rows, end) = tokio::try_join!(
+        record(state, session, context, follows, query, &filters, count),
+        events.complete(state, &filters.workspace, query, &session.zone),
+        async {
+            match next_cursor {
+                Some(_) => Ok(None),
+                None => end(state, query, &filters, count == 0).await.map(Some),
+            }
+        },
+    )?;
+    state.metrics.count_returned(Kind::Html, count);
     let fixed = query.at(now);
-    let end = match &page.next_cursor {
-        Some(_) => None,
-        None => Some(end(state, query, &filters, page.count == 0).await?),
-    };
     let may_export = session.principal.may(Right::Export);
     let permanent = LogQuery { until: fixed_until(&fixed, now), live: false, ..fixed.clone() };
     Ok(Some(Found {
-        rows: page.events.complete(state, &filters.workspace, query, &session.zone).await?,
+        rows,
         period: period(&filters, &session.zone),
         newer: query.newer().map(|newer| href(&newer)),
         first: query.cursor.as_ref().map(|_| href(&query.first())),
-        older: page.next_cursor.as_ref().map(|cursor| href(&fixed.older(cursor))),
+        older: next_cursor.as_ref().map(|cursor| href(&fixed.older(cursor))),
         end,
         overview: format!("/admin/log/overview?{}", permanent.first().to_text()),
         permanent: href(&permanent),
@@ -196,26 +199,28 @@ async fn find(
     }))
 }
 
-/// Reads the newest events again and again. One event records an hour of it, so that following does not fill the audit log.
-async fn follow(
+/// Records the query. A page that follows new events reads them every few seconds: one event then records an hour of it, so
+/// that following does not fill the audit log.
+async fn record(
     state: &AppState,
     session: &Session,
     context: &RequestContext,
     follows: &Follows,
     query: &LogQuery,
     filters: &Filters,
-) -> Result<page::Page<Rows>, ApiError> {
-    let page: page::Page<Rows> = page::find(state, filters, None, PAGE).await?;
+    count: u64,
+) -> Result<(), ApiError> {
+    let mut details = page::describe(Kind::Html, filters, query.cursor.as_deref(), count);
+    if !query.live || query.cursor.is_some() {
+        return page::record(state, &session.principal, context, &filters.workspace, details).await;
+    }
     let (id, text, now) = (session.id.form_token(), query.to_text(), Instant::now());
     if !follows.is_recorded(&id, &text, now) {
-        let details = json!({
-            "format": Kind::Html.as_str(), "filters": filters.to_json(), "count": page.count, "follows_for_seconds": LENGTH.as_secs(),
-        });
+        details["follows_for_seconds"] = LENGTH.as_secs().into();
         page::record(state, &session.principal, context, &filters.workspace, details).await?;
         follows.recorded(&id, &text, now);
     }
-    state.metrics.count_returned(Kind::Html, page.count);
-    Ok(page)
+    Ok(())
 }
 
 fn fixed_until(fixed: &LogQuery, now: Time) -> String {

@@ -54,13 +54,18 @@ pub(crate) async fn read<E: Events>(
     kind: Kind,
 ) -> Result<Page<E>, ApiError> {
     let page: Page<E> = find(state, filters, cursor, max_rows).await?;
-    let mut details = json!({ "format": kind.as_str(), "filters": filters.to_json(), "count": page.count });
+    record(state, principal, context, &filters.workspace, describe(kind, filters, cursor, page.count)).await?;
+    state.metrics.count_returned(kind, page.count);
+    Ok(page)
+}
+
+/// Returns the details of the event that records a page.
+pub(crate) fn describe(kind: Kind, filters: &Filters, cursor: Option<&str>, count: u64) -> Value {
+    let mut details = json!({ "format": kind.as_str(), "filters": filters.to_json(), "count": count });
     if let Some(cursor) = cursor {
         details["cursor"] = Value::from(cursor);
     }
-    record(state, principal, context, &filters.workspace, details).await?;
-    state.metrics.count_returned(kind, page.count);
-    Ok(page)
+    details
 }
 
 /// Records a query of a workspace.
