@@ -250,7 +250,7 @@ async fn an_aborted_upload_stores_nothing() {
     assert_eq!(rest.post_lines(whole).ids().len(), 50);
     // An aborted upload does not keep a connection of the pool.
     let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'audit-sidecar' AND state <> 'idle' AND datname = current_database()";
-    assert_eq!(audit_harness::query::one::<i64>(&rest.db.connect().await, busy, &[]).await, 0);
+    assert_eq!(one::<i64>(&rest.db.connect().await, busy, &[]).await, 0);
 }
 
 #[tokio::test]
