@@ -1,5 +1,5 @@
 //! Waits for workspace logs to grow. A waiting request holds no connection. While any request waits, one query in each
-//! [`INTERVAL`] asks for the sizes of all logs that are waited for.
+//! `INTERVAL` asks for the sizes of all logs that are waited for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
