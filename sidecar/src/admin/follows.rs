@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 /// The pages that follow, and the times at which this was recorded.
 #[derive(Default)]
-pub struct Follows(Mutex<HashMap<String, Instant>>);
+pub struct Follows(Mutex<HashMap<[u8; 32], Instant>>);
 
 impl Follows {
     /// Returns whether it was recorded within an hour that a session follows a query. If not, the caller must record it and
@@ -27,8 +29,8 @@ impl Follows {
     }
 }
 
-fn key(session: &str, query: &str) -> String {
-    format!("{session} {query}")
+fn key(session: &str, query: &str) -> [u8; 32] {
+    Sha256::new().chain_update(session).chain_update([0]).chain_update(query).finalize().into()
 }
 
 /// Time that one event stands for.

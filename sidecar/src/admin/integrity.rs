@@ -10,6 +10,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use url::form_urlencoded::Serializer;
 
@@ -22,9 +23,12 @@ use super::session::Session;
 use super::view;
 use super::zone::Zone;
 use crate::error::{ApiError, Code};
+use crate::http::events::page as events;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::metrics::Kind;
 use crate::service::integrity::{self, Check, CheckResult, LogState};
+use crate::service::request_context::RequestContext;
 use crate::time::Time;
 
 /// The checks that run. A sidecar runs one at a time.
@@ -76,6 +80,7 @@ struct Finding {
 pub async fn page(
     State(state): State<AppState>,
     session: Session,
+    context: RequestContext,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Query)?;
@@ -84,7 +89,7 @@ pub async fn page(
         (None, None) => None,
         (_, given) => Some(session.principal.workspace(given)?),
     };
-    show(&state, &session, workspace, query.text("checked") == "1", StatusCode::OK, None).await
+    show(&state, &session, &context, workspace, query.text("checked") == "1", StatusCode::OK, None).await
 }
 
 /// Checks the events of a period. The event log_verified records it.
@@ -101,7 +106,8 @@ pub async fn check(
             message: "Another check is running.".to_owned(),
             hint: Some("Wait half a minute, then try again.".to_owned()),
         };
-        return show(&state, &session, Some(workspace), false, StatusCode::TOO_MANY_REQUESTS, Some(problem)).await;
+        return show(&state, &session, &context, Some(workspace), false, StatusCode::TOO_MANY_REQUESTS, Some(problem))
+            .await;
     };
     let days = PERIODS.iter().map(|(days, _)| *days).find(|days| days.to_string() == form.text("days"));
     let days = days.ok_or_else(|| ApiError::new(Code::InvalidValue, "the form names no period"))?;
@@ -117,13 +123,14 @@ pub async fn check(
 async fn show(
     state: &AppState,
     session: &Session,
+    context: &RequestContext,
     workspace: Option<String>,
     is_new: bool,
     status: StatusCode,
     problem: Option<Problem>,
 ) -> Result<Response, ApiError> {
     let log = match workspace {
-        Some(workspace) => Some(log(state, session, workspace, is_new, problem).await?),
+        Some(workspace) => Some(log(state, session, context, workspace, is_new, problem).await?),
         None => None,
     };
     // A session for one workspace sees nothing of the others.
@@ -151,12 +158,18 @@ async fn show(
 async fn log(
     state: &AppState,
     session: &Session,
+    context: &RequestContext,
     workspace: String,
     is_new: bool,
     problem: Option<Problem>,
 ) -> Result<Log, ApiError> {
     let found = state.database.read(|client| integrity::log_state(client, &workspace)).await?;
     let check = state.database.read(|client| integrity::last_check(client, &workspace)).await?;
+    // The last check is an event of the log.
+    if check.is_some() {
+        let details = json!({ "format": Kind::Html.as_str(), "filters": { "action": "log_verified" }, "count": 1 });
+        events::record(state, &session.principal, context, &workspace, details).await?;
+    }
     let (class, heading) = heading(&found);
     Ok(Log {
         state: class,

@@ -87,6 +87,9 @@ pub fn answer(status: StatusCode, page: &impl Template) -> Result<Response, ApiE
     // With no-referrer, a browser would not say where a form comes from.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // No other site may keep a window of a page, or load a page as a part of its own.
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response.extensions_mut().insert(OwnBody);
     Ok(response)
 }

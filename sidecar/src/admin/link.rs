@@ -46,7 +46,7 @@ pub async fn log_in(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     origin::require_same(&headers)?;
-    if !attempts.allow(context.ip, None) {
+    if !attempts.allow(context.ip) {
         let mut response = show(StatusCode::TOO_MANY_REQUESTS, String::new(), Some(login::TOO_MANY))?;
         response.headers_mut().insert(header::RETRY_AFTER, 60.into());
         return Ok(response);

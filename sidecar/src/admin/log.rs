@@ -86,7 +86,7 @@ pub async fn page(
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Query)?;
     let raw = raw.unwrap_or_default();
-    let typed = LogQuery::parse(&raw);
+    let typed = LogQuery::read(&raw)?;
     let query = typed.absolute(&session.zone);
     // A form sends its empty fields, too, and times of the viewer's zone. The address that people share has neither.
     let has_empty = raw.split('&').any(|pair| pair.ends_with('=') || !pair.contains('=') && !pair.is_empty());
@@ -214,7 +214,7 @@ async fn record(
     if !query.live || query.cursor.is_some() {
         return page::record(state, &session.principal, context, &filters.workspace, details).await;
     }
-    let (id, text, now) = (session.id.form_token(), query.to_text(), Instant::now());
+    let (id, text, now) = (session.id.form_token(), query.first().to_text(), Instant::now());
     if !follows.is_recorded(&id, &text, now) {
         details["follows_for_seconds"] = LENGTH.as_secs().into();
         page::record(state, &session.principal, context, &filters.workspace, details).await?;

@@ -65,14 +65,20 @@ pub async fn log_in(
             LoginPage { frame: Frame::new("Log in", "", None), next: next.clone(), problem: Some(problem), note: None };
         layout::answer(status, &page)
     };
-    if !attempts.allow(context.ip, token_id.as_deref()) {
+    let too_many = || {
         let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)?;
         response.headers_mut().insert(header::RETRY_AFTER, 60.into());
-        return Ok(response);
+        Ok(response)
+    };
+    if !attempts.allow(context.ip) {
+        return too_many();
     }
     let principal = match auth::authenticate(&state, token).await {
         Ok(principal) => principal,
         Err(error) if error.code() == Code::Unauthorized => {
+            if token_id.as_deref().is_some_and(|id| !attempts.allow_wrong(id)) {
+                return too_many();
+            }
             refused(&state, &context, token_id.as_deref(), "the token is unknown, expired or revoked").await?;
             return again(StatusCode::FORBIDDEN, WRONG_TOKEN);
         }
@@ -149,8 +155,13 @@ pub fn entry<'a>(
 
 /// Returns the page to open after the login: the given one if it is an admin page, or else the audit log.
 pub fn next(given: &str) -> String {
+    let path = given.split('?').next().unwrap_or_default();
     let is_page = given.starts_with("/admin/")
         && !given.contains("//")
+        && !given.contains("..")
+        && !given.to_ascii_lowercase().contains("%2e")
+        // A login must not begin a download that another site chose.
+        && ![".csv", ".ndjson", ".zip", "/pack", ".json"].iter().any(|end| path.ends_with(end))
         && !given.starts_with("/admin/login")
         && !given.starts_with("/admin/logout")
         && given.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
@@ -180,6 +191,10 @@ mod tests {
             "/v1/events",
             "/admin/logout",
             "/admin/\\x",
+            "/admin/../v1/events",
+            "/admin/%2E%2e/x",
+            "/admin/log/events.csv?workspace=acme",
+            "/admin/evidence/pack?pack=export",
             "/admin/\r\nx",
         ] {
             assert_eq!(next(wrong), "/admin/log", "{wrong}");

@@ -3,6 +3,7 @@
 use url::form_urlencoded::{self, Serializer};
 
 use super::zone::Zone;
+use crate::error::{ApiError, Code};
 use crate::events::filters::FIELDS;
 use crate::time::Time;
 
@@ -84,6 +85,21 @@ impl Range {
 }
 
 impl LogQuery {
+    /// Reads a query string as [`LogQuery::parse`] does, if it is not too long. Each filter appears in many links of the page.
+    ///
+    /// # Errors
+    /// Fails with `invalid_value`.
+    pub fn read(query: &str) -> Result<Self, ApiError> {
+        if query.len() > MOST_BYTES || query.split('&').count() > MOST_PAIRS {
+            return Err(ApiError::new(
+                Code::InvalidValue,
+                format!("the address has more than {MOST_BYTES} bytes or more than {MOST_PAIRS} values"),
+            )
+            .with_hint("Use fewer filters. A prefix such as ticket.* stands for many actions."));
+        }
+        Ok(Self::parse(query))
+    }
+
     /// Reads the query string of the page. Parameters without a value are ignored, because a form sends its empty fields.
     pub fn parse(query: &str) -> Self {
         let mut read = Self::default();
@@ -101,6 +117,9 @@ impl LogQuery {
                 "ip" => read.add(&name, value.trim()),
                 _ => read.add(&name, &value),
             }
+        }
+        if read.cursor.is_none() {
+            read.back.clear();
         }
         read
     }
@@ -268,6 +287,12 @@ impl LogQuery {
 fn short(time: Time) -> String {
     time.to_string().replace(".000000Z", "Z")
 }
+
+/// Bytes of a query string.
+const MOST_BYTES: usize = 8_192;
+
+/// Parameters of a query string, also empty ones of the form.
+const MOST_PAIRS: usize = 200;
 
 /// Stands for the first page, which has no cursor.
 const FIRST: &str = "first";

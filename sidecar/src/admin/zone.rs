@@ -45,7 +45,7 @@ impl Zone {
     }
 
     fn from_cookies(headers: &HeaderMap) -> Self {
-        let browser = cookie::value(headers, ZONE_COOKIE).filter(|name| *name != UTC);
+        let browser = cookie::value(headers, ZONE_COOKIE).filter(|name| is_place(name));
         let Some((name, zone)) = browser.and_then(|name| Some((name.to_owned(), TimeZone::get(name).ok()?))) else {
             return Self::utc();
         };
@@ -112,6 +112,11 @@ impl Zone {
     }
 }
 
+/// Returns whether a name is that of a place. PostgreSQL knows these names, too.
+fn is_place(name: &str) -> bool {
+    name.contains('/') && !name.starts_with("Etc/")
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Zone {
     type Rejection = Infallible;
 
@@ -172,7 +177,13 @@ mod tests {
         );
         assert_eq!(berlin.stamp(time), "2026-03-01 09:00 +01:00");
         assert_eq!(zone("").stamp(time), "2026-03-01 08:00 UTC");
-        for cookies in ["", "audit_zone=Mars/Olympus", "audit_zone=Europe/Berlin; audit_times=utc"] {
+        for cookies in [
+            "",
+            "audit_zone=Mars/Olympus",
+            "audit_zone=Etc/Unknown",
+            "audit_zone=localtime",
+            "audit_zone=Europe/Berlin; audit_times=utc",
+        ] {
             let shown = zone(cookies).show(time);
             assert_eq!((shown.text.as_str(), shown.offset.as_str()), ("2026-03-01 08:00:00.123", "UTC"), "{cookies}");
         }

@@ -119,6 +119,12 @@ pub async fn create(
         return Err(ApiError::new(Code::InvalidValue, "the name of the token is empty")
             .with_hint("Name the person or program that the token is for."));
     }
+    if new.name.chars().count() > LONGEST_NAME {
+        return Err(ApiError::new(
+            Code::InvalidValue,
+            format!("the name of the token has more than {LONGEST_NAME} characters"),
+        ));
+    }
     let token = Token::generate().map_err(|error| ApiError::internal(error.to_string()))?;
     let transaction = audit_trail::begin(client, context, actor).await?;
     let NewToken { name, role, workspace, expires_at } = new;
@@ -193,6 +199,9 @@ impl FromStr for Token {
         Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 }
+
+/// Characters of the name of a token.
+const LONGEST_NAME: usize = 200;
 
 const CREATE: &str = "SELECT audit.create_api_token($1, $2, $3, $4, $5, $6)";
 

@@ -310,3 +310,49 @@ async fn a_check_of_a_pack_needs_a_form_of_the_session() {
     let answer = rest.send(broken.header("Cookie", &cookie).header("Origin", rest.sidecar.url("")));
     assert_eq!(answer.status, 400);
 }
+
+#[tokio::test]
+async fn a_long_address_is_refused_before_it_costs_anything() {
+    let rest = Rest::start();
+    let cookie = session(&rest, &rest.sidecar.token("viewer", Some("acme")));
+    let many: String = (0..300).map(|n| format!("{n}=1&")).collect();
+    for path in ["/admin/log", "/admin/log/overview"] {
+        for query in [many.clone(), format!("actor={}", "x".repeat(9_000))] {
+            let answer = open(&rest, &cookie, &format!("{path}?{query}"));
+            assert_eq!(answer.status, 400, "{path}");
+            assert!(answer.text().contains("Use fewer filters.") && answer.body.len() < 10_000, "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_secrets_do_not_lock_out_the_owner_of_a_token() {
+    let rest = Rest::on(Database::new(), &["--trusted-proxy", "127.0.0.1"]);
+    let attempt = |address: String, token: String| {
+        let form =
+            Request::post("/admin/login", FORM, format!("token={token}")).header("Sec-Fetch-Site", "same-origin");
+        rest.send(form.header("X-Forwarded-For", address)).status
+    };
+    let wrong = format!("{}_{}", &rest.auditor[..18], "A".repeat(43));
+    let statuses: Vec<u16> = (0..12).map(|n| attempt(format!("192.0.2.{n}"), wrong.clone())).collect();
+    assert_eq!(statuses, [vec![403; 10], vec![429; 2]].concat());
+    assert_eq!(attempt("192.0.2.200".to_owned(), rest.auditor.clone()), 303);
+    let refused = "SELECT count(*) FROM audit.event WHERE action = 'session_refused'";
+    assert_eq!(one::<i64>(&rest.db.connect().await, refused, &[]).await, 10);
+}
+
+#[tokio::test]
+async fn the_last_check_is_shown_only_after_its_record() {
+    let rest = Rest::start();
+    let client = rest.db.connect().await;
+    run(&client, "SELECT audit.append('a', 'acme')").await;
+    let cookie = session(&rest, &rest.admin);
+    let recorded = "SELECT count(*) FROM audit.event WHERE details -> 'filters' ->> 'action' = 'log_verified'";
+    open(&rest, &cookie, "/admin/integrity?workspace=acme").ok();
+    assert_eq!(one::<i64>(&client, recorded, &[]).await, 0);
+    let form = format!("form_token={}&workspace=acme&days=7", form_token(&rest, &cookie));
+    let check = Request::post("/admin/integrity/check", FORM, form).header("Cookie", &cookie);
+    assert_eq!(rest.send(check.header("Origin", rest.sidecar.url(""))).status, 303);
+    open(&rest, &cookie, "/admin/integrity?workspace=acme").ok();
+    assert_eq!(one::<i64>(&client, recorded, &[]).await, 1);
+}

@@ -1,12 +1,17 @@
 //! The check of a pack on the server. Another process checks it, whose memory is limited, because a pack can come from anyone.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use askama::Template;
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
 use axum::response::Response;
+use futures_util::StreamExt;
 use tempfile::NamedTempFile;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
@@ -39,13 +44,16 @@ struct Verdict {
     text: &'static str,
 }
 
-/// The checks that run. Each needs memory and a processor.
+/// The uploads and the checks that run. A check needs memory and a processor, and an upload a temporary file.
 #[derive(Clone)]
-pub struct Checks(std::sync::Arc<Semaphore>);
+pub struct Checks {
+    uploads: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
+}
 
 impl Default for Checks {
     fn default() -> Self {
-        Self(std::sync::Arc::new(Semaphore::new(1)))
+        Self { uploads: Arc::new(Semaphore::new(4)), checks: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -53,15 +61,16 @@ impl Default for Checks {
 pub async fn check(
     session: Session,
     Extension(checks): Extension<Checks>,
-    headers: HeaderMap,
-    form: Multipart,
+    request: Request,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Export)?;
-    origin::require_same(&headers)?;
-    let _turn = checks.0.try_acquire().map_err(|_| {
-        ApiError::new(Code::TooManyExports, "another pack is being checked").with_hint("Try again in a minute.")
-    })?;
-    let (name, pack) = receive(&session, form).await?;
+    origin::require_same(request.headers())?;
+    let busy =
+        || ApiError::new(Code::TooManyExports, "another pack is being checked").with_hint("Try again in a minute.");
+    let _upload = checks.uploads.try_acquire().map_err(|_| busy())?;
+    let (name, pack) = receive(&session, request).await?;
+    // The turn begins after the upload, which can be slow.
+    let _turn = checks.checks.try_acquire().map_err(|_| busy())?;
     let (verdict, report) = verify(&pack).await?;
     let page = CheckPage {
         frame: Frame::new("Check of a pack", "evidence", Some(&session)),
@@ -76,13 +85,26 @@ pub async fn check(
     layout::answer(StatusCode::OK, &page)
 }
 
-/// Stores the file of the form. The form token must come before the file.
-async fn receive(session: &Session, mut form: Multipart) -> Result<(String, NamedTempFile), ApiError> {
+/// Stores the file of the form. The form token must come before the file, and both within the first [`MOST_BEFORE`] bytes.
+async fn receive(session: &Session, request: Request) -> Result<(String, NamedTempFile), ApiError> {
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&has_begun);
+    let mut before = 0;
+    let limited = |body: Body| {
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let chunk = chunk.map_err(axum::Error::into_inner)?;
+            before += if seen.load(Ordering::Relaxed) { 0 } else { chunk.len() };
+            if before > MOST_BEFORE { Err(axum::BoxError::from("the file begins too late")) } else { Ok(chunk) }
+        }))
+    };
+    let form = Multipart::from_request(request.map(limited), &()).await;
+    let mut form = form.map_err(|error| ApiError::new(Code::InvalidValue, error.to_string()))?;
     let mut is_own_form = false;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         match field.name() {
             Some("form_token") => is_own_form = session.id.is_form_token(&field.text().await.map_err(malformed)?),
             Some("pack") if is_own_form => {
+                has_begun.store(true, Ordering::Relaxed);
                 let name = field.file_name().unwrap_or_default().to_owned();
                 if name.is_empty() {
                     return Err(ApiError::new(Code::InvalidValue, "the form has no file").with_hint("Choose a pack."));
@@ -127,6 +149,9 @@ async fn verify(pack: &NamedTempFile) -> Result<(Verdict, String), ApiError> {
     let output = Command::new(program)
         .args(["verify", "--max-memory", MEMORY, "--"])
         .arg(pack.path())
+        // The process needs no secret of this one, but the folder with the keys that `key trust` has stored.
+        .env_clear()
+        .envs(["HOME", "XDG_CONFIG_HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -188,6 +213,9 @@ const STOPPED: Verdict = Verdict {
 
 /// Bytes of a pack.
 pub const MOST_BYTES: usize = 256 << 20;
+
+/// Bytes of the form before the file. A part of them can arrive together with the beginning of the file.
+const MOST_BEFORE: usize = 1 << 20;
 
 /// Memory of the process that checks.
 const MEMORY: &str = "1GiB";

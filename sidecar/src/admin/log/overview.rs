@@ -75,7 +75,7 @@ pub async fn overview(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Query)?;
-    let query = LogQuery::parse(&raw.unwrap_or_default()).first();
+    let query = LogQuery::read(&raw.unwrap_or_default())?.first();
     let now = Time::now();
     let filters = Params::parse_with_filters(Some(&query.at(now).to_rest(now)), &[])?.filters(&session.principal)?;
     let (from, to) = period(&state, &filters, now).await?;
