@@ -118,19 +118,48 @@ fn is_address(text: &str) -> bool {
         || text.contains(':') && text.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
 }
 
-/// Replaces the values of masked keys by `***`. true, false and null are not masked.
+/// Replaces the values of masked keys, and the ids of access keys, by `***`. true, false and null are not masked.
 pub fn mask(value: &Value, masked_keys: &str) -> Value {
     match value {
         Value::Object(object) => {
             let pairs = object.iter().map(|(key, inner)| {
-                let secret = !matches!(inner, Value::Null | Value::Bool(_)) && is_masked(key, masked_keys);
-                (key.clone(), if secret { json!("***") } else { mask(inner, masked_keys) })
+                let masked = match inner {
+                    Value::Null | Value::Bool(_) => inner.clone(),
+                    _ if !is_masked(key, masked_keys) => mask(inner, masked_keys),
+                    Value::Object(_) | Value::Array(_) => mask_within(inner, masked_keys),
+                    _ => json!("***"),
+                };
+                (key.clone(), masked)
             });
             Value::Object(pairs.collect())
         }
         Value::Array(list) => list.iter().map(|inner| mask(inner, masked_keys)).collect(),
+        Value::String(text) if is_access_key(text) => json!("***"),
         other => other.clone(),
     }
+}
+
+/// Replaces the texts in the value of a masked key. Those stay whose key only describes the secret.
+fn mask_within(value: &Value, masked_keys: &str) -> Value {
+    match value {
+        Value::Object(object) => {
+            let describes =
+                |key: &str| ["Id", "Name", "Date", "expiration", "status"].iter().any(|end| key.ends_with(end));
+            let pairs = object.iter().map(|(key, inner)| {
+                let masked = if describes(key) { mask(inner, masked_keys) } else { mask_within(inner, masked_keys) };
+                (key.clone(), masked)
+            });
+            Value::Object(pairs.collect())
+        }
+        Value::Array(list) => list.iter().map(|inner| mask_within(inner, masked_keys)).collect(),
+        Value::String(_) => json!("***"),
+        other => other.clone(),
+    }
+}
+
+fn is_access_key(text: &str) -> bool {
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    text.len() == 20 && ["AKIA", "ASIA"].iter().any(|start| text.starts_with(start)) && text.chars().all(is_upper)
 }
 
 fn is_masked(key: &str, masked_keys: &str) -> bool {
@@ -238,7 +267,7 @@ pub fn filters(events: &[Expected]) -> Vec<Filter> {
         json!({"requestParameters": {"filterSet": {}}}),
         json!({"userIdentity": {"sessionContext": {"attributes": {"mfaAuthenticated": "true"}}}}),
         json!({"tlsDetails": {"tlsVersion": "TLSv1.2"}, "userIdentity": {"type": "AssumedRole"}}),
-        json!({"responseElements": {"credentials": "***"}}),
+        json!({"responseElements": {"credentials": {"sessionToken": "***"}}}),
         json!({"resources": [{"accountId": "123837392027"}]}),
         json!({"errorCode": "AccessDenied", "errorMessage": "no such message"}),
     ] {
