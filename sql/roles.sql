@@ -33,7 +33,8 @@ GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_si
 GRANT EXECUTE ON FUNCTION
     audit.append(text, text, text, text, text[], jsonb, text, text, text, text, text, text),
     audit.details(text),
-    audit.append_many(jsonb)
+    audit.append_many(jsonb),
+    audit.context(text, text, text, text, text, text)
     TO audit_writer;
 
 -- audit_reader queries and exports all workspaces.

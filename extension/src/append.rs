@@ -18,5 +18,6 @@ pub mod permission;
 pub mod prepared;
 pub mod salt;
 pub mod schema;
+pub mod set_context;
 pub mod single;
 pub mod store;

@@ -30,6 +30,7 @@ extension_sql_file!("../../sql/api/workspace.sql", name = "workspace", requires 
 extension_sql_file!("../../sql/api/action.sql", name = "action", requires = ["workspace"]);
 extension_sql_file!("../../sql/api/event.sql", name = "event", requires = ["event_id", "guard"]);
 extension_sql_file!("../../sql/api/append.sql", name = "append", requires = ["event"]);
+extension_sql_file!("../../sql/api/context.sql", name = "context", requires = ["setup"]);
 extension_sql_file!("../../sql/internal/idempotency.sql", name = "idempotency", requires = ["event"]);
 extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["idempotency", "content_keys"]);
 extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires = ["workspace"]);

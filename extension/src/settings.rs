@@ -1,4 +1,8 @@
 //! The settings (GUCs). Only this module reads a `GucSetting`.
+//!
+//! The prefix `audit.` is not reserved. Other tools use it, too, for settings such as `audit.user_id`.
+
+pub mod context;
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,25 +23,8 @@ pub enum UnknownActions {
     Reject,
 }
 
-/// A setting that describes all events of the session. It fills the argument of that name if a call omits it.
-#[derive(Clone, Copy)]
-pub enum Context {
-    Workspace,
-    Actor,
-    Ip,
-    UserAgent,
-    SessionId,
-    RequestId,
-}
-
 type Text = GucSetting<Option<CString>>;
 
-static WORKSPACE: Text = Text::new(Some(c""));
-static ACTOR: Text = Text::new(Some(c""));
-static IP: Text = Text::new(Some(c""));
-static USER_AGENT: Text = Text::new(Some(c""));
-static SESSION_ID: Text = Text::new(Some(c""));
-static REQUEST_ID: Text = Text::new(Some(c""));
 static UNKNOWN_ACTIONS: GucSetting<UnknownActions> = GucSetting::<UnknownActions>::new(UnknownActions::Accept);
 static MASKED_KEYS: Text = Text::new(Some(audit_masking::DEFAULT_KEYS));
 static UNMASKED_KEYS: Text = Text::new(Some(c""));
@@ -47,19 +34,6 @@ static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CLOCK_STEP: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_CLOCK_STEP);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
-
-/// Returns the value of the session. Returns None if it is not set or empty.
-pub fn context(which: Context) -> Option<String> {
-    let setting = match which {
-        Context::Workspace => &WORKSPACE,
-        Context::Actor => &ACTOR,
-        Context::Ip => &IP,
-        Context::UserAgent => &USER_AGENT,
-        Context::SessionId => &SESSION_ID,
-        Context::RequestId => &REQUEST_ID,
-    };
-    text(setting).filter(|value| !value.is_empty())
-}
 
 /// Returns the value of `audit.unknown_actions`.
 pub fn unknown_actions() -> UnknownActions {
@@ -119,23 +93,7 @@ pub fn maintenance_interval() -> Option<Duration> {
 
 /// Defines the settings. Values that were set before the library was loaded take effect.
 pub fn define() {
-    for (name, setting, what) in [
-        (c"audit.workspace", &WORKSPACE, c"Workspace of the session's events."),
-        (c"audit.actor", &ACTOR, c"Actor of the session's events."),
-        (c"audit.ip", &IP, c"IP address of the actor."),
-        (c"audit.user_agent", &USER_AGENT, c"User agent of the actor."),
-        (c"audit.session_id", &SESSION_ID, c"Session of the actor in the application."),
-        (c"audit.request_id", &REQUEST_ID, c"Request that the session serves."),
-    ] {
-        GucRegistry::define_string_guc(
-            name,
-            what,
-            c"Use SET LOCAL once per request. audit.append uses the value if its own argument is omitted.",
-            setting,
-            GucContext::Userset,
-            GucFlags::default(),
-        );
-    }
+    context::define();
     GucRegistry::define_enum_guc(
         c"audit.unknown_actions",
         c"Sets how an action that is not in the catalog is handled.",
@@ -226,20 +184,6 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
-    // SAFETY: called from _PG_init.
-    unsafe { reserve_prefix() };
-}
-
-#[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
-unsafe fn reserve_prefix() {
-    // SAFETY: the string is static and NUL-terminated.
-    unsafe { pgrx::pg_sys::MarkGUCPrefixReserved(c"audit".as_ptr()) }
-}
-
-#[cfg(any(feature = "pg13", feature = "pg14"))]
-unsafe fn reserve_prefix() {
-    // SAFETY: the string is static and NUL-terminated.
-    unsafe { pgrx::pg_sys::EmitWarningsOnPlaceholders(c"audit".as_ptr()) }
 }
 
 fn text(setting: &Text) -> Option<String> {

@@ -16,6 +16,7 @@ mod refusal;
 mod settings;
 mod signer;
 mod state;
+mod turn;
 mod witness;
 
 pub use health::Health;

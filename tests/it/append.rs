@@ -9,5 +9,7 @@ mod direct_insert;
 mod idempotency;
 mod import;
 mod masking;
+mod pooler;
 mod session_settings;
+mod set_context;
 mod single;

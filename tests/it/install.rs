@@ -4,6 +4,7 @@ mod access;
 mod columns;
 mod dump;
 mod extension;
+mod foreign_settings;
 mod guard;
 mod harness;
 mod public_schema;

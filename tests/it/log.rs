@@ -6,3 +6,4 @@ pub mod naive;
 mod redaction;
 pub mod seal;
 mod seal_sequences;
+mod turn;

@@ -107,8 +107,8 @@ struct SessionContext {
 
 impl SessionContext {
     fn for_gaps_of(input: &Input<'_>) -> SessionContext {
-        use settings::{Context, context};
-        let fill = |given: bool, which| if given { None } else { context(which) };
+        use settings::context::{Context, value};
+        let fill = |given: bool, which| if given { None } else { value(which) };
         SessionContext {
             workspace: fill(input.workspace.is_some(), Context::Workspace),
             actor: fill(input.actor.is_some(), Context::Actor),

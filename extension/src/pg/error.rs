@@ -102,7 +102,7 @@ impl Error {
                 Some("Append a correcting event instead. Events are removed only when their retention ends.")
             }
             Error::NoWorkspace => {
-                Some("Pass workspace => '…', or run SET LOCAL audit.workspace = '…' once per request.")
+                Some("Pass workspace => '…', or call audit.context(workspace => '…') once per request.")
             }
             Error::InvalidValue { hint, .. } => Some(hint),
             Error::UnknownAction(_) => {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use audit_proof::checkpoint::{Checkpoint, Key, text};
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use super::note;
 use super::refusal::{Refusal, TreeHead};
 use super::settings::Settings;
 use super::state::{self, Held};
+use super::turn::Turn;
 use super::witness::{Answer, Witness};
 use crate::error::ApiError;
 use crate::outcome::Outcome;
@@ -106,26 +106,14 @@ impl Signer {
     /// # Errors
     /// Fails with [`Error`]. Nothing inconsistent has been signed in that case either.
     pub async fn round(&self) -> Result<Round, Error> {
+        let Some(turn) = Turn::take(&self.database).await? else { return Ok(Round::Elsewhere) };
         let mut lease = Lease::new(self.database.client().await?);
-        let client = lease.client();
-        let mut tries = 0;
-        while !client.query_one("SELECT pg_try_advisory_lock($1)", &[&TURN]).await?.try_get::<_, bool>(0)? {
-            tries += 1;
-            if tries == TRIES {
-                lease.give_back();
-                return Ok(Round::Elsewhere);
-            }
-            tokio::time::sleep(TRY_AGAIN).await;
-        }
-        let outcome = self.in_turn(client).await;
-        // If the lock cannot be released, dropping the lease ends the session, which releases the lock.
-        if client.query_one("SELECT pg_advisory_unlock($1)", &[&TURN]).await.is_ok() {
-            lease.give_back();
-        }
-        outcome
+        let round = self.in_turn(lease.client(), &turn).await?;
+        lease.give_back();
+        Ok(round)
     }
 
-    async fn in_turn(&self, client: &mut Client) -> Result<Round, Error> {
+    async fn in_turn(&self, client: &mut Client, turn: &Turn) -> Result<Round, Error> {
         let folder = self.settings.folder.clone();
         let mut held = blocking(move || Held::open(&folder)).await??;
         held = self.introduce(client, held).await?;
@@ -137,6 +125,7 @@ impl Signer {
         let transaction = patient(client, true).await?;
         let found = check::check(&transaction, signed.as_ref(), held.state.heads.as_ref()).await?;
         transaction.rollback().await?;
+        turn.check().await?;
         match found {
             Found::Nothing => Ok(Round::Nothing),
             Found::Unsound(refusals) => {
@@ -445,10 +434,3 @@ impl From<tokio_postgres::Error> for Error {
 const MOST_PASSES: usize = 100;
 
 const ACTOR: &str = "system:signer";
-
-/// Key of the advisory lock that only one signer holds: "audit_ck" in ASCII.
-const TURN: i64 = 0x6175_6469_745f_636b;
-
-/// Number of attempts to get the lock, and the pause between them. Their total is longer than a round.
-const TRIES: u32 = 20;
-const TRY_AGAIN: Duration = Duration::from_millis(500);

@@ -1,6 +1,6 @@
 //! Conversion of PostgreSQL's errors. Only the texts of the extension's own errors reach the client.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::api_error::ApiError;
@@ -16,7 +16,8 @@ impl From<tokio_postgres::Error> for ApiError {
 impl From<PoolError> for ApiError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Backend(error) => from_postgres(error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => from_postgres(error),
+            PoolError::PostCreateHook(HookError::Message(why)) => ApiError::new(Code::DatabaseUnavailable, why),
             other => unavailable().with_cause(other),
         }
     }
@@ -62,12 +63,18 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         "54001" => ApiError::new(Code::InvalidValue, "JSON is nested too deeply"),
         "57014" => ApiError::new(Code::Timeout, "the query exceeded the time limit of the database")
             .with_hint("Narrow the time range or add a filter."),
+        // A prepared statement is missing, or belongs to another client.
+        "26000" | "42P05" => ApiError::new(
+            Code::DatabaseUnavailable,
+            "the sidecar has lost its session in PostgreSQL to another client of a connection pooler",
+        )
+        .with_hint("Ask the operator to set pool_mode = session for the sidecar in PgBouncer."),
         "55P03" => ApiError::new(Code::DatabaseUnavailable, "the data is locked by maintenance or by another change")
             .with_hint("Try again shortly."),
         "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar lacks a privilege")
             .with_hint("Ask the operator to GRANT audit_sidecar to that role."),
         "25006" => ApiError::new(Code::DatabaseUnavailable, "the database is read-only")
-            .with_hint("The sidecar records every query, so it must connect to the primary."),
+            .with_hint("The sidecar records every query, so --database-url must name the primary. --replica-url can name a standby."),
         "3F000" | "42P01" | "42883" | "42704" => ApiError::new(
             Code::ExtensionMissing,
             "the extension audit_log is not installed in the database, or its version does not match the sidecar",

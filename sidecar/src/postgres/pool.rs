@@ -1,11 +1,17 @@
 //! The pool of connections to PostgreSQL.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Status};
+use deadpool_postgres::{
+    Client, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
+};
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
+use super::{pooling, session};
 use crate::config::DatabaseArgs;
 use crate::error::ApiError;
 
@@ -13,6 +19,7 @@ use crate::error::ApiError;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    setup: Arc<Setup>,
 }
 
 /// Errors of a connection string.
@@ -27,6 +34,9 @@ pub enum Error {
              Use sslmode=disable or sslmode=prefer, with a Unix socket or a trusted network"
     )]
     Tls(&'static str),
+    /// A connection pooler does not keep sessions.
+    #[error("{}", pooling::NEEDED)]
+    NoSessions,
     /// The pool cannot be built.
     #[error("the connection pool cannot be set up")]
     Pool(#[from] deadpool_postgres::BuildError),
@@ -41,14 +51,33 @@ impl Database {
         // Verified: the pool does not return a connection that is lost, or that still runs the query of a vanished
         // client.
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let pool = Pool::builder(Manager::from_config(postgres_config(args)?, NoTls, manager))
+        let setup =
+            Arc::new(Setup { config: postgres_config(args)?, args: args.clone(), sessions: AtomicBool::new(false) });
+        let of_hook = Arc::clone(&setup);
+        let pool = Pool::builder(Manager::from_config(setup.config.clone(), NoTls, manager))
+            .post_create(Hook::async_fn(move |client, _| {
+                let setup = Arc::clone(&of_hook);
+                Box::pin(async move { setup.prepare(client).await })
+            }))
             .max_size(args.pool_size.into())
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(args.connect_timeout))
             .create_timeout(Some(args.connect_timeout))
             .recycle_timeout(Some(Duration::from_secs(1)))
             .build()?;
-        Ok(Self { pool })
+        Ok(Self { pool, setup })
+    }
+
+    /// Checks that each connection has a session of its own. A database that cannot be reached passes: the first request
+    /// that reaches it checks again.
+    ///
+    /// # Errors
+    /// Fails with [`Error::NoSessions`].
+    pub async fn require_sessions(&self) -> Result<(), Error> {
+        match self.pool.get().await {
+            Err(PoolError::PostCreateHook(HookError::Message(_))) => Err(Error::NoSessions),
+            _ => Ok(()),
+        }
     }
 
     /// Returns a connection from the pool.
@@ -78,6 +107,18 @@ impl Database {
         }
     }
 
+    /// Opens a connection besides the pool. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// Fails with `database_unavailable` if the database does not accept it within the time-out.
+    pub async fn connect_apart(&self) -> Result<tokio_postgres::Client, ApiError> {
+        let connecting = timeout(self.setup.args.connect_timeout, self.setup.config.connect(NoTls));
+        let (client, connection) =
+            connecting.await.map_err(|_| ApiError::from(PoolError::Timeout(TimeoutType::Create)))??;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     /// Returns the number of connections: open, idle and waited for.
     pub fn status(&self) -> Status {
         self.pool.status()
@@ -89,6 +130,29 @@ impl Database {
     }
 }
 
+/// What a new connection needs before it is used.
+struct Setup {
+    config: Config,
+    args: DatabaseArgs,
+    /// Whether connections are known to have sessions of their own.
+    sessions: AtomicBool,
+}
+
+impl Setup {
+    /// Checks that the connection has a session of its own, and sets what the sidecar relies on. Without the check, the
+    /// settings would affect other clients of a pooler.
+    async fn prepare(&self, client: &tokio_postgres::Client) -> Result<(), HookError> {
+        if !self.sessions.load(Ordering::Relaxed) {
+            match pooling::keeps_sessions(client, &self.config).await.map_err(HookError::Backend)? {
+                Some(false) => return Err(HookError::message(pooling::NEEDED)),
+                Some(true) => self.sessions.store(true, Ordering::Relaxed),
+                None => {}
+            }
+        }
+        session::set_up(client, &self.args).await.map_err(HookError::Backend)
+    }
+}
+
 fn postgres_config(args: &DatabaseArgs) -> Result<Config, Error> {
     let mut config: Config = args.database_url.parse().map_err(|error: tokio_postgres::Error| {
         Error::Invalid(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
@@ -97,12 +161,7 @@ fn postgres_config(args: &DatabaseArgs) -> Result<Config, Error> {
         SslMode::Disable | SslMode::Prefer => {}
         _ => return Err(Error::Tls("sslmode=require or stricter")),
     }
-    let options = format!(
-        "{} -c jit=off -c statement_timeout={}",
-        config.get_options().unwrap_or_default(),
-        args.statement_timeout.as_millis()
-    );
-    config.options(options.trim_start()).application_name("audit-sidecar").connect_timeout(args.connect_timeout);
+    config.application_name("audit-sidecar").connect_timeout(args.connect_timeout);
     Ok(config)
 }
 
@@ -125,7 +184,7 @@ mod tests {
     #[test]
     fn settings_of_the_string_are_kept() {
         let config = postgres_config(&args("host=/tmp options='-c work_mem=8MB' sslmode=prefer")).unwrap();
-        assert_eq!(config.get_options(), Some("-c work_mem=8MB -c jit=off -c statement_timeout=30000"));
+        assert_eq!(config.get_options(), Some("-c work_mem=8MB"));
         assert_eq!(config.get_application_name(), Some("audit-sidecar"));
     }
 

@@ -184,6 +184,19 @@ impl Cluster {
         command
     }
 
+    /// Makes another program's command run as the account of the server.
+    pub fn run_as_owner(&self, command: &mut Command) {
+        self.account.run(command);
+    }
+
+    /// Makes the account of the server the owner of a file or directory.
+    ///
+    /// # Errors
+    /// Returns the errors of the system call.
+    pub fn own(&self, path: &Path) -> io::Result<()> {
+        self.account.own(path)
+    }
+
     /// Sets the server's clock to that many days after the machine's.
     ///
     /// # Panics

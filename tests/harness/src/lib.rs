@@ -5,6 +5,7 @@ pub mod account;
 pub mod cloudtrail;
 pub mod cluster;
 pub mod database;
+pub mod pooler;
 pub mod prefix;
 pub mod query;
 pub mod random;

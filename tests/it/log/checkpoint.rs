@@ -92,7 +92,8 @@ impl Machine {
     }
 }
 
-fn make_key(folder: &Path, file: &str, flags: &[&str]) -> Key {
+/// Creates a key file, and returns its public key.
+pub fn make_key(folder: &Path, file: &str, flags: &[&str]) -> Key {
     let output =
         command("").unwrap().args(["key", "create", "-o"]).arg(folder.join(file)).args(flags).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
