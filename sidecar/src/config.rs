@@ -94,6 +94,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become help text")]
     pub signing: SigningArgs,
+    /// Connection string of a replica of the database. Pages, counts and streams of events are read from it. Everything
+    /// else needs the primary
+    #[arg(long, env = "AUDIT_REPLICA_URL", hide_env_values = true, value_name = "REPLICA_URL")]
+    pub replica_url: Option<String>,
     /// Interval between two checkpoints
     #[arg(long, env = "AUDIT_CHECKPOINT_INTERVAL", default_value = "60s", value_parser = duration)]
     pub checkpoint_interval: Duration,

@@ -12,5 +12,7 @@ mod feed;
 mod feed_model;
 mod filters;
 pub mod http;
+mod pooler;
+mod replica;
 mod retention;
 mod rights;

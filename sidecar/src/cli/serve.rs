@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -16,6 +16,7 @@ use crate::checkpoint::{Health, Settings, Signer};
 use crate::config::ServeArgs;
 use crate::http::router;
 use crate::http::state::AppState;
+use crate::postgres::replica::ReplicaState;
 
 /// Serves until SIGTERM or SIGINT. Running requests then have a limited time to complete.
 ///
@@ -23,6 +24,10 @@ use crate::http::state::AppState;
 /// Fails if the configuration is not valid, or if the sidecar cannot listen on the address.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut state = AppState::new(args)?;
+    state.database.require_sessions().await?;
+    if state.reads.replica_state().await.is_ok_and(|found| found == ReplicaState::Stranger) {
+        bail!("--replica-url and --database-url name databases with different audit logs");
+    }
     let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
     let listen = state.config.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;

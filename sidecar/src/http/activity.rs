@@ -84,7 +84,7 @@ async fn count_events(
     let zone = zone(&params)?;
     let group_by = params.text("group_by");
     let rows = state
-        .database
+        .reads
         .read(|client| {
             let filters = &filters;
             async move {

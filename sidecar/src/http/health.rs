@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::http::middleware::OwnBody;
 use crate::http::state::AppState;
+use crate::postgres::replica::ReplicaState;
 
 /// Returns the routes of health.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -33,12 +34,14 @@ struct Readiness {
 /// The results of the checks.
 #[derive(Serialize, ToSchema)]
 struct Checks {
-    /// Whether the database answers.
+    /// Whether the database answers and is a primary.
     database: Check,
     /// Whether the extension audit_log is installed.
     extension: Check,
     /// Whether the role of the sidecar has the privileges that it needs.
     rights: Check,
+    /// Whether the replica answers, if there is one. If not, the primary answers reads in its place.
+    replica: Check,
     /// Whether the health checks of the audit log pass. If not, the operator must act. Requests are still answered.
     status: Check,
     /// Whether checkpoints are signed, if signing is configured. If not, the operator must act. Requests are still
@@ -70,8 +73,8 @@ async fn get_liveness() -> &'static str {
 async fn get_readiness(State(state): State<AppState>) -> Response {
     let look = tokio::time::timeout(PATIENCE, look(&state)).await;
     let checks = match look {
-        Ok(Ok((extension, rights))) => Checks {
-            database: Check::new(true, "answers"),
+        Ok(Ok(Found { standby, extension, rights })) => Checks {
+            database: if standby { Check::new(false, STANDBY) } else { Check::new(true, "answers") },
             extension: Check::new(
                 extension,
                 if extension { "is installed" } else { "is not installed: run CREATE EXTENSION audit_log" },
@@ -84,17 +87,21 @@ async fn get_readiness(State(state): State<AppState>) -> Response {
                     (false, false) => "unknown without the extension",
                 },
             ),
+            replica: replica(&state).await,
             signing: signing(&state),
             status: if rights { status(&state).await } else { Check::new(false, "unknown without the privileges") },
         },
         other => {
-            let cause = other.ok().and_then(Result::err).and_then(|error| error.cause());
-            tracing::warn!(cause, "not ready: the database does not answer");
+            let error = other.ok().and_then(Result::err);
+            let cause = error.as_ref().and_then(ApiError::cause);
+            let detail = error.map_or("does not answer".into(), |error| error.message().to_owned());
+            tracing::warn!(cause, detail, "not ready: the database cannot be used");
             let unknown = || Check::new(false, "unknown without the database");
             Checks {
-                database: Check::new(false, "does not answer"),
+                database: Check::new(false, detail),
                 extension: unknown(),
                 rights: unknown(),
+                replica: unknown(),
                 status: unknown(),
                 signing: signing(&state),
             }
@@ -133,10 +140,28 @@ impl Check {
     }
 }
 
-async fn look(state: &AppState) -> Result<(bool, bool), ApiError> {
+/// Compares the replica with the primary.
+async fn replica(state: &AppState) -> Check {
+    match tokio::time::timeout(PATIENCE, state.reads.replica_state()).await {
+        Ok(Ok(ReplicaState::None)) => Check::new(true, "there is none: the primary answers reads"),
+        Ok(Ok(ReplicaState::Good)) => Check::new(true, "answers reads"),
+        Ok(Ok(ReplicaState::Stranger)) => Check::new(false, "holds another audit log: change --replica-url"),
+        Ok(Ok(ReplicaState::Silent)) => Check::new(false, "does not answer: the primary answers reads"),
+        Ok(Err(_)) | Err(_) => Check::new(false, "unknown: the replica or the primary did not answer in time"),
+    }
+}
+
+/// What readiness depends on.
+struct Found {
+    standby: bool,
+    extension: bool,
+    rights: bool,
+}
+
+async fn look(state: &AppState) -> Result<Found, ApiError> {
     let read = |client: deadpool_postgres::Client| async move {
         let row = client.query_one(LOOK, &[]).await?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
+        Ok(Found { extension: row.try_get(0)?, rights: row.try_get(1)?, standby: row.try_get(2)? })
     };
     state.database.read(read).await
 }
@@ -150,4 +175,8 @@ const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'aud
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \
                  AND has_function_privilege(to_regprocedure('audit.append_many(jsonb)'), 'EXECUTE') \
                  AND pg_has_role(current_user, 'audit_sidecar', 'USAGE'), false) \
-    ELSE false END";
+    ELSE false END, \
+    pg_catalog.pg_is_in_recovery()";
+
+const STANDBY: &str = "is a standby, but every request is recorded: --database-url must name the primary, and \
+    --replica-url can name a standby";

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::checkpoint::Health;
-use crate::config::ServeArgs;
+use crate::config::{DatabaseArgs, ServeArgs};
 use crate::error::ApiError;
 use crate::events::export::Exports;
 use crate::http::shutdown::Shutdown;
 use crate::metrics::Metrics;
 use crate::pack::Definitions;
 use crate::postgres::pool::Database;
+use crate::postgres::replica::Reads;
 use crate::service::log_sizes::LogSizes;
 use crate::service::status::{self, Status, StatusLog};
 use crate::service::token_use::TokenUses;
@@ -24,6 +25,8 @@ pub struct AppState {
     pub config: Arc<ServeArgs>,
     /// The database.
     pub database: Database,
+    /// The database for reads of events, which may lag.
+    pub reads: Reads,
     /// The metrics of `/metrics`.
     pub metrics: Metrics,
     /// The exports that are running.
@@ -52,12 +55,18 @@ impl AppState {
     pub fn new(config: ServeArgs) -> anyhow::Result<Self> {
         let metrics = Metrics::new()?;
         let database = Database::new(&config.database)?;
+        let replica = config
+            .replica_url
+            .clone()
+            .map(|database_url| Database::new(&DatabaseArgs { database_url, ..config.database.clone() }));
+        let reads = Reads::new(database.clone(), replica.transpose()?);
         let most = config.max_exports.unwrap_or(config.database.pool_size / 2).max(1);
         let packs = Definitions::load(config.pack_definitions.packs.as_deref())?;
         Ok(Self {
             config: Arc::new(config),
             log_sizes: LogSizes::new(database.clone()),
             database,
+            reads,
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
             packs: Arc::new(packs),

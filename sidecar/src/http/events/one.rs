@@ -75,7 +75,7 @@ pub(crate) async fn read(
     kind: Kind,
 ) -> Result<Row, ApiError> {
     let row = state
-        .database
+        .reads
         .read(|client| async move {
             let statement = client.prepare_cached("SELECT * FROM audit.event($1)").await?;
             Ok(client.query_opt(&statement, &[&id]).await?)

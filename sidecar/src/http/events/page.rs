@@ -101,7 +101,7 @@ pub(crate) async fn find<E: Events>(
     cursor: Option<&str>,
     max_rows: i32,
 ) -> Result<Page<E>, ApiError> {
-    state.database.read(|client| read_page::<E>(client, filters, cursor, max_rows)).await
+    state.reads.read(|client| read_page::<E>(client, filters, cursor, max_rows)).await
 }
 
 async fn read_page<E: Events>(

@@ -40,7 +40,7 @@ pub(crate) async fn events(
     let what = format!("{} of {}", format.name(), filters.workspace);
     let running = state.exports.begin(format.kind(), principal.actor(), what)?;
     let mut progress = Progress { recorded: false, count: 0, shown: running.progress() };
-    let client = state.client().await?;
+    let client = state.reads.client().await?;
     let trail = ExportTrail {
         database: state.database.clone(),
         context: context.clone(),
