@@ -33,7 +33,7 @@ async fn set_local_ends_with_the_transaction() {
     let client = db.connect().await;
     run(&client, &format!("BEGIN; {SET_ALL}; SELECT audit.append('x'); COMMIT")).await;
     let error = refused(&client, "SELECT audit.append('x')", "ZA002").await;
-    assert!(error.hint().is_some_and(|hint| hint.contains("audit.workspace")), "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("audit.context")), "{error:?}");
     let bare = event(&client, one(&client, "SELECT audit.append('x', 'acme')", &[]).await).await;
     assert_eq!(bare["actor"], Value::Null);
     assert_eq!(bare["ip"], Value::Null);
