@@ -123,8 +123,11 @@ pub fn mask(value: &Value, masked_keys: &str) -> Value {
     match value {
         Value::Object(object) => {
             let pairs = object.iter().map(|(key, inner)| {
+                // The name beside the value of such a parameter is that of a secret.
+                let is_parameter = key == "value" && object.get("type") == Some(&json!("SecureString"));
                 let masked = match inner {
                     Value::Null | Value::Bool(_) => inner.clone(),
+                    Value::String(_) if is_parameter => json!("***"),
                     _ if !is_masked(key, masked_keys) => mask(inner, masked_keys),
                     Value::Object(_) | Value::Array(_) => mask_within(inner, masked_keys),
                     _ => json!("***"),
