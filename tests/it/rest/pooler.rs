@@ -25,7 +25,7 @@ async fn session_mode_serves_everything() {
             "/v1/activity?workspace=acme",
             "/v1/retention?workspace=acme",
             "/v1/workspaces/acme/feed",
-            "/v1/packs/export?workspace=acme",
+            "/v1/packs/export?workspace=acme&since=2026-01-01",
             "/v1/status",
         ] {
             let answer = Request::get(path).token(&admin).send(&sidecar);
