@@ -38,7 +38,7 @@ GRANT EXECUTE ON FUNCTION
     TO audit_writer;
 
 -- audit_reader queries and exports all workspaces.
-GRANT SELECT ON audit.event, audit.action, audit.category, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
+GRANT SELECT ON audit.event, audit.action, audit.category, audit.tag, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.preset(text),
@@ -53,13 +53,16 @@ GRANT EXECUTE ON FUNCTION
     audit.activity,
     audit.top_values,
     audit.counts_by_action,
+    audit.tags_of(text),
+    audit.vocabulary(),
     audit.export
     TO audit_reader;
 
 -- audit_admin also manages the catalog, imports, retention, legal holds and maintenance.
 GRANT audit_reader, audit_writer TO audit_admin;
 GRANT EXECUTE ON FUNCTION
-    audit.register_action(text, text, text, jsonb),
+    audit.register_action(text, text, text, jsonb, text[]),
+    audit.register_vocabulary(text),
     audit.import(jsonb),
     audit.set_retention(text, interval),
     audit.retention(text),

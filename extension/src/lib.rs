@@ -28,6 +28,9 @@ extension_sql_file!("../../sql/internal/guard.sql", name = "guard", requires = [
 extension_sql_file!("../../sql/internal/content_keys.sql", name = "content_keys", requires = ["setup"]);
 extension_sql_file!("../../sql/api/workspace.sql", name = "workspace", requires = ["catalog"]);
 extension_sql_file!("../../sql/api/action.sql", name = "action", requires = ["workspace"]);
+extension_sql_file!("../../sql/internal/action.sql", name = "action_parts", requires = ["action"]);
+extension_sql_file!("../../sql/api/register_action.sql", name = "register_action", requires = ["action_parts"]);
+extension_sql_file!("../../sql/api/vocabulary.sql", name = "vocabulary", requires = ["register_action"]);
 extension_sql_file!("../../sql/api/event.sql", name = "event", requires = ["event_id", "guard"]);
 extension_sql_file!("../../sql/api/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/api/context.sql", name = "context", requires = ["setup"]);

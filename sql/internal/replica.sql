@@ -86,7 +86,7 @@ DO $do$
 DECLARE
     seeded record;
 BEGIN
-    FOR seeded IN VALUES ('audit.category', 'category'), ('audit.action', 'action'), ('audit.retention_preset', 'preset'), ('audit.maintenance', 'one') LOOP
+    FOR seeded IN VALUES ('audit.category', 'category'), ('audit.tag', 'tag'), ('audit.action', 'action'), ('audit.retention_preset', 'preset'), ('audit.maintenance', 'one') LOOP
         EXECUTE pg_catalog.format('CREATE TRIGGER replace_own BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION audit_internal.replace_own(%L)',
                                   seeded.column1, seeded.column2);
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE REPLICA TRIGGER replace_own', seeded.column1);

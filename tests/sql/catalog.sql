@@ -1,6 +1,7 @@
 -- The catalog: categories, built-in actions, and what they require of details.
 SELECT category, description, required_keys FROM audit.category ORDER BY category;
-SELECT action, category FROM audit.action ORDER BY category, action;
+SELECT action, category, tags FROM audit.action ORDER BY category, action;
+SELECT tag, description FROM audit.tag ORDER BY tag;
 SELECT count(*) FROM audit.action WHERE description = '' OR NOT built_in;
 
 -- Events get the category of their action.

@@ -30,7 +30,7 @@ pub struct Action {
     pub required_keys: Vec<String>,
     /// The JSON Schema that the details must match.
     pub schema: Option<Schema>,
-    /// Whether the catalog has the action. If not, its category is `other`.
+    /// Whether the catalog has the action, or a pattern that matches it. If not, its category is `other`.
     pub known: bool,
 }
 
@@ -161,8 +161,8 @@ fn load_action(name: &str) -> Result<Action, Error> {
     read_from("category")?;
     let row = lookup::<3>(
         c"SELECT a.category, pg_catalog.array_to_json(c.required_keys), a.details_schema \
-          FROM audit.action a JOIN audit.category c ON c.category OPERATOR(pg_catalog.=) a.category \
-          WHERE a.action OPERATOR(pg_catalog.=) $1",
+          FROM audit_internal.catalog_entry($1) a \
+          JOIN audit.category c ON c.category OPERATOR(pg_catalog.=) a.category",
         name,
     )?;
     let Some([Some(category), Some(required_keys), schema]) = row else {

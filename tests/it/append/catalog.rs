@@ -4,6 +4,7 @@ use serde_json::json;
 
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, refused, run};
+use tokio_postgres::Client;
 
 use crate::support::{event, fails};
 
@@ -55,6 +56,76 @@ async fn a_registered_action_has_its_category_and_its_schema() {
     assert_eq!(event(&other, id).await["category"], json!("other"));
     let recorded: i64 = one(&client, "SELECT count(*) FROM audit.event WHERE action = 'action_registered'", &[]).await;
     assert_eq!(recorded, 2);
+}
+
+#[tokio::test]
+async fn a_pattern_gives_category_and_schema_unless_a_closer_row_does() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let other = db.connect().await;
+    let category = async |client: &Client, action: &str| {
+        let id: i64 = one(client, "SELECT audit.append($1, 'acme')", &[&action]).await;
+        event(client, id).await["category"].clone()
+    };
+    assert_eq!(category(&other, "user.login").await, json!("other"));
+    run(
+        &client,
+        "SELECT audit.register_action('user.*', 'admin', 'd', tags => '{user}'); \
+         SELECT audit.register_action('user.login*', 'auth', 'd', tags => '{login}'); \
+         SELECT audit.register_action('user.login_page', 'other', 'd'); \
+         SELECT audit.register_action('user.key*', 'admin', 'd', '{\"required\": [\"key\"]}')",
+    )
+    .await;
+    for (action, expected, tags) in [
+        ("user.login", "auth", "login"),
+        ("user.login.totp", "auth", "login"),
+        ("user.login_page", "other", ""),
+        ("user.login_page2", "auth", "login"),
+        ("user.invited", "admin", "user"),
+        ("user", "other", ""),
+        ("User.login", "other", ""),
+        ("login_failed", "auth", "login_failure"),
+    ] {
+        assert_eq!(category(&other, action).await, json!(expected), "{action}");
+        let found: String = one(&client, "SELECT array_to_string(audit.tags_of($1), ' ')", &[&action]).await;
+        assert_eq!(found, tags, "{action}");
+    }
+    fails(&other, "SELECT audit.append('user.key_made', 'acme')", &[], "ZA005").await;
+    run(&client, &format!("ALTER DATABASE {} SET audit.unknown_actions = 'reject'", db.name())).await;
+    let writer = db.connect_as(&["audit_writer"]).await;
+    run(&writer, "SELECT audit.append('user.login.sms', 'acme')").await;
+    refused(&writer, "SELECT audit.append('userlogin', 'acme')", "ZA004").await;
+}
+
+#[tokio::test]
+async fn a_vocabulary_classifies_the_actions_of_another_system() {
+    let db = Database::new();
+    let admin = db.connect_as(&["audit_admin"]).await;
+    for (vocabulary, expected) in [
+        ("dotted", [("user.login", "login"), ("user.login_failed", "login_failure"), ("invitation.created", "user")]),
+        ("auth0", [("s", "login"), ("fp", "login_failure"), ("gd_enrollment_complete", "mfa")]),
+        ("keycloak", [("LOGIN", "login"), ("access.LOGIN_ERROR", "login_failure"), ("admin.USER-CREATE", "user")]),
+        (
+            "okta",
+            [("user.session.start", "login"), ("user.session.end", "logout"), ("policy.rule.update", "configuration")],
+        ),
+        ("ocsf", [("authentication.logon", "login"), ("300202", "logout"), ("account_change.create", "user")]),
+    ] {
+        let number: i32 = one(&admin, "SELECT audit.register_vocabulary($1)", &[&vocabulary]).await;
+        assert!(number > 0, "{vocabulary}");
+        for (action, tag) in expected {
+            let tags: Vec<String> = all(&admin, "SELECT unnest(audit.tags_of($1))", &[&action]).await;
+            assert_eq!(tags, [tag], "{action}");
+        }
+    }
+    let sql = "SELECT v.action FROM audit.vocabulary() v WHERE NOT v.tags <@ ARRAY(SELECT t.tag FROM audit.tag t) \
+               OR v.tags = '{}' OR NOT EXISTS (SELECT FROM audit.category c WHERE c.category = v.category)";
+    assert_eq!(all::<String>(&admin, sql, &[]).await, Vec::<String>::new());
+    // What the catalog already has stays as it is.
+    assert_eq!(one::<i32>(&admin, "SELECT audit.register_vocabulary('okta')", &[]).await, 0);
+    let recorded = "SELECT count(*) FROM audit.event WHERE action = 'action_registered'";
+    assert_eq!(one::<i64>(&admin, recorded, &[]).await, 5);
+    refused(&admin, "SELECT audit.register_vocabulary('nonsense')", "ZA003").await;
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ async fn moves(options: &Options) {
 }
 
 /// The tables that must be the same after the procedure.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "audit.event",
     "audit.log",
     "audit.tile",
@@ -188,6 +188,7 @@ const TABLES: [&str; 15] = [
     "audit.removal",
     "audit.redaction",
     "audit.category",
+    "audit.tag",
     "audit.action",
     "audit.workspace",
     "audit.legal_hold",
