@@ -16,18 +16,23 @@ PAGE = HERE / "verify.html"
 
 def main():
     page = PAGE.read_text()
-    made = embed(embed(page, "definitions", definitions()), "readme", readme())
+    file = tomllib.loads((HERE / "definitions.toml").read_text())
+    made = embed(page, "definitions", json_lines("[", map(as_json, file["pack"]), "]"))
+    made = embed(made, "tags", json_lines("{", (as_json({tag: of})[1:-1] for tag, of in file["tags"].items()), "}"))
+    made = embed(made, "readme", readme())
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(made)
     elif made != page:
         sys.exit("verify.html differs from definitions.toml or readme.txt: run proof/page.py")
 
 
-def definitions():
-    packs = tomllib.loads((HERE / "definitions.toml").read_text())["pack"]
+def as_json(value):
     # A "<" in the JSON could end the script element.
-    lines = [json.dumps(pack, separators=(",", ":")).replace("<", "\\u003c") for pack in packs]
-    return "[\n" + ",\n".join(lines) + "\n]"
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def json_lines(begin, lines, end):
+    return begin + "\n" + ",\n".join(lines) + "\n" + end
 
 
 def readme():

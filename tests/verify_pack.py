@@ -459,7 +459,7 @@ def is_text(value):
 
 # The manifest
 
-LISTS = ("actions", "categories", "outcomes")
+LISTS = {"actions": "action", "tags": "tag", "categories": "category", "outcomes": "outcome"}
 OF_ACTOR = ("success", "failure", "denied")
 RULE = {f"{key}?": [str] for key in LISTS}
 POINT = (None, {"id": int, "occurred_at": is_time})
@@ -476,6 +476,7 @@ MANIFEST = {
         "include": [RULE],
         "filters": bool,
         "summary": [RULE | {"column": matches("[a-z][a-z0-9_]{0,39}")}],
+        "tags": {str: [str]},
     },
     "filters": {str: (str, [str])},
     "snapshot": {"taken_at": is_time, "retention": str, "kept_since": is_time},
@@ -490,6 +491,7 @@ MANIFEST = {
         "actors": int,
         "events_of_other_actors": int,
     },
+    "unclassified": {"events": int, "actions": {str: int}},
     "key": (str, None),
     "proof": (None, matches("complete|inclusion")),
     "software": {"audit_sidecar": str, "audit_log": str, "postgresql": str},
@@ -513,9 +515,26 @@ def manifest_of(data):
     need(all(len(rule[key]) <= 1000 for rule in rules for key in LISTS), "a rule has more than 1,000 values")
     need(all(value != [] for value in manifest["filters"].values()), "a filter has no value")
     columns = [column["column"] for column in definition["summary"]]
+    need({*definition["tags"]} == tags_of(rules), "the tags are not those of the rules and columns")
+    for actions in definition["tags"].values():
+        need(len(actions) <= 10_000, "a tag has more than 10,000 actions")
+        need(actions == sorted({*actions}, key=str.encode), "the actions of a tag are not in their order")
+    check_unclassified(**manifest["unclassified"])
     need(len(columns) <= 32, "there are more than 32 columns")
     need(len(columns) == len({*columns} - {*heading([])}), "a column stands twice")
     return manifest | {"definition": definition}
+
+
+def tags_of(rules):
+    return {tag for rule in rules for tag in rule["tags"]}
+
+
+def check_unclassified(events, actions):
+    need(len(actions) <= 100, "there are more than 100 actions without a tag")
+    need(0 not in actions.values(), "an action without a tag has no event")
+    least, listed = sum(actions.values()), len(actions)
+    fits = least == events or least < events and listed == 100
+    need(fits, "the numbers of events without a tag contradict each other")
 
 
 def with_arrays(definition):
@@ -533,20 +552,37 @@ def built_in():
     return {(pack["name"], pack["version"]): pack for pack in packs}
 
 
+@functools.cache
+def built_in_tags():
+    """The tags, each with the built-in actions that have it."""
+    with open(FORMAT / "definitions.toml", "rb") as file:
+        return tomllib.load(file)["tags"]
+
+
 def is_built_in(definition):
     return definition["name"] in {name for name, _ in built_in()}
 
 
 def check_definition(manifest):
     definition = manifest["definition"]
-    same = built_in().get((definition["name"], definition["version"])) == definition
-    need(same or not is_built_in(definition), "the definition has the name of a built-in one, and is another")
+    if is_built_in(definition):
+        same = built_in().get((definition["name"], definition["version"]))
+        rest = {key: value for key, value in definition.items() if key != "tags"}
+        need(rest == same, "the definition has the name of a built-in one, and is another")
+        tagged = {action for actions in built_in_tags().values() for action in actions}
+        for tag, actions in definition["tags"].items():
+            need(tagged & {*actions} == {*built_in_tags()[tag]}, "a tag has not its built-in actions")
     need(definition["filters"] or not manifest["filters"], "the definition allows no filters")
 
 
-def named_by(rules):
+def named_by(rules, tags):
     """Returns a function that tells whether a rule matches the action, category and outcome of an event."""
-    rules = [[(place, {*rule[key]}) for place, key in enumerate(LISTS) if rule[key]] for rule in rules]
+
+    def values(rule, key):
+        return {action for tag in {*rule[key]} for action in tags[tag]} if key == "tags" else {*rule[key]}
+
+    places = {"actions": 0, "tags": 0, "categories": 1, "outcomes": 2}
+    rules = [[(place, values(rule, key)) for key, place in places.items() if rule[key]] for rule in rules]
     return functools.cache(lambda kind: any(all(kind[place] in values for place, values in rule) for rule in rules))
 
 
@@ -605,7 +641,7 @@ def actors_of(events):
 
 def summary_csv(groups, definition):
     columns = [lambda kind, outcome=outcome: kind[2] == outcome for outcome in OF_ACTOR]
-    columns += [named_by([column]) for column in definition["summary"]]
+    columns += [named_by([column], definition["tags"]) for column in definition["summary"]]
     yield heading([column["column"] for column in definition["summary"]])
     for (kind, actor), events in groups.items():
         numbers = [len(events)] + [sum(column(event.kind) for event in events) for column in columns]
@@ -655,10 +691,21 @@ def wrapped(words, indent=""):
 def rules_in_words(rules, quote=quoted):
     for count, rule in enumerate(rules, 1):
         yield f"Rule {count}"
-        for key, name in zip(LISTS, ("action", "category", "outcome")):
+        for key, name in LISTS.items():
             if rule[key]:
                 yield f"    {name} is one of"
                 yield from (f"        {quote(value)}" for value in rule[key])
+
+
+def tags_in_words(tags, quote=quoted):
+    for tag, actions in sorted(tags.items(), key=lambda item: item[0].encode()):
+        yield f"Tag {quote(tag)}"
+        yield from (f"        {quote(action)}" for action in actions)
+
+
+def unclassified_in_words(actions, quote=quoted):
+    for action, count in sorted(actions.items(), key=lambda item: item[0].encode()):
+        yield f"    {quote(action)}: {count}"
 
 
 def filters_in_words(filters, quote=quoted):
@@ -684,6 +731,9 @@ def readme(manifest):
         "filtered": manifest["filters"],
         "expired": since < snapshot["kept_since"],
         "controls": definition["controls"],
+        "tagged": definition["tags"],
+        "classified": manifest["unclassified"]["events"] == 0,
+        "unclassified": manifest["unclassified"]["events"] > 0,
         "key": proof is not None and manifest["key"] is not None,
     }
     of_maker = {"workspace": manifest["workspace"], "exported_by": manifest["exported_by"]}
@@ -696,7 +746,10 @@ def readme(manifest):
         "title": wrapped(definition["title"], "| "),
         "purpose": wrapped(definition["purpose"], "| "),
         "rules": "\n".join(rules_in_words(definition["include"])),
+        "tags": "\n".join(tags_in_words(definition["tags"])),
         "filters": "\n".join(filters_in_words(manifest["filters"])),
+        "unclassified_events": str(manifest["unclassified"]["events"]),
+        "unclassified": "\n".join(unclassified_in_words(manifest["unclassified"]["actions"])),
         "controls": "\n\n".join(map(control_in_words, definition["controls"])),
     }
     template = (FORMAT / "readme.txt").read_bytes().decode()
@@ -1139,7 +1192,7 @@ def check_files(source, faults):
 
 def check_lines(pack, faults):
     period, definition = pack.manifest["period"], pack.manifest["definition"]
-    named = named_by(definition["include"] or [dict.fromkeys(LISTS, [])])
+    named = named_by(definition["include"] or [dict.fromkeys(LISTS, [])], definition["tags"])
 
     def selected(line):
         return period["since"] <= line.occurred_at < period["until"] and named(line.kind)
@@ -1260,6 +1313,10 @@ def in_words(said, faults, pack):
     yield f"period      from {manifest['period']['since']} to before {manifest['period']['until']}"
     yield "selects     " + ("events that match one of these rules" if definition["include"] else "every event")
     yield from rules_in_words(definition["include"], shown)
+    yield from tags_in_words(definition["tags"], shown)
+    if manifest["unclassified"]["events"]:
+        yield f"untagged    {manifest['unclassified']['events']} events of the period, by the words of the maker"
+        yield from unclassified_in_words(manifest["unclassified"]["actions"], shown)
     if manifest["filters"]:
         yield "filters     the events match all of these"
         yield from filters_in_words(manifest["filters"], shown)

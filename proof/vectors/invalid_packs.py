@@ -5,7 +5,7 @@ import json
 import pack
 import zips
 from pack import item, noon
-from plans import EVERYTHING, FILTERED, INCLUSION, LOGINS, REMOVALS, SMALL, SYSTEM, UNPROVEN, WHOLE
+from plans import EVERYTHING, FILTERED, INCLUSION, LOGINS, REMOVALS, SMALL, SYSTEM, TAGGED, UNPROVEN, WHOLE
 from plans import built_in, day, log, removal, with_removals
 from valid_packs import filtered, flipped_signature, imported, put, replaced, system_events
 from writer import MAX, stub_line
@@ -215,6 +215,8 @@ def of_manifest():
         ("period", ("period", "until")),
         ("snapshot", ("snapshot", "kept_since")),
         ("definition", ("definition", "purpose")),
+        ("tags", ("definition", "tags")),
+        ("unclassified", ("unclassified",)),
         ("control", ("definition", "controls", 0, "ids")),
         ("column", ("definition", "summary", 0, "column")),
         ("counts", ("counts", "actors")),
@@ -292,8 +294,35 @@ def of_manifest():
         ("column-case", "a column in upper case", {"summary": [{"column": "Logins"}]}),
         ("column-digit", "a column that begins with a digit", {"summary": [{"column": "2fa"}]}),
         ("column-long", "a column of 41 characters", {"summary": [{"column": "a" * 41}]}),
+        ("tag-more", "a tag that no rule has", {"tags": {"login": ["login_succeeded"]}}),
+        ("tag-rule", "a rule with a tag that it does not list", {"include": [{"tags": ["login"]}]}),
+        ("tag-column", "a column with a tag that it does not list", {"summary": [{"column": "a", "tags": ["login"]}]}),
+        ("tag-order", "actions of a tag in another order", {"include": [{"tags": ["t"]}], "tags": {"t": ["b", "a"]}}),
+        ("tag-twice", "an action that a tag has twice", {"include": [{"tags": ["t"]}], "tags": {"t": ["a", "a"]}}),
+        (
+            "tag-utf-16",
+            "actions of a tag in the order of UTF-16",
+            {"include": [{"tags": ["t"]}], "tags": {"t": ["\U00010000", "\uffee"]}},
+        ),
+        (
+            "tag-10001",
+            "a tag with 10,001 actions",
+            {"include": [{"tags": ["t"]}], "tags": {"t": ["a%05d" % n for n in range(10_001)]}},
+        ),
     ]:
         yield name, "the definition has " + about, UNPROVEN | {"definition": LOGINS | changes}, {}
+    for name, about, value in [
+        ("101", "names 101 actions", {"events": 101, "actions": {"a%d" % n: 1 for n in range(101)}}),
+        ("zero", "names an action without events", {"events": 1, "actions": {"a": 1, "b": 0}}),
+        ("more", "has less events than its actions", {"events": 2, "actions": {"a": 1, "b": 2}}),
+        ("less", "has more events than its actions", {"events": 4, "actions": {"a": 1, "b": 2}}),
+        ("text", "has a number that is a string", {"events": 1, "actions": {"a": "1"}}),
+        ("array", "has an array of actions", {"events": 1, "actions": ["a"]}),
+        ("key", "has an unknown key", {"events": 0, "actions": {}, "more": 0}),
+        ("without", "has no key events", {"actions": {}}),
+    ]:
+        yield "unclassified-" + name, "unclassified " + about, *broken("unclassified", value=value)
+    yield "tags-array", "the actions of a tag are a string", *broken("definition", "tags", value={"t": "a"})
     yield "rule-number", "a rule has a number among its actions", *broken(
         "definition", "include", 0, "actions", value=[1]
     )
@@ -313,12 +342,17 @@ def of_manifest():
 def of_definition():
     access = built_in("access-review")
     control = access["controls"][0]
+
+    def of_login(*actions):
+        return {"tags": access["tags"] | {"login": [*actions]}}
+
     for name, about, changes in [
-        ("rules", "fewer rules", {"include": [{"actions": access["include"][0]["actions"][:-1]}]}),
+        ("rules", "fewer tags", {"include": [{"tags": access["include"][0]["tags"][:-1]}]}),
         ("more-rules", "one rule more", {"include": [*access["include"], {"actions": ["never"]}]}),
         ("no-rules", "no rules", {"include": []}),
-        ("order", "actions in another order", {"include": [{"actions": access["include"][0]["actions"][::-1]}]}),
-        ("version", "an unknown version", {"version": 2}),
+        ("order", "tags in another order", {"include": [{"tags": access["include"][0]["tags"][::-1]}]}),
+        ("actions", "actions in place of tags", {"include": [{"actions": access["tags"]["login"]}]}),
+        ("version", "an unknown version", {"version": 1}),
         ("title", "another title", {"title": "Access Review"}),
         ("purpose", "another purpose", {"purpose": access["purpose"] + " It is complete."}),
         (
@@ -334,6 +368,13 @@ def of_definition():
         ),
         ("summary", "no columns", {"summary": []}),
         ("filters", "filters, which it does not have", {"filters": True}),
+        ("tag-less", "a tag lacks a built-in action", of_login("sso_login_succeeded")),
+        ("tag-none", "a tag has no action", of_login()),
+        (
+            "tag-foreign",
+            "a tag has an action of another tag",
+            of_login("login_failed", "login_succeeded", "sso_login_succeeded"),
+        ),
     ]:
         yield name, "the definition has the name of a built-in one, and " + about, SMALL | {
             "definition": access | changes
@@ -466,6 +507,9 @@ def of_event():
         "items": replaced(10, item(10, day(11), "login_failed", "auth", "event", occurred_at=day(2)))
     }, {}
     yield "not-named", "the definition does not name an event", SMALL, in_item(11, form="event")
+    yield "not-tagged", "no tag of the definition has the action of an event", SMALL | {
+        "definition": TAGGED
+    }, in_item(11, form="event")
     yield "half-named", "an event fits only one array of each rule", SMALL | {
         "items": replaced(10, item(10, day(11), "login_failed", "admin", "event"))
     }, {}
@@ -564,6 +608,12 @@ def of_readme():
     yield "no-key", "README.txt shows no key", SMALL, of(put("key", value=None))
     yield "filters", "README.txt does not show the filters", inclusion, of(put("filters", value={}))
     yield "rules", "README.txt shows other rules", SMALL, of(put("definition", "include", value=LOGINS["include"][:1]))
+    yield "tags", "README.txt shows fewer actions of a tag", SMALL | {"definition": TAGGED}, of(
+        put("definition", "tags", "login", value=["login_succeeded"])
+    )
+    yield "unclassified", "README.txt shows no action without a tag", SMALL | {
+        "unclassified": {"events": 1, "actions": {"user.login": 1}}
+    }, of(put("unclassified", value={"events": 0, "actions": {}}))
     yield "workspace", "README.txt names another workspace", SMALL, of(put("workspace", value="acme2"))
     yield "expired", "README.txt does not say that events had expired", SMALL | {"kept_since": day(12)}, of(
         put("snapshot", "kept_since", value="2024-01-01T00:00:00.000000Z")
@@ -872,6 +922,9 @@ def of_leaf():
 
 def of_stub():
     yield "hidden", "an event that the pack selects is a stub", SMALL, in_item(10, form="stub")
+    yield "hidden-tagged", "an event that the pack selects by a tag is a stub", SMALL | {"definition": TAGGED}, in_item(
+        10, form="stub"
+    )
     yield "hidden-first", "an event that occurred at the beginning of the period is a stub", SMALL, in_item(
         9, form="stub"
     )

@@ -260,6 +260,7 @@ def manifest_of(plan, counted):
         "exported_by": "dana@example.com",
         "export_event": 2000,
         "counts": counted,
+        "unclassified": copy.deepcopy(plan.get("unclassified", {"events": 0, "actions": {}})),
         "key": KEY,
         "proof": plan["claim"],
         "software": {"audit_sidecar": "0.1.0", "audit_log": "0.1.0", "postgresql": "17.2"},

@@ -27,6 +27,20 @@ LOGINS = {
     ],
     "filters": False,
     "summary": [{"column": "logins", "actions": ["login_succeeded"]}],
+    "tags": {},
+}
+TAGGED = LOGINS | {
+    "name": "tagged",
+    "include": [{"tags": ["login", "door"], "outcomes": ["success", "denied"]}, {"tags": ["role_change"]}],
+    "summary": [
+        {"column": "logins", "tags": ["login"]},
+        {"column": "denied_logins", "tags": ["login"], "outcomes": ["denied"]},
+    ],
+    "tags": {
+        "door": [],
+        "login": ["login_failed", "login_succeeded", "user.login", "\uffee", "\U00010000"],
+        "role_change": ["user_role_changed"],
+    },
 }
 EVERYTHING = LOGINS | {"name": "everything", "controls": [], "include": [], "summary": []}
 FILTERED = LOGINS | {"name": "filtered", "filters": True}
@@ -34,9 +48,12 @@ FILTERED = LOGINS | {"name": "filtered", "filters": True}
 
 def built_in(name):
     """Returns a built-in definition, with all keys but absent arrays of rules."""
-    for pack in tomllib.loads((FORMAT / "definitions.toml").read_text("utf-8"))["pack"]:
+    file = tomllib.loads((FORMAT / "definitions.toml").read_text("utf-8"))
+    for pack in file["pack"]:
         if pack["name"] == name:
-            return {"controls": [], "include": [], "filters": False, "summary": []} | pack
+            made = {"controls": [], "include": [], "filters": False, "summary": []} | pack
+            used = {tag for rule in made["include"] + made["summary"] for tag in rule.get("tags", [])}
+            return made | {"tags": {tag: file["tags"][tag] for tag in sorted(used)}}
     raise KeyError(name)
 
 

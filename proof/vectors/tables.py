@@ -6,7 +6,7 @@ import re
 from writer import SOURCE, raw_fields, t
 
 FORMAT = pathlib.Path(__file__).resolve().parent.parent
-LISTS = {"actions": "action", "categories": "category", "outcomes": "outcome"}
+LISTS = {"actions": "action", "tags": "tag", "categories": "category", "outcomes": "outcome"}
 NOT_PLAIN = [
     (0x0, 0x1F),
     (0x7F, 0xA0),
@@ -36,13 +36,14 @@ def time(micros):
     return t(micros).strip('"')
 
 
-def match(rule, event):
-    lists = [(rule.get(key, []), event[name]) for key, name in LISTS.items()]
-    return all(not values or value in values for values, value in lists)
+def match(rule, event, tags):
+    has = [tag for tag, actions in tags.items() if event["action"] in actions]
+    event = {name: {event[name]} for name in LISTS.values() if name != "tag"} | {"tag": {*has}}
+    return all(not rule.get(key) or event[name] & {*rule[key]} for key, name in LISTS.items())
 
 
 def names(definition, event):
-    return not definition["include"] or any(match(rule, event) for rule in definition["include"])
+    return not definition["include"] or any(match(rule, event, definition["tags"]) for rule in definition["include"])
 
 
 # Tables
@@ -95,7 +96,7 @@ def summary_csv(items, definition):
     rows = [[*heading, "first_occurred_at", "last_occurred_at"]]
     for (_, kind, actor), events in actors(items).items():
         times = [e["occurred_at"] for e in events]
-        numbers = [len(events)] + [sum(match(column, e) for e in events) for column in columns]
+        numbers = [len(events)] + [sum(match(column, e, definition["tags"]) for e in events) for column in columns]
         rows.append([kind, free(actor), *map(str, numbers), time(min(times)), time(max(times))])
     return table(rows)
 
@@ -152,6 +153,17 @@ def rules(definition):
     return "\n".join(lines)
 
 
+def tags(definition):
+    lines = []
+    for tag in sorted(definition["tags"], key=str.encode):
+        lines += ["Tag " + quoted(tag)] + [8 * " " + quoted(action) for action in definition["tags"][tag]]
+    return "\n".join(lines)
+
+
+def unclassified(actions):
+    return "\n".join("    %s: %d" % (quoted(action), actions[action]) for action in sorted(actions, key=str.encode))
+
+
 def filters(manifest):
     lines = []
     for key in sorted(manifest["filters"], key=str.encode):
@@ -182,6 +194,9 @@ def readme(manifest):
         "filtered": manifest["filters"] != {},
         "expired": period["since"] < snapshot["kept_since"],
         "controls": definition["controls"] != [],
+        "tagged": definition["tags"] != {},
+        "classified": manifest["unclassified"]["events"] == 0,
+        "unclassified": manifest["unclassified"]["events"] > 0,
         "key": proof is not None and key is not None,
     }
     words = {
@@ -203,7 +218,10 @@ def readme(manifest):
         "title": wrapped(definition["title"], "| "),
         "purpose": wrapped(definition["purpose"], "| "),
         "rules": rules(definition),
+        "tags": tags(definition),
         "filters": filters(manifest),
+        "unclassified_events": str(manifest["unclassified"]["events"]),
+        "unclassified": unclassified(manifest["unclassified"]["actions"]),
         "controls": controls(definition),
     }
     lines, keep = [], True

@@ -6,7 +6,7 @@ import pack
 from events import HARD
 from pack import STRANGER, item, noon
 from plans import EVERYTHING, FILTERED, INCLUSION, KEPT_SINCE, LOGINS, RANGES, REMOVALS, REMOVED_AT, SMALL, SYSTEM
-from plans import UNPROVEN, WHOLE, built_in, day, log, log_id, removal, with_removals
+from plans import TAGGED, UNPROVEN, WHOLE, built_in, day, log, log_id, removal, with_removals
 from tables import time
 from writer import FIELDS, MAX, SOURCE, s
 
@@ -531,6 +531,24 @@ def definitions():
         "events from before the period had expired",
         SMALL | {"kept_since": day(11), "definition": built_in("export")},
     )
+    yield good("own-tags", "the definition has tags, one of which no action has", SMALL | {"definition": TAGGED})
+    access, login = built_in("access-review"), ["login_succeeded", "sso_login_succeeded", "user.login"]
+    yield good(
+        "built-in-more-actions",
+        "an action that is not built in has tags of a built-in definition",
+        SMALL
+        | {
+            "definition": access | {"tags": access["tags"] | {"login": login}},
+            "items": [one if one["event"]["category"] == "other" else acted(one, "user.login") for one in log(20)],
+        },
+    )
+    unclassified = {"events": 9, "actions": {"ticket_created": 2, "A \u202e": 7}}
+    yield good("unclassified", "events have an action without a tag", SMALL | {"unclassified": unclassified})
+    yield good(
+        "unclassified-100",
+        "the period has more actions without a tag than the manifest names",
+        SMALL | {"unclassified": {"events": 101, "actions": {"a%d" % n: 1 for n in range(100)}}},
+    )
     yield good(
         "like-built-in",
         "the definition has nearly the name of a built-in one",
@@ -540,7 +558,7 @@ def definitions():
 
 def empty_arrays(manifest):
     for rule in manifest["definition"]["include"] + manifest["definition"]["summary"]:
-        for key in ("outcomes", "categories", "actions"):
+        for key in ("outcomes", "categories", "tags", "actions"):
             rule.setdefault(key, [])
     return manifest
 
@@ -674,6 +692,10 @@ def strings():
 
 def named(one, actor, **changes):
     return one | {"event": one["event"] | {"actor": actor} | changes}
+
+
+def acted(one, action):
+    return one | {"event": one["event"] | {"action": action}}
 
 
 def hard(one):

@@ -11,6 +11,7 @@ use deadpool_postgres::Client;
 use crate::postgres::lease::Lease;
 
 pub mod audited;
+mod catalog;
 pub mod definition;
 mod definitions;
 mod entry;
@@ -35,6 +36,7 @@ pub mod verify;
 mod writer;
 mod zip;
 
+pub use catalog::Catalog;
 pub use definition::Definition;
 pub use definitions::{Definitions, DefinitionsError};
 pub use entry::PackFile;

@@ -1,5 +1,6 @@
 //! Tests of evidence packs.
 
 mod proof;
+mod tags;
 mod wait;
 mod zip;

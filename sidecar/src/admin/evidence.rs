@@ -178,8 +178,12 @@ fn holds(definition: &Definition) -> String {
     let rule = |rule: &Rule| {
         let part =
             |name: &str, values: &[String]| (!values.is_empty()).then(|| format!("{name} {}", values.join(", ")));
-        let parts =
-            [part("category", &rule.categories), part("action", &rule.actions), part("outcome", &rule.outcomes)];
+        let parts = [
+            part("category", &rule.categories),
+            part("action", &rule.actions),
+            part("tag", &rule.tags),
+            part("outcome", &rule.outcomes),
+        ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" with ")
     };
     format!("Events of {}", definition.include.iter().map(rule).collect::<Vec<_>>().join("; of "))

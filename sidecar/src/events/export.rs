@@ -63,9 +63,26 @@ impl<'c> Export<'c> {
     /// # Errors
     /// Returns the errors of the database about the filters, such as `invalid_value` and `invalid_range`.
     pub async fn open(client: &'c mut Client, selection: &Selection) -> Result<Self, ApiError> {
+        Self::open_in(Self::begin(client).await?, selection).await
+    }
+
+    /// Begins the transaction of an export, for other reads in the same snapshot before the cursor is opened. The time
+    /// limit on statements does not apply to it.
+    ///
+    /// # Errors
+    /// Fails if the connection is lost.
+    pub async fn begin(client: &'c mut Client) -> Result<Transaction<'c>, ApiError> {
         let transaction =
             client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead).start().await?;
         timeout::lift(&transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Opens the export in a transaction of [`Self::begin`].
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::open`].
+    pub async fn open_in(transaction: Transaction<'c>, selection: &Selection) -> Result<Self, ApiError> {
         let open = transaction.prepare_cached(&OPEN).await?;
         let filters = selection.filters.arguments();
         let parameters = filters.and(&[&selection.any_action, &selection.any_category, &selection.newest_first]);

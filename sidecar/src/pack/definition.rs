@@ -1,6 +1,6 @@
 //! The definition of a pack, which is data.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,7 +33,16 @@ pub struct Definition {
     /// Columns of the summary in addition to the fixed ones.
     #[serde(default)]
     pub summary: Vec<Column>,
+    /// The tags that the rules and columns name, each with the actions that have it.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
+    pub tags: Tags,
 }
+
+/// Tags, each with the actions that have it, in the order of their bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Tags(BTreeMap<String, BTreeSet<String>>);
 
 /// Controls of one framework that a pack is evidence for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -54,6 +63,9 @@ pub struct Rule {
     /// Actions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
+    /// Tags, one of which the action must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Categories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -71,6 +83,9 @@ pub struct Column {
     /// Actions, as in [`Rule`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
+    /// Tags, as in [`Rule`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Categories, as in [`Rule`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -94,7 +109,8 @@ pub struct ColumnName(String);
 impl Definition {
     /// Returns whether the pack holds events with this action, category and outcome.
     pub fn includes(&self, action: &str, category: &str, outcome: &str) -> bool {
-        self.include.is_empty() || self.include.iter().any(|rule| rule.matches(action, category, outcome))
+        let event = [action, category, outcome];
+        self.include.is_empty() || self.include.iter().any(|rule| self.matches(rule.lists(), event))
     }
 
     /// Returns actions and categories for a query of the database. The events with one of these actions or categories
@@ -104,6 +120,8 @@ impl Definition {
         for rule in &self.include {
             if !rule.actions.is_empty() {
                 actions.extend(rule.actions.iter().map(String::as_str));
+            } else if !rule.tags.is_empty() {
+                actions.extend(rule.tags.iter().flat_map(|tag| self.tags.actions(tag)));
             } else if !rule.categories.is_empty() {
                 categories.extend(rule.categories.iter().map(String::as_str));
             } else {
@@ -111,6 +129,30 @@ impl Definition {
             }
         }
         (!self.include.is_empty()).then_some((actions, categories))
+    }
+
+    /// Returns whether the column counts an event with this action, category and outcome.
+    pub fn counts(&self, column: &Column, action: &str, category: &str, outcome: &str) -> bool {
+        self.matches(column.lists(), [action, category, outcome])
+    }
+
+    /// Returns the tags that the rules and columns name.
+    pub fn tags_used(&self) -> BTreeSet<&str> {
+        let rules = self.include.iter().map(|rule| &rule.tags);
+        rules.chain(self.summary.iter().map(|column| &column.tags)).flatten().map(String::as_str).collect()
+    }
+
+    /// Returns whether every list that is not empty has the value of the event: an action, a category and an outcome.
+    fn matches(
+        &self,
+        [actions, tags, categories, outcomes]: Lists<'_>,
+        [action, category, outcome]: [&str; 3],
+    ) -> bool {
+        let has = |(_, list): Item<'_>, value: &str| list.is_empty() || list.iter().any(|item| item == value);
+        has(actions, action)
+            && has(categories, category)
+            && has(outcomes, outcome)
+            && (tags.1.is_empty() || tags.1.iter().any(|tag| self.tags.has(tag, action)))
     }
 }
 
@@ -135,6 +177,14 @@ impl Definition {
                 lists.flatten().all(|(_, list)| list.len() <= MAX_VALUES),
                 "a rule of its definition has more than 1,000 values",
             ),
+            (
+                self.tags.0.keys().map(String::as_str).eq(self.tags_used()),
+                "the tags of its definition are not those of its rules and columns",
+            ),
+            (
+                self.tags.0.values().all(|actions| actions.len() <= MAX_ACTIONS),
+                "a tag of its definition has more than 10,000 actions",
+            ),
             (self.summary.len() <= MAX_COLUMNS, "its definition has too many columns"),
             (
                 self.summary.iter().all(|column| columns.insert(column.column.as_str())),
@@ -145,30 +195,68 @@ impl Definition {
     }
 }
 
-/// The lists of a rule or a column, with the name of what each is about.
-pub(crate) type Lists<'a> = [(&'static str, &'a [String]); 3];
+/// A list of a rule or a column, with the name of what it is about.
+pub(crate) type Item<'a> = (&'static str, &'a [String]);
+
+/// The lists of a rule or a column.
+pub(crate) type Lists<'a> = [Item<'a>; 4];
 
 impl Rule {
     /// Returns the lists.
     pub(crate) fn lists(&self) -> Lists<'_> {
-        [("action", &self.actions), ("category", &self.categories), ("outcome", &self.outcomes)]
-    }
-
-    /// Returns whether the rule matches an event with this action, category and outcome.
-    pub fn matches(&self, action: &str, category: &str, outcome: &str) -> bool {
-        matches(self.lists(), [action, category, outcome])
+        [("action", &self.actions), ("tag", &self.tags), ("category", &self.categories), ("outcome", &self.outcomes)]
     }
 }
 
 impl Column {
     /// Returns the lists.
     pub(crate) fn lists(&self) -> Lists<'_> {
-        [("action", &self.actions), ("category", &self.categories), ("outcome", &self.outcomes)]
+        [("action", &self.actions), ("tag", &self.tags), ("category", &self.categories), ("outcome", &self.outcomes)]
+    }
+}
+
+impl Tags {
+    /// Returns the actions of a tag. There are none if the tag is unknown.
+    pub fn actions(&self, tag: &str) -> impl Iterator<Item = &str> {
+        self.0.get(tag).into_iter().flatten().map(String::as_str)
     }
 
-    /// Returns whether the column counts an event with this action, category and outcome.
-    pub fn counts(&self, action: &str, category: &str, outcome: &str) -> bool {
-        matches(self.lists(), [action, category, outcome])
+    /// Returns the tags and their actions.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
+        self.0.iter().map(|(tag, actions)| (tag.as_str(), actions))
+    }
+
+    /// Returns whether the tag is known.
+    pub fn contains(&self, tag: &str) -> bool {
+        self.0.contains_key(tag)
+    }
+
+    /// Returns whether the action has the tag.
+    pub fn has(&self, tag: &str, action: &str) -> bool {
+        self.0.get(tag).is_some_and(|actions| actions.contains(action))
+    }
+
+    /// Returns whether the action has a tag.
+    pub fn classify(&self, action: &str) -> bool {
+        self.0.values().any(|actions| actions.contains(action))
+    }
+
+    /// Returns whether each tag of `least` has at least those actions here, and no other action that is in `known`.
+    pub fn extends(&self, least: &Self, known: &Self) -> bool {
+        least.0.iter().all(|(tag, actions)| {
+            let mut more = self.actions(tag).filter(|action| !actions.contains(*action));
+            actions.iter().all(|action| self.has(tag, action)) && !more.any(|action| known.classify(action))
+        })
+    }
+
+    /// Gives the tag to an action.
+    pub fn add(&mut self, tag: &str, action: &str) {
+        self.0.entry(tag.to_owned()).or_default().insert(action.to_owned());
+    }
+
+    /// Returns only these tags. A tag that is unknown has no actions.
+    pub fn only(&self, tags: &BTreeSet<&str>) -> Self {
+        Self(tags.iter().map(|tag| ((*tag).to_owned(), self.0.get(*tag).cloned().unwrap_or_default())).collect())
     }
 }
 
@@ -231,6 +319,9 @@ const MAX_RULES: usize = 100;
 /// Maximum number of values in a list of a rule.
 const MAX_VALUES: usize = 1000;
 
+/// Maximum number of actions of a tag.
+pub(super) const MAX_ACTIONS: usize = 10_000;
+
 fn first_version() -> u64 {
     1
 }
@@ -239,11 +330,6 @@ fn first_version() -> u64 {
 fn is_text(text: &str) -> bool {
     let words_are_apart = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
     (1..=2000).contains(&text.chars().count()) && words_are_apart && text.chars().all(is_plain)
-}
-
-/// Returns whether every list that is not empty has the value in its place.
-fn matches(lists: Lists<'_>, values: [&str; 3]) -> bool {
-    lists.iter().zip(values).all(|((_, list), value)| list.is_empty() || list.iter().any(|item| item == value))
 }
 
 #[cfg(test)]
@@ -258,6 +344,8 @@ mod tests {
     fn packs_hold_what_they_say() {
         assert!(includes("access-review", "login_succeeded", "auth", "success"));
         assert!(includes("access-review", "user_role_changed", "admin", "success"));
+        assert!(includes("access-review", "logout", "auth", "success"));
+        assert!(!includes("access-review", "user.login", "other", "success"));
         assert!(!includes("access-review", "rule_edited", "admin", "success"));
         assert!(includes("change-management", "rule_deleted", "admin", "denied"));
         assert!(includes("change-management", "api_token_created", "audit", "success"));
@@ -273,7 +361,9 @@ mod tests {
     fn the_database_is_asked_for_at_least_that() {
         let definitions = Definitions::built_in().unwrap();
         let superset = |pack| definitions.find(pack).unwrap().superset();
-        assert_eq!(superset("incident-response"), Some((vec!["login_failed", "rate_limited"], vec!["auth"])));
+        let (actions, categories) = superset("incident-response").unwrap();
+        assert!(["login_failed", "rate_limited"].iter().all(|action| actions.contains(action)), "{actions:?}");
+        assert_eq!(categories, ["auth"]);
         assert_eq!(superset("export"), None);
     }
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::definition::{Definition, FIXED_COLUMNS, MAX_COLUMNS, Rule};
+use super::definition::{Definition, FIXED_COLUMNS, MAX_COLUMNS, Rule, Tags};
 use crate::outcome::Outcome;
 
-/// The definitions of packs: the built-in ones, then those of the deployment's file.
+/// The definitions of packs: the built-in ones, then those of the deployment's file. Their tags have the built-in actions.
 #[derive(Debug, Clone)]
-pub struct Definitions(Vec<Arc<Definition>>);
+pub struct Definitions {
+    list: Vec<Arc<Definition>>,
+    tags: Tags,
+}
 
 /// Errors of a file of definitions.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +46,8 @@ impl Definitions {
     /// # Errors
     /// Fails if the built-in file is not valid, which the tests exclude.
     pub fn built_in() -> Result<Self, DefinitionsError> {
-        Self::parse(BUILT_IN, Path::new("definitions.toml"), Vec::new()).map(Self)
+        let none = Self { list: Vec::new(), tags: Tags::default() };
+        Self::parse(BUILT_IN, Path::new("definitions.toml"), none)
     }
 
     /// Loads the built-in definitions and those of the deployment's file, if there is one.
@@ -57,24 +61,26 @@ impl Definitions {
         };
         let text =
             std::fs::read_to_string(path).map_err(|source| DefinitionsError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path, built_in.0).map(Self)
+        Self::parse(&text, path, built_in)
     }
 
     /// Returns all definitions, in the order of the files.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.0.iter()
+        self.list.iter()
+    }
+
+    /// Returns the tags, each with the built-in actions that have it.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 
     /// Returns the definition with this name.
     pub fn find(&self, name: &str) -> Option<&Arc<Definition>> {
-        self.0.iter().find(|definition| definition.name.as_str() == name)
+        self.list.iter().find(|definition| definition.name.as_str() == name)
     }
 
-    fn parse(
-        text: &str,
-        path: &Path,
-        mut known: Vec<Arc<Definition>>,
-    ) -> Result<Vec<Arc<Definition>>, DefinitionsError> {
+    /// Adds the definitions of a file to the known ones. Only the built-in file has tags.
+    fn parse(text: &str, path: &Path, mut known: Self) -> Result<Self, DefinitionsError> {
         let invalid = |offset: usize, reason: String| DefinitionsError::Invalid {
             path: path.to_owned(),
             line: 1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count(),
@@ -82,6 +88,13 @@ impl Definitions {
         };
         let file: File =
             toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), e.message().to_owned()))?;
+        if let Some(tags) = file.tags {
+            if !known.list.is_empty() {
+                let reason = "a file of your own cannot define tags; give an action tags with audit.register_action";
+                return Err(invalid(tags.span().start, reason.to_owned()));
+            }
+            known.tags = tags.into_inner();
+        }
         for spanned in file.pack {
             let offset = spanned.span().start;
             let mut definition = spanned.into_inner();
@@ -89,7 +102,15 @@ impl Definitions {
             if let Some(reason) = problem(&definition, &known) {
                 return Err(invalid(offset, reason));
             }
-            known.push(Arc::new(definition));
+            definition.tags = known.tags.only(&definition.tags_used());
+            if let Err(reason) = definition.check_form() {
+                let name = definition.name.as_str();
+                let reason = format!(
+                    "pack \"{name}\": {reason}. Give it a title, a purpose, a version, and at most {MAX_COLUMNS} columns"
+                );
+                return Err(invalid(offset, reason));
+            }
+            known.list.push(Arc::new(definition));
         }
         Ok(known)
     }
@@ -98,19 +119,27 @@ impl Definitions {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    tags: Option<Spanned<Tags>>,
     #[serde(default)]
     pack: Vec<Spanned<Definition>>,
 }
 
 /// Returns an error in a definition that the parser does not detect.
-fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String> {
+fn problem(definition: &Definition, known: &Definitions) -> Option<String> {
     let name = definition.name.as_str();
-    if known.iter().any(|other| other.name == definition.name) {
+    if known.find(name).is_some() {
         return Some(format!("there is already a pack \"{name}\"; give this one another name"));
+    }
+    if definition.tags != Tags::default() {
+        return Some(format!("pack \"{name}\" lists the actions of tags; name the tags in its rules only"));
+    }
+    if let Some(tag) = definition.tags_used().into_iter().find(|tag| !known.tags.contains(tag)) {
+        let tags = known.tags.iter().map(|(tag, _)| tag).collect::<Vec<_>>().join(", ");
+        return Some(format!("pack \"{name}\" has the tag \"{tag}\"; use {tags}"));
     }
     if definition.include.iter().any(|rule| *rule == Rule::default()) {
         return Some(format!(
-            "pack \"{name}\" has an include rule without actions, categories and outcomes; \
+            "pack \"{name}\" has an include rule without actions, tags, categories and outcomes; \
                                  omit it to include every event"
         ));
     }
@@ -130,9 +159,7 @@ fn problem(definition: &Definition, known: &[Arc<Definition>]) -> Option<String>
     if let Some(column) = definition.summary.iter().find(|column| !columns.insert(column.column.as_str())) {
         return Some(format!("pack \"{name}\" has two summary columns \"{}\"", column.column.as_str()));
     }
-    definition.check_form().err().map(|reason| {
-        format!("pack \"{name}\": {reason}. Give it a title, a purpose, a version, and at most {MAX_COLUMNS} columns")
-    })
+    None
 }
 
 /// Puts each text on one line.
@@ -150,7 +177,7 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        let known = Definitions::built_in().unwrap().0;
+        let known = Definitions::built_in().unwrap();
         Definitions::parse(text, Path::new("own.toml"), known).unwrap_err().to_string()
     }
 
@@ -192,6 +219,18 @@ mod tests {
                 1,
                 "fail",
             ),
+            (
+                "[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\n[[pack.include]]\ntags = [\"logins\"]\n",
+                1,
+                "tag \"logins\"; use audit_access, ",
+            ),
+            (
+                "[[pack]]\nname = \"x\"\ntitle = \"E\"\npurpose = \"E\"\ntags = { login = [] }\n\
+                 [[pack.include]]\ntags = [\"login\"]\n",
+                1,
+                "lists the actions of tags",
+            ),
+            ("[tags]\nlogin = [\"x\"]\n", 1, "cannot define tags"),
         ] {
             let refusal = refusal(text);
             assert!(

@@ -36,6 +36,8 @@ pub struct Manifest {
     pub export_event: i64,
     /// What is in events.json.
     pub counts: Counts,
+    /// The events of the period that no tag classifies.
+    pub unclassified: Unclassified,
     /// Public key of the checkpoint, as a verifier key. It is none if the audit log does not record it.
     #[serde(deserialize_with = "Option::deserialize")]
     pub key: Option<String>,
@@ -101,6 +103,19 @@ pub struct Counts {
     /// Number of events in the summary's line for other actors.
     pub events_of_other_actors: u64,
 }
+
+/// The events of the workspace and period whose action has no tag, whether or not the pack holds them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unclassified {
+    /// Number of events.
+    pub events: u64,
+    /// The actions with the most events, and their numbers.
+    pub actions: BTreeMap<String, u64>,
+}
+
+/// Maximum number of actions that [`Unclassified`] names.
+pub(super) const MAX_UNCLASSIFIED: usize = 100;
 
 /// The first or the last event.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
@@ -178,7 +193,9 @@ impl Manifest {
         let Period { since, until } = self.period;
         let is_number = |value: u64| i64::try_from(value).is_ok();
         let counts = &self.counts;
-        let numbers = [counts.events, counts.actors, counts.events_of_other_actors];
+        let Unclassified { events, actions } = &self.unclassified;
+        let of_actions = actions.values().try_fold(0, |sum: u64, count| sum.checked_add(*count));
+        let numbers = [counts.events, counts.actors, counts.events_of_other_actors, *events];
         let by = counts.by_category.values().chain(counts.by_outcome.values()).copied();
         let bytes = self.files.iter().map(|file| file.bytes);
         let ids = [counts.first, counts.last].into_iter().flatten().map(|event| event.id);
@@ -189,6 +206,12 @@ impl Manifest {
             (self.files.iter().all(|file| is_hash(&file.sha256)), "a SHA-256 is not 64 hexadecimal digits"),
             (numbers.into_iter().chain(by).chain(bytes).all(is_number), "a number is too large"),
             (!self.filters.values().any(|values| *values == Values::Several(Vec::new())), "a filter has no value"),
+            (actions.len() <= MAX_UNCLASSIFIED, "it names more than 100 actions without a tag"),
+            (!actions.values().any(|count| *count == 0), "an action without a tag has no event"),
+            (
+                of_actions.is_some_and(|sum| sum <= *events && (sum == *events || actions.len() == MAX_UNCLASSIFIED)),
+                "its numbers of events without a tag contradict each other",
+            ),
             (self.export_event >= 0 && ids.into_iter().all(|id| id >= 0), "an id is negative"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
@@ -204,7 +227,7 @@ fn without_empty_lists(mut manifest: Value) -> Value {
         let rules = manifest.pointer_mut(&format!("/definition/{part}")).and_then(Value::as_array_mut);
         for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
             rule.retain(|key, value| {
-                let is_optional = ["actions", "categories", "outcomes"].contains(&key.as_str());
+                let is_optional = ["actions", "tags", "categories", "outcomes"].contains(&key.as_str());
                 !(is_optional && value.as_array().is_some_and(Vec::is_empty))
             });
         }

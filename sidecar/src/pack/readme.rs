@@ -1,5 +1,7 @@
 //! README.txt, which describes the pack for an auditor. It follows from the manifest by "README.txt" of FORMAT.md.
 
+use std::collections::BTreeSet;
+
 use audit_proof::pack::Claim;
 
 use super::definition::{Control, Definition, Rule};
@@ -13,7 +15,7 @@ const WIDTH: usize = 78;
 
 /// Returns the text of README.txt.
 pub(super) fn text(manifest: &Manifest) -> String {
-    let Definition { title, purpose, controls, include, .. } = &manifest.definition;
+    let Definition { title, purpose, controls, include, tags, .. } = &manifest.definition;
     let has = |name: &str| match name {
         "complete" => manifest.proof == Some(Claim::Complete),
         "inclusion" => manifest.proof == Some(Claim::Inclusion),
@@ -24,6 +26,9 @@ pub(super) fn text(manifest: &Manifest) -> String {
         "filtered" => !manifest.filters.is_empty(),
         "expired" => manifest.period.since < manifest.snapshot.kept_since,
         "controls" => !controls.is_empty(),
+        "tagged" => tags.iter().next().is_some(),
+        "classified" => manifest.unclassified.events == 0,
+        "unclassified" => manifest.unclassified.events > 0,
         _ => name == "key" && manifest.proof.is_some() && manifest.key.is_some(),
     };
     let value = |name: &str| match name {
@@ -44,7 +49,10 @@ pub(super) fn text(manifest: &Manifest) -> String {
         "title" => wrap(title, "| "),
         "purpose" => wrap(purpose, "| "),
         "rules" => include.iter().enumerate().map(|(at, one)| rule(at + 1, one)).collect::<Vec<_>>().join("\n"),
+        "tags" => tags.iter().map(tag).collect::<Vec<_>>().join("\n"),
         "filters" => filters(manifest),
+        "unclassified_events" => manifest.unclassified.events.to_string(),
+        "unclassified" => manifest.unclassified.actions.iter().map(unclassified).collect::<Vec<_>>().join("\n"),
         _ => controls.iter().map(control).collect::<Vec<_>>().join("\n\n"),
     };
     fill(&keep(TEMPLATE, has), value)
@@ -93,6 +101,16 @@ fn rule(number: usize, rule: &Rule) -> String {
     text
 }
 
+fn tag((name, actions): (&str, &BTreeSet<String>)) -> String {
+    let mut text = format!("Tag {}", quoted(name));
+    actions.iter().for_each(|action| text.push_str(&format!("\n        {}", quoted(action))));
+    text
+}
+
+fn unclassified((action, events): (&String, &u64)) -> String {
+    format!("    {}: {events}", quoted(action))
+}
+
 fn filters(manifest: &Manifest) -> String {
     let line = |(name, values): (&String, &Values)| {
         let values = match values {
@@ -134,7 +152,7 @@ fn wrap(text: &str, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::definitions::Definitions;
-    use super::super::manifest::{Counts, PACK_VERSION, Period, Snapshot, Software};
+    use super::super::manifest::{Counts, PACK_VERSION, Period, Snapshot, Software, Unclassified};
     use super::*;
     use crate::time::Time;
 
@@ -180,6 +198,10 @@ mod tests {
                 exported_by: "token:0123456789ab".into(),
                 export_event: 42,
                 counts: Counts::default(),
+                unclassified: Unclassified {
+                    events: u64::from(is_filtered) * 7,
+                    actions: is_filtered.then(|| ("user.login".to_owned(), 7)).into_iter().collect(),
+                },
                 key: claim.map(|_| "audit.example.com/log+1a2b3c4d+AQ".into()),
                 proof: claim,
                 software: Software {

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
 
+use super::catalog::Catalog;
 use super::error::Error;
 use super::manifest::{Snapshot, Software};
 use super::proof_files::{Parts, Source};
@@ -17,6 +18,7 @@ use super::report::{Progress, Report};
 use super::request::Request;
 use super::rows::{Batch, Message};
 use super::shown::Shown;
+use super::writer::Claims;
 use super::{spool, writer};
 use crate::error::ApiError;
 use crate::events::export::{Export, Selection};
@@ -41,7 +43,11 @@ pub(super) async fn run<W: Write + Send + 'static>(
     progress: impl FnMut(Progress) + Send + 'static,
 ) -> Result<Report, Error> {
     proof_query::wait(client, &request).await?;
-    let export = Export::open(client, &selection(&request)).await?;
+    let transaction = Export::begin(client).await?;
+    let catalog =
+        Catalog::read(&transaction, &request.filters.workspace, Some(request.since), Some(request.until)).await?;
+    let request = Request { definition: Arc::new(catalog.resolve(&request.definition)?), ..request };
+    let export = Export::open_in(transaction, &selection(&request)).await?;
     let (snapshot, software) = describe(&export, &request.filters.workspace).await?;
     let mut basis = Basis::find(export.transaction(), &request).await?;
     opened();
@@ -66,7 +72,8 @@ pub(super) async fn run<W: Write + Send + 'static>(
     });
     let mut writer = {
         let request = Arc::clone(&request);
-        spawn_blocking(move || writer::write(lines, table, proof, &request, snapshot, software, out, progress))
+        let claims = Claims { unclassified: catalog.unclassified(), snapshot, software };
+        spawn_blocking(move || writer::write(lines, table, proof, &request, claims, out, progress))
     };
 
     let all = async {

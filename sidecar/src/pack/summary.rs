@@ -140,7 +140,7 @@ impl Tally {
             self.outcomes[at] += 1;
         }
         for (count, column) in self.columns.iter_mut().zip(&definition.summary) {
-            *count += u64::from(column.counts(action, category, outcome));
+            *count += u64::from(definition.counts(column, action, category, outcome));
         }
         let (first, last) = self.span.unwrap_or((occurred_at, occurred_at));
         self.span = Some((first.min(occurred_at), last.max(occurred_at)));
@@ -188,12 +188,12 @@ mod tests {
         summary.count(&Counted { actor: None, action: "x", category: "y", outcome: "z", occurred_at: at(9) });
         assert_eq!(
             text(&summary),
-            "\u{feff}kind,actor,events,success,failure,denied,logins,failed_logins,sso_callbacks,mfa_enrolments,\
-             password_changes,sessions_invalidated,role_changes,first_occurred_at,last_occurred_at\r\n\
-             actor,'=cmd|x,1,1,0,0,0,0,0,0,0,0,1,1970-01-01T00:00:01.000000Z,1970-01-01T00:00:01.000000Z\r\n\
-             actor,dana,2,1,1,0,1,1,0,0,0,0,0,1970-01-01T00:00:02.000000Z,1970-01-01T00:00:03.000000Z\r\n\
-             none,,1,0,0,1,0,1,0,0,0,0,0,1970-01-01T00:00:00.000000Z,1970-01-01T00:00:00.000000Z\r\n\
-             withheld,,1,0,0,0,0,0,0,0,0,0,0,1970-01-01T00:00:09.000000Z,1970-01-01T00:00:09.000000Z\r\n"
+            "\u{feff}kind,actor,events,success,failure,denied,logins,refused_logins,failed_logins,logouts,\
+             single_sign_on,second_factors,credential_changes,sessions,user_changes,role_changes,first_occurred_at,last_occurred_at\r\n\
+             actor,'=cmd|x,1,1,0,0,0,0,0,0,0,0,0,0,0,1,1970-01-01T00:00:01.000000Z,1970-01-01T00:00:01.000000Z\r\n\
+             actor,dana,2,1,1,0,1,0,1,0,0,0,0,0,0,0,1970-01-01T00:00:02.000000Z,1970-01-01T00:00:03.000000Z\r\n\
+             none,,1,0,0,1,0,0,1,0,0,0,0,0,0,0,1970-01-01T00:00:00.000000Z,1970-01-01T00:00:00.000000Z\r\n\
+             withheld,,1,0,0,0,0,0,0,0,0,0,0,0,0,0,1970-01-01T00:00:09.000000Z,1970-01-01T00:00:09.000000Z\r\n"
         );
     }
 

@@ -76,13 +76,15 @@ fn check_definition(manifest: &Manifest, problems: &mut Problems) -> bool {
     if !definition.filters && !manifest.filters.is_empty() {
         wrong("filters narrowed the pack, but its definition does not allow filters");
     }
-    let built_in = Definitions::built_in();
-    let same_name = |other: &&std::sync::Arc<Definition>| other.name == definition.name;
-    let Some(built_in) = built_in.iter().flat_map(Definitions::iter).find(same_name) else { return false };
+    let Ok(definitions) = Definitions::built_in() else { return false };
+    let Some(built_in) = definitions.find(definition.name.as_str()) else { return false };
+    let tags = definition.tags.clone();
     if built_in.version != definition.version {
         wrong("this program does not know this version of the built-in pack. A newer program may know it");
-    } else if **built_in != *definition {
+    } else if (Definition { tags, ..(**built_in).clone() }) != *definition {
         wrong("the pack has the name of a built-in one, but another title, text, rule or column");
+    } else if !definition.tags.extends(&built_in.tags, definitions.tags()) {
+        wrong("a tag of the built-in pack lacks a built-in action, or has one that belongs to other tags");
     }
     true
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::Error;
 use super::file_name::{EVENTS, MANIFEST, README, SUMMARY};
 use super::lines::Lines;
-use super::manifest::{Counts, Landmark, Manifest, PACK_VERSION, Period, Snapshot, Software};
+use super::manifest::{Counts, Landmark, Manifest, PACK_VERSION, Period, Snapshot, Software, Unclassified};
 use super::proof_files::Source;
 use super::report::{Progress, Report};
 use super::request::Request;
@@ -28,21 +28,30 @@ pub(super) struct Proof {
     pub source: Source,
 }
 
+/// The parts of the manifest that come from the database.
+pub(super) struct Claims {
+    /// The events that no tag classifies.
+    pub unclassified: Unclassified,
+    /// The state of the database.
+    pub snapshot: Snapshot,
+    /// The programs.
+    pub software: Software,
+}
+
 /// Writes the whole zip from the rows that arrive, and then from the files that the other thread has spooled.
 ///
 /// # Errors
 /// Returns the first error, of this thread or of the other one.
-#[expect(clippy::too_many_arguments, reason = "each is a part of the pack; nothing else takes them together")]
 pub(super) fn write<W: Write>(
     mut rows: mpsc::Receiver<Message>,
     spool: oneshot::Receiver<Result<Spooled, Error>>,
     proof: Option<Proof>,
     request: &Request,
-    snapshot: Snapshot,
-    software: Software,
+    claims: Claims,
     out: W,
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, Error> {
+    let Claims { unclassified, snapshot, software } = claims;
     let mut manifest = Manifest {
         pack_version: PACK_VERSION,
         definition: (*request.definition).clone(),
@@ -53,6 +62,7 @@ pub(super) fn write<W: Write>(
         export_event: request.export_event,
         snapshot,
         counts: Counts::default(),
+        unclassified,
         key: proof.as_ref().and_then(|proof| proof.key.clone()),
         proof: proof.as_ref().map(|proof| proof.claim),
         software,

@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::events::filters::Filters;
 use crate::http::events::page;
 use crate::http::state::AppState;
+use crate::pack::Catalog;
 use crate::pack::definition::Definition;
 use crate::service::request_context::RequestContext;
 
@@ -63,6 +64,16 @@ pub async fn preview(
             Ok(client.query(&statement, &filters.arguments().and(&[])).await?)
         })
         .await?;
+    let catalog = state
+        .database
+        .read(|client| async move {
+            let Filters { workspace, since, until, .. } = filters;
+            Catalog::read(&client, workspace, *since, *until).await
+        })
+        .await?;
+    let definition = &catalog.resolve(definition)?;
+    let named = state.packs.iter().filter(|pack| !pack.include.is_empty());
+    let named = named.map(|pack| catalog.resolve(pack)).collect::<Result<Vec<_>, _>>()?;
     let (mut held, mut elsewhere) = (BTreeMap::new(), BTreeMap::new());
     for row in &rows {
         let (category, action, outcome, count): (String, String, String, i64) =
@@ -79,8 +90,7 @@ pub async fn preview(
         if definition.includes(&action, &category, &outcome) {
             add(&mut held);
         }
-        let named = |pack: &&std::sync::Arc<Definition>| !pack.include.is_empty();
-        if !state.packs.iter().filter(named).any(|pack| pack.includes(&action, &category, &outcome)) {
+        if !named.iter().any(|pack| pack.includes(&action, &category, &outcome)) {
             add(&mut elsewhere);
         }
     }

@@ -29,6 +29,8 @@ impl Report {
             "version": manifest.map(|manifest| manifest.definition.version),
             "is_built_in": self.is_built_in,
             "rules": manifest.map(|manifest| &manifest.definition.include),
+            "tags": manifest.map(|manifest| &manifest.definition.tags),
+            "unclassified": manifest.map(|manifest| &manifest.unclassified),
             "since": manifest.map(|manifest| manifest.period.since),
             "until": manifest.map(|manifest| manifest.period.until),
             "filters": manifest.map(|manifest| &manifest.filters),

@@ -7,7 +7,7 @@ use audit_proof::pack::{Claim, Fault, Group, Limit, Verdict};
 
 use super::report::{KeySource, Report, Status};
 use crate::pack::definition::Lists;
-use crate::pack::manifest::{Manifest, Values};
+use crate::pack::manifest::{Manifest, Unclassified, Values};
 use crate::text::{first_chars, printable, quoted, quoted_start};
 use crate::time::Time;
 
@@ -93,6 +93,16 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
         write!(f, "\n  Rule {number}")?;
         write_lists("The", rule.lists(), f)?;
     }
+    if definition.tags.iter().next().is_some() {
+        f.write_str("\n  The maker of the pack lists the actions of the tags.")?;
+        if report.is_built_in {
+            f.write_str(" All built-in actions of each tag are among them.")?;
+        }
+    }
+    for (tag, actions) in definition.tags.iter() {
+        write!(f, "\n    Tag {}", quoted_start(tag))?;
+        write_values(&actions.iter().cloned().collect::<Vec<_>>(), f)?;
+    }
     if !report.is_built_in && !definition.summary.is_empty() {
         f.write_str("\n  Its maker also wrote what the columns of summary.csv count.")?;
         for column in &definition.summary {
@@ -109,6 +119,13 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
             Values::One(value) => write_values(std::slice::from_ref(value), f)?,
             Values::Several(values) => write_values(values, f)?,
         }
+    }
+    let Unclassified { events, actions } = &manifest.unclassified;
+    if *events > 0 {
+        let events = amount(*events, "event");
+        write!(f, "\n  Its maker says that {events} of the workspace in the period have an action without a tag.")?;
+        f.write_str("\n  A rule that selects by tags does not select them. The actions are")?;
+        write_values(&actions.keys().cloned().collect::<Vec<_>>(), f)?;
     }
     Ok(())
 }
@@ -226,6 +243,10 @@ fn write_to_do(report: &Report, f: &mut Formatter<'_>) -> fmt::Result {
         (is_removed, "If you need the removed events, ask for an archive, or for a pack that was made earlier."),
         (limits.contains(&Limit::Removed), "Ask why these events were removed. The log may still record it."),
         (!report.is_built_in, "Read the rules of the pack. They decide which events you see."),
+        (
+            report.manifest.as_ref().is_some_and(|manifest| manifest.unclassified.events > 0),
+            "Ask what the actions without a tag are. The pack may lack events that you expect.",
+        ),
         (verdict.is_some_and(|verdict| verdict.incomplete > 0), "Ask which fields are withheld, and why."),
         (true, "Compare workspace, pack and period in the first line with what you requested."),
     ];
