@@ -19,11 +19,7 @@ use crate::spread::Spread;
 /// Measures the 95th percentile of each filter in milliseconds, over the last week and over all that is kept.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let database = load::database(server, plan.events)?;
-    server.sql(
-        "postgres",
-        &format!("DROP ROLE IF EXISTS {ROLE};\nCREATE ROLE {ROLE} LOGIN;\nGRANT audit_sidecar TO {ROLE};"),
-    )?;
-    let sidecar = Sidecar::serve(&server.dsn(&database, ROLE), &["--listen", "127.0.0.1:0"])?;
+    let sidecar = Sidecar::serve(&server.sidecar_dsn(&database, ROLE)?, &["--listen", "127.0.0.1:0"])?;
     let token = sidecar.token("auditor", None);
     let bearer = format!("Authorization: Bearer {token}");
     let cookie = format!("Cookie: {}", log_in(&sidecar, &token)?);
@@ -46,9 +42,21 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         }
         let (page, answer) = (p95(&mut pages), p95(&mut answers));
         let basis = format!("{} calls at {} events", pages.len(), plan.events);
-        report.add(format!("admin page by {filter}, first byte, p95"), "ms", flat(page), Goal::AtMost(50.0), basis);
+        report.add(
+            format!("admin page by {filter}, first byte, p95"),
+            "ms",
+            Spread::single(page),
+            Goal::AtMost(50.0),
+            basis,
+        );
         let basis = format!("{page:.2} / {answer:.2} ms");
-        report.add(format!("admin page / REST by {filter}, p95"), "×", flat(page / answer), Goal::AtMost(1.3), basis);
+        report.add(
+            format!("admin page / REST by {filter}, p95"),
+            "×",
+            Spread::single(page / answer),
+            Goal::AtMost(1.3),
+            basis,
+        );
     }
     Ok(())
 }
@@ -134,10 +142,6 @@ fn queries(server: &Server, database: &str, filter: &str) -> Result<Vec<String>>
 fn p95(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() * 95 / 100).copied().unwrap_or(f64::NAN)
-}
-
-fn flat(value: f64) -> Spread {
-    Spread { median: value, min: value, max: value }
 }
 
 const ROLE: &str = "bench_admin";

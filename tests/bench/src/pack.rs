@@ -23,11 +23,7 @@ use crate::spread::Spread;
 /// REST.
 pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     let database = load::database(server, plan.events)?;
-    server.sql(
-        "postgres",
-        &format!("DROP ROLE IF EXISTS {ROLE};\nCREATE ROLE {ROLE} LOGIN;\nGRANT audit_sidecar TO {ROLE};"),
-    )?;
-    let dsn = server.dsn(&database, ROLE);
+    let dsn = server.sidecar_dsn(&database, ROLE)?;
     signed::sign(server, &database, &dsn)?;
     let period = Period::of_log(server, &database, plan.events / 10)?;
 
@@ -64,7 +60,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         let bytes = fetch(&sidecar, &token, &period, filter)?;
         let above = peak_memory(sidecar.pid())? - idle;
         let basis = format!("{idle:.1} MiB idle, zip of {:.1} MiB", bytes as f64 / MIB);
-        let value = Spread { median: above, min: above, max: above };
+        let value = Spread::single(above);
         report.add(
             format!("peak memory of the sidecar above idle, {} events{}", period.rows, filter.replace('&', ", ")),
             "MiB",

@@ -28,12 +28,12 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     for (b, a) in before.iter().zip(&after).filter(|(_, a)| a.kind.is_empty()) {
         let name = if a.filter.is_empty() { "all filters".to_owned() } else { format!("by {}", a.filter) };
         let basis = format!("p50 {:.2}, max {:.1} of {} calls at {} events", a.p50, a.max, a.calls, plan.events);
-        report.add(format!("first page {name}, p95"), "ms", flat(a.p95), Goal::AtMost(10.0), basis);
+        report.add(format!("first page {name}, p95"), "ms", Spread::single(a.p95), Goal::AtMost(10.0), basis);
         let basis = format!("{:.2} / {:.2} ms", a.p95, b.p95);
         report.add(
             format!("first page {name}, p95 at ten times the events"),
             "×",
-            flat(a.p95 / b.p95),
+            Spread::single(a.p95 / b.p95),
             Goal::AtMost(1.5),
             basis,
         );
@@ -88,8 +88,4 @@ fn table(plan: &Plan, before: &[Times], after: &[Times]) -> Result<String> {
         )?;
     }
     Ok(out)
-}
-
-fn flat(value: f64) -> Spread {
-    Spread { median: value, min: value, max: value }
 }

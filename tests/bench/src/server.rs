@@ -62,6 +62,15 @@ impl Server {
         format!("host={} port={PORT} user={user} dbname={database}", self.socket.path().display())
     }
 
+    /// Makes a new role that may do what the sidecar does, and returns its connection string.
+    pub fn sidecar_dsn(&self, database: &str, role: &str) -> Result<String> {
+        self.sql(
+            "postgres",
+            &format!("DROP ROLE IF EXISTS {role};\nCREATE ROLE {role} LOGIN;\nGRANT audit_sidecar TO {role};"),
+        )?;
+        Ok(self.dsn(database, role))
+    }
+
     /// Connects as the superuser. The caller must be inside a runtime, which drives the connection.
     pub async fn connect(&self, database: &str) -> Result<Client> {
         let dsn = self.dsn(database, SUPERUSER);

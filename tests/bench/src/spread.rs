@@ -12,6 +12,11 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// Returns the spread of one value.
+    pub fn single(value: f64) -> Self {
+        Self { median: value, min: value, max: value }
+    }
+
     /// Computes the spread of at least one value.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
