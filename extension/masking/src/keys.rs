@@ -312,7 +312,7 @@ const REMEMBERED_KEY_BYTES: usize = 200;
 /// The maximum length of a key, in bytes. A longer one is no name.
 const KEY_BYTES: usize = 1000;
 
-/// What a key says about its value: a set of the constants.
+/// The judgement of a key about its value: a set of the constants.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verdict(u8);
 
@@ -497,7 +497,7 @@ struct Pattern {
     end: Edge,
 }
 
-/// What may stand before or after the text of an entry.
+/// The text that an entry allows before or after its own.
 #[derive(Clone, Copy, PartialEq)]
 enum Edge {
     Nothing,

@@ -1,4 +1,4 @@
-//! What a word without a name looks like: random, a login in base64, a date.
+//! The look of a word without a name: random, a login in base64, a date.
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};

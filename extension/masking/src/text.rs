@@ -1,14 +1,15 @@
 //! Secrets inside a string: assignments, URLs, headers, command lines, and values that are known by their form.
 
+mod phrases;
+mod signs;
+
 use std::ops::Range;
 
+use self::signs::Signs;
 use crate::MASK;
 use crate::keys::{Keys, Verdict};
-use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte, is_uuid};
+use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte};
 use crate::{token, tree, url};
-
-/// The length of the shortest string that is looked at, in bytes: `pw=x`.
-const SHORTEST: usize = 4;
 
 /// The maximum number of JSON texts inside each other. A deeper one is read as text.
 const JSON_DEPTH: u32 = 4;
@@ -176,99 +177,6 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
         scanner.sentences();
     }
     replace(text, found)
-}
-
-/// What a string has. It decides which rules are tried.
-struct Signs {
-    has_colon: bool,
-    has_equals: bool,
-    has_percent: bool,
-    has_angle: bool,
-    has_quote: bool,
-    has_hyphen: bool,
-    has_space: bool,
-    has_word: bool,
-    digits: usize,
-}
-
-/// The sign of each byte, as one bit. The last bit stands for a digit.
-const SIGNS: [u8; 256] = {
-    let mut signs = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        signs[byte] = match byte as u8 {
-            b':' => 1,
-            b'=' => 1 << 1,
-            b'%' => 1 << 2,
-            b'<' => 1 << 3,
-            b'"' | b'\'' => 1 << 4,
-            b'-' => 1 << 5,
-            b' ' => 1 << 6,
-            b'0'..=b'9' => 1 << 7,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    signs
-};
-
-impl Signs {
-    /// Returns None if no rule can apply.
-    fn of(bytes: &[u8]) -> Option<Signs> {
-        if bytes.len() < SHORTEST || is_known_harmless(bytes) {
-            return None;
-        }
-        let (mut signs, mut digits) = (0, 0);
-        for byte in bytes {
-            let sign = SIGNS[usize::from(*byte)];
-            signs |= sign;
-            digits += usize::from(sign >> 7);
-        }
-        let has = |bit: u8| signs & 1 << bit != 0;
-        let signs = Signs {
-            has_colon: has(0),
-            has_equals: has(1),
-            has_percent: has(2),
-            has_angle: has(3),
-            has_quote: has(4),
-            has_hyphen: has(5),
-            has_space: has(6),
-            has_word: has_long_word(bytes),
-            digits,
-        };
-        let has_separator = signs.has_colon | signs.has_equals | signs.has_percent | signs.has_angle;
-        let is_candidate =
-            has_separator | signs.has_word | signs.has_hyphen | signs.has_space | (signs.digits >= token::CARD_DIGITS);
-        is_candidate.then_some(signs)
-    }
-}
-
-/// Returns whether the text is only a UUID or a time, which most details have.
-fn is_known_harmless(bytes: &[u8]) -> bool {
-    let is_time = || bytes.iter().all(|byte| byte.is_ascii_digit() || b"-:.+TZ".contains(byte));
-    match bytes.len() {
-        36 => is_uuid(bytes),
-        19..=32 => bytes[4] == b'-' && bytes[13] == b':' && is_time(),
-        _ => false,
-    }
-}
-
-/// Returns whether the text has a word that is long enough for a secret. Every such word covers one of the positions.
-fn has_long_word(bytes: &[u8]) -> bool {
-    const LONG: usize = token::SECRET_BYTES;
-    let is_in_word = |byte: &u8| is_token_byte(*byte) || matches!(byte, b'$' | b'{' | b'}');
-    let mut at = LONG - 1;
-    while at < bytes.len() {
-        if is_in_word(&bytes[at]) {
-            let before = bytes[..at].iter().rev().take(LONG).take_while(|byte| is_in_word(byte)).count();
-            let after = bytes[at..].iter().take(LONG).take_while(|byte| is_in_word(byte)).count();
-            if before + after >= LONG {
-                return true;
-            }
-        }
-        at += LONG;
-    }
-    false
 }
 
 /// Replaces the ranges by the mask. Ranges that overlap count as one.
@@ -736,164 +644,6 @@ impl Scanner<'_, '_> {
         let next = memchr::memchr(b'>', &near[after + 1..])? + after + 1;
         Some(close + 1 + next)
     }
-
-    /// Finds the values of options on a command line: `--password abc`, `curl -u user:password`, `mysql -pabc`.
-    fn options(&mut self) {
-        let mut from = 0;
-        while let Some(at) = memchr::memmem::find(&self.bytes[from..], b"-").map(|at| from + at) {
-            from = at + 1;
-            if at > 0 && !matches!(self.bytes[at - 1], b' ' | b'\n' | b'\t' | b'\'' | b'"') {
-                continue;
-            }
-            let rest = &self.text[at..];
-            let end = rest.find([' ', '=', '\n', '"', '\'']).unwrap_or(rest.len());
-            let (option, after) = (&rest[..end], &rest[end..]);
-            let before = &self.bytes[at.saturating_sub(NEAR)..at];
-            let value = at + end + (after.len() - after.trim_start().len());
-            let value = if matches!(self.bytes.get(value), Some(b'"' | b'\'')) { value + 1 } else { value };
-            let length = self.text[value..].find([' ', '\n', '"', '\'']).unwrap_or(self.text.len() - value);
-            let word = &self.text[value..value + length];
-            let is_spaced = after.starts_with(' ');
-            let secret = match option {
-                "-u" | "--user" | "-U" | "--proxy-user" if is_spaced && !word.contains("//") => {
-                    word.split_once(':').map(|(user, _)| {
-                        let start = value + user.len() + 1;
-                        match self.bytes.get(start) {
-                            Some(quote @ (b'"' | b'\'')) => start + 1..self.closing(start + 1, *quote, 0),
-                            _ => start..value + length,
-                        }
-                    })
-                }
-                "-p" if is_spaced && names(before, "sshpass") || names(before, "login") => Some(value..value + length),
-                "-b" if is_spaced && names(before, "curl") && word.contains('=') => Some(value..value + length),
-                "-a" if is_spaced && names(before, "redis-cli") => Some(value..value + length),
-                "-w" if is_spaced && names(before, "ldap") => Some(value..value + length),
-                _ if option.starts_with("-p")
-                    && option.len() > 3
-                    && names(before, "mysql")
-                    && !option.contains("port") =>
-                {
-                    Some(at + 2..at + end)
-                }
-                _ if option.starts_with("--") && is_spaced && !word.is_empty() && !word.starts_with('-') => {
-                    let is_secret = self.keys.verdict(option).has(Verdict::SECRET);
-                    is_secret.then_some(value..value + length)
-                }
-                _ => None,
-            };
-            if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
-                from = secret.end;
-                self.found.push(secret);
-            }
-        }
-    }
-
-    /// Finds the values in quotation marks of SQL and of calls: `PASSWORD 'abc'`, `define('DB_PASSWORD', 'abc')`.
-    fn quoted(&mut self) {
-        let quotes: Vec<usize> = memchr::memchr2_iter(b'\'', b'"', self.bytes).collect();
-        for at in quotes {
-            let before = self.text[..at].trim_end();
-            let called = before.strip_suffix('(').unwrap_or(before);
-            let is_statement = ends_with_word(called, "identified by") || ends_with_word(called, "password");
-            // PHP writes `s:8:"password";s:3:"abc";`.
-            let before = match before.strip_suffix(':').map(|size| size.trim_end_matches(|c: char| c.is_ascii_digit()))
-            {
-                Some(size) if size.ends_with("\";s:") => &before[..size.len() - 2],
-                _ => before,
-            };
-            let is_argument = before.ends_with([',', ';']) && before[..before.len() - 1].ends_with(['\'', '"']) && {
-                let name = &before[..before.len() - 2];
-                let quote = before.as_bytes()[before.len() - 2];
-                let near = name.as_bytes().iter().rev().take(NAME_BYTES).position(|byte| *byte == quote);
-                near.map(|at| name.len() - 1 - at).is_some_and(|start| {
-                    name[..start].ends_with(['(', ':']) && self.keys.verdict(&name[start + 1..]).has(Verdict::SECRET)
-                })
-            };
-            if is_statement && (before.len() < at || before.ends_with('(')) || is_argument {
-                let end = self.closing(at + 1, self.bytes[at], 0);
-                if end > at + 1 {
-                    self.found.push(at + 1..end);
-                }
-            }
-        }
-    }
-
-    /// Finds the secrets of sentences: `the password is abc1`, `PIN 4821`, `123456 is your verification code`.
-    fn sentences(&mut self) {
-        let mut at = 0;
-        while let Some(digit) = self.bytes[at..].iter().position(u8::is_ascii_digit).map(|digit| at + digit) {
-            let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t');
-            let start = self.bytes[at..digit].iter().rposition(is_space).map_or(at, |space| at + space + 1);
-            let end = self.bytes[digit..].iter().position(is_space).map_or(self.bytes.len(), |space| digit + space);
-            at = end;
-            let word = self.text[start..end].trim_end_matches(['.', ',', ';', '!', '?', ')']);
-            let is_candidate = (4..=SENTENCE_BYTES).contains(&word.len())
-                && !is_date(word)
-                && !word.contains(['=', '/', '@', ':'])
-                && word.bytes().any(|byte| byte.is_ascii_digit());
-            if !is_candidate {
-                continue;
-            }
-            let words = words_near(self.text, start, end);
-            let Some(index) = words.iter().position(|near| near.start == start) else { continue };
-            let range = start..end;
-            let value = range.start..range.start + word.len();
-            let name = |last: usize| {
-                let first = if last > 0 { last - 1 } else { last };
-                words[first].start..words[last].end
-            };
-            let before = index.checked_sub(1).map(|at| self.text[words[at].clone()].to_ascii_lowercase());
-            let named = match before.as_deref() {
-                Some("is" | "was" | "are" | "to" | "with" | "of") if index >= 2 => Some((name(index - 2), true)),
-                Some(_) => Some((name(index - 1), false)),
-                None => None,
-            };
-            let is_named = named.is_some_and(|(name, is_said)| self.names_secret(&name, is_said));
-            let announces = words.get(index + 1).is_some_and(|at| &self.text[at.clone()] == "is")
-                && (index + 3..(index + 7).min(words.len())).any(|last| self.names_secret(&name(last), true));
-            if is_named || announces {
-                self.found.push(value);
-            }
-        }
-    }
-
-    /// Returns whether the one or two words name a secret. Without a verb, the last of them must do so alone.
-    fn names_secret(&mut self, name: &Range<usize>, is_said: bool) -> bool {
-        let text = self.text[name.clone()].trim_end_matches(['.', ',', ':', '!']);
-        let last = text.rsplit(' ').next().unwrap_or(text);
-        let mut is_secret = |text: &str| {
-            let verdict = self.keys.verdict(text);
-            verdict.has(Verdict::SECRET) && !verdict.has(Verdict::COUNTS)
-        };
-        if is_said {
-            return is_secret(text) || is_secret(last);
-        }
-        const NOUNS: [&str; 6] = ["pin", "otp", "passcode", "password", "cvv", "cvc"];
-        (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != text)
-            && is_secret(text)
-    }
-}
-
-/// The distance around a word within which a sentence names it, and the longest word, in bytes.
-const SENTENCE_BYTES: usize = 80;
-
-/// Returns the places of the words around the word at these positions, and its own.
-fn words_near(text: &str, start: usize, end: usize) -> Vec<Range<usize>> {
-    let from = text.ceil_char_boundary(start.saturating_sub(SENTENCE_BYTES));
-    let to = text.floor_char_boundary((end + SENTENCE_BYTES).min(text.len()));
-    let mut words = Vec::new();
-    let mut at = from;
-    for part in text[from..to].split([' ', '\n', '\t']) {
-        if !part.is_empty() {
-            words.push(at..at + part.len());
-        }
-        at += part.len() + 1;
-    }
-    words
-}
-
-fn names(command: &[u8], program: &str) -> bool {
-    memchr::memmem::find(command, program.as_bytes()).is_some()
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {

@@ -67,7 +67,7 @@ pub fn within<'a, T: Tree<'a>>(root: Node<'a, T>, keys: &mut Keys, depth: u32) -
     walk.found
 }
 
-/// What the keys around a value say about it.
+/// The judgement of the keys around a value.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     /// Nothing.

@@ -1,0 +1,167 @@
+//! Secrets that a command line, a statement or a sentence names.
+
+use std::ops::Range;
+
+use super::{NAME_BYTES, NEAR, Scanner, ends_with_word};
+use crate::keys::Verdict;
+use crate::opaque::is_date;
+
+impl Scanner<'_, '_> {
+    /// Finds the values of options on a command line: `--password abc`, `curl -u user:password`, `mysql -pabc`.
+    pub(super) fn options(&mut self) {
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&self.bytes[from..], b"-").map(|at| from + at) {
+            from = at + 1;
+            if at > 0 && !matches!(self.bytes[at - 1], b' ' | b'\n' | b'\t' | b'\'' | b'"') {
+                continue;
+            }
+            let rest = &self.text[at..];
+            let end = rest.find([' ', '=', '\n', '"', '\'']).unwrap_or(rest.len());
+            let (option, after) = (&rest[..end], &rest[end..]);
+            let before = &self.bytes[at.saturating_sub(NEAR)..at];
+            let value = at + end + (after.len() - after.trim_start().len());
+            let value = if matches!(self.bytes.get(value), Some(b'"' | b'\'')) { value + 1 } else { value };
+            let length = self.text[value..].find([' ', '\n', '"', '\'']).unwrap_or(self.text.len() - value);
+            let word = &self.text[value..value + length];
+            let is_spaced = after.starts_with(' ');
+            let secret = match option {
+                "-u" | "--user" | "-U" | "--proxy-user" if is_spaced && !word.contains("//") => {
+                    word.split_once(':').map(|(user, _)| {
+                        let start = value + user.len() + 1;
+                        match self.bytes.get(start) {
+                            Some(quote @ (b'"' | b'\'')) => start + 1..self.closing(start + 1, *quote, 0),
+                            _ => start..value + length,
+                        }
+                    })
+                }
+                "-p" if is_spaced && names(before, "sshpass") || names(before, "login") => Some(value..value + length),
+                "-b" if is_spaced && names(before, "curl") && word.contains('=') => Some(value..value + length),
+                "-a" if is_spaced && names(before, "redis-cli") => Some(value..value + length),
+                "-w" if is_spaced && names(before, "ldap") => Some(value..value + length),
+                _ if option.starts_with("-p")
+                    && option.len() > 3
+                    && names(before, "mysql")
+                    && !option.contains("port") =>
+                {
+                    Some(at + 2..at + end)
+                }
+                _ if option.starts_with("--") && is_spaced && !word.is_empty() && !word.starts_with('-') => {
+                    let is_secret = self.keys.verdict(option).has(Verdict::SECRET);
+                    is_secret.then_some(value..value + length)
+                }
+                _ => None,
+            };
+            if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+                from = secret.end;
+                self.found.push(secret);
+            }
+        }
+    }
+
+    /// Finds the values in quotation marks of SQL and of calls: `PASSWORD 'abc'`, `define('DB_PASSWORD', 'abc')`.
+    pub(super) fn quoted(&mut self) {
+        let quotes: Vec<usize> = memchr::memchr2_iter(b'\'', b'"', self.bytes).collect();
+        for at in quotes {
+            let before = self.text[..at].trim_end();
+            let called = before.strip_suffix('(').unwrap_or(before);
+            let is_statement = ends_with_word(called, "identified by") || ends_with_word(called, "password");
+            // PHP writes `s:8:"password";s:3:"abc";`.
+            let before = match before.strip_suffix(':').map(|size| size.trim_end_matches(|c: char| c.is_ascii_digit()))
+            {
+                Some(size) if size.ends_with("\";s:") => &before[..size.len() - 2],
+                _ => before,
+            };
+            let is_argument = before.ends_with([',', ';']) && before[..before.len() - 1].ends_with(['\'', '"']) && {
+                let name = &before[..before.len() - 2];
+                let quote = before.as_bytes()[before.len() - 2];
+                let near = name.as_bytes().iter().rev().take(NAME_BYTES).position(|byte| *byte == quote);
+                near.map(|at| name.len() - 1 - at).is_some_and(|start| {
+                    name[..start].ends_with(['(', ':']) && self.keys.verdict(&name[start + 1..]).has(Verdict::SECRET)
+                })
+            };
+            if is_statement && (before.len() < at || before.ends_with('(')) || is_argument {
+                let end = self.closing(at + 1, self.bytes[at], 0);
+                if end > at + 1 {
+                    self.found.push(at + 1..end);
+                }
+            }
+        }
+    }
+
+    /// Finds the secrets of sentences: `the password is abc1`, `PIN 4821`, `123456 is your verification code`.
+    pub(super) fn sentences(&mut self) {
+        let mut at = 0;
+        while let Some(digit) = self.bytes[at..].iter().position(u8::is_ascii_digit).map(|digit| at + digit) {
+            let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t');
+            let start = self.bytes[at..digit].iter().rposition(is_space).map_or(at, |space| at + space + 1);
+            let end = self.bytes[digit..].iter().position(is_space).map_or(self.bytes.len(), |space| digit + space);
+            at = end;
+            let word = self.text[start..end].trim_end_matches(['.', ',', ';', '!', '?', ')']);
+            let is_candidate = (4..=SENTENCE_BYTES).contains(&word.len())
+                && !is_date(word)
+                && !word.contains(['=', '/', '@', ':'])
+                && word.bytes().any(|byte| byte.is_ascii_digit());
+            if !is_candidate {
+                continue;
+            }
+            let words = words_near(self.text, start, end);
+            let Some(index) = words.iter().position(|near| near.start == start) else { continue };
+            let range = start..end;
+            let value = range.start..range.start + word.len();
+            let name = |last: usize| {
+                let first = if last > 0 { last - 1 } else { last };
+                words[first].start..words[last].end
+            };
+            let before = index.checked_sub(1).map(|at| self.text[words[at].clone()].to_ascii_lowercase());
+            let named = match before.as_deref() {
+                Some("is" | "was" | "are" | "to" | "with" | "of") if index >= 2 => Some((name(index - 2), true)),
+                Some(_) => Some((name(index - 1), false)),
+                None => None,
+            };
+            let is_named = named.is_some_and(|(name, is_said)| self.names_secret(&name, is_said));
+            let announces = words.get(index + 1).is_some_and(|at| &self.text[at.clone()] == "is")
+                && (index + 3..(index + 7).min(words.len())).any(|last| self.names_secret(&name(last), true));
+            if is_named || announces {
+                self.found.push(value);
+            }
+        }
+    }
+
+    /// Returns whether the one or two words name a secret. Without a verb, the last of them must do so alone.
+    fn names_secret(&mut self, name: &Range<usize>, is_said: bool) -> bool {
+        let text = self.text[name.clone()].trim_end_matches(['.', ',', ':', '!']);
+        let last = text.rsplit(' ').next().unwrap_or(text);
+        let mut is_secret = |text: &str| {
+            let verdict = self.keys.verdict(text);
+            verdict.has(Verdict::SECRET) && !verdict.has(Verdict::COUNTS)
+        };
+        if is_said {
+            return is_secret(text) || is_secret(last);
+        }
+        const NOUNS: [&str; 6] = ["pin", "otp", "passcode", "password", "cvv", "cvc"];
+        (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != text)
+            && is_secret(text)
+    }
+}
+
+/// The distance around a word within which a sentence names it, and the longest word, in bytes.
+const SENTENCE_BYTES: usize = 80;
+
+/// Returns the places of the words around the word at these positions, and its own.
+fn words_near(text: &str, start: usize, end: usize) -> Vec<Range<usize>> {
+    let from = text.ceil_char_boundary(start.saturating_sub(SENTENCE_BYTES));
+    let to = text.floor_char_boundary((end + SENTENCE_BYTES).min(text.len()));
+    let mut words = Vec::new();
+    let mut at = from;
+    for part in text[from..to].split([' ', '\n', '\t']) {
+        if !part.is_empty() {
+            words.push(at..at + part.len());
+        }
+        at += part.len() + 1;
+    }
+    words
+}
+
+fn names(command: &[u8], program: &str) -> bool {
+    memchr::memmem::find(command, program.as_bytes()).is_some()
+}
