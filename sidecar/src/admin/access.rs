@@ -199,7 +199,7 @@ impl Default for TokenForm {
 /// Says what a token or a session is for.
 pub fn scope(role: &str, workspace: Option<&str>) -> String {
     match workspace {
-        Some(workspace) => format!("{role} of workspace {}", view::shown(workspace, 80)),
+        Some(workspace) => format!("{role} of workspace {}", view::shown(workspace, view::CELL)),
         None => format!("{role} of all workspaces"),
     }
 }

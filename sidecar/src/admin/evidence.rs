@@ -17,8 +17,8 @@ use url::form_urlencoded::{self, Serializer};
 use self::preview::Preview;
 use self::recent::Export;
 use super::choices;
-use super::errors::sentence;
 use super::layout::{self, Frame};
+use super::problem::Problem;
 use super::session::Session;
 use super::zone::Zone;
 use crate::error::{ApiError, Code};
@@ -42,8 +42,7 @@ struct EvidencePage {
     form_token: String,
     preview: Option<Preview>,
     recent: Option<Vec<Export>>,
-    problem: Option<String>,
-    hint: Option<String>,
+    problem: Option<Problem>,
 }
 
 /// A pack that can be made.
@@ -82,10 +81,7 @@ pub async fn page(
     }
     match preview(&state, &session, &context, &asked).await {
         Ok(preview) => show(&state, &session, &context, asked, Some(preview), None).await,
-        Err(error) if error.status().is_client_error() => {
-            show(&state, &session, &context, asked, None, Some(&error)).await
-        }
-        Err(error) => Err(error),
+        Err(error) => show(&state, &session, &context, asked, None, Some(error)).await,
     }
 }
 
@@ -107,10 +103,8 @@ pub async fn pack(
         Err(error) => Err(error),
     };
     match made {
-        Err(error) if error.status().is_client_error() => {
-            show(&state, &session, &context, asked, None, Some(&error)).await
-        }
-        other => other,
+        Ok(answer) => Ok(answer),
+        Err(error) => show(&state, &session, &context, asked, None, Some(error)).await,
     }
 }
 
@@ -131,12 +125,14 @@ async fn show(
     context: &RequestContext,
     asked: Asked,
     preview: Option<Preview>,
-    error: Option<&ApiError>,
+    error: Option<ApiError>,
 ) -> Result<Response, ApiError> {
+    let status = error.as_ref().map_or(StatusCode::OK, ApiError::status);
+    let problem = error.map(Problem::of).transpose()?;
     let own_workspace = session.principal.workspace.clone();
     let workspaces = choices::workspaces(state, session).await?;
     let recent = match own_workspace.as_ref().or(Some(&asked.workspace)).filter(|name| !name.is_empty()) {
-        Some(workspace) if error.is_none() => Some(recent::exports(state, session, context, workspace).await?),
+        Some(workspace) if problem.is_none() => Some(recent::exports(state, session, context, workspace).await?),
         _ => None,
     };
     let page = EvidencePage {
@@ -149,10 +145,9 @@ async fn show(
         form_token: session.id.form_token(),
         preview,
         recent,
-        problem: error.map(|error| sentence(error.message())),
-        hint: error.and_then(ApiError::hint).map(ToOwned::to_owned),
+        problem,
     };
-    layout::answer(error.map_or(StatusCode::OK, ApiError::status), &page)
+    layout::answer(status, &page)
 }
 
 impl Pack {

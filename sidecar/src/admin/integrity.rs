@@ -146,7 +146,7 @@ async fn show(
         frame: Frame::new("Integrity", "integrity", Some(session)),
         form_token: session.id.form_token(),
         own_workspace: session.principal.workspace.clone(),
-        links: workspaces.iter().map(|name| (view::shown(name, 80), address(name))).collect(),
+        links: workspaces.iter().map(|name| (view::shown(name, view::CELL), address(name))).collect(),
         workspaces,
         alarms,
         log,

@@ -47,9 +47,7 @@ pub async fn log_in(
 ) -> Result<Response, ApiError> {
     origin::require_same(&headers)?;
     if !attempts.allow(context.ip) {
-        let mut response = show(StatusCode::TOO_MANY_REQUESTS, String::new(), Some(login::TOO_MANY))?;
-        response.headers_mut().insert(header::RETRY_AFTER, 60.into());
-        return Ok(response);
+        return show(StatusCode::TOO_MANY_REQUESTS, String::new(), Some(login::TOO_MANY)).map(login::with_pause);
     }
     let form = Form::parse(&body);
     let started = match Secret::parse(form.text("secret")) {

@@ -16,11 +16,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
-use self::form::{Chip, Choice, Form, Offered, Problem, chips, presets};
+use self::form::{Chip, Choice, Form, Offered, chips, presets};
 use self::rows::{Link, Row, Rows};
-use super::errors::sentence;
 use super::follows::{Follows, LENGTH};
 use super::layout::{self, Frame};
+use super::problem::Problem;
 use super::query::{LogQuery, Range};
 use super::session::Session;
 use super::view;
@@ -97,13 +97,14 @@ pub async fn page(
     // The form does not depend on the events, so its queries run at the same time.
     let (found, offered) =
         tokio::join!(find(&state, &session, &context, &follows, &query, now), Offered::read(&state, &session));
-    let (status, found, problem) = match found {
+    let (status, found, error) = match found {
         Ok(found) => (StatusCode::OK, found, None),
-        Err(error) if error.status().is_client_error() => (error.status(), None, Some(Problem::new(&error))),
-        Err(error) => return Err(error),
+        Err(error) => (error.status(), None, Some(error)),
     };
+    let refused = error.as_ref().and_then(|error| error.detail()?["parameter"].as_str()).map(ToOwned::to_owned);
+    let problem = error.map(Problem::of).transpose()?;
     let frame = Frame::new("Audit log", "log", Some(&session));
-    let form = Form::new(offered?, &session, &query, problem.as_ref());
+    let form = Form::new(offered?, &session, &query, refused.as_deref());
     let workspace_links = form
         .workspaces
         .iter()
@@ -227,24 +228,9 @@ fn fixed_until(fixed: &LogQuery, now: Time) -> String {
     if fixed.until.is_empty() { now.to_string() } else { fixed.until.clone() }
 }
 
-impl Problem {
-    fn new(error: &ApiError) -> Self {
-        let parameter = error.detail().and_then(|detail| detail["parameter"].as_str()).unwrap_or_default();
-        Self {
-            message: sentence(error.message()),
-            hint: error.hint().map(ToOwned::to_owned),
-            parameter: parameter.to_owned(),
-        }
-    }
-}
-
 /// Says what it means that no more events follow.
 async fn end(state: &AppState, query: &LogQuery, filters: &Filters, nothing: bool) -> Result<End, ApiError> {
-    let statement = "SELECT s.kept_since, s.retention FROM audit.retention_setting($1) s";
-    let client = state.client().await?;
-    let statement = client.prepare_cached(statement).await?;
-    let row = client.query_one(&statement, &[&filters.workspace]).await?;
-    let (kept_since, retention): (Time, Retention) = (row.try_get(0)?, row.try_get(1)?);
+    let (kept_since, retention) = kept(state, &filters.workspace).await?;
     let day = kept_since.to_string();
     let day = &day[..10];
     let what = if nothing { "No event matches." } else { "No more events match." };
@@ -257,11 +243,17 @@ async fn end(state: &AppState, query: &LogQuery, filters: &Filters, nothing: boo
     Ok(End { text, wider: (!is_all).then(|| href(&query.with_range(Range::All))) })
 }
 
+/// Returns the time from which a workspace keeps all events, and its retention.
+async fn kept(state: &AppState, workspace: &str) -> Result<(Time, Retention), ApiError> {
+    let client = state.client().await?;
+    let statement =
+        client.prepare_cached("SELECT s.kept_since, s.retention FROM audit.retention_setting($1) s").await?;
+    let row = client.query_one(&statement, &[&workspace]).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
 fn period(filters: &Filters, zone: &Zone) -> String {
-    let short = |time| {
-        let shown = zone.show(time);
-        format!("{} {}", shown.text.trim_end_matches(".000"), shown.offset)
-    };
+    let short = |time| zone.show(time).short();
     let until = filters.until.map_or_else(|| "now".to_owned(), short);
     match filters.since {
         Some(since) if Some(since) == Range::All.since(since) => format!("all that is kept until {until}"),

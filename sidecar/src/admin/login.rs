@@ -65,11 +65,7 @@ pub async fn log_in(
             LoginPage { frame: Frame::new("Log in", "", None), next: next.clone(), problem: Some(problem), note: None };
         layout::answer(status, &page)
     };
-    let too_many = || {
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)?;
-        response.headers_mut().insert(header::RETRY_AFTER, 60.into());
-        Ok(response)
-    };
+    let too_many = || Ok(with_pause(again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)?));
     if !attempts.allow(context.ip) {
         return too_many();
     }
@@ -172,6 +168,12 @@ const WRONG_TOKEN: &str =
     "This token is unknown, expired or revoked. Check that you pasted all of it, or ask an operator for a new one.";
 
 const WRONG_ROLE: &str = "A token of role writer can only append events. Use a token of role viewer, auditor or admin.";
+
+/// Tells a client with too many attempts when to try again.
+pub fn with_pause(mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, 60.into());
+    response
+}
 
 /// The problem of a client with too many attempts.
 pub const TOO_MANY: &str = "There were too many attempts to log in. Wait a minute, then try again.";

@@ -73,16 +73,9 @@ pub async fn of_event(state: &AppState, workspace: &str, id: i64, zone: &Zone) -
     let row = client.query_one(&statement, &[&workspace, &[id].as_slice()]).await?;
     let (leaf, recorded, signed): (Option<i64>, Option<Time>, Option<Time>) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let at = |time| {
-        let shown = zone.show(time);
-        format!("{} {}", shown.text, shown.offset)
-    };
+    let at = |time| zone.show(time).full();
     let text = match (leaf, recorded, signed) {
-        (None, ..) => {
-            "The event is stored, but it is not in the log of its workspace yet. This usually takes a second. Reload \
-                       this page to see whether it has changed."
-                .to_owned()
-        }
+        (None, ..) => WAITING.to_owned(),
         (Some(_), _, Some(signed)) => format!(
             "A checkpoint signed on {} covers this event. A holder of that checkpoint or of a later one can detect any change \
              of the event, even a change by the administrator of the database.",
@@ -93,13 +86,15 @@ pub async fn of_event(state: &AppState, workspace: &str, id: i64, zone: &Zone) -
              signed checkpoint covers the event yet.",
             at(recorded)
         ),
-        (Some(_), None, None) => {
-            "The event is in the log of its workspace, so a check of the database detects a change. No \
-                                  signed checkpoint covers the event yet."
-                .to_owned()
-        }
+        (Some(_), None, None) => UNRECORDED.to_owned(),
     };
     Ok(Protection { state: State::new(leaf, signed), text, leaf })
 }
+
+const WAITING: &str = "The event is stored, but it is not in the log of its workspace yet. This usually takes a second. Reload \
+                       this page to see whether it has changed.";
+
+const UNRECORDED: &str = "The event is in the log of its workspace, so a check of the database detects a change. No signed \
+                          checkpoint covers the event yet.";
 
 const PROTECTION: &str = "SELECT leaf, recorded_at, signed_at FROM audit.protection($1, $2)";

@@ -169,7 +169,7 @@ pub async fn show(
     let page = RetentionPage {
         frame: Frame::new("Retention and legal holds", "retention", Some(session)),
         own_workspace: session.principal.workspace.clone(),
-        links: workspaces.iter().map(|name| (view::shown(name, 80), address(name))).collect(),
+        links: workspaces.iter().map(|name| (view::shown(name, view::CELL), address(name))).collect(),
         workspaces,
         note,
         shown,

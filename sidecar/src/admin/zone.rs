@@ -38,6 +38,18 @@ pub struct ShownTime {
     pub machine: String,
 }
 
+impl ShownTime {
+    /// Returns the text with its offset.
+    pub fn full(&self) -> String {
+        format!("{} {}", self.text, self.offset)
+    }
+
+    /// Returns the same without milliseconds, if they are zero.
+    pub fn short(&self) -> String {
+        format!("{} {}", self.text.trim_end_matches(".000"), self.offset)
+    }
+}
+
 impl Zone {
     /// UTC.
     pub fn utc() -> Self {
@@ -57,9 +69,8 @@ impl Zone {
 
     /// Returns a time as a page shows it.
     pub fn show(&self, time: Time) -> ShownTime {
-        let utc = time.to_string();
-        let utc = utc.get(..23).unwrap_or(&utc).replace('T', " ");
         let machine = time.to_string();
+        let utc = machine.get(..23).unwrap_or(&machine).replace('T', " ");
         let Some(zoned) = self.zoned(time).filter(|_| self.name != UTC) else {
             return ShownTime { text: utc.clone(), offset: UTC.to_owned(), utc: format!("{utc} UTC"), machine };
         };

@@ -11,7 +11,7 @@ use crate::admin::tree::{self, Tree};
 pub struct Details {
     /// Parts that belong side by side: what was asked, and what was answered.
     pub exchange: Option<Exchange>,
-    /// What has changed.
+    /// The changes, if the details have a state before and after.
     pub diff: Option<Diff>,
     /// All details.
     pub tree: Tree,

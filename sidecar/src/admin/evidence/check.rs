@@ -76,10 +76,7 @@ pub async fn check(
         frame: Frame::new("Check of a pack", "evidence", Some(&session)),
         file: view::shown(&name, view::CELL),
         verdict,
-        is_key_unconfirmed: report
-            .lines()
-            .next()
-            .is_some_and(|first| first.contains(" (KEY NOT CONFIRMED)  workspace ")),
+        is_key_unconfirmed: result(&report).1.starts_with("(KEY NOT CONFIRMED)"),
         report,
     };
     layout::answer(StatusCode::OK, &page)
@@ -158,12 +155,11 @@ async fn verify(pack: &NamedTempFile) -> Result<(Verdict, String), ApiError> {
         .await
         .map_err(ApiError::internal)?;
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The report begins with the result.
-    let verdict = match report.split_whitespace().next() {
-        Some("COMPLETE") => COMPLETE,
-        Some("PARTIAL") => PARTIAL,
-        Some("UNPROVEN") => UNPROVEN,
-        Some("INVALID") => INVALID,
+    let verdict = match result(&report).0 {
+        "COMPLETE" => COMPLETE,
+        "PARTIAL" => PARTIAL,
+        "UNPROVEN" => UNPROVEN,
+        "INVALID" => INVALID,
         _ if output.status.code() == Some(2) => {
             let told = String::from_utf8_lossy(&output.stderr);
             // The message names the temporary file, which means nothing to the reader.
@@ -173,6 +169,11 @@ async fn verify(pack: &NamedTempFile) -> Result<(Verdict, String), ApiError> {
         _ => STOPPED,
     };
     Ok((verdict, report))
+}
+
+/// Returns the result that a report begins with, and the text behind it.
+fn result(report: &str) -> (&str, &str) {
+    report.split_once(char::is_whitespace).unwrap_or((report, ""))
 }
 
 const COMPLETE: Verdict = Verdict {

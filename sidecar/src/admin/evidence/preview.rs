@@ -1,4 +1,4 @@
-//! What a pack would hold: the number of events by action, and the events of the period that no named pack holds.
+//! The preview of a pack: the number of its events by action, and the events of the period that no named pack holds.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::pack::Catalog;
 use crate::pack::definition::Definition;
 use crate::service::request_context::RequestContext;
 
-/// What a pack would hold.
+/// The content of a pack that is not made yet.
 pub struct Preview {
     pub title: String,
     pub workspace: String,

@@ -66,16 +66,9 @@ pub struct Chip {
     pub href: String,
 }
 
-/// An error of the filters.
-pub struct Problem {
-    pub message: String,
-    pub hint: Option<String>,
-    pub parameter: String,
-}
-
 impl Form {
-    /// Returns the form with the values of the query. Fields that hold values, or the problem, are visible.
-    pub fn new(offered: Offered, session: &Session, query: &LogQuery, problem: Option<&Problem>) -> Self {
+    /// Returns the form with the values of the query. Fields that hold values, or the refused parameter, are visible.
+    pub fn new(offered: Offered, session: &Session, query: &LogQuery, refused: Option<&str>) -> Self {
         let Offered { workspaces, catalog } = offered;
         let known: BTreeSet<&str> = catalog.iter().flat_map(|group| &group.actions).map(String::as_str).collect();
         let field = |name, label, example| Field { name, label, example, values: query.values(name) };
@@ -101,7 +94,7 @@ impl Form {
         };
         let hidden: BTreeSet<&str> = more.iter().map(|field| field.name).chain(["details", "category"]).collect();
         let opened = query.filters.iter().any(|(name, _)| hidden.contains(name.as_str()))
-            || problem.is_some_and(|problem| hidden.contains(problem.parameter.as_str()));
+            || refused.is_some_and(|parameter| hidden.contains(parameter));
         Self {
             own_workspace: session.principal.workspace.clone(),
             workspace: query.values("workspace").concat(),

@@ -51,7 +51,7 @@ struct Facet {
     values: Vec<(Link, String)>,
 }
 
-/// What the database says about the events.
+/// The answers of the database about the events.
 struct Read {
     counts: Vec<Count>,
     gaps: Vec<(Time, Time)>,
@@ -77,7 +77,7 @@ pub async fn overview(
     session.principal.require(Right::Query)?;
     let query = LogQuery::read(&raw.unwrap_or_default())?.first();
     let now = Time::now();
-    let filters = Params::parse_with_filters(Some(&query.at(now).to_rest(now)), &[])?.filters(&session.principal)?;
+    let filters = Params::parse_with_filters(Some(&query.to_rest(now)), &[])?.filters(&session.principal)?;
     let (from, to) = period(&state, &filters, now).await?;
     let step = Step::of(from, to);
     let read = state.database.read(|client| read(client, &filters, step, &session.zone)).await?;
@@ -109,9 +109,7 @@ pub async fn overview(
 
 /// Returns the period of the filters. It begins when retention still keeps events, and ends now at the latest.
 async fn period(state: &AppState, filters: &Filters, now: Time) -> Result<(Time, Time), ApiError> {
-    let client = state.client().await?;
-    let statement = client.prepare_cached("SELECT s.kept_since FROM audit.retention_setting($1) s").await?;
-    let kept_since: Time = client.query_one(&statement, &[&filters.workspace]).await?.try_get(0)?;
+    let (kept_since, _) = super::kept(state, &filters.workspace).await?;
     let to = filters.until.unwrap_or(now).min(now);
     let from = filters.since.unwrap_or(kept_since).max(kept_since).min(to);
     Ok((from, to))
@@ -166,8 +164,7 @@ fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> Stri
         }
     };
     if let Some(LogState { first, beyond, sealed_at }) = &read.log {
-        let sealed = zone.show(*sealed_at);
-        let sealed = format!("{} {}", sealed.text.trim_end_matches(".000"), sealed.offset);
+        let sealed = zone.show(*sealed_at).short();
         text += &match beyond - first {
             0 => " The log of the workspace did not grow in this period.".to_owned(),
             1 => format!(" The log of the workspace grew by one event in this period (leaf {first})."),

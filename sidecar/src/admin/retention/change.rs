@@ -33,7 +33,7 @@ struct ChangePage {
     outlook: Outlook,
 }
 
-/// What a change does with stored events.
+/// The effect of a change on stored events.
 #[derive(PartialEq, Eq)]
 enum Effect {
     /// Events are hidden.
