@@ -151,7 +151,7 @@ async fn replica(state: &AppState) -> Check {
     }
 }
 
-/// What readiness depends on.
+/// The conditions of readiness.
 struct Found {
     standby: bool,
     extension: bool,

@@ -130,7 +130,7 @@ impl Database {
     }
 }
 
-/// What a new connection needs before it is used.
+/// The needs of a new connection before its use.
 struct Setup {
     config: Config,
     args: DatabaseArgs,

@@ -56,11 +56,11 @@ pub struct Check {
     pub at: Time,
     /// Actor that asked for the check.
     pub by: String,
-    /// What was found.
+    /// The findings.
     pub found: Found,
 }
 
-/// What a check has found. These are the details of the event log_verified.
+/// The findings of a check. They are the details of the event log_verified.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Found {
     /// Beginning of the period whose events were checked.

@@ -89,7 +89,7 @@ async fn an_event_names_all_adjusted_values_and_verifies() {
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.verify()", &[]).await, 0);
 }
 
-/// What the application chooses stays strict.
+/// The values that the application chooses stay strict.
 #[tokio::test]
 async fn values_of_the_application_are_refused() {
     let db = Database::new();

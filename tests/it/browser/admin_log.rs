@@ -1,4 +1,4 @@
-//! What the pages of the audit log and of an event do beyond a list: overview, rows that open, time zones, neighbours, and
+//! The pages of the audit log and of an event, beyond a list: overview, rows that open, time zones, neighbours, and
 //! events that are gone.
 
 use std::time::Duration;
