@@ -221,7 +221,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let is_secret = match place {
             Place::Kept => return None,
             Place::Secret => true,
-            Place::Counted => !text.bytes().all(|byte| byte.is_ascii_digit()),
+            Place::Counted => !text.bytes().all(|byte| byte.is_ascii_digit()) && !is_choice(text),
             Place::Within => !opaque::is_date(text) && !["true", "false", "null"].contains(&text),
             Place::Weak => opaque::is_opaque(text) || opaque::is_basic(text),
             Place::Open => false,
@@ -255,6 +255,11 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         }
         if has_value { form } else { Form::Plain }
     }
+}
+
+/// Returns whether the text says whether something must be used, such as the `httpTokens` of AWS EC2.
+fn is_choice(text: &str) -> bool {
+    ["optional", "required", "enabled", "disabled", "none"].iter().any(|choice| choice.eq_ignore_ascii_case(text))
 }
 
 /// Returns whether the key is one whose value names another value.
