@@ -205,24 +205,28 @@ fn replace(text: &str, mut found: Vec<Range<usize>>) -> Option<(String, u32)> {
 fn schemes(text: &str, found: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     for at in memchr::memchr_iter(b' ', bytes) {
-        let Some(last) = at.checked_sub(1).map(|at| bytes[at] | 0x20) else { continue };
-        if !matches!(last, b'r' | b'c' | b'n' | b'y') {
+        let Some([before_last, last]) = at.checked_sub(2).map(|start| [bytes[start] | 0x20, bytes[at - 1] | 0x20])
+        else {
             continue;
-        }
-        let before = &text[..at];
-        let after = &text[at + 1..];
-        let length = after.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(after.len());
-        let word = &after[..length];
-        if word.len() < 8 {
-            continue;
-        }
-        let is_secret = if ends_with_word(before, "bearer") || ends_with_word(before, "apikey") {
-            word.len() >= 20 || word.bytes().any(|byte| byte.is_ascii_digit())
-        } else if ends_with_word(before, "basic") {
-            is_basic(word)
-        } else {
-            ends_with_word(before, "token") && is_opaque(word)
         };
+        if !matches!(&[before_last, last], b"er" | b"ey" | b"ic" | b"en") {
+            continue;
+        }
+        let ends_with = |word| ends_with_word(&text[..at], word);
+        let (is_key, is_login) = (ends_with("bearer") || ends_with("apikey"), ends_with("basic"));
+        if !is_key && !is_login && !ends_with("token") {
+            continue;
+        }
+        let length = bytes[at + 1..].iter().position(|byte| !is_token_byte(*byte)).unwrap_or(bytes.len() - at - 1);
+        let word = &text[at + 1..at + 1 + length];
+        let is_secret = word.len() >= 8
+            && if is_key {
+                word.len() >= 20 || word.bytes().any(|byte| byte.is_ascii_digit())
+            } else if is_login {
+                is_basic(word)
+            } else {
+                is_opaque(word)
+            };
         if is_secret && !is_date(word) {
             found.push(at + 1..at + 1 + length);
         }

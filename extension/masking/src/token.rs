@@ -205,6 +205,21 @@ const HASHES: &[&str] = &[
     "SCRAM-SHA-",
 ];
 
+/// The pairs of bytes at which a known secret begins, as one bit for each.
+static BEGINS: LazyLock<Box<[u64; 1 << 10]>> = LazyLock::new(|| {
+    let mut begins = Box::new([0; 1 << 10]);
+    let prefixes = PREFIXES.iter().map(|(prefix, _)| *prefix);
+    for text in prefixes.chain(HASHES.iter().copied()).chain(["eyJ"]) {
+        let pair = pair(text.as_bytes());
+        begins[pair / 64] |= 1 << (pair % 64);
+    }
+    begins
+});
+
+fn pair(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
+}
+
 /// The number of bytes that decide whether a known secret begins. The secret itself may be longer.
 const DECIDING_BYTES: usize = 200;
 
@@ -238,11 +253,14 @@ fn is_word_byte(byte: u8) -> bool {
 /// Looks at every position in the word at which a secret may begin.
 fn find_in_word(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
+    let is_begin = &**BEGINS;
     let mut at = word.start;
     while at + SECRET_BYTES <= word.end {
-        let begins = at == word.start || !bytes[at - 1].is_ascii_alphanumeric() || is_escape_end(bytes, at);
-        // The parts of a JSON Web Token may have these characters. Each part is looked at once.
-        let begins = begins && !(bytes[at] == b'e' && at > word.start && matches!(bytes[at - 1], b'-' | b'_'));
+        let pair = pair(&bytes[at..]);
+        let begins = is_begin[pair / 64] >> (pair % 64) & 1 == 1
+            && (at == word.start || !bytes[at - 1].is_ascii_alphanumeric() || is_escape_end(bytes, at))
+            // The parts of a JSON Web Token may have these characters. Each part is looked at once.
+            && !(bytes[at] == b'e' && at > word.start && matches!(bytes[at - 1], b'-' | b'_'));
         if begins && let Some(length) = known(&text[at..]) {
             found.push(at..at + length);
             at += length;
@@ -263,9 +281,7 @@ fn known(text: &str) -> Option<usize> {
     if first == b'e' {
         return if text.starts_with("eyJ") { jwt(text) } else { None };
     }
-    if matches!(first, b'$' | b'{' | b'p' | b'b' | b'a' | b's' | b'S')
-        && HASHES.iter().any(|hash| text.starts_with(hash))
-    {
+    if HASHES.iter().any(|hash| text.starts_with(hash)) {
         let is_hash_byte = |byte| is_word_byte(byte) || byte == b',';
         let start = &text.as_bytes()[..text.len().min(DECIDING_BYTES)];
         let start = &start[..run(start, is_hash_byte)];

@@ -91,7 +91,7 @@ impl Scanner<'_, '_> {
     /// Finds the secrets of sentences: `the password is abc1`, `PIN 4821`, `123456 is your verification code`.
     pub(super) fn sentences(&mut self) {
         let mut at = 0;
-        while let Some(digit) = self.bytes[at..].iter().position(u8::is_ascii_digit).map(|digit| at + digit) {
+        while let Some(digit) = digit(&self.bytes[at..]).map(|digit| at + digit) {
             let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t');
             let start = self.bytes[at..digit].iter().rposition(is_space).map_or(at, |space| at + space + 1);
             let end = self.bytes[digit..].iter().position(is_space).map_or(self.bytes.len(), |space| digit + space);
@@ -142,6 +142,13 @@ impl Scanner<'_, '_> {
         (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != text)
             && is_secret(text)
     }
+}
+
+/// Returns the position of the first digit. Digits are rare, so the bytes are compared sixteen at once.
+fn digit(bytes: &[u8]) -> Option<usize> {
+    let has_digit = |chunk: &[u8]| chunk.iter().fold(false, |found, byte| found | byte.is_ascii_digit());
+    let chunk = bytes.chunks(16).position(has_digit)?;
+    bytes[chunk * 16..].iter().position(u8::is_ascii_digit).map(|at| chunk * 16 + at)
 }
 
 /// The distance around a word within which a sentence names it, and the longest word, in bytes.
