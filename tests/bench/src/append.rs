@@ -16,8 +16,9 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
     for sync in ["on", "off"] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
-            ours.push(pgbench(server, &append(&CLIENT), sync, plan.seconds)?);
-            theirs.push(pgbench(server, &insert(&CLIENT), sync, plan.seconds)?);
+            let options = format!("-c synchronous_commit={sync}");
+            ours.push(pgbench(server, &append(&CLIENT), DETAILS, &options, plan.seconds)?);
+            theirs.push(pgbench(server, &insert(&CLIENT), DETAILS, &options, plan.seconds)?);
         }
         report.add(
             format!("append / INSERT, pgbench, synchronous_commit {sync}"),
@@ -100,8 +101,13 @@ fn insert(v: &Values) -> String {
     )
 }
 
-/// Returns the transactions per second that pgbench reports.
-fn pgbench(server: &Server, statement: &str, sync: &str, seconds: u64) -> Result<f64> {
+/// Returns the appends per second that pgbench reports, one in each transaction.
+pub fn appends(server: &Server, details: &str, options: &str, seconds: u64) -> Result<f64> {
+    pgbench(server, &append(&CLIENT), details, options, seconds)
+}
+
+/// Returns the transactions per second that pgbench reports. `options` are settings of its sessions.
+fn pgbench(server: &Server, statement: &str, details: &str, options: &str, seconds: u64) -> Result<f64> {
     server.sql(DATABASE, "CHECKPOINT")?;
     let script = server.scratch().join("script.sql");
     fs::write(
@@ -113,10 +119,10 @@ fn pgbench(server: &Server, statement: &str, sync: &str, seconds: u64) -> Result
     )?;
     let output = server
         .command("pgbench", DATABASE)
-        .env("PGOPTIONS", format!("-c synchronous_commit={sync}"))
+        .env("PGOPTIONS", options)
         .args(["--no-vacuum", "--protocol=prepared", "--client=4", "--jobs=1"])
         .arg(format!("--time={seconds}"))
-        .arg(format!("--define=details={DETAILS}"))
+        .arg(format!("--define=details={details}"))
         .arg("--file")
         .arg(&script)
         .output()?;
