@@ -136,8 +136,13 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Tree<'a> for Part<'a> {
+    type Keys = std::iter::Map<Pairs<'a>, fn((&'a str, Node<'a, Part<'a>>)) -> &'a str>;
     type Pairs = Pairs<'a>;
     type Elements = Elements<'a>;
+
+    fn keys(self) -> Self::Keys {
+        self.pairs().map(|(key, _)| key)
+    }
 
     fn pairs(self) -> Pairs<'a> {
         Pairs(self.elements())

@@ -7,11 +7,15 @@ use crate::{json, opaque};
 
 /// An object or array.
 pub trait Tree<'a>: Copy {
+    /// The keys of an object.
+    type Keys: Iterator<Item = &'a str>;
     /// The pairs of an object, in the order in which its values are counted.
     type Pairs: Iterator<Item = (&'a str, Node<'a, Self>)>;
     /// The elements of an array.
     type Elements: Iterator<Item = Node<'a, Self>>;
 
+    /// Returns the keys of an object.
+    fn keys(self) -> Self::Keys;
     /// Returns the pairs of an object.
     fn pairs(self) -> Self::Pairs;
     /// Returns the elements of an array.
@@ -234,10 +238,13 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
     }
 
     fn form_of_object(&mut self, tree: T) -> Form {
+        let parts = tree.keys().fold(0, |parts, key| parts | part_of(key));
+        let is_named = parts & (NAME | VALUE) == NAME | VALUE;
+        if !is_named && parts & KIND == 0 {
+            return Form::Plain;
+        }
         let mut form = Form::Plain;
-        let mut has_value = false;
         for (key, node) in tree.pairs() {
-            has_value |= is_value(key);
             let Node::String(text) = node else { continue };
             if key == "kind" && text == "Secret" {
                 return Form::Kubernetes;
@@ -245,7 +252,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             if key == "kty" {
                 return Form::WebKey;
             }
-            if form == Form::Plain && is_name(key) {
+            if form == Form::Plain && is_named && part_of(key) & NAME != 0 {
                 // The path of a JSON Patch (RFC 6902) ends with the key.
                 let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or(text);
                 if self.keys.verdict(last).has(Verdict::SECRET) {
@@ -253,7 +260,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
                 }
             }
         }
-        if has_value { form } else { Form::Plain }
+        form
     }
 }
 
@@ -262,31 +269,56 @@ fn is_choice(text: &str) -> bool {
     ["optional", "required", "enabled", "disabled", "none"].iter().any(|choice| choice.eq_ignore_ascii_case(text))
 }
 
-/// Returns whether the key is one whose value names another value.
-fn is_name(key: &str) -> bool {
-    const SHORT: [u64; 17] = all_packed([
-        "k", "n", "id", "key", "env", "var", "name", "path", "field", "label", "param", "header", "option", "column",
-        "setting", "property", "variable",
-    ]);
-    const LONG: [&str; 2] = ["parameter", "attribute"];
-    match packed(key) {
-        Some(key) => SHORT.contains(&key),
-        None => LONG.iter().any(|name| name.eq_ignore_ascii_case(key)),
+/// The value of the key names another value.
+const NAME: u8 = 1;
+
+/// The value of the key is named by another value.
+const VALUE: u8 = 1 << 1;
+
+/// The value of the key is the kind of the object.
+const KIND: u8 = 1 << 2;
+
+/// Returns the part that the value of a key has in its object.
+fn part_of(key: &str) -> u8 {
+    const LONG: [(&str, u8); 6] = [
+        ("parameter", NAME),
+        ("attribute", NAME),
+        ("new_value", VALUE),
+        ("old_value", VALUE),
+        ("current_value", VALUE),
+        ("plaintext", VALUE),
+    ];
+    if key.len() > 8 {
+        return LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(key)).map_or(0, |(_, part)| *part);
+    }
+    let packed = pack(key.as_bytes());
+    if KINDS.contains(&packed) {
+        KIND
+    } else if NAMES.contains(&packed) {
+        NAME
+    } else if VALUES.contains(&packed) {
+        VALUE
+    } else {
+        0
     }
 }
 
 /// Returns whether the key is one whose value is named by another value.
 fn is_value(key: &str) -> bool {
-    const SHORT: [u64; 20] = all_packed([
-        "v", "to", "new", "old", "was", "now", "val", "from", "text", "after", "value", "values", "before", "content",
-        "default", "current", "newvalue", "oldvalue", "previous", "string",
-    ]);
-    const LONG: [&str; 4] = ["new_value", "old_value", "current_value", "plaintext"];
-    match packed(key) {
-        Some(key) => SHORT.contains(&key),
-        None => LONG.iter().any(|value| value.eq_ignore_ascii_case(key)),
-    }
+    part_of(key) == VALUE
 }
+
+const KINDS: [u64; 2] = all_packed(["kind", "kty"]);
+
+const NAMES: [u64; 17] = all_packed([
+    "k", "n", "id", "key", "env", "var", "name", "path", "field", "label", "param", "header", "option", "column",
+    "setting", "property", "variable",
+]);
+
+const VALUES: [u64; 20] = all_packed([
+    "v", "to", "new", "old", "was", "now", "val", "from", "text", "after", "value", "values", "before", "content",
+    "default", "current", "newvalue", "oldvalue", "previous", "string",
+]);
 
 const fn all_packed<const N: usize>(words: [&str; N]) -> [u64; N] {
     let mut packed = [0; N];
@@ -299,11 +331,6 @@ const fn all_packed<const N: usize>(words: [&str; N]) -> [u64; N] {
 }
 
 /// Returns the bytes of a short key in one number, in lower case.
-#[inline]
-fn packed(key: &str) -> Option<u64> {
-    (key.len() <= 8).then(|| pack(key.as_bytes()))
-}
-
 const fn pack(key: &[u8]) -> u64 {
     let mut packed = 0;
     let mut at = 0;

@@ -6,7 +6,7 @@ use audit_masking::{Keys, Node, Replacement, Tree, replacements};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::pg::jsonb::{Container, Elements, Pairs, Value};
+use crate::pg::jsonb::{self, Container, Elements, Pairs, Value};
 use crate::settings;
 
 /// Details whose secrets are masked.
@@ -60,8 +60,13 @@ impl Rules {
 }
 
 impl<'a> Tree<'a> for Container<'a> {
+    type Keys = jsonb::Keys<'a>;
     type Pairs = Nodes<Pairs<'a>>;
     type Elements = Nodes<Elements<'a>>;
+
+    fn keys(self) -> Self::Keys {
+        Container::keys(&self)
+    }
 
     fn pairs(self) -> Self::Pairs {
         Nodes(Container::pairs(&self))

@@ -2,8 +2,6 @@
 //! 18. A container has a header word, an entry word for each value, and then the data. An object has the entries of all
 //! keys before those of all values.
 
-use std::iter::{Skip, Take};
-
 const COUNT_MASK: u32 = 0x0FFF_FFFF;
 const SCALAR: u32 = 0x1000_0000;
 const OBJECT: u32 = 0x2000_0000;
@@ -86,13 +84,24 @@ impl<'a> Container<'a> {
     /// Returns the pairs of an object, in jsonb's order of keys.
     pub fn pairs(&self) -> Pairs<'a> {
         let count = self.len();
-        Pairs { keys: Entries::new(*self, 2 * count).take(count), values: Entries::new(*self, 2 * count).skip(count) }
+        let mut values = Entries::new(*self, 2 * count);
+        values.skip_to(count);
+        Pairs { keys: self.keys(), values }
+    }
+
+    /// Returns the keys of an object, in jsonb's order.
+    pub fn keys(&self) -> Keys<'a> {
+        let mut entries = Entries::new(*self, 2 * self.len());
+        entries.count = self.len();
+        Keys { entries }
     }
 
     /// Returns the values of an array or of an object.
     pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let (total, skipped) = if self.is_object() { (2 * self.len(), self.len()) } else { (self.len(), 0) };
-        Entries::new(*self, total).skip(skipped)
+        let mut values = Entries::new(*self, total);
+        values.skip_to(skipped);
+        values
     }
 
     /// Returns an upper bound of the digits of all numbers together when they are written out. A number of a few bytes
@@ -119,20 +128,33 @@ impl<'a> Container<'a> {
 /// The elements of an array.
 pub type Elements<'a> = Entries<'a>;
 
+/// The keys of an object.
+pub struct Keys<'a> {
+    entries: Entries<'a>,
+}
+
+impl<'a> Iterator for Keys<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.entries.next()? {
+            Value::String(key) => Some(key),
+            _ => unreachable!("the keys of a jsonb object are strings"),
+        }
+    }
+}
+
 /// The pairs of an object.
 pub struct Pairs<'a> {
-    keys: Take<Entries<'a>>,
-    values: Skip<Entries<'a>>,
+    keys: Keys<'a>,
+    values: Entries<'a>,
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a str, Value<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match (self.keys.next()?, self.values.next()?) {
-            (Value::String(key), value) => Some((key, value)),
-            _ => unreachable!("the keys of a jsonb object are strings"),
-        }
+        Some((self.keys.next()?, self.values.next()?))
     }
 }
 
@@ -148,6 +170,21 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     fn new(container: Container<'a>, count: usize) -> Entries<'a> {
         Entries { container, data: 4 + 4 * count, count, index: 0, offset: 0 }
+    }
+
+    /// Goes on with the entry of this number, without reading those before it. Only some entries have an offset. The others
+    /// have a length.
+    fn skip_to(&mut self, index: usize) {
+        let mut lengths = 0;
+        for before in (self.index..index).rev() {
+            let entry = self.container.word(1 + before);
+            lengths += (entry & OFFSET_OR_LENGTH) as usize;
+            if entry & HAS_OFFSET != 0 {
+                break;
+            }
+        }
+        self.offset = lengths;
+        self.index = index;
     }
 }
 
