@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit_harness::database::Database;
 use audit_harness::query::{one, run};
 use audit_harness::sidecar::Sidecar;
 use fantoccini::Locator;
+use fantoccini::elements::Element;
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -44,14 +45,14 @@ impl Admin {
         url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
-    pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
+    pub async fn find(&self, css: &str) -> Element {
         let wait = self.browser.client.wait().at_most(Duration::from_secs(10));
         wait.for_element(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
     pub async fn follow(&self, text: &str) {
         let link = self.browser.client.find(Locator::LinkText(text)).await;
-        link.unwrap_or_else(|error| panic!("{text}: {error}")).click().await.unwrap();
+        self.click(link.unwrap_or_else(|error| panic!("{text}: {error}"))).await;
     }
 
     pub async fn fill(&self, css: &str, text: &str) {
@@ -59,7 +60,23 @@ impl Admin {
     }
 
     pub async fn press(&self, css: &str) {
+        self.click(self.find(css).await).await;
+    }
+
+    /// Presses a button that leads to a file. The page stays.
+    pub async fn download(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
+    }
+
+    /// Clicks, and waits for the page that the click leads to. The driver does not wait for the answer to a form.
+    async fn click(&self, element: Element) {
+        self.browser.client.execute(LEAVING, vec![]).await.unwrap();
+        element.click().await.unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        // A script fails while one page replaces another.
+        while self.browser.client.execute_async(HAS_LEFT, vec![]).await.ok() != Some(json!(true)) {
+            assert!(Instant::now() < until, "{}: the next page does not load", self.path().await);
+        }
     }
 
     /// Logs in with a new token.
@@ -100,6 +117,17 @@ impl Admin {
         assert_eq!(self.browser.run(excess, vec![]).await, json!(0), "{path} is wider than the window");
     }
 }
+
+/// Notes in the page whether it is being left. A download does not leave it.
+const LEAVING: &str = "
+    window.isLeaving = false;
+    navigation.addEventListener('navigate', event => { window.isLeaving = event.downloadRequest === null });
+    navigation.addEventListener('navigateerror', () => { window.isLeaving = false })";
+
+/// Passes on whether the page that is shown is complete and stays. A form is sent after the click has returned.
+const HAS_LEFT: &str = "
+    const done = arguments[0];
+    setTimeout(() => setTimeout(() => done(!window.isLeaving && document.readyState === 'complete'), 10), 10)";
 
 /// Ordinary events, one of a role changed last month, one of a write-back, and one that tries everything.
 const EVENTS: &str = r#"
@@ -182,7 +210,7 @@ async fn an_admin_finds_a_change_downloads_a_pack_and_logs_out() {
     admin.follow("Evidence").await;
     admin.check().await;
     admin.find("#pack option[value=access-review]").await.click().await.unwrap();
-    admin.press("[aria-labelledby=make] .primary").await;
+    admin.download("[aria-labelledby=make] .primary").await;
     let files = unzip(&downloaded(folder.path()).await);
     let events = String::from_utf8(files["events.json"].clone()).unwrap();
     assert!(events.contains("user_role_changed") && !events.contains("globex"), "{events}");

@@ -31,7 +31,7 @@ async fn everything_about_a_customer_is_one_form() {
     admin.follow("Evidence").await;
     assert!(admin.text().await.contains("Nobody exported events of this workspace within 90 days."));
     admin.fill("#customer-target", "customer:1").await;
-    admin.press("[aria-labelledby=customer] .primary").await;
+    admin.download("[aria-labelledby=customer] .primary").await;
     let pack = downloaded(folder.path()).await;
     let files = unzip(&pack);
     let expected = "SELECT string_agg(targets[1], ',' ORDER BY occurred_at, id) FROM audit.event \
