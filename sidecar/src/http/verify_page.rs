@@ -18,6 +18,7 @@ async fn page() -> impl IntoResponse {
 }
 
 /// The policy that the page itself has, and that it is not put into a frame. Its script and its style stand in it, because
-/// it is a single file. It cannot connect to anything.
+/// it is a single file. It cannot connect to anything. The sandbox gives it an origin of its own, so that its script cannot
+/// act for a person who has logged in to the admin pages.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; \
-                      form-action 'none'; frame-ancestors 'none'";
+                      form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts";

@@ -1,5 +1,7 @@
 //! Events that the sidecar itself appends to the audit log, such as queries and exports.
 
+use std::sync::LazyLock;
+
 use deadpool_postgres::{Client, GenericClient, Transaction};
 
 use crate::error::{ApiError, Code};
@@ -14,7 +16,7 @@ pub const SYSTEM_WORKSPACE: &str = audit_proof::pack::SYSTEM_WORKSPACE;
 pub struct Entry<'a> {
     /// The action.
     pub action: AuditAction,
-    /// The workspace that the action concerns.
+    /// The workspace that the action concerns. If it has no event, the event belongs to [`SYSTEM_WORKSPACE`].
     pub workspace: &'a str,
     /// The actor: `token:<id>`, `cli:<name>`, `system:signer` or `system:admin`.
     pub actor: &'a str,
@@ -134,7 +136,7 @@ pub async fn commit(transaction: Transaction<'_>) -> Result<(), ApiError> {
 
 async fn append(client: &impl GenericClient, context: &RequestContext, entry: Entry<'_>) -> Result<i64, ApiError> {
     let details = entry.details.to_string();
-    let statement = client.prepare_cached(APPEND).await?;
+    let statement = client.prepare_cached(&APPEND).await?;
     let row = client
         .query_one(
             &statement,
@@ -154,8 +156,28 @@ async fn append(client: &impl GenericClient, context: &RequestContext, entry: En
     Ok(row.try_get(0)?)
 }
 
-const APPEND: &str = "SELECT audit.append($1, workspace => $2, actor => $3, target => $4, details => $5, outcome => $6, \
-                      ip => host($7::inet), user_agent => $8, request_id => $9)";
+static APPEND: LazyLock<String> = LazyLock::new(|| {
+    let (workspace, details) = at_home("$2", "$5");
+    format!(
+        "SELECT audit.append($1, workspace => {workspace}, actor => $3, target => $4, details => {details}, outcome => $6, \
+         ip => host($7::inet), user_agent => $8, request_id => $9)"
+    )
+});
+
+/// Returns SQL for the workspace and the details of an event about a workspace. A workspace without events has no log yet,
+/// and a query must not make one. The event is then one of the audit log as a whole, and its details name the workspace.
+pub(super) fn at_home(workspace: &str, details: &str) -> (String, String) {
+    let is_known = format!(
+        "EXISTS (SELECT FROM audit.log l WHERE l.workspace = {workspace}) \
+         OR EXISTS (SELECT FROM audit.event e WHERE e.workspace = {workspace})"
+    );
+    (
+        format!("CASE WHEN {is_known} THEN {workspace} ELSE '{SYSTEM_WORKSPACE}' END"),
+        format!(
+            "{details}::jsonb || CASE WHEN {is_known} THEN '{{}}' ELSE jsonb_build_object('workspace', {workspace}) END"
+        ),
+    )
+}
 
 const ACT_AS: &str = "SELECT set_config('lock_timeout', '10s', true), set_config('audit.actor', $1, true), \
                       set_config('audit.ip', coalesce($2, ''), true), set_config('audit.user_agent', coalesce($3, ''), true), \

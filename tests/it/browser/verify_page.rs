@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use audit_harness::database::Database;
+use audit_harness::sidecar::Sidecar;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fantoccini::Locator;
+use fantoccini::elements::Element;
 use serde_json::{Value, json};
 
 use crate::browser::driver::Browser;
@@ -19,9 +22,22 @@ fn index() -> Value {
 }
 
 async fn open(width: u32) -> Browser {
+    open_at(width, &format!("file://{}", proof().join("verify.html").display())).await
+}
+
+async fn open_at(width: u32, address: &str) -> Browser {
     let browser = Browser::start(width, 900).await;
-    browser.client.goto(&format!("file://{}", proof().join("verify.html").display())).await.unwrap();
+    browser.client.goto(address).await.unwrap();
     browser
+}
+
+/// Chooses a pack of the vectors, and returns the report on it.
+async fn report(browser: &Browser, pack: &str) -> Element {
+    let key = browser.client.find(Locator::Css("input[type=text], textarea")).await.unwrap();
+    key.send_keys(index()["key"].as_str().unwrap()).await.unwrap();
+    let file = browser.client.find(Locator::Css("input[type=file]:not([webkitdirectory])")).await.unwrap();
+    file.send_keys(&proof().join(format!("vectors/packs/{pack}.zip")).display().to_string()).await.unwrap();
+    browser.client.wait().for_element(Locator::Css("[data-result]")).await.unwrap()
 }
 
 const CHECK: &str = "
@@ -60,14 +76,9 @@ const NO_FIGURES: [&str; 4] = ["name", "file", "about", "kind"];
 
 #[tokio::test]
 async fn a_chosen_file_gets_a_report() {
-    let index = index();
     for (name, width, result) in [("hostile", 360, "COMPLETE"), ("root-details", 1600, "INVALID")] {
         let browser = open(width).await;
-        let key = browser.client.find(Locator::Css("input[type=text], textarea")).await.unwrap();
-        key.send_keys(index["key"].as_str().unwrap()).await.unwrap();
-        let file = browser.client.find(Locator::Css("input[type=file]:not([webkitdirectory])")).await.unwrap();
-        file.send_keys(&proof().join(format!("vectors/packs/{name}.zip")).display().to_string()).await.unwrap();
-        let report = browser.client.wait().for_element(Locator::Css("[data-result]")).await.unwrap();
+        let report = report(&browser, name).await;
         assert_eq!(report.attr("data-result").await.unwrap().as_deref(), Some(result));
         let text = report.text().await.unwrap();
         assert!(text.contains(result), "{text}");
@@ -79,4 +90,15 @@ async fn a_chosen_file_gets_a_report() {
         assert_eq!(browser.run(fetched, vec![]).await, json!("refused"));
         browser.close().await;
     }
+}
+
+#[tokio::test]
+async fn the_page_of_a_sidecar_has_nothing_of_its_origin() {
+    let db = Database::new();
+    let sidecar = Sidecar::start(&db);
+    let browser = open_at(1000, &sidecar.url("/verify.html")).await;
+    assert_eq!(browser.client.execute("return self.origin", vec![]).await.unwrap(), json!("null"));
+    let report = report(&browser, "hostile").await;
+    assert_eq!(report.attr("data-result").await.unwrap().as_deref(), Some("COMPLETE"));
+    browser.close().await;
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use audit_harness::query::{all, one};
+use audit_harness::query::{all, one, run};
 use audit_harness::sidecar::command;
 
 use crate::rest::bad_input::support::{Rest, refused};
@@ -190,4 +190,28 @@ async fn the_api_description_names_every_filter() {
         }
         assert_eq!(find("since")["required"], path.starts_with("/v1/packs"));
     }
+}
+
+#[tokio::test]
+async fn a_query_of_a_workspace_without_events_makes_no_log() {
+    let rest = Rest::start();
+    let client = rest.db.connect().await;
+    let auditor = rest.sidecar.token("auditor", None);
+    let get = |path| Request::get(path).token(&auditor).send(&rest.sidecar).ok();
+    get("/v1/events?workspace=ghost");
+    get("/v1/workspaces/ghost/feed");
+    get("/v1/workspaces/other/feed");
+    run(&client, "SELECT audit.append('login_succeeded', workspace => 'new')").await;
+    // The event has no leaf yet.
+    get("/v1/events?workspace=new");
+    let told = "SELECT concat_ws(' ', action, workspace, details ->> 'workspace') FROM audit.event \
+                WHERE action IN ('events_queried', 'feed_read') ORDER BY id";
+    let expected =
+        ["events_queried audit ghost", "feed_read audit ghost", "feed_read audit other", "events_queried new"];
+    assert_eq!(all::<String>(&client, told, &[]).await, expected);
+    run(&client, "SELECT audit.seal()").await;
+    assert_eq!(
+        all::<String>(&client, "SELECT workspace FROM audit.log ORDER BY 1", &[]).await,
+        ["acme", "audit", "new"]
+    );
 }
