@@ -1,5 +1,6 @@
-//! The connection to PostgreSQL: the pool, the replica, leases, cursors, and the types that tokio-postgres lacks.
+//! The connection to PostgreSQL: the pool, TLS, the replica, leases, cursors, and the types that tokio-postgres lacks.
 
+mod connection_string;
 pub mod cursor;
 pub mod lease;
 pub mod pool;
@@ -7,4 +8,5 @@ mod pooling;
 pub mod replica;
 mod session;
 pub mod timeout;
+mod tls;
 pub mod types;

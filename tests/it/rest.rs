@@ -16,3 +16,4 @@ mod pooler;
 mod replica;
 mod retention;
 mod rights;
+mod tls;

@@ -8,10 +8,10 @@ use deadpool_postgres::{
     Client, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
 };
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{pooling, session};
+use super::{pooling, session, tls};
 use crate::config::DatabaseArgs;
 use crate::error::ApiError;
 
@@ -22,18 +22,12 @@ pub struct Database {
     setup: Arc<Setup>,
 }
 
-/// Errors of a connection string.
+/// Errors of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection string cannot be parsed. The error does not show it, because it may contain a password.
-    #[error("the connection string is not valid: {0}")]
-    Invalid(String),
-    /// The connection string requires TLS, which is not supported.
-    #[error(
-        "the connection string has {0}, but the sidecar does not support TLS to the database. \
-             Use sslmode=disable or sslmode=prefer, with a Unix socket or a trusted network"
-    )]
-    Tls(&'static str),
+    /// The connection string cannot be used.
+    #[error(transparent)]
+    ConnectionString(#[from] tls::Error),
     /// A connection pooler does not keep sessions.
     #[error("{}", pooling::NEEDED)]
     NoSessions,
@@ -46,15 +40,15 @@ impl Database {
     /// Creates the pool for this configuration. It connects on first use.
     ///
     /// # Errors
-    /// Fails if the connection string is not valid.
+    /// Fails if the connection string is not valid, or names a file that cannot be used.
     pub fn new(args: &DatabaseArgs) -> Result<Self, Error> {
         // Verified: the pool does not return a connection that is lost, or that still runs the query of a vanished
         // client.
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-        let setup =
-            Arc::new(Setup { config: postgres_config(args)?, args: args.clone(), sessions: AtomicBool::new(false) });
+        let (config, tls) = postgres_config(args)?;
+        let setup = Arc::new(Setup { config, tls, args: args.clone(), sessions: AtomicBool::new(false) });
         let of_hook = Arc::clone(&setup);
-        let pool = Pool::builder(Manager::from_config(setup.config.clone(), NoTls, manager))
+        let pool = Pool::builder(Manager::from_config(setup.config.clone(), setup.tls.clone(), manager))
             .post_create(Hook::async_fn(move |client, _| {
                 let setup = Arc::clone(&of_hook);
                 Box::pin(async move { setup.prepare(client).await })
@@ -112,7 +106,8 @@ impl Database {
     /// # Errors
     /// Fails with `database_unavailable` if the database does not accept it within the time-out.
     pub async fn connect_apart(&self) -> Result<tokio_postgres::Client, ApiError> {
-        let connecting = timeout(self.setup.args.connect_timeout, self.setup.config.connect(NoTls));
+        let setup = &self.setup;
+        let connecting = timeout(setup.args.connect_timeout, setup.config.connect(setup.tls.clone()));
         let (client, connection) =
             connecting.await.map_err(|_| ApiError::from(PoolError::Timeout(TimeoutType::Create)))??;
         tokio::spawn(connection);
@@ -133,6 +128,7 @@ impl Database {
 /// The needs of a new connection before its use.
 struct Setup {
     config: Config,
+    tls: MakeRustlsConnect,
     args: DatabaseArgs,
     /// Whether connections are known to have sessions of their own.
     sessions: AtomicBool,
@@ -143,7 +139,7 @@ impl Setup {
     /// settings would affect other clients of a pooler.
     async fn prepare(&self, client: &tokio_postgres::Client) -> Result<(), HookError> {
         if !self.sessions.load(Ordering::Relaxed) {
-            match pooling::keeps_sessions(client, &self.config).await.map_err(HookError::Backend)? {
+            match pooling::keeps_sessions(client, &self.config, self.tls.clone()).await.map_err(HookError::Backend)? {
                 Some(false) => return Err(HookError::message(pooling::NEEDED)),
                 Some(true) => self.sessions.store(true, Ordering::Relaxed),
                 None => {}
@@ -153,23 +149,17 @@ impl Setup {
     }
 }
 
-fn postgres_config(args: &DatabaseArgs) -> Result<Config, Error> {
-    let mut config: Config = args.database_url.parse().map_err(|error: tokio_postgres::Error| {
-        Error::Invalid(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
-    })?;
-    match config.get_ssl_mode() {
-        SslMode::Disable | SslMode::Prefer => {}
-        _ => return Err(Error::Tls("sslmode=require or stricter")),
-    }
+fn postgres_config(args: &DatabaseArgs) -> Result<(Config, MakeRustlsConnect), Error> {
+    let (mut config, tls) = tls::parse(&args.database_url)?;
     config.application_name("audit-sidecar").connect_timeout(args.connect_timeout);
-    Ok(config)
+    Ok((config, tls))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Error, postgres_config};
+    use super::postgres_config;
     use crate::config::DatabaseArgs;
 
     fn args(url: &str) -> DatabaseArgs {
@@ -183,15 +173,22 @@ mod tests {
 
     #[test]
     fn settings_of_the_string_are_kept() {
-        let config = postgres_config(&args("host=/tmp options='-c work_mem=8MB' sslmode=prefer")).unwrap();
+        let (config, _) = postgres_config(&args("host=/tmp options='-c work_mem=8MB' sslmode=prefer")).unwrap();
         assert_eq!(config.get_options(), Some("-c work_mem=8MB"));
         assert_eq!(config.get_application_name(), Some("audit-sidecar"));
     }
 
     #[test]
-    fn tls_is_refused_and_a_bad_string_does_not_show_itself() {
-        assert!(matches!(postgres_config(&args("postgresql://db/x?sslmode=require")), Err(Error::Tls(_))));
-        let error = postgres_config(&args("postgresql://u:secret@db/x?nonsense=1")).err().unwrap();
-        assert!(!error.to_string().contains("secret"), "{error}");
+    fn a_bad_string_is_refused_and_does_not_show_itself() {
+        for (url, told) in [
+            ("postgresql://u:secret@db/x?nonsense=1", "nonsense"),
+            ("postgresql://u:secret@db/x?sslmode=verify_full", "\"verify_full\""),
+            ("host=db password=secret sslmode=verify-full", "needs sslrootcert"),
+            ("host=db password=secret sslmode=verify-ca sslrootcert=/nonexistent", "/nonexistent"),
+            ("host=db password=secret sslcert=/nonexistent", "together"),
+        ] {
+            let error = postgres_config(&args(url)).err().unwrap().to_string();
+            assert!(error.contains(told) && !error.contains("secret"), "{url}: {error}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Explanation for operators.
 pub const NEEDED: &str = "the sidecar needs a session for each connection, but the pooler between it and PostgreSQL is \
@@ -19,8 +20,8 @@ pub const NEEDED: &str = "the sidecar needs a session for each connection, but t
 ///
 /// # Errors
 /// Returns the errors of this connection.
-pub async fn keeps_sessions(client: &Client, config: &Config) -> Result<Option<bool>, Error> {
-    let Ok(Ok((other, connection))) = timeout(PATIENCE, config.connect(NoTls)).await else { return Ok(None) };
+pub async fn keeps_sessions(client: &Client, config: &Config, tls: MakeRustlsConnect) -> Result<Option<bool>, Error> {
+    let Ok(Ok((other, connection))) = timeout(PATIENCE, config.connect(tls)).await else { return Ok(None) };
     let connection = tokio::spawn(connection);
     let kept = are_kept(client, &other).await;
     drop(other);

@@ -37,6 +37,8 @@ const FIXED: &[(&str, &str)] = &[
     // An export waits for its client inside a transaction. The sidecar has its own limit, --stall-timeout.
     ("idle_in_transaction_session_timeout", "0"),
     ("transaction_timeout", "0"),
+    // A query ends when its connection does, in milliseconds.
+    ("client_connection_check_interval", "1000"),
     // Connections of the pool may be idle.
     ("idle_session_timeout", "0"),
 ];
