@@ -6,10 +6,11 @@ use crate::text::hex;
 use crate::time::Time;
 
 /// Maximum length of the workspace in a file name, in bytes of UTF-8.
-const MAX_WORKSPACE: usize = 80;
+const MAX_WORKSPACE: usize = 70;
 
 /// Returns `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. Characters that a file name cannot
-/// hold are replaced. The workspace then ends with eight digits of its hash, so that two workspaces never share a name.
+/// hold are replaced. The workspace then ends with `~` and 16 digits of its hash, so that two workspaces do not share a
+/// name.
 pub fn file_name(workspace: &str, pack: &str, since: Time, until: Time) -> String {
     format!("{}_{pack}_{}_{}.zip", safe(workspace), compact(since), compact(until))
 }
@@ -53,23 +54,24 @@ fn safe(workspace: &str) -> String {
         name.push(c);
     }
     // A leading dot hides the file, a leading hyphen looks like an option, and the name of a device opens the device.
-    if name.is_empty() || name.starts_with(['.', '-', '~']) || is_device(&name) {
+    if name.is_empty() || name.starts_with(['.', '-']) || is_device(&name) {
         name.insert(0, '_');
     }
     if name != workspace {
         let hash = Sha256::digest(workspace.as_bytes());
-        name.push('-');
-        name.push_str(&hex(&hash[..4]));
+        // No other name has this character, so the name is never that of another workspace without a hash.
+        name.push('~');
+        name.push_str(&hex(&hash[..8]));
     }
     name
 }
 
-/// Returns whether a character is unsafe: reserved on Windows, a space, or a control character. It is also unsafe if a file
+/// Returns whether a character is unsafe: reserved on Windows or for the hash, a space, or a control character. It is also unsafe if a file
 /// manager does not show it, or if it changes the direction of text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
-        || matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*' | '%')
+        || matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*' | '%' | '~')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
         || ('\u{e000}'..='\u{f8ff}').contains(&c)
@@ -129,14 +131,17 @@ mod tests {
     fn long_names_are_cut_between_characters() {
         let long = name(&"日".repeat(66), "export");
         assert!(long.len() <= 200, "{}", long.len());
-        assert!(long.starts_with(&"日".repeat(26)));
+        assert!(long.starts_with(&"日".repeat(23)));
     }
 
     #[test]
     fn workspaces_never_share_a_name() {
+        let hash =
+            |workspace: &str| name(workspace, "").split('~').nth(1).map_or(String::new(), |rest| rest[..16].into());
+        let (dash, tilde) = (format!("a-b-{}", hash("a/b")), format!("a-b~{}", hash("a/b")));
         let names: std::collections::HashSet<_> =
-            ["a/b", "a:b", "a-b", "a b", "a_b"].map(|workspace| name(workspace, "export")).into();
-        assert_eq!(names.len(), 5);
+            ["a/b", "a:b", "a-b", "a b", "a_b", &dash, &tilde].map(|workspace| name(workspace, "export")).into();
+        assert_eq!(names.len(), 7);
     }
 
     #[test]
