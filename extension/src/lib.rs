@@ -36,9 +36,9 @@ extension_sql_file!("../../sql/api/event.sql", name = "event", requires = ["voca
 extension_sql_file!("../../sql/api/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/api/context.sql", name = "context", requires = ["append"]);
 extension_sql_file!("../../sql/internal/idempotency.sql", name = "idempotency", requires = ["context"]);
-extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["idempotency"]);
-extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires = ["partition"]);
-extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires = ["expiry"]);
+extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires = ["idempotency"]);
+extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["expiry"]);
+extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires = ["partition"]);
 extension_sql_file!("../../sql/api/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
 extension_sql_file!("../../sql/internal/hold.sql", name = "hold", requires = ["legal_hold"]);
 extension_sql_file!("../../sql/internal/clock.sql", name = "clock", requires = ["hold"]);

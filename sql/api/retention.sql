@@ -65,6 +65,8 @@ BEGIN
         longest_days = greatest(w.longest_days, excluded.longest_days),
         settling_after = NULL, settled_at = NULL, removed_before = NULL;
 
+    -- Appends under the new retention then need not create partitions in their own transactions.
+    PERFORM audit_internal.create_partition(m.month) FROM audit_internal.missing_months(retention, 3) m;
     PERFORM audit.append('retention_changed', workspace => workspace, actor => audit_internal.who(), target => 'workspace:' || workspace,
                          details => jsonb_build_object('from', before::text, 'to', retention::text));
 END

@@ -10,7 +10,9 @@ AS $$
 DECLARE
     run audit.maintenance := (SELECT m FROM audit.maintenance m);
     due text[] := ARRAY(SELECT c.relname::text FROM audit_internal.due_partitions() d JOIN pg_class c ON c.oid = d.partition ORDER BY 1);
-    ahead regclass := to_regclass('audit_internal.' || audit_internal.partition_name((audit_internal.today() + audit_internal.default_retention() + interval '1 month')::date));
+    missing text := (SELECT audit_internal.partition_name(min(m.month))
+                     FROM (SELECT audit_internal.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
+                          audit_internal.missing_months(r.retention, 1) m);
     has_jumped boolean := audit_internal.clock_has_jumped();
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
     sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
@@ -30,7 +32,7 @@ BEGIN
          CASE WHEN has_jumped THEN 'has moved from ' || audit_internal.trusted_time() || ' to ' || now() || ', so maintenance removes no events'
               ELSE 'trusted' END,
          'If the clock is wrong, correct it. If it is right, call audit.confirm_clock(reason).'),
-        ('partitions ahead', ahead IS NOT NULL, coalesce(ahead::text, 'none for the coming month'),
+        ('partitions ahead', missing IS NULL, coalesce('audit_internal.' || missing || ' is missing', 'present for this month and the next'),
          'Call audit.maintain() to create them. Otherwise an append creates the partition that it needs.'),
         ('due partitions', coalesce(due[1] >= audit_internal.partition_name(audit_internal.today() - 3), true),
          cardinality(due)::text, 'Call audit.maintain() until it returns no row. Until then, queries hide the expired events.'),

@@ -106,13 +106,12 @@ DECLARE
     name text;
 BEGIN
     FOR month IN
-        SELECT DISTINCT date_trunc('month', audit_internal.today() + r.retention + make_interval(months => n))::date
+        SELECT DISTINCT m.month
         FROM (SELECT audit_internal.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
-             generate_series(0, months_ahead) n
+             audit_internal.missing_months(r.retention, months_ahead) m
         ORDER BY 1
     LOOP
         name := 'audit_internal.' || audit_internal.partition_name(month);
-        CONTINUE WHEN to_regclass(name) IS NOT NULL;
         BEGIN
             PERFORM audit_internal.create_partition(month);
         EXCEPTION WHEN OTHERS THEN

@@ -1,6 +1,12 @@
 -- Partitions, one for each month of expiry. They are ordinary tables rather than members of the extension, so pg_dump includes
 -- them.
 
+CREATE FUNCTION audit_internal.define(statement text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'audit_define';
+COMMENT ON FUNCTION audit_internal.define(text) IS
+    'Runs one statement that defines a part of a partition, without firing event triggers. They must not make an append fail.';
+
 CREATE FUNCTION audit_internal.revoke_all(relation regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -13,7 +19,7 @@ BEGIN
         FROM pg_class c, aclexplode(c.relacl) a
         WHERE c.oid = relation AND a.grantee <> c.relowner
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM %s', relation, grantee);
+        PERFORM audit_internal.define(format('REVOKE ALL ON %s FROM %s', relation, grantee));
     END LOOP;
 END
 $$;
@@ -47,6 +53,19 @@ $$;
 COMMENT ON FUNCTION audit_internal.create_partition(date) IS
     'Creates the partition for events that expire in the month of the given day, if it is missing';
 
+CREATE FUNCTION audit_internal.missing_months(retention interval, months_ahead integer) RETURNS TABLE (month date)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT m.month
+    FROM (SELECT date_trunc('month', audit_internal.today() + retention + make_interval(months => n))::date AS month
+          FROM generate_series(0, months_ahead) n) m
+    WHERE to_regclass('audit_internal.' || audit_internal.partition_name(m.month)) IS NULL
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION audit_internal.missing_months(interval, integer) IS
+    'Returns the months without a partition in which events will expire that are appended this month and in so many following months';
+
 CREATE FUNCTION audit_internal.create_held_partition() RETURNS regclass
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -67,40 +86,52 @@ CREATE FUNCTION audit_internal.make_partition(name text, from_day date, before_d
     SET default_table_access_method = 'heap'
 AS $$
 BEGIN
+    IF to_regclass('audit_internal.' || name) IS NOT NULL THEN
+        RETURN to_regclass('audit_internal.' || name);
+    END IF;
     -- The lock serialises sessions that find the same partition missing. It conflicts with no append and no query.
     LOCK TABLE ONLY audit.event IN SHARE UPDATE EXCLUSIVE MODE;
     IF to_regclass('audit_internal.' || name) IS NOT NULL THEN
         RETURN to_regclass('audit_internal.' || name);
     END IF;
 
-    EXECUTE format('CREATE TABLE audit_internal.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name);
+    PERFORM audit_internal.define(format(
+        'CREATE TABLE audit_internal.%I (LIKE audit.event INCLUDING DEFAULTS INCLUDING STORAGE)', name));
     PERFORM audit_internal.revoke_all(to_regclass('audit_internal.' || name));
-    EXECUTE format('ALTER TABLE audit_internal.%I ADD PRIMARY KEY (id)', name);
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (xid)', name || '_xid', name);
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, occurred_at, id)', name || '_occurred_at', name);
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, action, occurred_at, id)', name || '_action', name);
-    EXECUTE format('CREATE INDEX %I ON audit_internal.%I (workspace, actor, occurred_at, id)', name || '_actor', name);
+    PERFORM audit_internal.define(format('ALTER TABLE audit_internal.%I ADD PRIMARY KEY (id)', name));
+    PERFORM audit_internal.define(format('CREATE INDEX %I ON audit_internal.%I (xid)', name || '_xid', name));
+    PERFORM audit_internal.define(format(
+        'CREATE INDEX %I ON audit_internal.%I (workspace, occurred_at, id)', name || '_occurred_at', name));
+    PERFORM audit_internal.define(format(
+        'CREATE INDEX %I ON audit_internal.%I (workspace, action, occurred_at, id)', name || '_action', name));
+    PERFORM audit_internal.define(format(
+        'CREATE INDEX %I ON audit_internal.%I (workspace, actor, occurred_at, id)', name || '_actor', name));
     -- These indexes are partial, because the index on time serves the common values.
-    EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id)
-                      WHERE category IN ('auth', 'admin', 'feedback', 'audit')$q$, name || '_category', name);
-    EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id)
-                      WHERE outcome <> 'success'$q$, name || '_outcome', name);
-    EXECUTE format($q$CREATE INDEX %I ON audit_internal.%I USING gin
-                      (audit_internal.content_keys(workspace, targets, request_id, session_id, ip) audit_internal.key_ops,
-                       details jsonb_path_ops)$q$,
-                   name || '_content', name);
-    EXECUTE format($q$CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I
-                      FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()$q$, name);
-    EXECUTE format('ALTER TABLE audit_internal.%I ENABLE ALWAYS TRIGGER refuse_change', name);
-    EXECUTE format('COMMENT ON TABLE audit_internal.%I IS %L', name, comment);
-    EXECUTE format('ALTER TABLE audit.event ATTACH PARTITION audit_internal.%I FOR VALUES FROM (%L) TO (%s)',
-                   name, from_day, coalesce(quote_literal(before_day), 'MAXVALUE'));
+    PERFORM audit_internal.define(format(
+        $q$CREATE INDEX %I ON audit_internal.%I (workspace, category, occurred_at, id)
+           WHERE category IN ('auth', 'admin', 'feedback', 'audit')$q$, name || '_category', name));
+    PERFORM audit_internal.define(format(
+        $q$CREATE INDEX %I ON audit_internal.%I (workspace, outcome, occurred_at, id)
+           WHERE outcome <> 'success'$q$, name || '_outcome', name));
+    PERFORM audit_internal.define(format(
+        $q$CREATE INDEX %I ON audit_internal.%I USING gin
+           (audit_internal.content_keys(workspace, targets, request_id, session_id, ip) audit_internal.key_ops,
+            details jsonb_path_ops)$q$, name || '_content', name));
+    PERFORM audit_internal.define(format(
+        $q$CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_internal.%I
+           FOR EACH STATEMENT EXECUTE FUNCTION audit_internal.refuse_change()$q$, name));
+    PERFORM audit_internal.define(format('ALTER TABLE audit_internal.%I ENABLE ALWAYS TRIGGER refuse_change', name));
+    PERFORM audit_internal.define(format('COMMENT ON TABLE audit_internal.%I IS %L', name, comment));
+    PERFORM audit_internal.define(format(
+        'ALTER TABLE audit.event ATTACH PARTITION audit_internal.%I FOR VALUES FROM (%L) TO (%s)',
+        name, from_day, coalesce(quote_literal(before_day), 'MAXVALUE')));
 
     -- The view is neither a member of the extension nor a partition. It makes DROP EXTENSION without CASCADE fail.
     IF to_regclass('audit_internal.event_keeper') IS NULL THEN
-        CREATE VIEW audit_internal.event_keeper AS SELECT id FROM audit.event;
+        PERFORM audit_internal.define('CREATE VIEW audit_internal.event_keeper AS SELECT id FROM audit.event');
         PERFORM audit_internal.revoke_all('audit_internal.event_keeper');
-        COMMENT ON VIEW audit_internal.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it';
+        PERFORM audit_internal.define(
+            $q$COMMENT ON VIEW audit_internal.event_keeper IS 'Keeps DROP EXTENSION audit_log from dropping the events with it'$q$);
     END IF;
     RETURN to_regclass('audit_internal.' || name);
 END

@@ -3,6 +3,7 @@
 mod archive;
 mod clock;
 mod clock_jump;
+mod event_triggers;
 mod maintenance;
 pub mod model;
 mod partitions;
