@@ -80,7 +80,8 @@ GRANT EXECUTE ON FUNCTION
     audit.partition_events(text, refcursor),
     audit.is_archived(text),
     audit.archivable(),
-    audit.record_archive(text, text, integer, bigint, bigint, bytea)
+    audit.record_archive(text, text, integer, bigint, bigint, bytea),
+    audit.record_archive_failure(text, text)
     TO audit_admin, audit_sidecar;
 
 -- audit_reader reads the workspace logs, their proofs and the checkpoints. audit_admin and audit_sidecar seal.

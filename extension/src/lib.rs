@@ -42,7 +42,8 @@ extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires 
 extension_sql_file!("../../sql/api/legal_hold.sql", name = "legal_hold", requires = ["retention"]);
 extension_sql_file!("../../sql/internal/hold.sql", name = "hold", requires = ["legal_hold"]);
 extension_sql_file!("../../sql/internal/clock.sql", name = "clock", requires = ["hold"]);
-extension_sql_file!("../../sql/internal/due.sql", name = "due", requires = ["clock"]);
+extension_sql_file!("../../sql/internal/archive.sql", name = "archive_parts", requires = ["clock"]);
+extension_sql_file!("../../sql/internal/due.sql", name = "due", requires = ["archive_parts"]);
 extension_sql_file!("../../sql/internal/remove.sql", name = "remove", requires = ["due"]);
 extension_sql_file!("../../sql/internal/maintenance.sql", name = "maintenance", requires = ["remove"]);
 extension_sql_file!("../../sql/api/maintain.sql", name = "maintain", requires = ["maintenance"]);

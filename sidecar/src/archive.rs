@@ -3,7 +3,8 @@
 //! A partition is read once, in one snapshot. Its rows are ordered by workspace and time, so one file is open at a
 //! time. A thread gathers rows into row groups of limited size. The groups are uploaded while further rows arrive. Then
 //! every file is read back from the store, and its events are hashed again. The partition is recorded as archived only
-//! if count and hash match those of the database. Only a recorded partition may be dropped.
+//! if count and hash match those of the database. Only a recorded partition may be dropped. If the events of a workspace
+//! cannot be written, those of the others are, but the partition is not recorded.
 
 use std::pin::Pin;
 
@@ -22,6 +23,7 @@ use crate::service::request_context::RequestContext;
 mod columns;
 mod content;
 mod error;
+mod folder;
 mod meter;
 mod place;
 mod progress;
@@ -32,7 +34,7 @@ mod source;
 mod writer;
 
 pub use content::Content;
-pub use error::Error;
+pub use error::{Error, Failure};
 pub use place::{Place, without_secrets};
 pub use progress::Progress;
 
@@ -79,6 +81,16 @@ pub async fn is_archived(database: &Database, partition: &str) -> Result<bool, E
     let transaction = patient(client.transaction().await?).await?;
     let row = transaction.query_one("SELECT audit.is_archived($1)", &[&partition]).await?;
     Ok(row.try_get(0)?)
+}
+
+/// Records why a partition was not archived. `audit.status()` shows it until the partition is archived.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn record_failure(database: &Database, partition: &str, problem: &Error) -> Result<(), Error> {
+    let client = database.client().await?;
+    client.execute("SELECT audit.record_archive_failure($1, $2)", &[&partition, &problem.to_string()]).await?;
+    Ok(())
 }
 
 /// Archives a partition: it writes the events, reads them back and records the archive. Events name `actor`.
@@ -146,6 +158,9 @@ async fn copy(
         let row = transaction.query_one("SELECT * FROM audit.partition_checksum($1)", &[&partition]).await?;
         let (events, id_checksum): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         let written = source::write(&transaction, place, partition, stop.as_mut(), progress.clone()).await?;
+        if !written.failures.is_empty() {
+            return Err(Error::Workspaces(written.failures));
+        }
         if i64::try_from(written.content.events) != Ok(events) {
             let expected = Content { events: events.unsigned_abs(), ..written.content };
             return Err(Error::Different { which: "what was written".into(), found: written.content, expected });

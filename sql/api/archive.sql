@@ -112,6 +112,7 @@ BEGIN
     SET month = excluded.month, location = excluded.location, files = excluded.files, events = excluded.events,
         id_checksum = excluded.id_checksum, content_sha256 = excluded.content_sha256,
         archived_at = excluded.archived_at, archived_by = excluded.archived_by;
+    DELETE FROM audit_internal.archive_failure f WHERE f.partition = record_archive.partition;
     PERFORM audit.append('partition_archived', workspace => 'audit', actor => who, target => 'partition:' || partition,
                          details => jsonb_build_object('location', location, 'files', files, 'events', events,
                                                        'sha256', encode(content_sha256, 'hex')));
@@ -119,3 +120,19 @@ END
 $$;
 COMMENT ON FUNCTION audit.record_archive(text, text, integer, bigint, bigint, bytea) IS
     'Records that a partition was archived and read back, if it holds exactly the archived events, and appends an event (SQLSTATE ZA003, ZA014)';
+
+CREATE FUNCTION audit.record_archive_failure(partition text, problem text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM audit_internal.find_partition(partition);
+    INSERT INTO audit_internal.archive_failure AS f (partition, failed_at, problem)
+    VALUES (partition, clock_timestamp(), left(coalesce(problem, 'unknown'), 2000))
+    ON CONFLICT ON CONSTRAINT archive_failure_pkey DO UPDATE SET failed_at = excluded.failed_at, problem = excluded.problem;
+END
+$$;
+COMMENT ON FUNCTION audit.record_archive_failure(text, text) IS
+    'Records why a partition could not be archived. audit.status() shows it until the partition is archived or dropped (SQLSTATE ZA003).';

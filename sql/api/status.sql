@@ -13,6 +13,8 @@ DECLARE
     missing text := (SELECT audit_internal.partition_name(min(m.month))
                      FROM (SELECT audit_internal.default_retention() AS retention UNION SELECT w.retention FROM audit.workspace w) r,
                           audit_internal.missing_months(r.retention, 1) m);
+    failed text := (SELECT string_agg(format('%s: %s, at %s', f.partition, f.problem, f.failed_at), '; ' ORDER BY f.partition)
+                    FROM audit_internal.archive_failure f);
     has_jumped boolean := audit_internal.clock_has_jumped();
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
     sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
@@ -36,6 +38,8 @@ BEGIN
          'Call audit.maintain() to create them. Otherwise an append creates the partition that it needs.'),
         ('due partitions', coalesce(due[1] >= audit_internal.partition_name(audit_internal.today() - 3), true),
          cardinality(due)::text, 'Call audit.maintain() until it returns no row. Until then, queries hide the expired events.'),
+        ('archive', failed IS NULL, coalesce(failed, 'no failure'),
+         'Correct the cause, and run audit-sidecar archive again. It writes the whole partition anew.'),
         ('sealing', coalesce(waits_since BETWEEN now() - interval '5 minutes' AND now() + interval '5 minutes', sealer.sealed IS NOT NULL),
          CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events have been waiting for a leaf since ' || waits_since, 'done') END,
          'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),

@@ -236,6 +236,7 @@ BEGIN
     LOCK TABLE ONLY audit.event IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE %s', partition);
     DELETE FROM audit_internal.moved_from m WHERE m.partition = name;
+    DELETE FROM audit_internal.archive_failure f WHERE f.partition = name;
     RETURN events;
 END
 $$;

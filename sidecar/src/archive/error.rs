@@ -1,6 +1,7 @@
 //! Errors of archiving.
 
-use std::io;
+use std::error::Error as _;
+use std::{io, iter};
 
 use audit_proof::Error as NoLine;
 use parquet::errors::ParquetError;
@@ -43,6 +44,9 @@ pub enum Error {
         /// The cause.
         source: object_store::Error,
     },
+    /// The events of some workspaces cannot be written. Those of the others are.
+    #[error("{}. The events of every other workspace were written, but the partition is kept until all are", list(.0))]
+    Workspaces(Vec<Failure>),
     /// An object is not the Parquet file that was written.
     #[error("{object} is not the file that was written")]
     File {
@@ -70,6 +74,28 @@ pub enum Error {
     /// A thread ended unexpectedly.
     #[error("a thread of the archive ended unexpectedly")]
     Thread,
+}
+
+/// The cause for which the events of a workspace were not written.
+#[derive(Debug)]
+pub struct Failure {
+    /// The workspace.
+    pub workspace: String,
+    /// The cause.
+    pub error: Box<Error>,
+}
+
+/// Maximum number of workspaces that a message names.
+const NAMED: usize = 10;
+
+fn list(failures: &[Failure]) -> String {
+    let named = failures.iter().take(NAMED).map(|Failure { workspace, error }| {
+        let causes = iter::successors(error.source(), |&cause| cause.source()).map(|cause| format!(": {cause}"));
+        format!("workspace {workspace:?}: {error}{}", causes.collect::<String>())
+    });
+    let rest = failures.len().saturating_sub(NAMED);
+    let rest = (rest > 0).then(|| format!("{rest} more workspaces"));
+    named.chain(rest).collect::<Vec<_>>().join("; ")
 }
 
 impl From<tokio_postgres::Error> for Error {

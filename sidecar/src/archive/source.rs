@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::error::Error;
+use super::error::{Error, Failure};
 use super::place::Place;
 use super::progress::Progress;
 use super::rows::Batch;
@@ -23,7 +23,12 @@ const BATCH: usize = 1 << 20;
 /// Maximum number of batches, and of pieces, that wait.
 const WAITING: usize = 2;
 
-/// Writes all events of a partition. If `stop` completes, no incomplete object remains in the store.
+/// Number of failures in a row after which the fault is the store's, not that of single workspaces. The store has
+/// repeated each attempt by then, which can take a minute.
+const IN_A_ROW: usize = 10;
+
+/// Writes all events of a partition, except those of workspaces that fail. If `stop` completes, no incomplete object
+/// remains in the store.
 ///
 /// # Errors
 /// Returns the first error that occurs.
@@ -50,17 +55,16 @@ pub(super) async fn write(
     let (pumped, uploaded, made) = tokio::join!(pump, upload(place, pieces), thread);
     let made = made.map_err(|_| Error::Thread).flatten();
     // If one task fails, the others end early. The first error is the cause.
-    let mut outcome = Err(Error::Thread);
-    for result in [pumped.err(), uploaded.err()].into_iter().flatten().map(Err).chain([made]) {
-        match result {
-            Err(Error::Thread) => {}
-            other => {
-                outcome = other;
-                break;
-            }
+    match (pumped, uploaded, made) {
+        (Ok(()), Ok(failures), Ok(mut files)) => {
+            files.failures.extend(failures);
+            Ok(files)
+        }
+        (pumped, uploaded, made) => {
+            let errors = [pumped.err(), uploaded.err(), made.err()].into_iter().flatten();
+            Err(errors.into_iter().find(|error| !matches!(error, Error::Thread)).unwrap_or(Error::Thread))
         }
     }
-    outcome
 }
 
 /// Reads all rows and sends them to the thread.
@@ -72,37 +76,68 @@ async fn pump(transaction: &Transaction<'_>, thread: mpsc::Sender<Batch>) -> Res
     thread.send(Batch::End).await.map_err(|_| Error::Thread)
 }
 
-/// Uploads the pieces, and aborts an object that is not completed.
-pub(super) async fn upload(place: &Place, mut pieces: mpsc::Receiver<Piece>) -> Result<(), Error> {
-    let mut object: Option<(Path, BufWriter)> = None;
+/// Uploads the pieces, and aborts an object that is not completed. If an object fails, the next one follows. Returns
+/// the workspaces of those that failed.
+///
+/// # Errors
+/// Fails with [`Error::Store`] if one object after the other fails, and with [`Error::Thread`] if the pieces end early.
+pub(super) async fn upload(place: &Place, mut pieces: mpsc::Receiver<Piece>) -> Result<Vec<Failure>, Error> {
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut in_a_row = 0;
+    let mut open: Option<Upload> = None;
     while let Some(piece) = pieces.recv().await {
-        match (piece, &mut object) {
-            (Piece::Begin(path), _) => object = Some((path.clone(), place.writer(path))),
-            (Piece::Bytes(bytes), Some((path, out))) => {
-                if let Err(source) = put(out, bytes).await {
-                    let failed = Error::Store { attempt: "write", object: place.locate(path), source };
-                    let _ = out.abort().await;
-                    return Err(failed);
+        let result = match (piece, &mut open) {
+            (Piece::Begin { object, workspace }, _) => {
+                open = Some(Upload { out: place.writer(object.clone()), object, workspace });
+                continue;
+            }
+            (Piece::Bytes(bytes), Some(upload)) => match put(&mut upload.out, bytes).await {
+                Ok(()) => continue,
+                Err(source) => {
+                    let _ = upload.out.abort().await;
+                    Err(source)
+                }
+            },
+            (Piece::End, Some(upload)) => upload
+                .out
+                .shutdown()
+                .await
+                .map_err(|error| object_store::Error::Generic { store: "writer", source: error.into() }),
+            (Piece::Abandon, Some(upload)) => {
+                let _ = upload.out.abort().await;
+                Ok(())
+            }
+            // The object has failed.
+            (_, None) => continue,
+        };
+        match (result, open.take()) {
+            (Err(source), Some(Upload { object, workspace, .. })) => {
+                let error = Error::Store { attempt: "write", object: place.locate(&object), source };
+                in_a_row += 1;
+                if in_a_row >= IN_A_ROW {
+                    return Err(error);
+                }
+                if failures.last().is_none_or(|failure| failure.workspace != workspace) {
+                    failures.push(Failure { workspace, error: error.into() });
                 }
             }
-            (Piece::End, Some((path, out))) => {
-                out.shutdown().await.map_err(|error| Error::Store {
-                    attempt: "write",
-                    object: place.locate(path),
-                    source: object_store::Error::Generic { store: "writer", source: error.into() },
-                })?;
-                object = None;
-            }
-            (_, None) => return Err(Error::Thread),
+            _ => in_a_row = 0,
         }
     }
-    match object {
-        Some((_, mut out)) => {
-            let _ = out.abort().await;
+    match open {
+        Some(mut upload) => {
+            let _ = upload.out.abort().await;
             Err(Error::Thread)
         }
-        None => Ok(()),
+        None => Ok(failures),
     }
+}
+
+/// An object that is being written.
+struct Upload {
+    out: BufWriter,
+    object: Path,
+    workspace: String,
 }
 
 async fn put(out: &mut BufWriter, bytes: Bytes) -> Result<(), object_store::Error> {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::columns::{Columns, SCHEMA, properties};
 use super::content::Content;
-use super::error::Error;
+use super::error::{Error, Failure};
 use super::meter::Meter;
 use super::place::Place;
 use super::progress::Progress;
@@ -25,11 +25,18 @@ const BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(super) enum Piece {
     /// Start of an object.
-    Begin(Path),
+    Begin {
+        /// Path of the object.
+        object: Path,
+        /// Workspace of its events.
+        workspace: String,
+    },
     /// Content of the object.
     Bytes(Bytes),
     /// End of the object.
     End,
+    /// The object cannot be completed.
+    Abandon,
 }
 
 /// An object that was written.
@@ -48,12 +55,16 @@ pub(super) struct Files {
     pub files: Vec<Written>,
     /// Number and hash of the events in them.
     pub content: Content,
+    /// Workspaces whose events were not all written.
+    pub failures: Vec<Failure>,
 }
 
-/// Writes files of the rows, which are ordered by workspace and time. Each file holds one workspace and month (UTC).
+/// Writes files of the rows, which are ordered by workspace and time. Each file holds one workspace and month (UTC). If
+/// an event of a workspace cannot be written, the next workspace follows.
 ///
 /// # Errors
-/// Fails with [`Error::Event`]. Fails with [`Error::Thread`] if reading the rows or uploading the pieces has failed.
+/// Fails with [`Error::Database`] if the rows do not have the expected columns. Fails with [`Error::Thread`] if reading
+/// the rows or uploading the pieces has failed.
 pub(super) fn write(
     mut rows: mpsc::Receiver<Batch>,
     pieces: mpsc::Sender<Piece>,
@@ -66,7 +77,8 @@ pub(super) fn write(
         match rows.blocking_recv() {
             Some(Batch::Rows(batch)) => {
                 for row in &batch {
-                    with_record(row, |record| writer.add(record))?;
+                    let workspace = row.try_get(1)?;
+                    writer.attempt(workspace, |writer| with_record(row, |record| writer.append(record)))?;
                 }
                 progress(Progress::Written(writer.meter.events(), writer.bytes));
             }
@@ -86,6 +98,7 @@ pub(super) struct Writer<'a> {
     meter: Meter,
     files: Vec<Written>,
     bytes: u64,
+    failures: Vec<Failure>,
 }
 
 /// The file that is being written.
@@ -100,17 +113,66 @@ struct Open {
 impl<'a> Writer<'a> {
     /// Creates a writer for this place, which sends its output to `pieces`.
     pub fn new(pieces: mpsc::Sender<Piece>, place: &'a Place, partition: &'a str) -> Self {
-        Self { pieces, place, partition, open: None, meter: Meter::default(), files: Vec::new(), bytes: 0 }
+        let meter = Meter::default();
+        Self { pieces, place, partition, open: None, meter, files: Vec::new(), bytes: 0, failures: Vec::new() }
     }
 
     /// Adds the next event.
     ///
     /// # Errors
     /// Returns the same errors as [`write`].
+    #[cfg(test)]
     pub fn add(&mut self, record: &Record<'_>) -> Result<(), Error> {
+        self.attempt(record.event.workspace, |writer| writer.append(record))
+    }
+
+    /// Lets `append` add the next event, unless an earlier one of its workspace has failed.
+    fn attempt(&mut self, workspace: &str, append: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        if self.open.as_ref().is_some_and(|open| open.workspace != workspace) {
+            self.complete()?;
+        }
+        if self.failures.last().is_some_and(|failure| failure.workspace == workspace) {
+            return Ok(());
+        }
+        let appended = append(self);
+        self.note(workspace, appended)
+    }
+
+    /// Completes the last file.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`write`].
+    pub fn finish(mut self) -> Result<Files, Error> {
+        self.complete()?;
+        Ok(Files { files: self.files, content: self.meter.finish(), failures: self.failures })
+    }
+
+    /// Completes the last file of a workspace.
+    fn complete(&mut self) -> Result<(), Error> {
+        let Some(workspace) = self.open.as_ref().map(|open| open.workspace.clone()) else { return Ok(()) };
+        let closed = self.close();
+        self.note(&workspace, closed)
+    }
+
+    /// Notes a failure of this workspace, and abandons its file.
+    fn note(&mut self, workspace: &str, result: Result<(), Error>) -> Result<(), Error> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(Error::Thread) => Err(Error::Thread),
+            Err(error) => {
+                if self.open.take().is_some() {
+                    self.send(Piece::Abandon)?;
+                }
+                self.failures.push(Failure { workspace: workspace.to_owned(), error: error.into() });
+                Ok(())
+            }
+        }
+    }
+
+    fn append(&mut self, record: &Record<'_>) -> Result<(), Error> {
         self.meter.add(record)?;
         let month = month(record)?;
-        if !self.open.as_ref().is_some_and(|open| open.workspace == record.event.workspace && open.month == month) {
+        if !self.open.as_ref().is_some_and(|open| open.month == month) {
             self.close()?;
             self.begin(record.event.workspace, month)?;
         }
@@ -122,21 +184,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Completes the last file.
-    ///
-    /// # Errors
-    /// Returns the same errors as [`write`].
-    pub fn finish(mut self) -> Result<Files, Error> {
-        self.close()?;
-        Ok(Files { files: self.files, content: self.meter.finish() })
-    }
-
     fn begin(&mut self, workspace: &str, month: String) -> Result<(), Error> {
         let failed = |source| Error::Store { attempt: "write", object: self.place.name().to_owned(), source };
         let object = self.place.object(workspace, &month, self.partition).map_err(failed)?;
-        self.send(Piece::Begin(object.clone()))?;
         let file = SerializedFileWriter::new(Vec::new(), SCHEMA.clone(), properties());
         let file = file.map_err(|source| self.unwritable(&object, source))?;
+        self.send(Piece::Begin { object: object.clone(), workspace: workspace.to_owned() })?;
         let written = Written { object, bytes: 0 };
         self.open = Some(Open { workspace: workspace.to_owned(), month, written, file, columns: Columns::new() });
         Ok(())

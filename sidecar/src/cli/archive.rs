@@ -85,6 +85,9 @@ pub async fn run(args: ArchiveArgs) -> anyhow::Result<ExitCode> {
             Err(error @ Error::Stopped(_)) => return Err(error.into()),
             Err(error) => {
                 failed += 1;
+                if let Err(unrecorded) = archive::record_failure(&database, partition, &error).await {
+                    note!("audit-sidecar: the failure could not be recorded: {:#}", plain(unrecorded));
+                }
                 note!("audit-sidecar: partition {partition} was not archived: {:#}", plain(error));
             }
         }

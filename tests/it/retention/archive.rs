@@ -26,7 +26,8 @@ const EVENTS: &str = r#"
            timestamptz '2023-12-31 23:59:59.999999Z' + (n % 3 - 1) * interval '1 microsecond' + (n % 7) * interval '9 days',
            timestamptz '2024-01-01 00:00:00Z' + n * interval '1 second', ((n + 5000000000)::text)::xid8,
            date '2025-01-01' + n % 31,
-           (ARRAY['acme', 'a/b', 'a%2Fb', 'a b+c', 'Büro 日本', 'k=v', '..', '17', '"q"''', E'\\', 'A#?&*:'])[1 + n % 11],
+           (ARRAY['acme', 'a/b', 'a%2Fb', 'a b+c', 'Büro 日本', 'k=v', '..', '17', '"q"''', E'\\', 'A#?&*:', repeat('/', 200),
+                  repeat('日/', 50)])[1 + n % 13],
            (ARRAY['auth', 'other'])[1 + n % 2], 'action_' || n % 20, (ARRAY['success', 'failure', 'denied'])[1 + n % 3],
            (ARRAY[NULL, 'user:' || n, E'ü"\t\n日本🦊', ''])[1 + n % 4],
            CASE n % 5 WHEN 0 THEN '{}' WHEN 1 THEN ARRAY['t:' || n] WHEN 2 THEN ARRAY['a', '', 'NULL', 'x,y', '"']
@@ -142,6 +143,8 @@ async fn duckdb_and_pyarrow_read_what_the_database_holds() {
 
     let files = files(due.folder.path());
     assert!(files.contains(&"workspace=a%2Fb/month=2023-12/event_2025_01.parquet".to_owned()), "{files:?}");
+    let shortened = "workspace=%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F~a9edaa36";
+    assert!(files.iter().any(|file| file.starts_with(shortened)), "{files:?}");
     let recorded = "SELECT concat_ws(' ', partition, month, location = $1, files, events, octet_length(content_sha256), archived_by LIKE 'cli:%') \
                     FROM audit.archive";
     let location = due.folder.path().canonicalize().unwrap();
@@ -280,7 +283,7 @@ async fn nothing_is_recorded_if_the_store_cannot_be_written() {
     assert!(!output.status.success());
     let error = error_of(&output);
     assert!(
-        error.contains("event_2025_01 was not archived: cannot write")
+        error.contains("event_2025_01 was not archived: workspace \"umbrella\": cannot write")
             && error.contains("workspace=umbrella/month=2024-01"),
         "{error}"
     );
@@ -311,6 +314,85 @@ async fn an_event_that_parquet_cannot_hold_stops_only_its_partition() {
     assert!(error_of(&output).contains("partition event_2025_02 was not archived"), "{}", error_of(&output));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("event_2025_01: 3 events"));
     assert_eq!(all::<String>(&due.client, "SELECT partition FROM audit.archive", &[]).await, ["event_2025_01"]);
+}
+
+#[tokio::test]
+async fn trouble_with_a_workspace_stops_neither_other_workspaces_nor_other_partitions() {
+    let due = Due::small().await;
+    for workspace in ["able", "odd", "umbrella", "zebra"] {
+        due.add(workspace, 2).await;
+    }
+    run(&due.client, "SELECT audit_internal.create_partition('2025-02-01')").await;
+    let copy = |occurred_at: &str, expires_on: &str, workspace: &str| {
+        format!(
+            "INSERT INTO audit.event SELECT nextval('audit_internal.event_id_seq'), {occurred_at}, recorded_at, xid, '{expires_on}', workspace, \
+                 category, action, outcome, actor, targets, ip, user_agent, session_id, request_id, database_user, application_name, \
+                 client_addr, details, salt FROM audit_internal.event_2025_01 WHERE workspace = '{workspace}' LIMIT 1"
+        )
+    };
+    run(&due.client, &copy("'0044-03-15 00:00+00 BC'", "2025-01-01", "odd")).await;
+    run(&due.client, &copy("occurred_at", "2025-02-01", "acme")).await;
+    fs::write(due.folder.path().join("workspace=umbrella"), "in the way").unwrap();
+
+    let output = due.archive(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = error_of(&output);
+    for part in [
+        "partition event_2025_01 was not archived: ",
+        "workspace \"umbrella\": cannot write ",
+        "workspace \"odd\": the sidecar cannot interpret the answer of the database: ",
+        "The events of every other workspace were written",
+        "1 of 2 partitions were not archived",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let mut written = files(due.folder.path());
+    written.sort();
+    let of = |workspace: &str, partition: &str| format!("workspace={workspace}/month=2024-01/{partition}.parquet");
+    let expected =
+        [("able", "event_2025_01"), ("acme", "event_2025_01"), ("acme", "event_2025_02"), ("zebra", "event_2025_01")];
+    assert_eq!(written, expected.map(|(workspace, partition)| of(workspace, partition)));
+    assert_eq!(all::<String>(&due.client, "SELECT partition FROM audit.archive", &[]).await, ["event_2025_02"]);
+    let check = "SELECT format('%s %s', ok, value) FROM audit.status() WHERE name = 'archive'";
+    let value: String = one(&due.client, check, &[]).await;
+    assert!(value.starts_with("f event_2025_01: ") && value.contains("umbrella"), "{value}");
+
+    // The partition stays with all of its events. The other one is dropped.
+    run(&due.client, "SET audit.require_archive = on").await;
+    let left = "SELECT relname::text FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid \
+                WHERE inhparent = 'audit.event'::regclass AND relname ~ '2025' ORDER BY 1";
+    for _ in 0..3 {
+        run(&due.client, "SELECT audit.maintain()").await;
+    }
+    assert_eq!(all::<String>(&due.client, left, &[]).await, ["event_2025_01"]);
+
+    // The causes are corrected.
+    run(&due.client, "ALTER TABLE audit_internal.event_2025_01 DISABLE TRIGGER ALL").await;
+    run(&due.client, "DELETE FROM audit_internal.event_2025_01 WHERE occurred_at < '0001-01-01'").await;
+    fs::remove_file(due.folder.path().join("workspace=umbrella")).unwrap();
+    let output = due.archive(&[]);
+    assert!(output.status.success(), "{}", error_of(&output));
+    assert_eq!(one::<String>(&due.client, check, &[]).await, "t no failure");
+    for _ in 0..3 {
+        run(&due.client, "SELECT audit.maintain()").await;
+    }
+    assert!(all::<String>(&due.client, left, &[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_everything_is_not_tried_for_each_workspace() {
+    let due = Due::small().await;
+    for n in 1..=11 {
+        due.add(&format!("tenant{n:02}"), 1).await;
+    }
+    let s3 = FakeS3::start();
+    let output = due.archive_to_s3(&s3, "denied");
+    let error = error_of(&output);
+    assert!(
+        error.contains("event_2025_01 was not archived: cannot write s3://denied/prod/log/workspace=tenant09/"),
+        "{error}"
+    );
+    assert!(!error.contains("tenant10"), "{error}");
 }
 
 #[tokio::test]

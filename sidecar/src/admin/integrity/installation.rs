@@ -190,6 +190,7 @@ fn meaning(name: &str) -> &'static str {
         "maintenance waits" => "Something that keeps this work from being done",
         "partitions ahead" => "Room for the events of the coming month",
         "due partitions" => "Months of expired events that are not removed yet",
+        "archive" => "Every partition that was due could be archived",
         "sealing" => "New events get their place in the logs",
         "heads" => "The state of all logs is recorded every minute",
         "legal holds" => "Active legal holds in all workspaces",
