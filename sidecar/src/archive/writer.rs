@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
     fn append(&mut self, record: &Record<'_>) -> Result<(), Error> {
         self.meter.add(record)?;
         let month = month(record)?;
-        if !self.open.as_ref().is_some_and(|open| open.month == month) {
+        if self.open.as_ref().is_none_or(|open| open.month != month) {
             self.close()?;
             self.begin(record.event.workspace, month)?;
         }
