@@ -111,6 +111,15 @@ pub struct ServeArgs {
     /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "AUDIT_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
+    /// Certificate chain of the listener, in PEM. The sidecar then answers HTTPS only. A changed file is read again
+    #[arg(long, env = "AUDIT_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, in PEM
+    #[arg(long, env = "AUDIT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Maximum number of connections of clients. Further ones are closed at once
+    #[arg(long, env = "AUDIT_MAX_CONNECTIONS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_connections: u16,
     /// Maximum size of a request body, in bytes or with a unit such as MB or MiB
     #[arg(long, env = "AUDIT_MAX_BODY", default_value = "64MiB", value_parser = bytes)]
     pub max_body: usize,

@@ -1,4 +1,4 @@
-//! The HTTP interface: the router, one module per resource, and the middleware.
+//! The HTTP interface: the listener, the router, one module per resource, and the middleware.
 
 pub mod accept;
 pub mod activity;
@@ -9,6 +9,7 @@ mod docs;
 pub mod events;
 pub mod health;
 pub mod legal_holds;
+pub mod listener;
 pub mod log;
 pub mod maintenance;
 mod metrics;

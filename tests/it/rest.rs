@@ -12,6 +12,7 @@ mod feed;
 mod feed_model;
 mod filters;
 pub mod http;
+mod listener;
 mod pooler;
 mod replica;
 mod retention;

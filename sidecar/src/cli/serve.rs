@@ -1,11 +1,11 @@
 //! `audit-sidecar serve`.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum_server::Handle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::checkpoint::{Health, Settings, Signer};
 use crate::config::ServeArgs;
+use crate::http::listener::{self, Certificate};
 use crate::http::router;
 use crate::http::state::AppState;
 use crate::postgres::replica::ReplicaState;
@@ -29,27 +30,41 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         bail!("--replica-url and --database-url name databases with different audit logs");
     }
     let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
-    let listen = state.config.listen;
+    let config = Arc::clone(&state.config);
+    let certificate = match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some(Certificate::read(certificate, key)?),
+        _ => None,
+    };
+    let listen = config.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let mut signals = Signals::new()?;
     let shutdown = state.shutdown.clone();
-    let most = state.config.shutdown_timeout;
+    let most = config.shutdown_timeout;
     tracing::info!(address = %listener.local_addr()?, "listening");
 
-    // The task ends with this function. A cancelled round has signed nothing that is not stored.
-    let mut signing = JoinSet::new();
+    // The tasks end with this function. A cancelled round has signed nothing that is not stored.
+    let mut tasks = JoinSet::new();
     if let Some(signer) = signer {
-        let interval = state.config.checkpoint_interval;
+        let interval = config.checkpoint_interval;
         state.signing.set_up(&state.metrics, interval)?;
         let wanted = Arc::new(Notify::new());
-        signing.spawn(sign(signer, state.signing.clone(), interval, Arc::clone(&wanted)));
+        tasks.spawn(sign(signer, state.signing.clone(), interval, Arc::clone(&wanted)));
         state.signer = Some(wanted);
     }
 
-    let router = router::router(state)?.into_make_service_with_connect_info::<SocketAddr>();
+    let router = router::router(state)?;
+    let handle = Handle::new();
+    let tls = certificate.as_ref().map(Certificate::config);
+    let server = listener::serve(listener, router, tls, config.max_connections.into(), handle.clone());
+    let mut server = tokio::spawn(server);
+    if let Some(certificate) = certificate {
+        tasks.spawn(certificate.follow());
+    }
     let begun = shutdown.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move { begun.begun().await });
-    let mut server = tokio::spawn(server.into_future());
+    tasks.spawn(async move {
+        begun.begun().await;
+        handle.graceful_shutdown(None);
+    });
 
     tokio::select! {
         ended = &mut server => ended??,

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum_server::Handle;
 use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
@@ -20,7 +21,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::interactive::interrupted;
 use crate::checkpoint::key::PrivateKey;
-use crate::http::body;
+use crate::http::{body, listener};
 use crate::witness::Witness;
 
 /// Arguments of `witness`.
@@ -68,11 +69,14 @@ pub async fn run(args: WitnessArgs) -> anyhow::Result<ExitCode> {
         .route("/healthz", get(async || "ok\n"))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
         .with_state(witness);
-    let stopped = async move {
+    let handle = Handle::new();
+    let stopping = handle.clone();
+    tokio::spawn(async move {
         let signal = stop.await;
         tracing::info!(signal, "stopping");
-    };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await?;
+        stopping.graceful_shutdown(None);
+    });
+    listener::serve(listener, router, None, MOST_CONNECTIONS, handle).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,6 +100,8 @@ fn key(text: &str) -> Result<Key, String> {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const MOST_CONNECTIONS: usize = 100;
 
 /// Maximum size of a request body. A checkpoint with some signatures takes less than a tenth of it.
 const MOST: usize = 64 << 10;

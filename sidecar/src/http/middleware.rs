@@ -57,7 +57,7 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
         request_id: Some(Arc::clone(&request_id)),
         ip: client_address(&request, &state.config),
         user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| first_bytes(agent, 1000).into()),
-        is_tls: is_tls(&request, &state.config.trusted_proxies),
+        is_tls: is_tls(&request, &state.config),
         token_id: Arc::default(),
     };
     request.extensions_mut().insert(context.clone());
@@ -187,12 +187,14 @@ fn client_address(request: &Request, config: &ServeArgs) -> Option<IpAddr> {
     client_address::find(peer, request.headers(), &config.trusted_proxies, config.proxy_header)
 }
 
-/// Returns whether the client connected over TLS, as a trusted proxy reports it. The sidecar itself has no TLS.
-fn is_tls(request: &Request, trusted: &[IpAddr]) -> bool {
+/// Returns whether the client connected over TLS, to the sidecar or to a trusted proxy that reports it.
+fn is_tls(request: &Request, config: &ServeArgs) -> bool {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let proto = text(request.headers(), "x-forwarded-proto").and_then(|protocols| protocols.split(',').next());
-    peer.is_some_and(|peer| trusted.contains(&peer))
-        && proto.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
+    if !peer.is_some_and(|peer| config.trusted_proxies.contains(&peer)) {
+        return config.tls_cert.is_some();
+    }
+    proto.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

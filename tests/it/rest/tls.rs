@@ -8,22 +8,22 @@ use audit_harness::cluster::Options;
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
 use audit_harness::sidecar::{Sidecar, command};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::http::Request;
 
 /// A cluster that accepts TCP connections only with TLS. Its certificate is for `localhost`.
 struct Server {
     db: Database,
-    authority: Issuer<'static, KeyPair>,
+    authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Server {
     fn start() -> Self {
-        let (authority, certificate) = authority();
+        let authority = authority();
         let server = Self { db: Database::on_own_cluster(&Options::preloaded()), authority };
-        server.write("ca.pem", &certificate);
-        server.write("stranger.pem", &self::authority().1);
+        server.write("ca.pem", &server.authority.pem());
+        server.write("stranger.pem", &self::authority().pem());
         server.issue("server", "localhost");
         let hba = server.db.cluster().dir().join("data/pg_hba.conf");
         let local = "local all all trust\n";
@@ -68,13 +68,11 @@ impl Server {
     }
 }
 
-/// Returns a certificate authority, and its certificate.
-fn authority() -> (Issuer<'static, KeyPair>, String) {
-    let key = KeyPair::generate().unwrap();
+/// Returns a certificate authority.
+pub fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = parameters.self_signed(&key).unwrap().pem();
-    (Issuer::new(parameters, key), certificate)
+    CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
 
 #[tokio::test]
