@@ -70,7 +70,7 @@ rights! {
     Redact          = [No,            No,            No,     Every],         "redact fields of events";
     Verify          = [No,            No,            No,     Every],         "check the log of a workspace on the admin pages";
     ManageAccess    = [No,            No,            No,     Every],         "manage tokens and sessions on the admin pages";
-    SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     Every],         "see metrics and status";
+    SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see metrics and status";
     SeeCheckpoints  = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see checkpoints and tiles of the system log";
     Maintain        = [No,            No,            No,     AllWorkspaces], "run maintenance";
 }
@@ -87,11 +87,9 @@ impl Right {
             let names = Role::ALL.iter().filter(|role| self.grant(**role) == grant).map(ToString::to_string);
             or(&names.collect::<Vec<_>>())
         };
-        let (every, all) = (roles(Grant::Every), roles(Grant::AllWorkspaces));
-        match (every.as_str(), all.as_str()) {
-            (every, "") => format!("Use a token of role {every}."),
-            ("", all) => format!("Use a token of role {all} for all workspaces."),
-            (every, all) => format!("Use a token of role {every}, or one of role {all} for all workspaces."),
+        match roles(Grant::Every).as_str() {
+            "" => format!("Use a token of role {} for all workspaces.", roles(Grant::AllWorkspaces)),
+            every => format!("Use a token of role {every}."),
         }
     }
 }
@@ -187,7 +185,6 @@ mod tests {
                     Redact,
                     Verify,
                     ManageAccess,
-                    SeeStatus,
                 ],
             ),
             (
@@ -222,7 +219,7 @@ mod tests {
         for (right, hint) in [
             (Right::Query, "Use a token of role viewer, auditor or admin."),
             (Right::SetRetention, "Use a token of role admin."),
-            (Right::SeeStatus, "Use a token of role admin, or one of role viewer or auditor for all workspaces."),
+            (Right::SeeStatus, "Use a token of role viewer, auditor or admin for all workspaces."),
             (Right::SeeCheckpoints, "Use a token of role viewer, auditor or admin for all workspaces."),
         ] {
             assert_eq!(right.hint(), hint);
