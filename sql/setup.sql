@@ -2,10 +2,17 @@
 
 DO $setup$
 DECLARE
-    functions text := (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name)
-                       FROM (SELECT p.oid::pg_catalog.regprocedure::text AS name
-                             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                             WHERE n.nspname = 'audit' ORDER BY 1 LIMIT 10) f);
+    -- What another tool keeps in schema audit, without parts such as the sequence of a column. The parts of an extension move with it.
+    others text[] := ARRAY(SELECT o.type || ' ' || o.identity
+                           FROM pg_catalog.pg_depend d
+                           CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
+                           WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                             AND d.refobjid = pg_catalog.to_regnamespace('audit') AND d.deptype = 'n'
+                             AND (o.type, o.identity) IS DISTINCT FROM ('extension', 'audit_log')
+                             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend part
+                                             WHERE part.classid = d.classid AND part.objid = d.objid AND part.deptype IN ('a', 'i', 'e'))
+                           ORDER BY 1);
+    more integer := pg_catalog.cardinality(others) - 10;
 BEGIN
     IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'audit_log needs a database with encoding UTF8, but the encoding of this one is %', pg_catalog.getdatabaseencoding()
@@ -23,11 +30,12 @@ BEGIN
     END IF;
 
     -- A call could take another tool's function for a function of the extension that has the same name.
-    IF functions IS NOT NULL THEN
-        RAISE EXCEPTION 'schema "audit" already contains functions that do not belong to audit_log'
+    IF others <> '{}' THEN
+        RAISE EXCEPTION 'schema "audit" already contains objects that do not belong to audit_log'
             USING ERRCODE = 'invalid_schema_definition',
-                  DETAIL = pg_catalog.format('Functions: %s.', functions),
-                  HINT = 'Another tool may use them in triggers, so do not drop them. Move them to another schema with ALTER FUNCTION function_name SET SCHEMA new_schema, or rename the schema with ALTER SCHEMA audit RENAME TO new_name. Triggers keep calling moved functions, but adapt code that names the schema. Then create the extension again.';
+                  DETAIL = pg_catalog.format('Objects: %s%s.', pg_catalog.array_to_string(others[1:10], ', '),
+                                             CASE WHEN more > 0 THEN pg_catalog.format(', and %s more', more) ELSE '' END),
+                  HINT = 'Another tool may use them, for example in triggers, so do not drop them. Move all of them aside with ALTER SCHEMA audit RENAME TO new_name, or single ones with ALTER TABLE, ALTER FUNCTION and so on … SET SCHEMA new_schema. Triggers keep calling moved functions. In the same transaction, adapt code that names the schema, such as the bodies of functions. Then create the extension again.';
     END IF;
 
     IF pg_catalog.to_regnamespace('audit_internal') IS NOT NULL THEN

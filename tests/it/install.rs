@@ -7,5 +7,6 @@ mod extension;
 mod foreign_settings;
 mod guard;
 mod harness;
+mod other_tool;
 mod public_schema;
 mod replication;

@@ -75,7 +75,7 @@ async fn create_extension_refuses_unsafe_databases() {
     run(&client, "ALTER SCHEMA audit OWNER TO CURRENT_USER").await;
     run(&client, "CREATE FUNCTION audit.append(x int) RETURNS int LANGUAGE sql AS 'SELECT 1'").await;
     let error = refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
-    assert_eq!(error.detail(), Some("Functions: append(integer)."));
+    assert_eq!(error.detail(), Some("Objects: function audit.append(integer)."));
     run(&client, "CREATE SCHEMA other; ALTER FUNCTION audit.append SET SCHEMA other; CREATE SCHEMA audit_internal")
         .await;
     refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
