@@ -97,6 +97,23 @@ $$;
 COMMENT ON FUNCTION audit_internal.check_clock(audit_internal.maintenance_run) IS
     'Keeps all events in place if the clock has jumped';
 
+CREATE FUNCTION audit_internal.prepared_transactions(tables regclass[], harmless_modes text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    -- A prepared transaction has no session. Its lock on its own id tells which locks are its own.
+    SELECT CASE WHEN count(*) = 0 THEN ''
+                ELSE format(' (prepared, so no session can end it; run COMMIT PREPARED or ROLLBACK PREPARED: %s)',
+                            left(string_agg(DISTINCT quote_literal(p.gid), ', '), 500)) END
+    FROM pg_prepared_xacts p
+    JOIN pg_locks own ON own.locktype = 'transactionid' AND own.transactionid = p.transaction AND own.mode = 'ExclusiveLock'
+    JOIN pg_locks l ON l.virtualtransaction = own.virtualtransaction AND l.pid IS NULL
+    WHERE l.relation = ANY (tables) AND l.mode <> ALL (harmless_modes)
+      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+$$;
+COMMENT ON FUNCTION audit_internal.prepared_transactions(regclass[], text[]) IS
+    'Returns the prepared transactions that lock one of the tables in other modes than the harmless ones, as an addition to an obstacle, or an empty text';
+
 CREATE FUNCTION audit_internal.create_coming_partitions(INOUT run audit_internal.maintenance_run, months_ahead integer)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -114,7 +131,12 @@ BEGIN
         name := 'audit_internal.' || audit_internal.partition_name(month);
         BEGIN
             PERFORM audit_internal.create_partition(month);
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN lock_not_available THEN
+            run.obstacles := array_append(
+                run.obstacles, format('%s could not be created: another transaction locks audit.event%s', name,
+                                      audit_internal.prepared_transactions('{audit.event}', '{AccessShareLock, RowShareLock, RowExclusiveLock}')));
+            EXIT;
+        WHEN OTHERS THEN
             run.obstacles := array_append(run.obstacles, format('%s could not be created: %s', name, SQLERRM));
             EXIT;
         END;
@@ -154,7 +176,9 @@ BEGIN
         -- The lock keeps retentions and legal holds unchanged during the run. It waits for sessions that have set one.
         LOCK TABLE audit.workspace, audit.legal_hold IN SHARE MODE;
     EXCEPTION WHEN lock_not_available THEN
-        run.obstacles := array_append(run.obstacles, 'another transaction is setting a retention or a legal hold');
+        run.obstacles := array_append(
+            run.obstacles, 'another transaction is setting a retention or a legal hold'
+                           || audit_internal.prepared_transactions('{audit.workspace, audit.legal_hold}', '{AccessShareLock, RowShareLock, ShareLock}'));
         run.is_stuck := true;
         RETURN;
     END;
@@ -264,7 +288,8 @@ BEGIN
             amount := audit_internal.drop_partition(partition);
         EXCEPTION WHEN lock_not_available THEN
             run.obstacles := array_append(
-                run.obstacles, format('%s is due but could not be dropped: a long-running transaction reads audit.event', name));
+                run.obstacles, format('%s is due but could not be dropped: a long-running transaction reads audit.event%s', name,
+                                             audit_internal.prepared_transactions('{audit.event}', '{}')));
         WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS reason = PG_EXCEPTION_DETAIL;
             run.obstacles := array_append(run.obstacles, format('%s is due but could not be dropped: %s %s', name, SQLERRM, reason));

@@ -532,3 +532,35 @@ async fn one_obstacle_does_not_stop_other_tasks() {
         ]
     );
 }
+
+/// No session can end a prepared transaction, so the obstacle names it.
+#[tokio::test]
+async fn an_obstacle_names_a_prepared_transaction() {
+    let db = Database::on_own_cluster(&Options::preloaded().with("max_prepared_transactions = 5"));
+    let client = db.connect().await;
+    due_partition(&client, &["acme"]).await;
+    naive::seal(&client).await;
+    let waiting_for = "SELECT waiting_for FROM audit.maintenance";
+    run(&client, "BEGIN; SELECT audit.set_retention('acme', '2 years'); PREPARE TRANSACTION 'set'").await;
+    run(&client, "SELECT audit.maintain()").await;
+    let obstacle: String = one(&client, waiting_for, &[]).await;
+    assert!(obstacle.contains("another transaction is setting a retention or a legal hold (prepared"), "{obstacle}");
+    assert!(obstacle.ends_with("run COMMIT PREPARED or ROLLBACK PREPARED: 'set')"), "{obstacle}");
+    // Setting a retention makes partitions ahead, too.
+    assert!(obstacle.contains("could not be created: another transaction locks audit.event (prepared"), "{obstacle}");
+    run(&client, "ROLLBACK PREPARED 'set'").await;
+
+    run(&client, "BEGIN; SELECT count(*) FROM audit.event; PREPARE TRANSACTION 'read'").await;
+    // A run that makes partitions drops none.
+    for _ in 0..3 {
+        run(&client, "SELECT audit.maintain()").await;
+    }
+    let obstacle: String = one(&client, waiting_for, &[]).await;
+    assert!(
+        obstacle.contains("could not be dropped: a long-running transaction reads audit.event (prepared"),
+        "{obstacle}"
+    );
+    assert!(obstacle.contains("'read'"), "{obstacle}");
+    run(&client, "ROLLBACK PREPARED 'read'").await;
+    assert_eq!(maintain(&client).await, ["partition dropped audit_internal.event_2024_03 100"]);
+}
