@@ -10,6 +10,7 @@ mod idempotency;
 mod import;
 mod masking;
 mod pooler;
+mod server_log;
 mod session_settings;
 mod set_context;
 mod single;
