@@ -54,7 +54,8 @@ extension_sql_file!("../../sql/internal/tree.sql", name = "tree", requires = ["r
 extension_sql_file!("../../sql/internal/replica.sql", name = "replica", requires = ["tree"]);
 extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["replica"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
-extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["seal"]);
+extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["seal"]);
+extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["worker"]);
 extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["status"]);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["query"]);
@@ -72,7 +73,6 @@ extension_sql_file!("../../sql/internal/verify_event.sql", name = "verify_event"
 extension_sql_file!("../../sql/internal/redaction.sql", name = "redaction", requires = ["verify_event"]);
 extension_sql_file!("../../sql/api/redact.sql", name = "redact", requires = ["redaction"]);
 extension_sql_file!("../../sql/internal/verify_redaction.sql", name = "verify_redaction", requires = ["redact"]);
-extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["verify_redaction"]);
 extension_sql_file!("../../sql/roles.sql", name = "roles", finalize);
 
 /// Initializes the library. PostgreSQL calls this function when it loads the library: at server start, or at the first

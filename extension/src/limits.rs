@@ -76,5 +76,9 @@ const SHORTEST_RETENTION: pg_sys::Interval = pg_sys::Interval { month: 0, day: 6
 /// The default of `audit.max_clock_step`, in minutes: a day, and an hour for a daily run of maintenance that is late.
 pub const MAX_CLOCK_STEP: i32 = 25 * 60;
 
+/// The default of `audit.max_sealers`. Together with the launcher, a maintenance worker and the launcher of logical
+/// replication, this leaves two of PostgreSQL's eight worker processes for a parallel query.
+pub const MAX_SEALERS: i32 = 3;
+
 /// The time for which a clock that has jumped must stand before maintenance trusts it without a confirmation.
 const STANDING_TIME: pg_sys::Interval = pg_sys::Interval { month: 0, day: 0, time: 24 * 60 * 60 * 1_000_000 };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::pg_sys;
 
 use crate::limits;
 
@@ -33,6 +34,7 @@ static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CLOCK_STEP: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_CLOCK_STEP);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static MAX_SEALERS: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_SEALERS);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
 /// Returns the value of `audit.unknown_actions`.
@@ -84,6 +86,11 @@ pub fn max_clock_step() -> Option<Duration> {
 /// Returns the value of `audit.seal_interval`. Returns None if the sealer is turned off.
 pub fn seal_interval() -> Option<Duration> {
     u64::try_from(SEAL_INTERVAL.get()).ok().filter(|&millis| millis > 0).map(Duration::from_millis)
+}
+
+/// Returns the value of `audit.max_sealers`.
+pub fn max_sealers() -> usize {
+    MAX_SEALERS.get() as usize
 }
 
 /// Returns the value of `audit.maintenance_interval`. Returns None if the worker is turned off.
@@ -173,6 +180,16 @@ pub fn define() {
         60_000,
         GucContext::Sighup,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"audit.max_sealers",
+        c"Sets the maximum number of sealers that run at once in the cluster.",
+        c"If more databases have the extension, they take turns. Together, the background workers take two more of max_worker_processes.",
+        &MAX_SEALERS,
+        1,
+        pg_sys::MAX_BACKENDS as i32,
+        GucContext::Sighup,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"audit.maintenance_interval",

@@ -17,6 +17,7 @@ DECLARE
                     FROM audit_internal.archive_failure f);
     has_jumped boolean := audit_internal.clock_has_jumped();
     unsettled bigint := (SELECT count(*) FROM audit.workspace w WHERE w.settled_at IS NULL);
+    has_events boolean := EXISTS (SELECT FROM audit.event);
     sealer audit_internal.sealer := (SELECT s FROM audit_internal.sealer s);
     -- Events from a restore can have transaction ids that are still in the future here.
     upcoming xid8 := audit_internal.next_transaction_id();
@@ -27,9 +28,9 @@ BEGIN
     RETURN QUERY VALUES
         ('maintenance', coalesce(run.last_run_at BETWEEN now() - interval '1 day' AND now() + interval '1 day', false),
          coalesce('last run ' || run.last_run_at, 'has never run'),
-         'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
+         audit_internal.worker_hint('audit.maintenance_interval', run.last_run_at IS NOT NULL, true)),
         ('maintenance waits', run.waiting_for IS NULL, coalesce(run.waiting_for || ', since ' || run.waiting_since, 'no'),
-         'End the transaction that is in the way, or archive the due partitions.'),
+         'Remove what the value names: end a transaction that is in the way, also a prepared one (pg_prepared_xacts), or archive the due partitions.'),
         ('clock', NOT has_jumped,
          CASE WHEN has_jumped THEN 'has moved from ' || audit_internal.trusted_time() || ' to ' || now() || ', so maintenance removes no events'
               ELSE 'trusted' END,
@@ -42,12 +43,13 @@ BEGIN
          'Correct the cause, and run audit-sidecar archive again. It writes the whole partition anew.'),
         ('sealing', coalesce(waits_since BETWEEN now() - interval '5 minutes' AND now() + interval '5 minutes', sealer.sealed IS NOT NULL),
          CASE WHEN sealer.sealed IS NULL THEN 'has never run' ELSE coalesce('events have been waiting for a leaf since ' || waits_since, 'done') END,
-         'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
+         audit_internal.worker_hint('audit.seal_interval', sealer.sealed IS NOT NULL, has_events)),
         ('heads', coalesce(sealer.heads_recorded_at BETWEEN now() - interval '5 minutes' AND now() + interval '5 minutes', false),
          coalesce('recorded ' || sealer.heads_recorded_at, 'have never been recorded'),
-         'Add audit_log to shared_preload_libraries, or schedule SELECT audit.maintain().'),
+         audit_internal.worker_hint('audit.seal_interval', sealer.heads_recorded_at IS NOT NULL, has_events)),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
         ('retention changes', true, unsettled || ' not settled yet', NULL);
+    RETURN QUERY SELECT 'sealing turns', t.ok, t.value, t.hint FROM audit_internal.describe_turns() t;
     RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
 END
 $$;

@@ -1,5 +1,7 @@
 //! The background workers: one sealer in each database, whatever ends, and none in the way of commands about databases.
 
+mod turns;
+
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
@@ -16,11 +18,16 @@ const WORKERS: &str = "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 
 const SEALERS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'audit_log sealer' AND datname = current_database()";
 
-/// Waits until a query returns true.
+/// Waits up to 20 seconds until a query returns true.
 async fn until(client: &Client, what: &str, query: &str) {
+    within(client, what, query, Duration::from_secs(20)).await;
+}
+
+/// Waits until a query returns true.
+async fn within(client: &Client, what: &str, query: &str, time: Duration) {
     let begun = Instant::now();
     while !one::<bool>(client, query, &[]).await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "not within 20 seconds: {what}");
+        assert!(begun.elapsed() < time, "not within {time:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

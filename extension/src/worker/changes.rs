@@ -1,7 +1,6 @@
 //! The number of changes that concern the launcher, in shared memory: installations of the extension, and sealers that
 //! ended for a command about their database. Without it, the launcher would try such a database again only later.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::pg_sys::Datum;
@@ -10,13 +9,13 @@ use pgrx::{PgAtomic, PgXactCallbackEvent, pg_shmem_init, register_xact_callback}
 
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
+use crate::worker;
 
 sql_function!(audit_announce_installation, pg_finfo_audit_announce_installation, announce_installation);
 
 /// Reserves the shared memory. The server must be loading its preloaded libraries.
 pub fn reserve() {
     pg_shmem_init!(CHANGES);
-    RESERVED.set(true);
 }
 
 /// Returns the number of changes. The launcher compares it with an earlier one.
@@ -27,7 +26,7 @@ pub fn count() -> u32 {
 /// Counts a change.
 pub fn announce() {
     // Without preloading, there is neither shared memory nor a launcher.
-    if RESERVED.get() {
+    if worker::is_preloaded() {
         CHANGES.get().fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -40,8 +39,3 @@ fn announce_installation(_: &Arguments) -> Result<Option<Datum>, Error> {
 
 // SAFETY: the name is used by no other part of the library.
 static CHANGES: PgAtomic<AtomicU32> = unsafe { PgAtomic::new(c"audit_log changes") };
-
-thread_local! {
-    /// Whether the server has preloaded the library. Its processes inherit the value.
-    static RESERVED: Cell<bool> = const { Cell::new(false) };
-}

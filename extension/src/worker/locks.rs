@@ -2,27 +2,52 @@
 
 use pgrx::pg_sys;
 
-/// A task of which each database has at most one worker.
+/// A lock between the workers, one in each database.
 #[derive(Clone, Copy, Debug)]
-pub enum Task {
-    /// Sealing.
+pub enum Lock {
+    /// Held by the sealer.
     Seal = 1,
-    /// Maintenance.
+    /// Held by the maintenance worker.
     Maintain = 2,
+    /// Held by the launcher while it asks the sealer to give way to another database.
+    GiveWay = 3,
 }
 
-/// Takes a task in the database of this process until the process ends. Returns false if another process has it. Must
-/// be called in a transaction.
-pub fn take(task: Task) -> bool {
-    // SAFETY: reads a variable of the process.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    // The server releases the locks of a session at its end only if they are of the method of advisory locks. Those are of
-    // another type, so that no SQL takes this lock.
-    let tag = pg_sys::LOCKTAG {
-        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-        ..object_lock(database, pg_sys::ExtensionRelationId, 0, task as u16)
-    };
-    acquire(&tag, pg_sys::AccessExclusiveLock, true)
+/// Runs the body in a transaction, which the functions below need. The process must be in none. An error in the body ends
+/// the worker, so that nothing has to be cleaned up.
+pub fn in_transaction<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: begins and ends a transaction in a process that is in none.
+    unsafe { pg_sys::StartTransactionCommand() };
+    let result = body();
+    // SAFETY: ends the transaction that was begun above.
+    unsafe { pg_sys::CommitTransactionCommand() };
+    result
+}
+
+/// Takes the lock of a database until the process ends or releases it. Returns false if another process has it. Must be
+/// called in a transaction.
+pub fn take(lock: Lock, database: pg_sys::Oid) -> bool {
+    acquire(&tag(lock, database), pg_sys::AccessExclusiveLock, true)
+}
+
+/// Releases a lock that this process has taken. Must be called in a transaction.
+pub fn release(lock: Lock, database: pg_sys::Oid) {
+    // SAFETY: the tag is complete. The server warns if the process does not have the lock.
+    unsafe {
+        pg_sys::LockRelease(&tag(lock, database), pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE, true);
+    }
+}
+
+/// Returns whether another process has taken the lock of the database. Must be called in a transaction.
+pub fn is_taken(lock: Lock, database: pg_sys::Oid) -> bool {
+    // The end of the transaction comes late: meanwhile, the other process could not take the lock.
+    let tag = tag(lock, database);
+    let is_free = acquire(&tag, pg_sys::AccessShareLock, false);
+    if is_free {
+        // SAFETY: the tag is complete, and this function has just acquired the lock for the transaction.
+        unsafe { pg_sys::LockRelease(&tag, pg_sys::AccessShareLock as pg_sys::LOCKMODE, false) };
+    }
+    !is_free
 }
 
 /// Returns whether a command such as DROP DATABASE or CREATE DATABASE … TEMPLATE wants a database for itself. It waits
@@ -38,6 +63,15 @@ fn acquire(tag: &pg_sys::LOCKTAG, mode: u32, for_session: bool) -> bool {
     // transaction, which the callers are in.
     let result = unsafe { pg_sys::LockAcquire(tag, mode as pg_sys::LOCKMODE, for_session, true) };
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}
+
+fn tag(lock: Lock, database: pg_sys::Oid) -> pg_sys::LOCKTAG {
+    // The server releases the locks of a session at its end only if they are of the method of advisory locks. Those are of
+    // another type, so that no SQL takes this lock.
+    pg_sys::LOCKTAG {
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        ..object_lock(database, pg_sys::ExtensionRelationId, 0, lock as u16)
+    }
 }
 
 /// Returns a lock of the method of ordinary locks.
