@@ -55,7 +55,8 @@ extension_sql_file!("../../sql/internal/replica.sql", name = "replica", requires
 extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["replica"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["seal"]);
-extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["worker"]);
+extension_sql_file!("../../sql/internal/role.sql", name = "role", requires = ["worker"]);
+extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["role"]);
 extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["status"]);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["query"]);

@@ -42,6 +42,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM audit_internal.check_legal_hold(workspace, reason, target, actor);
+    PERFORM audit_internal.lock_settings();
     BEGIN
         INSERT INTO audit.legal_hold (audit_event_id, workspace, target, actor, reason, placed_by)
         VALUES (audit.append('legal_hold_placed', workspace => workspace, actor => audit_internal.who(),
@@ -65,6 +66,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM audit_internal.check_legal_hold(workspace, reason, target, actor);
+    PERFORM audit_internal.lock_settings();
     UPDATE audit.legal_hold h
     SET released_at = clock_timestamp(), released_by = audit_internal.who(), release_reason = reason
     WHERE h.workspace = workspace AND h.released_at IS NULL

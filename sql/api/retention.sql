@@ -21,7 +21,7 @@ CREATE FUNCTION audit.preset(preset text) RETURNS interval
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    found interval := (SELECT p.retention FROM audit.retention_preset p WHERE p.preset = lower(preset.preset));
+    found interval := (SELECT p.retention FROM audit.retention_preset p WHERE p.preset = lower(preset.preset COLLATE "C"));
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'retention preset "%" does not exist', coalesce(left(preset, 100), 'NULL')
@@ -48,8 +48,7 @@ BEGIN
     PERFORM audit_internal.check_workspace(workspace);
     days := audit_internal.check_retention(retention);
 
-    -- One session at a time sets a retention, and none during a maintenance run, which judges events by these settings.
-    LOCK TABLE audit.workspace IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM audit_internal.lock_settings();
     SELECT w.retention INTO before FROM audit.workspace w WHERE w.workspace = set_retention.workspace;
     IF before::text = retention::text THEN
         RETURN;

@@ -22,7 +22,7 @@ BEGIN
             USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'audit.seal() cannot run in a % transaction', upper(current_setting('transaction_isolation'))
+        RAISE EXCEPTION 'audit.seal() cannot run in a % transaction', upper(current_setting('transaction_isolation') COLLATE "C")
             USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.seal() in a READ COMMITTED transaction.';
     END IF;
     -- This call loads the library. Until it is loaded, any role can set its settings.

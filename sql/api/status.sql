@@ -50,6 +50,7 @@ BEGIN
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
         ('retention changes', true, unsettled || ' not settled yet', NULL);
     RETURN QUERY SELECT 'sealing turns', t.ok, t.value, t.hint FROM audit_internal.describe_turns() t;
+    RETURN QUERY SELECT 'roles', r.ok, r.value, r.hint FROM audit_internal.describe_roles() r;
     RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
 END
 $$;

@@ -25,3 +25,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_internal.check_legal_hold(text, text, text, text) IS 'Refuses invalid arguments of a legal hold (SQLSTATE ZA003)';
+
+CREATE FUNCTION audit_internal.lock_settings() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Every change of a retention or a legal hold takes this lock first, and audit_internal.keep_settings_still takes the two
+    -- tables in the same order. If each took its own table first, they could wait for each other.
+    LOCK TABLE audit.workspace IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION audit_internal.lock_settings() IS
+    'Lets one session at a time change retentions and legal holds, and none during a run of maintenance, which judges events by them';

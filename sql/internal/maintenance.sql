@@ -30,7 +30,7 @@ BEGIN
             USING ERRCODE = 'ZA003';
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'audit.maintain() cannot run in a % transaction', upper(current_setting('transaction_isolation'))
+        RAISE EXCEPTION 'audit.maintain() cannot run in a % transaction', upper(current_setting('transaction_isolation') COLLATE "C")
             USING ERRCODE = 'invalid_transaction_state', HINT = 'Call audit.maintain() in a READ COMMITTED transaction.';
     END IF;
 END

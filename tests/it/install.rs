@@ -7,6 +7,8 @@ mod extension;
 mod foreign_settings;
 mod guard;
 mod harness;
+mod locale;
 mod other_tool;
 mod public_schema;
 mod replication;
+mod role_names;

@@ -73,7 +73,7 @@ async fn get_liveness() -> &'static str {
 async fn get_readiness(State(state): State<AppState>) -> Response {
     let look = tokio::time::timeout(PATIENCE, look(&state)).await;
     let checks = match look {
-        Ok(Ok(Found { standby, extension, rights })) => Checks {
+        Ok(Ok(Found { standby, extension, role, rights })) => Checks {
             database: if standby { Check::new(false, STANDBY) } else { Check::new(true, "answers") },
             extension: Check::new(
                 extension,
@@ -81,10 +81,11 @@ async fn get_readiness(State(state): State<AppState>) -> Response {
             ),
             rights: Check::new(
                 rights,
-                match (extension, rights) {
-                    (_, true) => "are sufficient",
-                    (true, false) => "are not sufficient: GRANT audit_sidecar to the role",
-                    (false, false) => "unknown without the extension",
+                match (extension, role, rights) {
+                    (_, _, true) => "are sufficient",
+                    (true, true, false) => "are not sufficient: GRANT audit_sidecar to the role",
+                    (true, false, false) => RENAMED,
+                    (false, _, false) => "unknown without the extension",
                 },
             ),
             replica: replica(&state).await,
@@ -155,13 +156,16 @@ async fn replica(state: &AppState) -> Check {
 struct Found {
     standby: bool,
     extension: bool,
+    /// Whether there is a role audit_sidecar.
+    role: bool,
     rights: bool,
 }
 
 async fn look(state: &AppState) -> Result<Found, ApiError> {
     let read = |client: deadpool_postgres::Client| async move {
         let row = client.query_one(LOOK, &[]).await?;
-        Ok(Found { extension: row.try_get(0)?, rights: row.try_get(1)?, standby: row.try_get(2)? })
+        let (extension, rights) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Found { extension, rights, standby: row.try_get(2)?, role: row.try_get(3)? })
     };
     state.database.read(read).await
 }
@@ -174,9 +178,13 @@ const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'aud
     CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log') THEN \
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \
                  AND has_function_privilege(to_regprocedure('audit.append_many(jsonb)'), 'EXECUTE') \
-                 AND pg_has_role(current_user, 'audit_sidecar', 'USAGE'), false) \
+                 AND (SELECT pg_has_role(current_user, r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = 'audit_sidecar'), false) \
     ELSE false END, \
-    pg_catalog.pg_is_in_recovery()";
+    pg_catalog.pg_is_in_recovery(), \
+    EXISTS (SELECT FROM pg_roles WHERE rolname = 'audit_sidecar')";
+
+const RENAMED: &str = "are not sufficient: the database has no role audit_sidecar, which the extension knows by this name. If \
+    the role was renamed, use ALTER ROLE … RENAME TO audit_sidecar";
 
 const STANDBY: &str = "is a standby, but every request is recorded: --database-url must name the primary, and \
     --replica-url can name a standby";

@@ -44,6 +44,14 @@ impl Database {
         database
     }
 
+    /// Creates a database with the extension on the shared cluster, in a locale of ICU.
+    pub fn with_icu_locale(locale: &str) -> Self {
+        let options = format!("template0 LOCALE_PROVIDER icu ICU_LOCALE '{locale}' LOCALE 'C.UTF-8' ENCODING 'UTF8'");
+        let database = Self::create(Cluster::shared(), &options);
+        database.psql("CREATE EXTENSION audit_log");
+        database
+    }
+
     /// Returns the cluster of the database.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
