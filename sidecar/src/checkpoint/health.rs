@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use prometheus::{Gauge, IntCounter, IntGauge};
 
 use super::signer::{Error, Round};
+use super::turn::Holder;
 use crate::metrics::Metrics;
 use crate::time::Time;
 
@@ -37,6 +38,11 @@ enum Last {
     #[default]
     None,
     Idle(&'static str),
+    /// Another session has the turn, since this time or earlier.
+    Elsewhere {
+        holder: Holder,
+        since: Time,
+    },
     Refused(usize),
     Failed,
     Signed {
@@ -81,7 +87,17 @@ impl Health {
                 Last::Idle("nothing is sealed yet")
             }
             // Any database role can hold this lock, so a round that waits for it does not count as successful.
-            Ok(Round::Elsewhere) => Last::Idle("another sidecar was signing"),
+            Ok(Round::Elsewhere(holder)) => {
+                // If this role may not see when the turn was taken, the time at which it was first seen is the best known.
+                let first_seen = match &inner.last {
+                    Last::Elsewhere { holder: before, since } if before.pid == holder.pid => *since,
+                    _ => Time::now(),
+                };
+                let since = holder.since.unwrap_or(first_seen);
+                let address = holder.address.as_deref();
+                tracing::warn!(%holder, address, %since, "another session has the turn to sign; the next round tries again");
+                Last::Elsewhere { holder: holder.clone(), since }
+            }
             Ok(Round::Refused(refusals)) => {
                 gauges.refusals.set(count(refusals.len()));
                 if inner.alarmed.is_none_or(|alarmed| alarmed.elapsed() > HOUR) {
@@ -135,8 +151,17 @@ impl Health {
                 (false, format!("REFUSED for {causes} causes: the audit log was changed; the sidecar log has details"))
             }
             Last::Failed => (false, "the last round failed; the sidecar log has the cause".into()),
+            Last::Elsewhere { holder, since } if late => (
+                false,
+                format!(
+                    "no round has succeeded for more than three intervals: {holder} has had the turn since {since}; end it if it signs nothing"
+                ),
+            ),
             _ if late => (false, "no round has succeeded for more than three intervals".into()),
             Last::None => (true, "the first round is running".into()),
+            Last::Elsewhere { holder, since } => {
+                (true, format!("waits for the turn, which {holder} has had since {since}"))
+            }
             Last::Idle(why) => (true, (*why).into()),
             Last::Signed { size, cosignatures, quorum, problems } => {
                 let ok = cosignatures >= quorum;
@@ -199,3 +224,37 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Additional time, because a round takes a while.
 const GRACE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{GRACE, Gauges, Health, SetUp};
+    use crate::checkpoint::signer::Round;
+    use crate::checkpoint::turn::Holder;
+    use crate::metrics::Metrics;
+    use crate::time::Time;
+
+    #[test]
+    fn a_turn_that_is_never_given_up_is_not_well() {
+        let health = Health::default();
+        let gauges = Gauges::register(&Metrics::new().unwrap()).unwrap();
+        let begun = Instant::now();
+        health.lock().set_up = Some(SetUp { gauges, interval: Duration::from_secs(10), begun });
+        let since = Time::parse("2026-01-02T03:04:05Z").unwrap();
+        let holder = Holder { pid: Some(7), application: Some("psql".into()), address: None, since: Some(since) };
+        health.note(&Ok(Round::Elsewhere(holder)));
+        let (ok, told) = health.check();
+        assert!(ok && told.contains("process 7 of PostgreSQL (psql) has had since 2026-01-02T03:04:05"), "{told}");
+        let late = begun.checked_sub(Duration::from_secs(31) + GRACE).unwrap();
+        health.lock().set_up.as_mut().unwrap().begun = late;
+        let (ok, told) = health.check();
+        assert!(!ok && told.contains("process 7 of PostgreSQL (psql)") && told.contains("since 2026-01-02"), "{told}");
+        // A holder whose times this role may not see is known since it was first seen.
+        for _ in 0..2 {
+            health.note(&Ok(Round::Elsewhere(Holder { pid: Some(8), ..Holder::default() })));
+        }
+        let (_, told) = health.check();
+        assert!(told.contains("process 8 of PostgreSQL has had the turn since 20"), "{told}");
+    }
+}

@@ -18,7 +18,7 @@ use super::note;
 use super::refusal::{Refusal, TreeHead};
 use super::settings::Settings;
 use super::state::{self, Held};
-use super::turn::Turn;
+use super::turn::{Attempt, Holder, Turn};
 use super::witness::{Answer, Witness};
 use crate::error::ApiError;
 use crate::outcome::Outcome;
@@ -41,8 +41,8 @@ pub struct Signer {
 pub enum Round {
     /// Nothing has been sealed.
     Nothing,
-    /// Another sidecar is signing.
-    Elsewhere,
+    /// Another session has the turn to sign.
+    Elsewhere(Holder),
     /// The audit log was changed. Nothing was signed, and nothing will be until an operator resets signing.
     Refused(Vec<Refusal>),
     /// The audit log is consistent with the last checkpoint, and its new checkpoint is signed.
@@ -106,7 +106,10 @@ impl Signer {
     /// # Errors
     /// Fails with [`Error`]. Nothing inconsistent has been signed in that case either.
     pub async fn round(&self) -> Result<Round, Error> {
-        let Some(turn) = Turn::take(&self.database).await? else { return Ok(Round::Elsewhere) };
+        let turn = match Turn::take(&self.database).await? {
+            Attempt::Taken(turn) => turn,
+            Attempt::Held(holder) => return Ok(Round::Elsewhere(holder)),
+        };
         let mut lease = Lease::new(self.database.client().await?);
         let round = self.in_turn(lease.client(), &turn).await?;
         lease.give_back();

@@ -63,7 +63,7 @@ async fn sign(args: SignArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&args.signing)?.context("no signing key is configured. Use --signing-key")?;
     match Signer::new(settings, Database::new(&args.database)?).round().await.map_err(plain)? {
         Round::Nothing => note!("There is nothing to sign: no event is sealed yet."),
-        Round::Elsewhere => bail!("another sidecar is signing. Try again"),
+        Round::Elsewhere(holder) => bail!("{holder} has the turn to sign. Try again"),
         Round::Signed(signed) => {
             for problem in &signed.problems {
                 note!("audit-sidecar: {}", printable(problem));

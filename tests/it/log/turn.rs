@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use audit_harness::database::Database;
 use audit_harness::pooler::Pooler;
 use audit_harness::query::{one, run};
-use audit_harness::sidecar::command;
+use audit_harness::sidecar::{Sidecar, command};
 
 use super::checkpoint::make_key;
 
@@ -44,4 +44,44 @@ async fn the_turn_to_sign_ends_with_the_sidecar() {
     let second = sign("two", &[]).output().unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
     assert_eq!(one::<i64>(&client, held, &[]).await, 0);
+}
+
+/// Any session can hold the lock, also one that signs nothing.
+#[tokio::test]
+async fn a_sidecar_that_waits_for_its_turn_says_who_has_it() {
+    let db = Database::new();
+    let client = db.connect().await;
+    run(&client, "SELECT audit.append('x', 'acme')").await;
+    let folder = tempfile::tempdir().unwrap();
+    make_key(folder.path(), "key", &["--name", "audit.example.com/log"]);
+    run(&client, "SET application_name = 'a psql that was forgotten'").await;
+    let pid: i32 = one(&client, "SELECT pg_backend_pid()", &[]).await;
+    run(&client, &format!("SELECT pg_advisory_lock({})", 0x6175_6469_745f_636b_i64)).await;
+    let role = db.role(&["audit_sidecar", "pg_monitor"]);
+    let (key, state) = (folder.path().join("key"), folder.path().join("state"));
+    let flags = ["--listen", "127.0.0.1:0", "--checkpoint-interval", "1s", "--signing-key", key.to_str().unwrap()];
+    let flags = [&flags[..], &["--signing-state", state.to_str().unwrap()]].concat();
+    let sidecar = Sidecar::serve(&db.cluster().dsn(db.name(), &role), &flags).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let holder = format!("process {pid} of PostgreSQL (a psql that was forgotten)");
+    let told = loop {
+        let (_, answer) = sidecar.get("/readyz", None).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let told = answer["checks"]["signing"]["detail"].as_str().unwrap().to_owned();
+        if told.contains("the turn") {
+            break told;
+        }
+        assert!(Instant::now() < deadline, "{told}");
+        sleep(Duration::from_millis(200));
+    };
+    assert!(told.contains(&holder) && told.contains(" since 20"), "{told}");
+    run(&client, "SELECT pg_advisory_unlock_all()").await;
+    loop {
+        let (_, answer) = sidecar.get("/readyz", None).unwrap();
+        if answer.contains("signed at size") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        sleep(Duration::from_millis(200));
+    }
 }
