@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body;
 mod client_address;
 mod docs;
+mod encoding;
 pub mod events;
 pub mod health;
 pub mod legal_holds;

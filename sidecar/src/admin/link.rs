@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use deadpool_postgres::Client;
 use serde_json::json;
 
 use super::attempts::Attempts;
@@ -63,10 +64,20 @@ pub async fn log_in(
 
 async fn start(state: &AppState, context: &RequestContext, secret: &Secret) -> Result<Option<SessionId>, ApiError> {
     let id = SessionId::generate()?;
-    let mut client = state.client().await?;
+    let started = state.database.write(|client| begin_session(client, context, secret, &id)).await?;
+    Ok(started.then_some(id))
+}
+
+/// Returns false if the link is not valid.
+async fn begin_session(
+    mut client: Client,
+    context: &RequestContext,
+    secret: &Secret,
+    id: &SessionId,
+) -> Result<bool, ApiError> {
     let transaction = audit_trail::begin(&mut client, context, "system:admin").await?;
-    let Some(used) = login_link::redeem(&transaction, secret).await? else { return Ok(None) };
-    if !session::start(&transaction, context, &id, &used.token_id).await? {
+    let Some(used) = login_link::redeem(&transaction, secret).await? else { return Ok(false) };
+    if !session::start(&transaction, context, id, &used.token_id).await? {
         return Err(ApiError::internal("the token of a link is not valid"));
     }
     let details =
@@ -75,7 +86,7 @@ async fn start(state: &AppState, context: &RequestContext, secret: &Secret) -> R
     audit_trail::record(&transaction, context, login::entry(AuditAction::SessionStarted, &actor, None, details))
         .await?;
     audit_trail::commit(transaction).await?;
-    Ok(Some(id))
+    Ok(true)
 }
 
 fn show(status: StatusCode, secret: String, problem: Option<&'static str>) -> Result<Response, ApiError> {

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use deadpool_postgres::Client;
 use serde_json::json;
 
 use super::attempts::Attempts;
@@ -93,14 +94,17 @@ pub async fn log_out(
     State(state): State<AppState>,
     Change { session, context, .. }: Change,
 ) -> Result<Response, ApiError> {
-    let mut client = state.client().await?;
+    state.database.write(|client| end(client, &context, &session)).await?;
+    Ok(([(header::SET_COOKIE, cookie::clear(context.is_tls))], Redirect::to("/admin/login?ended=1")).into_response())
+}
+
+async fn end(mut client: Client, context: &RequestContext, session: &Session) -> Result<(), ApiError> {
     let transaction = client.transaction().await?;
     if session::end(&transaction, &session.id).await? {
         let actor = session.principal.actor();
-        audit_trail::record(&transaction, &context, entry(AuditAction::SessionEnded, &actor, None, json!({}))).await?;
+        audit_trail::record(&transaction, context, entry(AuditAction::SessionEnded, &actor, None, json!({}))).await?;
     }
-    audit_trail::commit(transaction).await?;
-    Ok(([(header::SET_COOKIE, cookie::clear(context.is_tls))], Redirect::to("/admin/login?ended=1")).into_response())
+    audit_trail::commit(transaction).await
 }
 
 async fn start(
@@ -109,17 +113,27 @@ async fn start(
     principal: &Principal,
 ) -> Result<Option<SessionId>, ApiError> {
     let id = SessionId::generate()?;
-    let mut client = state.client().await?;
+    let started = state.database.write(|client| begin_session(client, context, principal, &id)).await?;
+    Ok(started.then_some(id))
+}
+
+/// Returns false if the token is not valid.
+async fn begin_session(
+    mut client: Client,
+    context: &RequestContext,
+    principal: &Principal,
+    id: &SessionId,
+) -> Result<bool, ApiError> {
     let transaction = client.transaction().await?;
-    if !session::start(&transaction, context, &id, &principal.token_id).await? {
-        return Ok(None);
+    if !session::start(&transaction, context, id, &principal.token_id).await? {
+        return Ok(false);
     }
     let details =
         json!({ "name": principal.name, "role": principal.role.to_string(), "workspace": principal.workspace });
     let actor = principal.actor();
     audit_trail::record(&transaction, context, entry(AuditAction::SessionStarted, &actor, None, details)).await?;
     audit_trail::commit(transaction).await?;
-    Ok(Some(id))
+    Ok(true)
 }
 
 /// Records a login that was refused, in the event session_refused.

@@ -10,6 +10,7 @@ use crate::error::{ApiError, Code};
 use crate::http::auth::{self, Principal};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::http::stream;
 use crate::service::request_context::RequestContext;
 use crate::service::session::{self, SessionId};
 
@@ -32,9 +33,7 @@ impl Session {
         if auth::is_from_another_site(headers) {
             return Err(origin::refusal("another site asked for the download"));
         }
-        if method == Method::HEAD {
-            return Err(ApiError::new(Code::MethodNotAllowed, "a download does not support HEAD"));
-        }
+        stream::refuse_head(method, "a download")?;
         self.principal.require(Right::Export)
     }
 }

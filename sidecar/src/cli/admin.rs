@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use url::Url;
 
 use crate::cli::output::{note, say};
-use crate::cli::session::{actor, connect, explain};
+use crate::cli::session::{actor, explain};
 use crate::config::DatabaseArgs;
+use crate::postgres::pool::Database;
 use crate::service::login_link;
 
 /// Arguments of `admin`.
@@ -51,8 +52,8 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
 async fn link(args: LinkArgs) -> anyhow::Result<ExitCode> {
     let actor = actor();
     let name = args.name.as_deref().unwrap_or_else(|| actor.trim_start_matches("cli:"));
-    let mut client = connect(&args.database).await?;
-    let created = login_link::create(&mut client, &actor, name, args.workspace.as_deref()).await;
+    let database = Database::new(&args.database)?;
+    let created = login_link::create(&database, &actor, name, args.workspace.as_deref()).await;
     let (secret, expires_at) = created.map_err(explain)?;
     let scope = args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"));
     note!("This link logs in as an admin of {scope}. It works once, until {expires_at}:");

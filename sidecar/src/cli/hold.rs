@@ -9,6 +9,7 @@ use crate::cli::output::{self, say};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::service::legal_hold::{self, Extent, LegalHold};
 use crate::service::request_context::RequestContext;
 use crate::text::printable;
@@ -75,18 +76,18 @@ pub async fn run(args: HoldArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn place(args: ExtentArgs) -> anyhow::Result<ExitCode> {
-    let mut client = connect(&args.database).await?;
+    let database = Database::new(&args.database)?;
     let (extent, reason) = extent_and_reason(args);
-    let placed = legal_hold::place(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
+    let placed = legal_hold::place(&database, &RequestContext::default(), &actor(), &extent, &reason).await;
     placed.map_err(with_list)?;
     say!("The legal hold on {} is active.", describe(&extent));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn release(args: ExtentArgs) -> anyhow::Result<ExitCode> {
-    let mut client = connect(&args.database).await?;
+    let database = Database::new(&args.database)?;
     let (extent, reason) = extent_and_reason(args);
-    let released = legal_hold::release(&mut client, &RequestContext::default(), &actor(), &extent, &reason).await;
+    let released = legal_hold::release(&database, &RequestContext::default(), &actor(), &extent, &reason).await;
     released.map_err(with_list)?;
     say!("The legal hold on {} is released.", describe(&extent));
     Ok(ExitCode::SUCCESS)

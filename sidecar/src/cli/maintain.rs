@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::output::{note, say};
-use crate::cli::session::{actor, connect, explain};
+use crate::cli::session::{actor, explain};
 use crate::config::DatabaseArgs;
+use crate::postgres::pool::Database;
 use crate::service::request_context::RequestContext;
 use crate::service::{maintenance, status};
 use crate::text::printable;
@@ -28,12 +29,12 @@ pub struct MaintainArgs {
 /// Fails if the database cannot be reached or refuses the request. An obstacle to maintenance is printed, and is not an
 /// error.
 pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
-    let mut client = connect(&args.database).await?;
+    let database = Database::new(&args.database)?;
     let actor = actor();
     let mut done = 0;
     loop {
         // The command has no time limit, because the work of a cancelled statement would be lost.
-        let run = maintenance::run(&mut client, &RequestContext::default(), &actor, Some(Duration::ZERO)).await;
+        let run = maintenance::run(&database, &RequestContext::default(), &actor, Some(Duration::ZERO)).await;
         let tasks = run.map_err(explain)?;
         for task in &tasks {
             let amount = task.amount.map_or(String::new(), |amount| format!("  {amount}"));
@@ -47,7 +48,7 @@ pub async fn run(args: MaintainArgs) -> anyhow::Result<ExitCode> {
     if done == 0 {
         note!("Nothing was due, or another session is running maintenance.");
     }
-    let status = status::read(&client).await.map_err(explain)?;
+    let status = database.read(|client| async move { status::read(&client).await }).await.map_err(explain)?;
     if let Some(obstacle) = status.waiting_for() {
         note!("Maintenance met an obstacle: {}. The next run tries again.", printable(obstacle));
     }

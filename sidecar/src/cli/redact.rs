@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::output::say;
-use crate::cli::session::{actor, connect, explain};
+use crate::cli::session::{actor, explain};
 use crate::config::DatabaseArgs;
+use crate::postgres::pool::Database;
 use crate::service::redaction;
 use crate::service::request_context::RequestContext;
 
@@ -30,10 +31,10 @@ pub struct RedactArgs {
 /// # Errors
 /// Fails if the database cannot be reached or refuses the request.
 pub async fn run(args: RedactArgs) -> anyhow::Result<ExitCode> {
-    let mut client = connect(&args.database).await?;
+    let database = Database::new(&args.database)?;
     let RedactArgs { event, field, reason, .. } = args;
     let context = RequestContext::default();
-    let audit_event_id = redaction::redact(&mut client, &context, &actor(), None, event, &field, &reason).await;
+    let audit_event_id = redaction::redact(&database, &context, &actor(), None, event, &field, &reason).await;
     let audit_event_id = audit_event_id.map_err(explain)?;
     say!("Field {field} of event {event} is erased. Event {audit_event_id} records it.");
     say!(

@@ -10,6 +10,7 @@ use crate::cli::output::{self, note};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::DatabaseArgs;
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::service::request_context::RequestContext;
 use crate::service::retention::{self, Choice, State};
 use crate::text::printable;
@@ -83,10 +84,10 @@ async fn set(args: SetArgs) -> anyhow::Result<ExitCode> {
         (Some(length), _) => Choice::Length(length),
         (None, preset) => Choice::Preset(preset.unwrap_or_default()),
     };
-    let mut client = connect(&args.database).await?;
-    let set = retention::set(&mut client, &RequestContext::default(), &actor(), &args.workspace, &choice).await;
+    let database = Database::new(&args.database)?;
+    let set = retention::set(&database, &RequestContext::default(), &actor(), &args.workspace, &choice).await;
     set.map_err(|error| explain(with_presets(&choice, error)))?;
-    let state = retention::read(client, &args.workspace).await.map_err(explain)?;
+    let state = database.read(|client| retention::read(client, &args.workspace)).await.map_err(explain)?;
     output::write(format_args!("{}", text(&state)));
     Ok(ExitCode::SUCCESS)
 }

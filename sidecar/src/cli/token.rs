@@ -11,6 +11,7 @@ use crate::cli::output::{self, note, say};
 use crate::cli::session::{actor, connect, explain};
 use crate::config::{self, DatabaseArgs};
 use crate::http::rights::Role;
+use crate::postgres::pool::Database;
 use crate::service::request_context::RequestContext;
 use crate::service::token::{self, NewToken, Stored, Token};
 use crate::text::printable;
@@ -71,15 +72,15 @@ pub async fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Create(args) => create(*args).await,
         Action::List { database } => list(&connect(&database).await?).await,
-        Action::Revoke { id, database } => revoke(&mut connect(&database).await?, &id).await,
+        Action::Revoke { id, database } => revoke(&Database::new(&database)?, &id).await,
     }
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<ExitCode> {
     let new =
         NewToken { name: args.name, role: args.role.to_string(), workspace: args.workspace, expires_at: args.expires };
-    let mut client = connect(&args.database).await?;
-    let token = token::create(&mut client, &RequestContext::default(), &actor(), &new).await.map_err(explain)?;
+    let database = Database::new(&args.database)?;
+    let token = token::create(&database, &RequestContext::default(), &actor(), &new).await.map_err(explain)?;
     note!(
         "Created token {} of role {} for {}. Save it now, it is not shown again:",
         token.id(),
@@ -107,10 +108,10 @@ async fn list(client: &Client) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revoke(client: &mut Client, id: &str) -> anyhow::Result<ExitCode> {
+async fn revoke(database: &Database, id: &str) -> anyhow::Result<ExitCode> {
     // A user who pastes the whole token means its id.
     let id = id.parse::<Token>().map_or(id.to_owned(), |token| token.id().to_owned());
-    if !token::revoke(client, &RequestContext::default(), &actor(), &id, None).await.map_err(explain)? {
+    if !token::revoke(database, &RequestContext::default(), &actor(), &id, None).await.map_err(explain)? {
         bail!(
             "there is no valid token with id \"{}\". To see the tokens, run audit-sidecar token list",
             printable(&id)

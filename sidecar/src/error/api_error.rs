@@ -98,6 +98,12 @@ impl ApiError {
         cause.is_some_and(connection::is_lost)
     }
 
+    /// Returns whether PostgreSQL rolled the transaction back because of other transactions, so that a retry of all of it
+    /// can succeed. The causes are a deadlock and a failure to serialize. On a standby, a change on the primary is another.
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Code::TransactionConflict
+    }
+
     /// Returns the cause and its own causes as one text, for the sidecar log only.
     pub fn cause(&self) -> Option<String> {
         let mut next: Option<&(dyn Error + 'static)> = self.0.cause.as_ref().map(|cause| &**cause as _);

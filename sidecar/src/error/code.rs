@@ -45,6 +45,7 @@ codes! {
     InvalidJson = BAD_REQUEST, "The body is not valid JSON. `detail.line` or `detail.element` gives the place.";
     InvalidUtf8 = BAD_REQUEST, "The body or the query string is not valid UTF-8.";
     InvalidEvent = BAD_REQUEST, "An event is malformed: it has an unknown field or a wrong type, or is not an object. `detail.line` or `detail.element` gives the place.";
+    InvalidEncoding = BAD_REQUEST, "The compressed body is damaged or ended early. Nothing was stored.";
     IncompleteBody = BAD_REQUEST, "The upload ended early. Nothing was stored.";
     EventNotFound = NOT_FOUND, "The event does not exist in a workspace of the token.";
     UnknownWorkspace = NOT_FOUND, "The workspace of a pack has no events. Its name is probably misspelt.";
@@ -57,11 +58,13 @@ codes! {
     BodyTooLarge = PAYLOAD_TOO_LARGE, "The body is larger than the sidecar accepts.";
     DetailsTooLarge = PAYLOAD_TOO_LARGE, "The details of an event are larger than `audit.max_details_size`.";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "The path does not accept the media type of the body.";
+    UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE, "The sidecar does not accept the content encoding of the body. `Accept-Encoding` names the accepted ones.";
     UnknownAction = UNPROCESSABLE_ENTITY, "The action is not in the catalog, and the database is configured to refuse unknown actions.";
     InvalidDetails = UNPROCESSABLE_ENTITY, "The details are not an object, lack a required key, or do not match the action's schema.";
     TooManyExports = TOO_MANY_REQUESTS, "The maximum number of exports is running. `Retry-After` says when to try again.";
     Internal = INTERNAL_SERVER_ERROR, "An internal error occurred. The sidecar log has details.";
     DatabaseUnavailable = SERVICE_UNAVAILABLE, "The database is unreachable, restarting, overloaded or read-only. `Retry-After` says when to try again.";
+    TransactionConflict = SERVICE_UNAVAILABLE, "The request conflicted with other ones, such as in a deadlock, also when it was tried again. Nothing was changed. `Retry-After` says when to try again.";
     ExtensionMissing = SERVICE_UNAVAILABLE, "The extension is not installed in the database, or its version does not match the sidecar.";
     Timeout = GATEWAY_TIMEOUT, "The request took too long. Narrow the time range, or add a filter.";
 }
@@ -70,7 +73,7 @@ impl Code {
     /// Returns the number of seconds after which a retry is likely to succeed.
     pub fn retry_after(self) -> Option<u32> {
         match self {
-            Self::DatabaseUnavailable => Some(2),
+            Self::DatabaseUnavailable | Self::TransactionConflict => Some(2),
             Self::TooManyExports => Some(10),
             _ => None,
         }

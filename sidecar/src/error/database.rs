@@ -71,6 +71,11 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         .with_hint("Ask the operator to set pool_mode = session for the sidecar in PgBouncer."),
         "55P03" => ApiError::new(Code::DatabaseUnavailable, "the data is locked by maintenance or by another change")
             .with_hint("Try again shortly."),
+        "40001" | "40P01" => ApiError::new(
+            Code::TransactionConflict,
+            "the database rolled the request back, because it conflicted with another transaction",
+        )
+        .with_hint("Nothing was changed. Try again shortly."),
         "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar lacks a privilege")
             .with_hint("Ask the operator to GRANT audit_sidecar to that role."),
         "25006" => ApiError::new(Code::DatabaseUnavailable, "the database is read-only")
@@ -82,7 +87,7 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         .with_hint("Run CREATE EXTENSION audit_log, or update the extension."),
         code if code.starts_with("22") => ApiError::new(Code::InvalidValue, "a value is not valid"),
         code if code.starts_with("54") => ApiError::new(Code::InvalidValue, "a value is too large"),
-        code if ["08", "57", "53", "40", "55", "28", "3D"].iter().any(|class| code.starts_with(class)) => unavailable(),
+        code if ["08", "57", "53", "55", "28", "3D"].iter().any(|class| code.starts_with(class)) => unavailable(),
         _ => ApiError::new(Code::Internal, "the database reported an error; the sidecar log has details"),
     }
 }

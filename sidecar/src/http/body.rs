@@ -7,25 +7,28 @@ use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 
 use crate::error::{ApiError, Code};
+use crate::http::encoding::Encoding;
 use crate::text::first_chars;
 
 /// Parses a body of type `application/json` that is one object. Unknown fields are refused if `T` refuses them.
 ///
 /// # Errors
 /// Fails with `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`,
-/// `invalid_json` or `invalid_value`.
+/// `invalid_json` or `invalid_value`, and with the errors of [`Encoding`].
 pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         return Err(ApiError::new(Code::UnsupportedMediaType, "the path does not accept the media type of the body")
             .with_hint("Send Content-Type: application/json."));
     }
-    let body = bytes(request.into_body(), MOST).await?;
+    let body = decoded(request, MOST).await?;
     let text = str::from_utf8(&body).map_err(|error| {
         ApiError::new(Code::InvalidUtf8, format!("the body is not valid UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    let text = without_mark(text);
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_as_wanted(&error))?;
     // Serde also deserializes a struct from an array, by the positions of its fields. That is refused here.
     if !raw.get().starts_with('{') {
@@ -45,6 +48,26 @@ pub async fn none(request: Request) -> Result<(), ApiError> {
         }
         other => other.map(drop),
     }
+}
+
+/// Reads a whole body, and decompresses it. Both its compressed and its decompressed form have at most `most` bytes.
+///
+/// # Errors
+/// Fails with `body_too_large`, `incomplete_body`, and with the errors of [`Encoding`].
+pub async fn decoded(request: Request, most: usize) -> Result<Vec<u8>, ApiError> {
+    let encoding = Encoding::of(request.headers())?;
+    let body = bytes(request.into_body(), most).await?;
+    match encoding {
+        Some(encoding) if !body.is_empty() => {
+            spawn_blocking(move || encoding.decode(&body, most)).await.map_err(ApiError::internal)?
+        }
+        _ => Ok(body),
+    }
+}
+
+/// Returns the text without the byte order mark that some programs write before it.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Reads a whole body of at most `most` bytes.
@@ -107,6 +130,7 @@ mod tests {
     async fn an_object_is_read_and_nothing_else() {
         let json = "application/json; charset=utf-8";
         assert_eq!(read(json, r#" {"a": "x", "b": null} "#).await, Ok(Fields { a: "x".into(), b: None }));
+        assert_eq!(read(json, "\u{feff}{\"a\": \"x\"}").await, Ok(Fields { a: "x".into(), b: None }));
         for (body, code) in [
             (&br#"["x", "y"]"#[..], Code::InvalidValue),
             (br#""x""#, Code::InvalidValue),
@@ -117,6 +141,7 @@ mod tests {
             (br#"{"a": "x"} x"#, Code::InvalidJson),
             (br#"{"a": "x""#, Code::InvalidJson),
             (b"", Code::InvalidJson),
+            ("\u{feff}\u{feff}{\"a\": \"x\"}".as_bytes(), Code::InvalidJson),
             (b"{\"a\": \"\xff\"}", Code::InvalidUtf8),
         ] {
             assert_eq!(read(json, body.to_vec()).await, Err(code), "{}", body.escape_ascii());

@@ -89,13 +89,13 @@ async fn list_legal_holds(
     request_body = LegalHoldRequest,
     responses(
         (status = 201, description = "The hold is active", body = LegalHold),
-        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, invalid_encoding, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
         (status = 409, description = "legal_hold_conflict: a hold with the same target and actor is already active", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
-        (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also if maintenance takes long", body = Envelope),
+        (status = 415, description = "unsupported_media_type, unsupported_encoding", body = Envelope),
+        (status = 503, description = "transaction_conflict, database_unavailable; also if maintenance takes long", body = Envelope),
     ),
 )]
 async fn place_legal_hold(
@@ -106,8 +106,7 @@ async fn place_legal_hold(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
-    let mut client = state.client().await?;
-    let placed = legal_hold::place(&mut client, &context, &principal.actor(), &extent, &reason).await;
+    let placed = legal_hold::place(&state.database, &context, &principal.actor(), &extent, &reason).await;
     let hold = placed.map_err(|error| match error.code() {
         Code::LegalHoldConflict => error.with_hint("To see the active holds, send GET /v1/legal-holds?active=true."),
         _ => error,
@@ -126,13 +125,13 @@ async fn place_legal_hold(
     request_body = LegalHoldRequest,
     responses(
         (status = 200, description = "The hold is released", body = LegalHold),
-        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 400, description = "invalid_value, missing_workspace, invalid_json, invalid_utf8, invalid_encoding, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
         (status = 409, description = "legal_hold_conflict: no hold with this target and actor is active", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
-        (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also if maintenance takes long", body = Envelope),
+        (status = 415, description = "unsupported_media_type, unsupported_encoding", body = Envelope),
+        (status = 503, description = "transaction_conflict, database_unavailable; also if maintenance takes long", body = Envelope),
     ),
 )]
 async fn release_legal_hold(
@@ -143,8 +142,7 @@ async fn release_legal_hold(
     request: Request,
 ) -> Result<Json<LegalHold>, ApiError> {
     let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
-    let mut client = state.client().await?;
-    let released = legal_hold::release(&mut client, &context, &principal.actor(), &extent, &reason).await;
+    let released = legal_hold::release(&state.database, &context, &principal.actor(), &extent, &reason).await;
     let hold = released.map_err(|error| match error.code() {
         Code::LegalHoldConflict => error.with_hint(
             "Give the target and the actor of an active hold. To see the active holds, send GET /v1/legal-holds?active=true.",

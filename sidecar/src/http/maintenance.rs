@@ -73,7 +73,7 @@ async fn get_status(
         (status = 400, description = "unknown_parameter, invalid_value", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
-        (status = 503, description = "database_unavailable", body = Envelope),
+        (status = 503, description = "transaction_conflict, database_unavailable", body = Envelope),
         (status = 504, description = "timeout", body = Envelope),
     ),
 )]
@@ -87,14 +87,14 @@ async fn run_maintenance(
     principal.require(Right::Maintain)?;
     Params::parse(query.as_deref(), &[])?;
     body::none(request).await?;
-    let mut client = state.client().await?;
-    let run = maintenance::run(&mut client, &context, &principal.actor(), None).await;
+    let run = maintenance::run(&state.database, &context, &principal.actor(), None).await;
     let tasks = run.map_err(|error| match error.code() {
         Code::Timeout => error
             .with_message("maintenance exceeded the sidecar's time limit for a statement; nothing was done")
             .with_hint("Run audit-sidecar maintain, which has no time limit."),
         _ => error,
     })?;
-    let waiting_for = status::read(&client).await?.waiting_for().map(ToOwned::to_owned);
+    let read = |client: Client| async move { status::read(&client).await };
+    let waiting_for = state.database.read(read).await?.waiting_for().map(ToOwned::to_owned);
     Ok(Json(Run { tasks, waiting_for }))
 }

@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::config::ServeArgs;
 use crate::error::{ApiError, Code};
-use crate::http::client_address;
 use crate::http::state::AppState;
+use crate::http::{client_address, encoding};
 use crate::service::request_context::RequestContext;
 use crate::text::first_bytes;
 
@@ -134,6 +134,9 @@ fn envelope(error: &ApiError, request_id: &str, old: &HeaderMap) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
     } else if error.code() == Code::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"audit-sidecar\""));
+    }
+    if error.code() == Code::UnsupportedEncoding {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));
     }
     if let Some(seconds) = error.code().retry_after() {
         headers.insert(header::RETRY_AFTER, seconds.into());

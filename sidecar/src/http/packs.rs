@@ -100,10 +100,7 @@ async fn get_pack(
     Path(pack): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    // For HEAD, axum would make a whole pack and discard it.
-    if method == Method::HEAD {
-        return Err(ApiError::new(Code::MethodNotAllowed, "a pack does not support HEAD").with_hint("Use GET."));
-    }
+    stream::refuse_head(&method, "a pack")?;
     principal.require(Right::Export)?;
     let filters = || Params::parse_with_filters(query.as_deref(), &[])?.filters(&principal);
     stream_pack(&state, &principal, context, pack, filters).await

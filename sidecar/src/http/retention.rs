@@ -82,12 +82,12 @@ async fn get_retention(
     request_body = NewRetention,
     responses(
         (status = 200, description = "The new retention and the statistics", body = retention::State),
-        (status = 400, description = "invalid_retention, invalid_value, missing_workspace, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 400, description = "invalid_retention, invalid_value, missing_workspace, invalid_json, invalid_utf8, invalid_encoding, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
-        (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable; also if maintenance or another change takes long", body = Envelope),
+        (status = 415, description = "unsupported_media_type, unsupported_encoding", body = Envelope),
+        (status = 503, description = "transaction_conflict, database_unavailable; also if maintenance or another change takes long", body = Envelope),
     ),
 )]
 async fn set_retention(
@@ -102,9 +102,7 @@ async fn set_retention(
     let new: NewRetention = body::object(request).await?;
     let workspace = principal.workspace(new.workspace.as_deref())?;
     let choice = choice(new.retention, new.preset)?;
-    let mut client = state.client().await?;
-    let set = retention::set(&mut client, &context, &principal.actor(), &workspace, &choice).await;
-    drop(client);
+    let set = retention::set(&state.database, &context, &principal.actor(), &workspace, &choice).await;
     set.map_err(|error| match (&choice, error.code()) {
         (Choice::Preset(_), Code::InvalidValue) if error.hint().is_none() => {
             error.with_hint("To see the presets, send GET /v1/retention/presets.")

@@ -4,10 +4,27 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::Method;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+
+use crate::error::{ApiError, Code};
+
+/// Refuses HEAD for an answer that is made while the client reads it. axum would make the whole answer and discard it, and
+/// the audit log would say that events were exported.
+///
+/// # Errors
+/// Fails with `method_not_allowed`. `what` names the answer, such as `a pack`.
+pub fn refuse_head(method: &Method, what: &str) -> Result<(), ApiError> {
+    if method == Method::HEAD {
+        return Err(
+            ApiError::new(Code::MethodNotAllowed, format!("{what} does not support HEAD")).with_hint("Use GET.")
+        );
+    }
+    Ok(())
+}
 
 /// The sender of the chunks of a body. If it is dropped without [`ChunkSender::finish`], the body is aborted, so that
 /// the client can see that it is not complete.

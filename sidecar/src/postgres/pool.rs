@@ -82,7 +82,8 @@ impl Database {
         Ok(self.pool.get().await?)
     }
 
-    /// Runs `read`, which must only read. If the connection turns out to be lost, this runs it once more on a new one.
+    /// Runs `read`, which must only read. If the connection turns out to be lost, or the read conflicts with another
+    /// transaction, this runs it once more.
     ///
     /// # Errors
     /// Returns the error of `read`, or of [`Database::client`].
@@ -91,11 +92,30 @@ impl Database {
         F: Future<Output = Result<T, ApiError>>,
     {
         match read(self.client().await?).await {
-            Err(error) if error.is_connection_lost() => {
-                tracing::warn!(cause = error.cause(), "connection lost during a read; trying once more");
+            // A standby reports a conflict with a change on the primary.
+            Err(error) if error.is_connection_lost() || error.is_conflict() => {
+                tracing::warn!(cause = error.cause(), "a read failed; trying once more");
                 // The same restart has probably ended the other connections of the pool.
                 self.pool.retain(|client, _| !client.is_closed());
                 read(self.client().await?).await
+            }
+            other => other,
+        }
+    }
+
+    /// Runs `write`, which must be one whole transaction. If PostgreSQL rolls it back because of a conflict with another
+    /// transaction, this runs it once more. So `write` must have no effect outside of the database.
+    ///
+    /// # Errors
+    /// Returns the error of `write`, or of [`Database::client`].
+    pub async fn write<T, F>(&self, write: impl Fn(Client) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        match write(self.client().await?).await {
+            Err(error) if error.is_conflict() => {
+                tracing::warn!(cause = error.cause(), "a transaction conflicted with another one; trying once more");
+                write(self.client().await?).await
             }
             other => other,
         }

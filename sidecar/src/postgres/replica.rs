@@ -47,7 +47,8 @@ impl Reads {
         }
     }
 
-    /// Runs `read` as [`Database::read`] does, on the replica. If the replica is unavailable, runs it on the primary.
+    /// Runs `read` as [`Database::read`] does, on the replica. If the replica is unavailable or cancels the read, runs it
+    /// on the primary.
     ///
     /// # Errors
     /// Returns the error of `read`, or of [`Database::client`].
@@ -57,7 +58,8 @@ impl Reads {
     {
         let Some(replica) = &self.replica else { return self.primary.read(read).await };
         match replica.read(&read).await {
-            Err(error) if error.code() == Code::DatabaseUnavailable => {
+            // A standby cancels a query that needs rows which the primary has removed.
+            Err(error) if error.code() == Code::DatabaseUnavailable || error.is_conflict() => {
                 warn(&error);
                 self.primary.read(read).await
             }
@@ -82,7 +84,7 @@ impl Reads {
 }
 
 fn warn(error: &ApiError) {
-    tracing::warn!(cause = error.cause(), "the replica is unavailable: the read goes to the primary");
+    tracing::warn!(cause = error.cause(), "the replica cannot answer: the read goes to the primary");
 }
 
 /// Returns the random id of the system log, if events were sealed.

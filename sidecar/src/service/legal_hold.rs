@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::postgres::pool::Database;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 use crate::time::Time;
@@ -61,13 +62,15 @@ pub async fn list(client: Client, workspace: Option<&str>, active: Option<bool>)
 /// Fails with `invalid_value`, with `legal_hold_conflict` if this hold is already active, or with other errors of the
 /// database.
 pub async fn place(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     extent: &Extent,
     reason: &str,
 ) -> Result<LegalHold, ApiError> {
-    change(client, context, actor, "SELECT audit.place_legal_hold($1, $2, $3, $4)", extent, reason).await
+    database
+        .write(|client| change(client, context, actor, "SELECT audit.place_legal_hold($1, $2, $3, $4)", extent, reason))
+        .await
 }
 
 /// Releases the legal hold with this extent. An event records it with `actor`.
@@ -76,24 +79,28 @@ pub async fn place(
 /// Fails with `invalid_value`, with `legal_hold_conflict` if there is no such active hold, or with other errors of the
 /// database.
 pub async fn release(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     extent: &Extent,
     reason: &str,
 ) -> Result<LegalHold, ApiError> {
-    change(client, context, actor, "SELECT audit.release_legal_hold($1, $2, $3, $4)", extent, reason).await
+    database
+        .write(|client| {
+            change(client, context, actor, "SELECT audit.release_legal_hold($1, $2, $3, $4)", extent, reason)
+        })
+        .await
 }
 
 async fn change(
-    client: &mut Client,
+    mut client: Client,
     context: &RequestContext,
     actor: &str,
     call: &str,
     extent: &Extent,
     reason: &str,
 ) -> Result<LegalHold, ApiError> {
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let Extent { workspace, target, actor } = extent;
     transaction.query_one(call, &[workspace, &reason, target, actor]).await?;
     let hold = from_row(&transaction.query_one(LAST, &[workspace, target, actor]).await?)?;

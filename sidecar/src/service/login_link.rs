@@ -7,6 +7,7 @@ use deadpool_postgres::{Client, GenericClient};
 use sha2::{Digest, Sha256};
 
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 use crate::service::token::Token;
@@ -55,7 +56,7 @@ impl Secret {
 /// Fails with `invalid_value` if the name is empty or the name of the workspace is not valid, or with other errors of the
 /// database.
 pub async fn create(
-    client: &mut Client,
+    database: &Database,
     actor: &str,
     name: &str,
     workspace: Option<&str>,
@@ -64,12 +65,23 @@ pub async fn create(
         return Err(ApiError::new(Code::InvalidValue, "the name of the person is empty"));
     }
     let secret = Secret::generate()?;
-    let transaction = audit_trail::begin(client, &RequestContext::default(), actor).await?;
+    let expires_at = database.write(|client| store(client, actor, name, workspace, &secret)).await?;
+    Ok((secret, expires_at))
+}
+
+async fn store(
+    mut client: Client,
+    actor: &str,
+    name: &str,
+    workspace: Option<&str>,
+    secret: &Secret,
+) -> Result<Time, ApiError> {
+    let transaction = audit_trail::begin(&mut client, &RequestContext::default(), actor).await?;
     let statement = "SELECT audit.create_login_link($1, $2, $3)";
     let row = transaction.query_one(statement, &[&secret.sha256().as_slice(), &name, &workspace]).await?;
     let expires_at = row.try_get(0)?;
     audit_trail::commit(transaction).await?;
-    Ok((secret, expires_at))
+    Ok(expires_at)
 }
 
 /// Uses a link, and creates a token of role admin for its session, whose secret part is forgotten. Returns none if the link

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::postgres::pool::Database;
 use crate::postgres::timeout;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
@@ -28,12 +29,21 @@ pub struct Task {
 /// # Errors
 /// Fails with `timeout` after that limit, in which case nothing is done, or with other errors of the database.
 pub async fn run(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     limit: Option<Duration>,
 ) -> Result<Vec<Task>, ApiError> {
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    database.write(|client| maintain(client, context, actor, limit)).await
+}
+
+async fn maintain(
+    mut client: Client,
+    context: &RequestContext,
+    actor: &str,
+    limit: Option<Duration>,
+) -> Result<Vec<Task>, ApiError> {
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     if let Some(limit) = limit {
         timeout::set(&transaction, limit).await?;
     }

@@ -3,6 +3,7 @@
 use deadpool_postgres::{Client, GenericClient};
 
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 
@@ -14,7 +15,7 @@ use crate::service::request_context::RequestContext;
 /// the event is of category audit or under legal hold, or if the field is already erased. Returns other errors of the
 /// database.
 pub async fn redact(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     workspace: Option<&str>,
@@ -22,7 +23,19 @@ pub async fn redact(
     field: &str,
     reason: &str,
 ) -> Result<i64, ApiError> {
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    database.write(|client| erase(client, context, actor, workspace, id, field, reason)).await
+}
+
+async fn erase(
+    mut client: Client,
+    context: &RequestContext,
+    actor: &str,
+    workspace: Option<&str>,
+    id: i64,
+    field: &str,
+    reason: &str,
+) -> Result<i64, ApiError> {
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let found = transaction.query_opt("SELECT workspace FROM audit.event($1)", &[&id]).await?;
     let is_there = match &found {
         Some(row) => {

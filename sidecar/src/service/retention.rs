@@ -10,6 +10,7 @@ use tokio_postgres::types::{FromSql, Type};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::postgres::types::Date;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
@@ -188,13 +189,23 @@ pub async fn presets(client: Client) -> Result<Vec<Preset>, ApiError> {
 /// `invalid_retention` if the length is out of range, and with `database_unavailable` if maintenance runs for long. Returns
 /// other errors of the database.
 pub async fn set(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     workspace: &str,
     choice: &Choice,
 ) -> Result<(), ApiError> {
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    database.write(|client| change(client, context, actor, workspace, choice)).await
+}
+
+async fn change(
+    mut client: Client,
+    context: &RequestContext,
+    actor: &str,
+    workspace: &str,
+    choice: &Choice,
+) -> Result<(), ApiError> {
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let text = interval(&transaction, choice).await?;
     let statement = "SELECT audit.set_retention($1, $2::text::interval)";
     let set = transaction.query_one(statement, &[&workspace, &text]).await.map_err(ApiError::from);

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use tokio_postgres::Row;
 
 use crate::error::{ApiError, Code};
+use crate::postgres::pool::Database;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
 use crate::text::hex;
@@ -110,7 +111,7 @@ impl Token {
 /// Fails with `invalid_value` if the name is empty, the name of the workspace is not valid, or the expiry is in the past.
 /// Returns other errors of the database.
 pub async fn create(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     new: &NewToken,
@@ -126,12 +127,22 @@ pub async fn create(
         ));
     }
     let token = Token::generate().map_err(|error| ApiError::internal(error.to_string()))?;
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    database.write(|client| store(client, context, actor, new, &token)).await?;
+    Ok(token)
+}
+
+async fn store(
+    mut client: Client,
+    context: &RequestContext,
+    actor: &str,
+    new: &NewToken,
+    token: &Token,
+) -> Result<(), ApiError> {
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let NewToken { name, role, workspace, expires_at } = new;
     let secret = token.secret_sha256();
     transaction.query_one(CREATE, &[&token.id(), &secret.as_slice(), name, role, workspace, expires_at]).await?;
-    audit_trail::commit(transaction).await?;
-    Ok(token)
+    audit_trail::commit(transaction).await
 }
 
 /// Returns the tokens of one workspace or all tokens, oldest first.
@@ -158,13 +169,23 @@ pub async fn find(client: &impl GenericClient, id: &str, workspace: Option<&str>
 /// # Errors
 /// Returns the errors of the database.
 pub async fn revoke(
-    client: &mut Client,
+    database: &Database,
     context: &RequestContext,
     actor: &str,
     id: &str,
     workspace: Option<&str>,
 ) -> Result<bool, ApiError> {
-    let transaction = audit_trail::begin(client, context, actor).await?;
+    database.write(|client| end(client, context, actor, id, workspace)).await
+}
+
+async fn end(
+    mut client: Client,
+    context: &RequestContext,
+    actor: &str,
+    id: &str,
+    workspace: Option<&str>,
+) -> Result<bool, ApiError> {
+    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let is_revoked = find(&transaction, id, workspace).await?.is_some()
         && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
     audit_trail::commit(transaction).await?;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use serde_json::json;
 
 use super::{self as access, TokenForm};
@@ -59,8 +59,7 @@ pub async fn create(State(state): State<AppState>, change: Change) -> Result<Res
     };
     let created = match new_token(&session, &asked) {
         Ok(new) => {
-            let mut client = state.client().await?;
-            let created = token::create(&mut client, &context, &session.principal.actor(), &new).await;
+            let created = token::create(&state.database, &context, &session.principal.actor(), &new).await;
             created.map(|token| (new, token))
         }
         Err(error) => Err(error),
@@ -114,8 +113,7 @@ pub async fn revoke(State(state): State<AppState>, change: Change) -> Result<Res
     change.require(Right::ManageAccess)?;
     let Change { session, context, form } = change;
     let (actor, workspace) = (session.principal.actor(), session.principal.workspace.as_deref());
-    let mut client = state.client().await?;
-    if !token::revoke(&mut client, &context, &actor, form.text("id"), workspace).await? {
+    if !token::revoke(&state.database, &context, &actor, form.text("id"), workspace).await? {
         return Err(no_token());
     }
     Ok(Redirect::to("/admin/access?done=revoked").into_response())
@@ -125,15 +123,7 @@ pub async fn revoke(State(state): State<AppState>, change: Change) -> Result<Res
 pub async fn end(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
     change.require(Right::ManageAccess)?;
     let Change { session, context, form } = change;
-    let mut client = state.client().await?;
-    let transaction = client.transaction().await?;
-    let workspace = session.principal.workspace.as_deref();
-    let token_id = session::end_by_hash(&transaction, form.text("session"), workspace).await?;
-    let token_id = token_id.ok_or_else(|| {
-        ApiError::new(Code::NotFound, "There is no such session.").with_hint("It may have ended already.")
-    })?;
-    record(&transaction, &context, &session, &token_id, 1).await?;
-    audit_trail::commit(transaction).await?;
+    state.database.write(|client| end_one(client, &context, &session, form.text("session"))).await?;
     Ok(Redirect::to("/admin/access?done=ended").into_response())
 }
 
@@ -141,16 +131,35 @@ pub async fn end(State(state): State<AppState>, change: Change) -> Result<Respon
 pub async fn end_all(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
     change.require(Right::ManageAccess)?;
     let Change { session, context, form } = change;
-    let mut client = state.client().await?;
+    state.database.write(|client| end_of_token(client, &context, &session, form.text("id"))).await?;
+    Ok(Redirect::to("/admin/access?done=all-ended").into_response())
+}
+
+async fn end_one(mut client: Client, context: &RequestContext, session: &Session, hash: &str) -> Result<(), ApiError> {
     let transaction = client.transaction().await?;
     let workspace = session.principal.workspace.as_deref();
-    let token = token::find(&transaction, form.text("id"), workspace).await?.ok_or_else(no_token)?;
+    let token_id = session::end_by_hash(&transaction, hash, workspace).await?;
+    let token_id = token_id.ok_or_else(|| {
+        ApiError::new(Code::NotFound, "There is no such session.").with_hint("It may have ended already.")
+    })?;
+    record(&transaction, context, session, &token_id, 1).await?;
+    audit_trail::commit(transaction).await
+}
+
+async fn end_of_token(
+    mut client: Client,
+    context: &RequestContext,
+    session: &Session,
+    id: &str,
+) -> Result<(), ApiError> {
+    let transaction = client.transaction().await?;
+    let workspace = session.principal.workspace.as_deref();
+    let token = token::find(&transaction, id, workspace).await?.ok_or_else(no_token)?;
     let sessions = session::end_all(&transaction, &token.id).await?;
     if sessions > 0 {
-        record(&transaction, &context, &session, &token.id, sessions).await?;
+        record(&transaction, context, session, &token.id, sessions).await?;
     }
-    audit_trail::commit(transaction).await?;
-    Ok(Redirect::to("/admin/access?done=all-ended").into_response())
+    audit_trail::commit(transaction).await
 }
 
 /// Records that sessions of a token were ended.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{Client, GenericClient};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,6 +31,9 @@ pub struct Appended {
 /// all events are stored or none. The answer follows the commit of the transaction. The `detail` of an error names the
 /// `line` (counted from 1) or the `element` (counted from 0) that caused it. If you receive no answer, send the events
 /// again with the same `idempotency_key` in each. No event is then stored twice.
+///
+/// A body can be compressed, with a `Content-Encoding` of `gzip`, `zstd` or `deflate`. The maximum size of a body applies
+/// to both its forms. A byte order mark at the beginning is ignored.
 #[utoipa::path(
     post,
     path = "/v1/events",
@@ -42,13 +45,13 @@ pub struct Appended {
     )),
     responses(
         (status = 201, description = "All events are stored", body = Appended),
-        (status = 400, description = "invalid_json, invalid_utf8, invalid_event, invalid_value, missing_workspace, incomplete_body", body = Envelope),
+        (status = 400, description = "invalid_json, invalid_utf8, invalid_event, invalid_value, missing_workspace, invalid_encoding, incomplete_body", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden, wrong_workspace", body = Envelope),
         (status = 413, description = "body_too_large, details_too_large", body = Envelope),
-        (status = 415, description = "unsupported_media_type", body = Envelope),
+        (status = 415, description = "unsupported_media_type, unsupported_encoding", body = Envelope),
         (status = 422, description = "unknown_action, invalid_details", body = Envelope),
-        (status = 503, description = "database_unavailable", body = Envelope),
+        (status = 503, description = "database_unavailable, transaction_conflict", body = Envelope),
     ),
 )]
 pub(super) async fn append_events(
@@ -60,19 +63,18 @@ pub(super) async fn append_events(
     principal.require(Right::Append)?;
     Params::parse(query.as_deref(), &[])?;
     let form = form(request.headers())?;
-    let body = body::bytes(request.into_body(), state.config.max_body).await.map_err(|error| match error.code() {
+    let body = body::decoded(request, state.config.max_body).await.map_err(|error| match error.code() {
         Code::BodyTooLarge => error.with_hint("Send fewer events in one request."),
         _ => error,
     })?;
     let text = str::from_utf8(&body).map_err(|error| not_utf8(&body, error.valid_up_to(), form))?;
-    let batch = Batch::read(text, form, &principal)?;
-    let ids = append(&state, &batch).await?;
+    let batch = Batch::read(body::without_mark(text), form, &principal)?;
+    let ids = state.database.write(|client| append(client, &batch)).await?;
     state.metrics.events_appended.inc_by(ids.len() as u64);
     Ok((StatusCode::CREATED, Json(Appended { ids })).into_response())
 }
 
-async fn append(state: &AppState, batch: &Batch<'_>) -> Result<Vec<i64>, ApiError> {
-    let mut client = state.client().await?;
+async fn append(mut client: Client, batch: &Batch<'_>) -> Result<Vec<i64>, ApiError> {
     let transaction = client.transaction().await?;
     refuse_own_actions(&transaction, batch).await?;
     let statement = transaction.prepare_cached(APPEND).await?;

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -25,6 +25,7 @@ use crate::http::middleware::Envelope;
 use crate::http::query::{self, Params};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::http::stream::refuse_head;
 use crate::metrics::Kind;
 use crate::postgres::lease::Lease;
 use crate::service::feed_trail;
@@ -68,9 +69,11 @@ pub(super) async fn read_feed(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,
+    method: Method,
     Path(workspace): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
+    refuse_head(&method, "a feed")?;
     principal.require(Right::Export)?;
     let workspace = query::workspace(&principal, Some(&workspace))?;
     let params = Params::parse(query.as_deref(), &["after", "limit", "wait"])?;

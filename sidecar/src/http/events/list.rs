@@ -1,7 +1,7 @@
 //! `GET /v1/events`: a page as JSON, or all events as a stream.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +19,7 @@ use crate::http::middleware::Envelope;
 use crate::http::query::Params;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
+use crate::http::stream::refuse_head;
 use crate::service::request_context::RequestContext;
 
 /// A page of events, newest first.
@@ -64,6 +65,7 @@ pub(super) async fn find_events(
     State(state): State<AppState>,
     principal: Principal,
     context: RequestContext,
+    method: Method,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
@@ -72,6 +74,7 @@ pub(super) async fn find_events(
     let params = Params::parse_with_filters(query.as_deref(), &["cursor", "max_rows"])?;
     let filters = params.filters(&principal)?;
     if format != Format::Json {
+        refuse_head(&method, "a stream")?;
         principal.require(Right::Export)?;
         if let Some(name) = ["cursor", "max_rows"].into_iter().find(|name| params.text(name).is_some()) {
             return Err(ApiError::new(Code::UnknownParameter, format!("{name} cannot be used with a stream"))

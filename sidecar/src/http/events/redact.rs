@@ -47,14 +47,14 @@ pub(super) struct Redacted {
     request_body = RedactionRequest,
     responses(
         (status = 200, description = "The field is erased", body = Redacted),
-        (status = 400, description = "invalid_value, invalid_json, invalid_utf8, incomplete_body, unknown_parameter", body = Envelope),
+        (status = 400, description = "invalid_value, invalid_json, invalid_utf8, invalid_encoding, incomplete_body, unknown_parameter", body = Envelope),
         (status = 401, description = "unauthorized", body = Envelope),
         (status = 403, description = "forbidden", body = Envelope),
         (status = 404, description = "event_not_found", body = Envelope),
         (status = 409, description = "not_redactable: the event is of category audit or under legal hold, or the field is already erased", body = Envelope),
         (status = 413, description = "body_too_large", body = Envelope),
-        (status = 415, description = "unsupported_media_type", body = Envelope),
-        (status = 503, description = "database_unavailable", body = Envelope),
+        (status = 415, description = "unsupported_media_type, unsupported_encoding", body = Envelope),
+        (status = 503, description = "transaction_conflict, database_unavailable", body = Envelope),
     ),
 )]
 pub(super) async fn redact_event(
@@ -69,9 +69,8 @@ pub(super) async fn redact_event(
     Params::parse(query.as_deref(), &[])?;
     let id = event_id(&id)?;
     let RedactionRequest { field, reason } = body::object(request).await?;
-    let mut client = state.client().await?;
     let workspace = principal.workspace.as_deref();
     let audit_event_id =
-        redaction::redact(&mut client, &context, &principal.actor(), workspace, id, &field, &reason).await?;
+        redaction::redact(&state.database, &context, &principal.actor(), workspace, id, &field, &reason).await?;
     Ok(Json(Redacted { audit_event_id }))
 }

@@ -75,7 +75,7 @@ async fn invalid_json_is_refused() {
         "{\"action\":\"\\ud800\"}",
         "{\"action\":\"a\",\"details\":{\"a\":01}}",
         "{\"action\":\"a\",\"details\":{\"a\":1,}}",
-        "\u{feff}{\"action\":\"a\"}",
+        "\u{feff}\u{feff}{\"action\":\"a\"}",
     ] {
         refused(rest.post(body), 400, "invalid_json");
         if body.trim().is_empty() {
