@@ -16,6 +16,7 @@ pub mod maintenance;
 mod metrics;
 pub mod middleware;
 mod openapi;
+mod openapi_rules;
 pub mod packs;
 pub mod query;
 pub mod retention;

@@ -15,6 +15,7 @@ mod feed_model;
 mod filters;
 pub mod http;
 mod listener;
+mod openapi;
 mod pooler;
 mod replica;
 mod retention;

@@ -22,6 +22,9 @@ pub struct Field {
     pub name: &'static str,
     /// The name followed by `!`, which excludes events with one of these values.
     pub excluded: &'static str,
+    /// Another name of `excluded` as a query parameter: `not_` and the name. Generators of clients make the same identifier
+    /// of a name with and without `!`.
+    pub negated: &'static str,
     /// Description of the matching events, as the continuation of "Only events …".
     pub about: &'static str,
     example: &'static str,
@@ -29,7 +32,13 @@ pub struct Field {
 
 macro_rules! field {
     ($name:literal, $about:literal, $example:literal) => {
-        Field { name: $name, excluded: concat!($name, "!"), about: $about, example: $example }
+        Field {
+            name: $name,
+            excluded: concat!($name, "!"),
+            negated: concat!("not_", $name),
+            about: $about,
+            example: $example,
+        }
     };
 }
 
@@ -168,7 +177,7 @@ impl IntoParams for Filters {
                     list(),
                 ),
                 parameter(
-                    field.excluded,
+                    field.negated,
                     format!("No events {about}. Repeat it to exclude several values"),
                     None,
                     list(),

@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
 use super::middleware::Envelope;
-use super::rights;
+use super::{openapi_rules, rights};
 use crate::error::Code;
 
 /// Returns the document without routes.
@@ -19,6 +19,7 @@ pub(super) fn base() -> OpenApi {
 pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     let paths = document.paths.paths.into_iter();
     document.paths.paths = paths.map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    openapi_rules::add(&mut document);
     document
 }
 

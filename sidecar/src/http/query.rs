@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::config;
 use crate::error::{ApiError, Code};
-use crate::events::filters::{FieldFilters, Filters};
+use crate::events::filters::{FIELDS, FieldFilters, Filters};
 use crate::http::auth::Principal;
 use crate::text::shorten;
 use crate::time::Time;
@@ -47,6 +47,7 @@ impl Params {
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, "the name of a parameter")?;
+            let name = FIELDS.iter().find(|field| field.negated == name).map_or(name, |field| field.excluded.into());
             let Some(&name) = single.iter().chain(repeated).find(|known| **known == name) else {
                 let name = shorten(&name);
                 return Err(ApiError::new(Code::UnknownParameter, format!("the path has no parameter \"{name}\""))
@@ -247,6 +248,16 @@ mod tests {
         assert_eq!(code("actor"), Code::InvalidValue);
         assert_eq!(code("actor=a%00b"), Code::InvalidValue);
         assert_eq!(code("actor=%ff"), Code::InvalidUtf8);
+    }
+
+    #[test]
+    fn not_is_another_name_of_an_exclusion() {
+        let params = Params::parse_with_filters(Some("not_actor=a&actor!=b&actor=c"), &[]).unwrap();
+        assert_eq!(
+            (&params.values["actor!"], &params.values["actor"]),
+            (&vec!["a".into(), "b".into()], &vec!["c".into()])
+        );
+        assert_eq!(Params::parse(Some("not_actor=a"), &["actor"]).unwrap_err().code(), Code::UnknownParameter);
     }
 
     #[test]

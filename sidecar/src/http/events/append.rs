@@ -18,6 +18,15 @@ use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::postgres::types::JsonText;
 
+/// One event, or an array of events.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes the body")]
+enum Upload<'a> {
+    One(NewEvent<'a>),
+    Many(Vec<NewEvent<'a>>),
+}
+
 /// The answer to an append.
 #[derive(Serialize, ToSchema)]
 pub struct Appended {
@@ -39,8 +48,7 @@ pub struct Appended {
     path = "/v1/events",
     tag = "events",
     request_body(content(
-        (NewEvent = "application/json"),
-        (Vec<NewEvent> = "application/json"),
+        (Upload = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(
