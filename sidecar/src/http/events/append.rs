@@ -21,7 +21,7 @@ use crate::postgres::types::JsonText;
 /// One event, or an array of events.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it only describes the body")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "it only describes the body")]
 enum Upload<'a> {
     One(NewEvent<'a>),
     Many(Vec<NewEvent<'a>>),
