@@ -17,7 +17,7 @@ use crate::text::first_chars;
 ///
 /// # Errors
 /// Fails with `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`,
-/// `invalid_json` or `invalid_value`, and with the errors of [`Encoding`].
+/// `invalid_json` or `invalid_value`, `unsupported_encoding` or `invalid_encoding`.
 pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -53,7 +53,7 @@ pub async fn none(request: Request) -> Result<(), ApiError> {
 /// Reads a whole body, and decompresses it. Both its compressed and its decompressed form have at most `most` bytes.
 ///
 /// # Errors
-/// Fails with `body_too_large`, `incomplete_body`, and with the errors of [`Encoding`].
+/// Fails with `body_too_large`, `incomplete_body`, `unsupported_encoding` or `invalid_encoding`.
 pub async fn decoded(request: Request, most: usize) -> Result<Vec<u8>, ApiError> {
     let encoding = Encoding::of(request.headers())?;
     let body = bytes(request.into_body(), most).await?;

@@ -168,7 +168,7 @@ static APPEND: LazyLock<String> = LazyLock::new(|| {
 /// and a query must not make one. The event is then one of the audit log as a whole, and its details name the workspace.
 pub(super) fn at_home(workspace: &str, details: &str) -> (String, String) {
     let is_known = format!(
-        "EXISTS (SELECT FROM audit.log l WHERE l.workspace = {workspace}) \
+        "{workspace} = '{SYSTEM_WORKSPACE}' OR EXISTS (SELECT FROM audit.log l WHERE l.workspace = {workspace}) \
          OR EXISTS (SELECT FROM audit.event e WHERE e.workspace = {workspace})"
     );
     (

@@ -17,7 +17,8 @@ async fn the_verifiers_know_the_built_in_tags() {
     let definitions = Definitions::built_in().unwrap();
     let listed: BTreeMap<String, Vec<String>> =
         definitions.tags().iter().map(|(tag, actions)| (tag.to_owned(), actions.iter().cloned().collect())).collect();
-    let client = Database::new().connect().await;
+    let db = Database::new();
+    let client = db.connect().await;
     let rows: Vec<String> = all(
         &client,
         "SELECT t.tag || ' ' || array_to_string(ARRAY(SELECT a.action FROM audit.action a \

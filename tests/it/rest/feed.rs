@@ -159,15 +159,15 @@ async fn wrong_positions_and_workspaces_are_refused() {
 async fn other_methods_are_answered_as_on_sibling_paths() {
     let rest = Rest::start();
     fill(&rest.db.connect().await, "shop", 4).await;
-    for method in ["HEAD", "OPTIONS", "POST", "PUT", "DELETE"] {
-        let [feed, sibling] = [FEED, "/v1/activity?workspace=shop"].map(|path| {
-            let request = Request::get(path).method(method).token(&rest.admin);
-            let mut stream = request.begin(&rest.sidecar).unwrap();
-            crate::rest::http::read_head(&mut stream).unwrap()
-        });
-        assert_eq!(feed.0, sibling.0, "{method}");
-        assert_eq!(method == "HEAD", feed.1.iter().any(|header| *header == ("audit-next-after".into(), "3".into())));
+    let status = |path, method| {
+        let mut stream = Request::get(path).method(method).token(&rest.admin).begin(&rest.sidecar).unwrap();
+        crate::rest::http::read_head(&mut stream).unwrap().0
+    };
+    for method in ["OPTIONS", "POST", "PUT", "DELETE"] {
+        assert_eq!(status(FEED, method), status("/v1/activity?workspace=shop", method), "{method}");
     }
+    // The head of an answer would be a read of the feed, too.
+    assert_eq!(status(FEED, "HEAD"), 405);
 }
 
 #[tokio::test(flavor = "multi_thread")]

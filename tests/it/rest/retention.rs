@@ -220,7 +220,7 @@ fn requests(workspace: &str) -> Vec<(&'static str, Request, &'static [&'static s
         ("holds", Request::get(format!("{HOLDS}?workspace={workspace}")), &["auditor", "admin"]),
         ("place", post(HOLDS, order.clone()), &["admin"]),
         ("release", post(RELEASE, order), &["admin"]),
-        ("status", Request::get("/v1/status"), &["admin", "viewer of all", "auditor of all"]),
+        ("status", Request::get("/v1/status"), &["admin of all", "viewer of all", "auditor of all"]),
         ("maintain", Request::get("/v1/maintenance").method("POST"), &["admin of all"]),
     ]
 }
