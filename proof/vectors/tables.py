@@ -194,6 +194,7 @@ def readme(manifest):
         "filtered": manifest["filters"] != {},
         "expired": period["since"] < snapshot["kept_since"],
         "controls": definition["controls"] != [],
+        "no_controls": definition["controls"] == [],
         "tagged": definition["tags"] != {},
         "classified": manifest["unclassified"]["events"] == 0,
         "unclassified": manifest["unclassified"]["events"] > 0,

@@ -26,6 +26,7 @@ pub(super) fn text(manifest: &Manifest) -> String {
         "filtered" => !manifest.filters.is_empty(),
         "expired" => manifest.period.since < manifest.snapshot.kept_since,
         "controls" => !controls.is_empty(),
+        "no_controls" => controls.is_empty(),
         "tagged" => tags.iter().next().is_some(),
         "classified" => manifest.unclassified.events == 0,
         "unclassified" => manifest.unclassified.events > 0,
