@@ -284,7 +284,8 @@ fn kind(kind: &str) -> String {
     words.to_owned()
 }
 
-fn address(workspace: &str) -> String {
+/// Returns the address of the page for a workspace.
+pub fn address(workspace: &str) -> String {
     format!("/admin/integrity?{}", Serializer::new(String::new()).append_pair("workspace", workspace).finish())
 }
 

@@ -25,9 +25,19 @@ async fn the_overview_counts_and_narrows() {
     let (all, failed, of_cleo): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let text = admin.find(".completeness").await.text().await.unwrap();
     assert!(text.starts_with(&format!("{all} events of acme match, and the pages show all of them.")), "{text}");
+    let in_period =
+        "SELECT count(*) FROM audit.event WHERE workspace = 'acme' AND occurred_at > now() - interval '7 days'";
+    let in_period: i64 = one(&admin.client, in_period, &[]).await;
+    assert!(
+        text.ends_with(&format!("The workspace has {in_period} events in this period, with and without a match.")),
+        "{text}"
+    );
     let size: i64 = one(&admin.client, "SELECT size FROM audit.log WHERE workspace = 'acme'", &[]).await;
-    let grown = format!("grew by {size} events in this period (leaves 0 to {})", size - 1);
-    assert!(text.contains(&grown), "{text}");
+    let sealed = admin.find(".completeness + .help").await.text().await.unwrap();
+    assert!(
+        sealed.starts_with(&format!("The whole workspace log is sealed as leaves 0 to {}, last on ", size - 1)),
+        "{sealed}"
+    );
     // The bars of the chart lead to all events, each to its own.
     let bars = "arguments[0]([...document.querySelectorAll('.chart a')].map(a => [a.getAttribute('aria-label'), a.getAttribute('href')]))";
     let bars = admin.browser.run(bars, vec![]).await;
@@ -54,6 +64,12 @@ async fn the_overview_counts_and_narrows() {
     let text = admin.find(".completeness").await.text().await.unwrap();
     assert!(text.starts_with(&format!("{of_cleo} events of acme match")), "{text}");
     admin.check().await;
+
+    // Events that were imported today occurred in other periods. A period without events says so.
+    admin.open("/admin/log?since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z").await;
+    admin.settle().await;
+    let text = admin.find(".completeness").await.text().await.unwrap();
+    assert_eq!(text, "No event of acme matches. The workspace has no event in this period.");
     admin.browser.close().await;
 }
 

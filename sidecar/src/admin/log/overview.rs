@@ -1,5 +1,5 @@
-//! The overview of the events that a page of the audit log pages through: their number, how complete they are, a chart, and
-//! the most frequent values. It is loaded after the page, because it reads many events.
+//! The overview of the events that a page of the audit log pages through: their number among those of the period, how far the
+//! workspace log is sealed, a chart, and the most frequent values. It is loaded after the page, because it reads many events.
 
 use std::sync::LazyLock;
 
@@ -12,6 +12,7 @@ use serde_json::json;
 use super::chart::{Chart, Count, HEIGHT, Step, WIDTH};
 use super::href;
 use super::rows::Link;
+use crate::admin::integrity;
 use crate::admin::layout::{self, Frame};
 use crate::admin::query::LogQuery;
 use crate::admin::session::Session;
@@ -38,6 +39,9 @@ struct OverviewPage {
 #[template(path = "admin/overview.html")]
 struct Overview {
     completeness: String,
+    /// How far the workspace log is sealed, or nothing if no event is.
+    sealed: String,
+    integrity: String,
     chart: Option<Chart>,
     height: f64,
     width: f64,
@@ -56,14 +60,10 @@ struct Read {
     counts: Vec<Count>,
     gaps: Vec<(Time, Time)>,
     top: Vec<(String, String, i64)>,
-    log: Option<LogState>,
-}
-
-/// The workspace log around the period.
-struct LogState {
-    first: i64,
-    beyond: i64,
-    sealed_at: Time,
+    /// Number of events of the workspace in the period, without filters, at most [`COUNTED`].
+    in_period: i64,
+    /// Number of leaves of the workspace log, and the time at which leaves were last added.
+    log: Option<(i64, Time)>,
 }
 
 /// Shows the overview: as part of a page for htmx, and as a page of its own otherwise.
@@ -90,6 +90,8 @@ pub async fn overview(
     let chart = (count > 0).then(|| Chart::draw(&read.counts, &read.gaps, step, (from, to), &query, &session.zone));
     let overview = Overview {
         completeness: completeness(&read, count, &filters, &session.zone),
+        sealed: read.log.map(|log| sealed(log, &session.zone)).unwrap_or_default(),
+        integrity: integrity::address(&filters.workspace),
         chart,
         height: HEIGHT,
         width: WIDTH,
@@ -131,53 +133,66 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect::<Result<_, ApiError>>()?;
 
+    let count: i64 = counts.iter().map(|count| count.events).sum();
+    // The filters match a part of the events of the period.
+    let in_period = if count < COUNTED.into() {
+        let Filters { workspace, since, until, .. } = filters.clone();
+        let all = Filters { workspace, since, until, ..Filters::default() };
+        let statement = client.prepare_cached(&IN_PERIOD).await?;
+        let found: i64 = client.query_one(&statement, &all.arguments().and(&[&COUNTED])).await?.try_get(0)?;
+        found.max(count)
+    } else {
+        count
+    };
+
     let statement = client.prepare_cached(LOG).await?;
-    let row = client.query_opt(&statement, &[&filters.workspace, &filters.since, &filters.until]).await?;
-    let log = row
-        .map(|row| {
-            Ok::<_, ApiError>(LogState { first: row.try_get(0)?, beyond: row.try_get(1)?, sealed_at: row.try_get(2)? })
-        })
-        .transpose()?;
+    let row = client.query_opt(&statement, &[&filters.workspace]).await?;
+    let log = row.map(|row| Ok::<_, ApiError>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
 
     let statement = client.prepare_cached(GAPS).await?;
     let rows = client.query(&statement, &[&filters.workspace, &filters.since, &filters.until]).await?;
     let gaps = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, ApiError>>()?;
-    Ok(Read { counts, top, log, gaps })
+    Ok(Read { counts, gaps, top, in_period, log })
 }
 
-/// Says how many events match, and which part of the workspace log they come from.
+/// Says how many events match, and how many the workspace has in the period. All are counted by the time at which they
+/// occurred.
 fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> String {
     let workspace = view::shown(&filters.workspace, 40);
-    let mut text = match count {
+    if count >= COUNTED.into() {
+        let since = read.counts.first().map_or_else(String::new, |first| zone.text(first.start));
+        return format!(
+            "More than {} events of {workspace} match. The pages show all of them. The chart counts the newest {0}, back to \
+             {since}.",
+            view::grouped(COUNTED.into())
+        );
+    }
+    let matching = match count {
         0 => format!("No event of {workspace} matches."),
         1 => format!("One event of {workspace} matches."),
-        count if count < COUNTED.into() => {
-            format!("{} events of {workspace} match, and the pages show all of them.", view::grouped(count))
+        count => format!("{} events of {workspace} match, and the pages show all of them.", view::grouped(count)),
+    };
+    let all = match read.in_period {
+        0 => "The workspace has no event in this period.".to_owned(),
+        found if found >= COUNTED.into() => {
+            format!("The workspace has more than {} events in this period.", view::grouped(found))
         }
-        _ => {
-            let since = read.counts.first().map_or_else(String::new, |first| zone.text(first.start));
-            format!(
-                "More than {} events of {workspace} match. The pages show all of them. The chart counts the newest {0}, back to \
-                 {since}.",
-                view::grouped(COUNTED.into())
-            )
+        found if found == count => "The workspace has no other event in this period.".to_owned(),
+        found => {
+            format!("The workspace has {} in this period, with and without a match.", view::counted(found, "event"))
         }
     };
-    if let Some(LogState { first, beyond, sealed_at }) = &read.log {
-        let sealed = zone.show(*sealed_at).short();
-        text += &match beyond - first {
-            0 => " The log of the workspace did not grow in this period.".to_owned(),
-            1 => format!(" The log of the workspace grew by one event in this period (leaf {first})."),
-            grown => format!(
-                " The log of the workspace grew by {} events in this period (leaves {} to {}).",
-                view::grouped(grown),
-                view::grouped(*first),
-                view::grouped(beyond - 1)
-            ),
-        };
-        text += &format!(" It was last sealed on {sealed}.");
-    }
-    text
+    format!("{matching} {all}")
+}
+
+/// Says how far the workspace log is sealed. The log has events in the order in which they were recorded, so its leaves are
+/// no measure of a period: imported events are recorded much later than they occurred.
+fn sealed((size, at): (i64, Time), zone: &Zone) -> String {
+    let leaves = match size {
+        1 => "leaf 0".to_owned(),
+        size => format!("leaves 0 to {}", view::grouped(size - 1)),
+    };
+    format!("The whole workspace log is sealed as {leaves}, last on {}.", zone.stamp(at))
 }
 
 fn facets(top: &[(String, String, i64)], query: &LogQuery) -> Vec<Facet> {
@@ -212,14 +227,14 @@ static ACTIVITY: LazyLock<String> = LazyLock::new(|| {
 static TOP: LazyLock<String> =
     LazyLock::new(|| format!("SELECT * FROM audit.top_values({}, max_events => $6)", Filters::ARGUMENTS));
 
-/// The size of the workspace log at the beginning and at the end of a period, as the recorded heads tell.
-const LOG: &str = "\
-    SELECT coalesce((SELECT h.size FROM audit.head h WHERE h.workspace = $1 AND h.recorded_at < $2 \
-                     ORDER BY h.size DESC LIMIT 1), 0), \
-           coalesce((SELECT h.size FROM audit.head h WHERE h.workspace = $1 AND h.recorded_at >= $3 \
-                     ORDER BY h.size LIMIT 1), l.size), \
-           l.sealed_at \
-    FROM audit.log l WHERE l.workspace = $1 AND l.size > 0";
+static IN_PERIOD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT coalesce(sum(a.events), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
+        Filters::ARGUMENTS
+    )
+});
+
+const LOG: &str = "SELECT l.size, l.sealed_at FROM audit.log l WHERE l.workspace = $1 AND l.size > 0";
 
 /// Times during which an event of the period waited for more than an hour until a head covered it. The first leaf after a
 /// head is the event that waited longest for the next one.
