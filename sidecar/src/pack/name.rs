@@ -1,18 +1,46 @@
 //! Names of pack files, which are safe on Windows, macOS and Linux, and in a download header.
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::events::filters::Filters;
 use crate::text::hex;
 use crate::time::Time;
 
 /// Maximum length of the workspace in a file name, in bytes of UTF-8.
 const MAX_WORKSPACE: usize = 70;
 
-/// Returns `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. Characters that a file name cannot
-/// hold are replaced. The workspace then ends with `~` and 16 digits of its hash, so that two workspaces do not share a
-/// name.
-pub fn file_name(workspace: &str, pack: &str, since: Time, until: Time) -> String {
-    format!("{}_{pack}_{}_{}.zip", safe(workspace), compact(since), compact(until))
+/// Maximum length of the filters in a file name, in bytes of UTF-8.
+const MAX_FILTERS: usize = 32;
+
+/// Returns `<workspace>_<pack>_<since>_<until>.zip`, at most 200 bytes of UTF-8. The target follows the pack if filters
+/// narrow it to one, and `filtered` if there are other filters. Characters that a file name cannot hold are replaced. The
+/// workspace or the target then ends with `~` and 16 digits of its hash, so that two of them do not share a name.
+pub fn file_name(filters: &Filters, pack: &str, since: Time, until: Time) -> String {
+    let workspace = safe(&filters.workspace, MAX_WORKSPACE);
+    format!("{workspace}_{pack}{}_{}_{}.zip", narrowed(filters), compact(since), compact(until))
+}
+
+/// Returns `<workspace>_events_<since>_<until>.<extension>` for an export of events, by the rules of [`file_name`]. A
+/// period without a beginning or an end leaves it out.
+pub fn export_name(filters: &Filters, extension: &str) -> String {
+    let times: String =
+        [filters.since, filters.until].into_iter().flatten().map(|time| format!("_{}", compact(time))).collect();
+    format!("{}_events{}{times}.{extension}", safe(&filters.workspace, MAX_WORKSPACE), narrowed(filters))
+}
+
+/// Returns the target of the filters, or how else they narrow the events, after an underscore.
+fn narrowed(filters: &Filters) -> String {
+    let mut all = filters.to_json();
+    all.retain(|name, _| name != "since" && name != "until");
+    match (all.len(), all.get("target")) {
+        (0, _) => String::new(),
+        (1, Some(Value::String(target))) => format!("_{}", safe(target, MAX_FILTERS)),
+        _ => {
+            let hash = Sha256::digest(Value::Object(all).to_string());
+            format!("_filtered~{}", hex(&hash[..8]))
+        }
+    }
 }
 
 /// Returns the value of a Content-Disposition header with this file name (RFC 6266): in ASCII for old clients, and in
@@ -44,11 +72,11 @@ fn compact(time: Time) -> String {
     text
 }
 
-fn safe(workspace: &str) -> String {
-    let mut name = String::with_capacity(workspace.len());
-    for c in workspace.chars() {
+fn safe(text: &str, most: usize) -> String {
+    let mut name = String::with_capacity(text.len());
+    for c in text.chars() {
         let c = if is_unsafe(c) { '-' } else { c };
-        if name.len() + c.len_utf8() > MAX_WORKSPACE {
+        if name.len() + c.len_utf8() > most {
             break;
         }
         name.push(c);
@@ -57,9 +85,9 @@ fn safe(workspace: &str) -> String {
     if name.is_empty() || name.starts_with(['.', '-']) || is_device(&name) {
         name.insert(0, '_');
     }
-    if name != workspace {
-        let hash = Sha256::digest(workspace.as_bytes());
-        // No other name has this character, so the name is never that of another workspace without a hash.
+    if name != text {
+        let hash = Sha256::digest(text.as_bytes());
+        // No other name has this character, so the name is never that of another text without a hash.
         name.push('~');
         name.push_str(&hex(&hash[..8]));
     }
@@ -91,9 +119,43 @@ fn is_device(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::filters::FieldFilters;
 
     fn name(workspace: &str, pack: &str) -> String {
-        file_name(workspace, pack, Time::parse("2026-01-01").unwrap(), Time::parse("2026-04-01").unwrap())
+        file_name(&of(workspace), pack, Time::parse("2026-01-01").unwrap(), Time::parse("2026-04-01").unwrap())
+    }
+
+    fn of(workspace: &str) -> Filters {
+        Filters { workspace: workspace.to_owned(), ..Filters::default() }
+    }
+
+    fn narrowed_by(pairs: &[(&str, &str)]) -> Filters {
+        let values =
+            |name: &str| pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()).collect();
+        Filters { fields: FieldFilters::new(values), ..of("acme") }
+    }
+
+    #[test]
+    fn filters_are_in_the_name() {
+        let name = |pairs: &[(&str, &str)]| export_name(&narrowed_by(pairs), "csv");
+        assert_eq!(name(&[]), "acme_events.csv");
+        assert_eq!(name(&[("target", "ticket-17")]), "acme_events_ticket-17.csv");
+        let [colon, slash] = ["customer:17", "customer/17"].map(|target| name(&[("target", target)]));
+        assert!(colon.starts_with("acme_events_customer-17~") && slash.starts_with("acme_events_customer-17~"));
+        assert_ne!(colon, slash);
+        let [one, two, both] = [
+            name(&[("actor", "a")]),
+            name(&[("target", "a"), ("target", "b")]),
+            name(&[("target", "a"), ("actor", "b")]),
+        ];
+        assert!([&one, &two, &both].iter().all(|name| name.starts_with("acme_events_filtered~")));
+        assert!(one != two && two != both);
+        let since = Time::parse("2026-01-01").ok();
+        assert_eq!(export_name(&Filters { since, ..of("acme") }, "ndjson"), "acme_events_20260101.ndjson");
+        let long = narrowed_by(&[("target", &"日".repeat(60))]);
+        let long = Filters { workspace: "日".repeat(60), ..long };
+        let time = Time::parse("2026-01-01T01:00:00.000001Z").unwrap();
+        assert!(file_name(&long, "export", time, time).len() <= 200);
     }
 
     #[test]
@@ -106,7 +168,7 @@ mod tests {
     fn times_within_a_day_are_named() {
         assert_eq!(
             file_name(
-                "acme",
+                &of("acme"),
                 "export",
                 Time::parse("2026-01-01T01:00:00Z").unwrap(),
                 Time::parse("2026-04-01T00:00:00.000001Z").unwrap()

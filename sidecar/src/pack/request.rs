@@ -53,6 +53,6 @@ impl Request {
 
     /// Returns the name of the zip, which is safe in every file system.
     pub fn file_name(&self) -> String {
-        name::file_name(&self.filters.workspace, self.definition.name.as_str(), self.since, self.until)
+        name::file_name(&self.filters, self.definition.name.as_str(), self.since, self.until)
     }
 }

@@ -22,6 +22,7 @@ use crate::http::events::format::write_json;
 use crate::http::state::AppState;
 use crate::http::stream::{self, ChunkSender};
 use crate::outcome::Outcome;
+use crate::pack::name;
 use crate::postgres::lease::Lease;
 use crate::service::export_trail::ExportTrail;
 use crate::service::request_context::RequestContext;
@@ -52,6 +53,7 @@ pub(crate) async fn events(
             ("filters".to_owned(), filters.to_json().into()),
         ]),
     };
+    let disposition = name::content_disposition(&name::export_name(&filters, format.name()));
     let selection = Selection { filters, newest_first: true, ..Selection::default() };
     let (sender, body) = stream::body(state.config.stall_timeout);
     let (opened, open) = oneshot::channel();
@@ -66,7 +68,6 @@ pub(crate) async fn events(
     });
     // An error of the database about the filters is still sent as an answer of its own.
     open.await.map_err(|_| ApiError::internal("the export ended before its cursor was open"))??;
-    let disposition = format!("attachment; filename=\"events.{}\"", format.name());
     let headers = [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, body).into_response())
 }
