@@ -18,6 +18,7 @@ mod layout;
 mod link;
 mod log;
 mod login;
+mod near;
 mod origin;
 mod problem;
 mod protection;

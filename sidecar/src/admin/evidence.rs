@@ -1,11 +1,13 @@
 //! The page of the evidence packs, and their download.
 
 mod check;
-mod period;
+pub mod period;
 mod preview;
 mod recent;
 
 pub use check::{Checks, MOST_BYTES, check};
+
+use std::sync::LazyLock;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -18,8 +20,10 @@ use self::preview::Preview;
 use self::recent::Export;
 use super::choices;
 use super::layout::{self, Frame};
+use super::near;
 use super::problem::Problem;
 use super::session::Session;
+use super::view;
 use super::zone::Zone;
 use crate::error::{ApiError, Code};
 use crate::events::filters::Filters;
@@ -40,6 +44,11 @@ struct EvidencePage {
     own_workspace: Option<String>,
     workspaces: Vec<String>,
     form_token: String,
+    /// Targets that resemble the one of the form, and links with them.
+    near: Vec<(String, String)>,
+    customer_periods: Vec<period::Choice>,
+    /// Whether the form was that of one customer.
+    is_customer: bool,
     preview: Option<Preview>,
     recent: Option<Vec<Export>>,
     problem: Option<Problem>,
@@ -96,7 +105,11 @@ pub async fn pack(
 ) -> Result<Response, ApiError> {
     session.require_download(&method, &headers)?;
     let asked = Asked::parse(&query.unwrap_or_default());
-    let made = match asked.filters(&session) {
+    let filters = match asked.filters(&session) {
+        Ok(filters) if !asked.target.is_empty() => require_event(&state, &filters).await.map(|()| filters),
+        other => other,
+    };
+    let made = match filters {
         Ok(filters) => {
             packs::stream_pack(&state, &session.principal, context.clone(), asked.pack.clone(), || Ok(filters)).await
         }
@@ -106,6 +119,19 @@ pub async fn pack(
         Ok(answer) => Ok(answer),
         Err(error) => show(&state, &session, &context, asked, None, Some(error)).await,
     }
+}
+
+/// Refuses a pack of one target without events, which is a wrong name in most cases.
+async fn require_event(state: &AppState, filters: &Filters) -> Result<(), ApiError> {
+    let client = state.reads.client().await?;
+    let statement = client.prepare_cached(&ANY_EVENT).await?;
+    if client.query_opt(&statement, &filters.arguments().and(&[])).await?.is_some() {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::InvalidValue, "no event of the workspace in the period has this target").with_hint(
+        "Check the name, which must match exactly, and the period. For a pack that shows that there are no such events, \
+         filter the events by the target, and choose \u{201c}Pack\u{201d} there.",
+    ))
 }
 
 async fn preview(
@@ -128,9 +154,17 @@ async fn show(
     error: Option<ApiError>,
 ) -> Result<Response, ApiError> {
     let status = error.as_ref().map_or(StatusCode::OK, ApiError::status);
-    let problem = error.map(Problem::of).transpose()?;
+    let problem = error.map(Problem::of).transpose()?.map(|problem| problem.labelled(&LABELS));
     let own_workspace = session.principal.workspace.clone();
     let workspaces = choices::workspaces(state, session).await?;
+    let is_empty = preview.as_ref().map_or(problem.is_some(), |preview| preview.held.is_empty());
+    let near = match asked.filters(session) {
+        Ok(filters) if is_empty && !asked.target.is_empty() => {
+            let names = near::names(state, &filters.workspace, "target", &asked.target).await?;
+            names.into_iter().filter(|name| *name != asked.target).map(|name| asked.instead(&name)).collect()
+        }
+        _ => Vec::new(),
+    };
     let recent = match own_workspace.as_ref().or(Some(&asked.workspace)).filter(|name| !name.is_empty()) {
         Some(workspace) if problem.is_none() => Some(recent::exports(state, session, context, workspace).await?),
         _ => None,
@@ -139,10 +173,13 @@ async fn show(
         frame: Frame::new("Evidence", "evidence", Some(session)),
         packs: state.packs.iter().map(|definition| Pack::new(definition, &asked)).collect(),
         periods: period::choices(&asked.period, period::today()),
+        customer_periods: period::choices(asked.customer_period(), period::today()),
+        is_customer: !asked.target.is_empty(),
         asked,
         own_workspace,
         workspaces,
         form_token: session.id.form_token(),
+        near,
         preview,
         recent,
         problem,
@@ -206,6 +243,19 @@ impl Asked {
         asked
     }
 
+    /// Returns the period that the form of one customer shows.
+    fn customer_period(&self) -> &str {
+        if self.target.is_empty() { period::LAST_QUARTER } else { &self.period }
+    }
+
+    /// Returns another target as a page shows it, and the address of its preview.
+    fn instead(&self, target: &str) -> (String, String) {
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs([("pack", "export"), ("workspace", &self.workspace), ("target", target)]);
+        query.append_pair("period", &self.period).append_pair("preview", "1");
+        (view::shown(target, view::CELL), format!("/admin/evidence?{}", query.finish()))
+    }
+
     /// Returns the filters of the pack.
     ///
     /// # Errors
@@ -233,3 +283,9 @@ impl Asked {
         query.finish()
     }
 }
+
+/// Labels of the fields that can be wrong.
+const LABELS: [(&str, &str); 2] = [("since", "First day or time"), ("until", "End, not included")];
+
+static ANY_EVENT: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT 1 FROM audit.events({}, max_rows => 1)", Filters::ARGUMENTS));

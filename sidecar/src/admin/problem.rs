@@ -22,4 +22,16 @@ impl Problem {
         }
         Ok(Self { message: sentence(error.message()), hint: error.hint().map(ToOwned::to_owned) })
     }
+
+    /// Names the fields of the form, as their labels do, instead of the parameters. Each pair has a parameter and a label.
+    pub fn labelled(mut self, labels: &[(&str, &str)]) -> Self {
+        for (parameter, label) in labels {
+            let begin = sentence(parameter);
+            if let Some(rest) = self.message.strip_prefix(&format!("{}: ", begin.trim_end_matches('.'))) {
+                self.message = format!("{label}: {rest}");
+                break;
+            }
+        }
+        self
+    }
 }
