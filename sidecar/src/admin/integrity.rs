@@ -16,6 +16,7 @@ use url::form_urlencoded::Serializer;
 
 use self::installation::{Alarm, Installation};
 use super::choices;
+use super::evidence::period::{self, LAST_QUARTER};
 use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::problem::Problem;
@@ -29,6 +30,7 @@ use crate::http::state::AppState;
 use crate::metrics::Kind;
 use crate::service::integrity::{self, Check, CheckResult, LogState};
 use crate::service::request_context::RequestContext;
+use crate::text::quoted;
 use crate::time::Time;
 
 /// The checks that run. A sidecar runs one at a time.
@@ -43,6 +45,8 @@ struct IntegrityPage {
     workspaces: Vec<String>,
     links: Vec<(String, String)>,
     alarms: Vec<Alarm>,
+    note: Option<&'static str>,
+    keys: Vec<String>,
     log: Option<Log>,
     installation: Option<Installation>,
 }
@@ -56,8 +60,24 @@ struct Log {
     check: Option<Checked>,
     is_new: bool,
     may_check: bool,
-    periods: [(u32, &'static str); 4],
+    periods: Vec<Choice>,
+    since: String,
     problem: Option<Problem>,
+}
+
+/// A period that a check can have.
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    chosen: bool,
+}
+
+/// The values of the form, and whether a check has just ended.
+#[derive(Default)]
+struct Asked {
+    period: String,
+    since: String,
+    is_new: bool,
 }
 
 /// The last check of the workspace.
@@ -89,7 +109,8 @@ pub async fn page(
         (None, None) => None,
         (_, given) => Some(session.principal.workspace(given)?),
     };
-    show(&state, &session, &context, workspace, query.text("checked") == "1", StatusCode::OK, None).await
+    let asked = Asked::parse(&query);
+    show(&state, &session, &context, workspace, &asked, StatusCode::OK, None).await
 }
 
 /// Checks the events of a period. The event log_verified records it.
@@ -101,23 +122,30 @@ pub async fn check(
     change.require(Right::Verify)?;
     let Change { session, context, form } = change;
     let workspace = session.principal.workspace(form.given("workspace"))?;
+    let asked = Asked { is_new: false, ..Asked::parse(&form) };
+    let since = match asked.begin(&session.zone) {
+        Ok(since) => since,
+        Err(error) => {
+            let (status, problem) = (error.status(), Problem::of(error)?);
+            return show(&state, &session, &context, Some(workspace), &asked, status, Some(problem)).await;
+        }
+    };
     let Ok(_turn) = running.0.try_acquire() else {
         let problem = Problem {
             message: "Another check is running.".to_owned(),
             hint: Some("Wait half a minute, then try again.".to_owned()),
         };
-        return show(&state, &session, &context, Some(workspace), false, StatusCode::TOO_MANY_REQUESTS, Some(problem))
-            .await;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return show(&state, &session, &context, Some(workspace), &asked, status, Some(problem)).await;
     };
-    let days = PERIODS.iter().map(|(days, _)| *days).find(|days| days.to_string() == form.text("days"));
-    let days = days.ok_or_else(|| ApiError::new(Code::InvalidValue, "the form names no period"))?;
-    let since = Time::from_micros(Time::now().micros() - i64::from(days) * DAY);
-    let since = since.ok_or_else(|| ApiError::internal("the clock is before the year 1"))?;
     let mut client = state.client().await?;
     integrity::check(&mut client, &context, &session.principal.actor(), &workspace, since, LONGEST).await?;
-    let query =
-        Serializer::new(String::new()).append_pair("workspace", &workspace).append_pair("checked", "1").finish();
-    Ok(Redirect::to(&format!("/admin/integrity?{query}")).into_response())
+    let mut query = Serializer::new(String::new());
+    query.append_pair("workspace", &workspace).append_pair("checked", "1").append_pair("period", &asked.period);
+    if !asked.since.is_empty() {
+        query.append_pair("since", &asked.since);
+    }
+    Ok(Redirect::to(&format!("/admin/integrity?{}", query.finish())).into_response())
 }
 
 async fn show(
@@ -125,12 +153,12 @@ async fn show(
     session: &Session,
     context: &RequestContext,
     workspace: Option<String>,
-    is_new: bool,
+    asked: &Asked,
     status: StatusCode,
     problem: Option<Problem>,
 ) -> Result<Response, ApiError> {
     let log = match workspace {
-        Some(workspace) => Some(log(state, session, context, workspace, is_new, problem).await?),
+        Some(workspace) => Some(log(state, session, context, workspace, asked, problem).await?),
         None => None,
     };
     // A session for one workspace sees nothing of the others.
@@ -148,6 +176,8 @@ async fn show(
         own_workspace: session.principal.workspace.clone(),
         links: workspaces.iter().map(|name| (view::shown(name, view::CELL), address(name))).collect(),
         workspaces,
+        note: alarms.is_empty().then(|| note(log.as_ref())),
+        keys: state.signing_keys.to_vec(),
         alarms,
         log,
         installation,
@@ -160,7 +190,7 @@ async fn log(
     session: &Session,
     context: &RequestContext,
     workspace: String,
-    is_new: bool,
+    asked: &Asked,
     problem: Option<Problem>,
 ) -> Result<Log, ApiError> {
     let found = state.database.read(|client| integrity::log_state(client, &workspace)).await?;
@@ -176,12 +206,27 @@ async fn log(
         heading,
         facts: facts(&found, &workspace, &session.zone),
         check: check.map(|check| Checked::new(check, &session.zone)),
-        is_new,
+        is_new: asked.is_new,
         may_check: session.principal.may(Right::Verify),
-        periods: PERIODS,
+        periods: asked.choices(),
+        since: asked.since.clone(),
         problem,
         workspace,
     })
+}
+
+/// Says what it means that there is no alarm. Without a check, nobody knows whether events were changed.
+fn note(log: Option<&Log>) -> &'static str {
+    match log.map(|log| log.check.as_ref().map(|check| check.result)) {
+        None => "There is no alarm. Choose a workspace to see whether a check found changed events.",
+        Some(None) => {
+            "Nobody has checked the events of this workspace here. So this page cannot say whether they were changed."
+        }
+        Some(Some(CheckResult::TimedOut)) => {
+            "The last check has no result. So this page cannot say whether events were changed."
+        }
+        Some(Some(_)) => "There is no alarm. The last check found nothing.",
+    }
 }
 
 fn heading(log: &LogState) -> (&'static str, String) {
@@ -213,6 +258,46 @@ fn facts(log: &LogState, workspace: &str, zone: &Zone) -> Vec<(&'static str, Str
     }
     facts.push(("Signed", log.signed.map_or_else(|| "nothing".to_owned(), up_to)));
     facts
+}
+
+impl Asked {
+    fn parse(form: &Form) -> Self {
+        Self {
+            period: form.given("period").unwrap_or(WEEK).to_owned(),
+            since: form.text("since").trim().to_owned(),
+            is_new: form.text("checked") == "1",
+        }
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        let choice = |&(value, label, _): &(&'static str, &'static str, _)| Choice {
+            value,
+            label,
+            chosen: self.period == value,
+        };
+        PERIODS.iter().map(choice).collect()
+    }
+
+    /// Returns the beginning of the period.
+    ///
+    /// # Errors
+    /// Fails with `invalid_value` for an unknown period, or for a text that is not a time.
+    fn begin(&self, zone: &Zone) -> Result<Time, ApiError> {
+        let Some((_, _, days)) = PERIODS.iter().find(|(value, ..)| *value == self.period) else {
+            return Err(ApiError::new(Code::InvalidValue, "the form names no period"));
+        };
+        let begin = match *days {
+            Some(days) => Time::from_micros(Time::now().micros() - i64::from(days) * DAY),
+            None if self.period == LAST_QUARTER => {
+                period::dates(LAST_QUARTER, period::today()).and_then(|(since, _)| Time::parse(&since.to_string()).ok())
+            }
+            None => zone.read(&self.since),
+        };
+        begin.ok_or_else(|| {
+            ApiError::new(Code::InvalidValue, format!("Day or time: {} is not a day or a time", quoted(&self.since)))
+                .with_hint("Write a day such as 2026-03-01, or a time such as 2026-03-01 08:00.")
+        })
+    }
 }
 
 impl Running {
@@ -289,9 +374,17 @@ pub fn address(workspace: &str) -> String {
     format!("/admin/integrity?{}", Serializer::new(String::new()).append_pair("workspace", workspace).finish())
 }
 
-/// The periods that a check can have: days, and a label.
-const PERIODS: [(u32, &str); 4] =
-    [(1, "the last day"), (7, "the last 7 days"), (30, "the last 30 days"), (90, "the last 90 days")];
+/// The periods that a check can have: value, label, and days if it has a length. A check always ends with the newest event.
+const PERIODS: [(&str, &str, Option<u32>); 6] = [
+    ("1", "a day ago", Some(1)),
+    (WEEK, "7 days ago", Some(7)),
+    ("30", "30 days ago", Some(30)),
+    ("90", "90 days ago", Some(90)),
+    (LAST_QUARTER, "the start of last quarter", None),
+    (period::CUSTOM, "the day on the right", None),
+];
+
+const WEEK: &str = "7";
 
 /// Longest time of a check. It is shorter than the time-out of a request.
 const LONGEST: Duration = Duration::from_secs(20);

@@ -83,6 +83,11 @@ impl Settings {
     pub fn origin(&self) -> &str {
         self.keys[0].name()
     }
+
+    /// Returns the public keys, as `key show` prints them.
+    pub fn vkeys(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().map(PrivateKey::vkey)
+    }
 }
 
 fn witnesses(addresses: &[WitnessAddress]) -> anyhow::Result<Vec<Witness>> {

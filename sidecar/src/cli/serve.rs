@@ -29,7 +29,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if state.reads.replica_state().await.is_ok_and(|found| found == ReplicaState::Stranger) {
         bail!("--replica-url and --database-url name databases with different audit logs");
     }
-    let signer = Settings::load(&state.config.signing)?.map(|settings| Signer::new(settings, state.database.clone()));
+    let settings = Settings::load(&state.config.signing)?;
+    state.signing_keys = settings.iter().flat_map(Settings::vkeys).collect();
+    let signer = settings.map(|settings| Signer::new(settings, state.database.clone()));
     let config = Arc::clone(&state.config);
     let certificate = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => Some(Certificate::read(certificate, key)?),

@@ -35,6 +35,8 @@ pub struct AppState {
     pub packs: Arc<Definitions>,
     /// The health of signing.
     pub signing: Health,
+    /// The public keys with which this sidecar signs checkpoints.
+    pub signing_keys: Arc<[String]>,
     /// Asks the signer of this sidecar, if there is one, for a checkpoint.
     pub signer: Option<Arc<Notify>>,
     /// The sizes of the workspace logs that requests wait for.
@@ -71,6 +73,7 @@ impl AppState {
             metrics,
             packs: Arc::new(packs),
             signing: Health::default(),
+            signing_keys: Arc::default(),
             signer: None,
             shutdown: Shutdown::default(),
             status_log: StatusLog::default(),

@@ -53,6 +53,54 @@ async fn everything_about_a_customer_is_one_form() {
 }
 
 #[tokio::test]
+async fn an_unknown_customer_leads_to_known_ones() {
+    let admin = Admin::start(1280).await;
+    quarter(&admin.client).await;
+    admin.log_in("auditor", Some("acme")).await;
+    admin.open("/admin/evidence").await;
+    admin.fill("#customer-target", "Customer:1").await;
+    admin.press("[aria-labelledby=customer] .primary").await;
+    let text = admin.find("[aria-labelledby=customer]").await.text().await.unwrap();
+    assert!(text.contains("No event of the workspace in the period has this target."), "{text}");
+    assert_eq!(admin.find("#customer-target").await.attr("value").await.unwrap().as_deref(), Some("Customer:1"));
+    assert!(admin.browser.console().await.contains("400 (Bad Request)"));
+    admin.follow("customer:1").await;
+    let heading = admin.find("#preview").await.text().await.unwrap();
+    let count = "SELECT count(*) FROM audit.event WHERE workspace = 'acme' AND 'customer:1' = ANY (targets) \
+                 AND occurred_at >= date_trunc('quarter', now(), 'UTC') - interval '3 months' \
+                 AND occurred_at < date_trunc('quarter', now(), 'UTC')";
+    let count: i64 = one(&admin.client, count, &[]).await;
+    assert_eq!(heading, format!("Export of acme: {count} events"));
+    assert_eq!(admin.find("#customer-target").await.attr("value").await.unwrap().as_deref(), Some("customer:1"));
+    admin.check().await;
+    admin.browser.close().await;
+}
+
+#[tokio::test]
+async fn recent_exports_say_who_exported_what() {
+    let admin = Admin::start(1280).await;
+    admin.log_in("auditor", Some("acme")).await;
+    let folder = tempfile::tempdir().unwrap();
+    admin.download_to(folder.path()).await;
+    admin.open("/admin/log?since=2026-01-01T00:00:00Z&action=login_*").await;
+    admin.follow("CSV").await;
+    let name = || std::fs::read_dir(folder.path()).unwrap().next().map(|file| file.unwrap().file_name());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while name().is_none_or(|name| !name.to_string_lossy().ends_with(".csv")) && std::time::Instant::now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let name = name().unwrap().to_string_lossy().into_owned();
+    assert!(name.starts_with("acme_events_filtered~") && name.ends_with("_20260101.csv"), "{name}");
+    admin.open("/admin/evidence").await;
+    let row = admin.find("[aria-labelledby=recent] tbody tr").await.text().await.unwrap();
+    let token: String = one(&admin.client, "SELECT name FROM audit.api_token WHERE role = 'auditor'", &[]).await;
+    assert!(row.contains("csv") && row.contains("action login_*") && row.contains("since 2026-01-01"), "{row}");
+    assert!(row.contains(&format!("{token} token:")) || row.contains(&format!("{token}\ntoken:")), "{row}");
+    admin.check().await;
+    admin.browser.close().await;
+}
+
+#[tokio::test]
 async fn what_the_log_shows_becomes_a_pack() {
     let admin = Admin::start(1280).await;
     admin.log_in("auditor", Some("acme")).await;
@@ -112,7 +160,7 @@ async fn a_pack_is_checked_on_the_server() {
     let garbage = folder.path().join("report <b>.zip");
     std::fs::write(&garbage, "not a pack").unwrap();
     for (file, heading, style) in [
-        (vectors.join("access-review.zip"), "The pack is complete and unchanged", "good"),
+        (vectors.join("access-review.zip"), "The events are unchanged if the key is the right one", "warn"),
         (vectors.join("checkpoint-signature-bits.zip"), "The pack is not valid", "bad"),
         (garbage, "The file cannot be checked", "bad"),
     ] {
@@ -123,8 +171,24 @@ async fn a_pack_is_checked_on_the_server() {
         let text = admin.text().await;
         assert!(text.contains(file.file_name().unwrap().to_str().unwrap()), "{text}");
         assert!(text.contains("This server did the checking."), "{text}");
-        assert_eq!(text.contains("This holds only if the key below"), style == "good", "{text}");
+        assert_eq!(text.contains("Only the pack itself names the key."), style == "warn", "{text}");
         admin.check().await;
+    }
+    // With the key from elsewhere, the verdict has no condition.
+    let pack = vectors.join("access-review.zip");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&unzip(&std::fs::read(&pack).unwrap())["manifest.json"]).unwrap();
+    for (key, answer) in [
+        (manifest["key"].as_str().unwrap(), "The pack is signed with the key that you gave."),
+        ("/etc/hostname", "Key of the audit log: \"/etc/hostname\" is not a key"),
+    ] {
+        admin.open("/admin/evidence").await;
+        admin.fill("#pack-key", key).await;
+        admin.fill("#pack-file", pack.to_str().unwrap()).await;
+        admin.press("[aria-labelledby=check] .primary").await;
+        let text = admin.text().await;
+        assert!(text.contains(answer), "{text}");
+        assert_eq!(text.contains("The pack is complete and unchanged"), key != "/etc/hostname", "{text}");
     }
     admin.browser.close().await;
 }

@@ -38,7 +38,13 @@ async fn each_role_sees_its_own_and_only_admins_check() {
             assert_eq!(page.contains("Last checkpoint</h2>"), workspace.is_none(), "{what}");
             assert_eq!(page.contains("globex"), workspace.is_none(), "{what}");
             assert_eq!(page.contains(CHECK), role == "admin", "{what}");
-            let answer = person.submit(CHECK, &[("workspace", "acme"), ("days", "7")]);
+            assert_eq!(page.contains("An admin can check the log here."), role != "admin", "{what}");
+            assert_eq!(
+                page.contains("make a pack on the page <a href=\"/admin/evidence\">"),
+                role == "auditor",
+                "{what}"
+            );
+            let answer = person.submit(CHECK, &[("workspace", "acme"), ("period", "7")]);
             assert_eq!(answer.status, if role == "admin" { 303 } else { 403 }, "{what}");
         }
     }
@@ -47,11 +53,20 @@ async fn each_role_sees_its_own_and_only_admins_check() {
         ["globex", "nowhere"].map(|name| person.open(&format!("/admin/integrity?workspace={name}")));
     assert_eq!((foreign.status, absent.status), (403, 403));
     assert_eq!(foreign.text().replace("globex", "nowhere"), absent.text());
-    assert_eq!(person.submit(CHECK, &[("workspace", "globex"), ("days", "7")]).status, 403);
+    assert_eq!(person.submit(CHECK, &[("workspace", "globex"), ("period", "7")]).status, 403);
     for (form_token, origin) in [("", rest.sidecar.url("")), (&*person.form_token, "https://example.com".into())] {
-        assert_eq!(person.submit_as(CHECK, &[("days", "7")], form_token, &origin).status, 403);
+        assert_eq!(person.submit_as(CHECK, &[("period", "7")], form_token, &origin).status, 403);
     }
-    assert_eq!(person.submit(CHECK, &[("days", "100000")]).status, 400);
+    assert_eq!(person.submit(CHECK, &[("period", "100000")]).status, 400);
+    let answer = person.submit(CHECK, &[("period", "custom"), ("since", "01.10.2026")]);
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("is not a day or a time. Write a day such as 2026-03-01"), "{}", answer.text());
+    let answer = person.submit(CHECK, &[("period", "custom"), ("since", "2026-10-01")]);
+    let chosen = "/admin/integrity?workspace=acme&checked=1&period=custom&since=2026-10-01";
+    assert_eq!((answer.status, answer.header("location")), (303, Some(chosen)));
+    let page = person.page(chosen);
+    assert!(page.contains("events since 2026-10-01 00:00 UTC"), "{page}");
+    assert!(page.contains("value=\"custom\" selected") && page.contains("value=\"2026-10-01\""), "{page}");
     let checks = "SELECT array_agg(DISTINCT workspace) FROM audit.event WHERE action = 'log_verified'";
     assert_eq!(one::<Vec<String>>(&client, checks, &[]).await, ["acme"]);
 }
@@ -64,7 +79,7 @@ async fn a_check_finds_what_was_changed_and_records_it() {
     let token = rest.sidecar.token("admin", Some("acme"));
     let person = Person::with_token(&rest, &token);
     let check = || {
-        let answer = person.submit(CHECK, &[("days", "1")]);
+        let answer = person.submit(CHECK, &[("period", "1")]);
         assert_eq!(answer.header("location"), Some("/admin/integrity?workspace=acme&checked=1"));
         person.page("/admin/integrity?workspace=acme&checked=1")
     };
@@ -118,9 +133,9 @@ async fn one_check_runs_at_a_time_and_ends_in_time() {
     run(&client, "BEGIN; LOCK TABLE audit.removal").await;
     thread::scope(|scope| {
         let begun = Instant::now();
-        let first = scope.spawn(|| person.submit(CHECK, &[("days", "7")]).status);
+        let first = scope.spawn(|| person.submit(CHECK, &[("period", "7")]).status);
         thread::sleep(Duration::from_secs(2));
-        let second = person.submit(CHECK, &[("days", "7")]);
+        let second = person.submit(CHECK, &[("period", "7")]);
         assert_eq!(second.status, 429);
         assert!(second.text().contains("Another check is running."));
         assert_eq!(first.join().unwrap(), 303);
@@ -179,4 +194,36 @@ async fn the_page_shows_the_last_checkpoint_its_witnesses_and_alarms() {
     run(&client, "SELECT audit.append('checkpoint_reset', 'audit')").await;
     assert!(!person.page("/admin/integrity").contains("The sidecar refuses to sign"));
     assert!(!Person::new(&rest, "admin", Some("acme")).page("/admin/integrity").contains("example.com"));
+}
+
+#[tokio::test]
+async fn no_check_is_not_a_good_check() {
+    let rest = Rest::start();
+    seal(&rest.db.connect().await).await;
+    let person = Person::new(&rest, "admin", None);
+    let unchecked =
+        "Nobody has checked the events of this workspace here. So this page cannot say whether they were changed.";
+    let page = person.page("/admin/integrity?workspace=acme");
+    assert!(page.contains(unchecked) && !page.contains("There is no alarm"), "{page}");
+    person.submit(CHECK, &[("workspace", "acme"), ("period", "7")]);
+    let page = person.page("/admin/integrity?workspace=acme");
+    assert!(!page.contains(unchecked) && page.contains("There is no alarm. The last check found nothing."), "{page}");
+}
+
+#[tokio::test]
+async fn each_reader_sees_the_key_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, state) = (folder.path().join("log.key"), folder.path().join("state"));
+    let flags = ["key", "create", "--name", "audit.example.com/log", "-o"];
+    let created = command("").unwrap().args(flags).arg(&key).output().unwrap();
+    let public = String::from_utf8(created.stdout).unwrap();
+    let [key, state] = [&key, &state].map(|path| path.to_str().unwrap());
+    let rest = Rest::on(Database::new(), &["--signing-key", key, "--signing-state", state]);
+    for (role, workspace) in [("viewer", Some("acme")), ("auditor", Some("acme")), ("admin", None)] {
+        let page = Person::new(&rest, role, workspace).page("/admin/integrity");
+        assert!(page.contains(&format!("<code>{}</code>", public.trim())), "{page}");
+        assert!(page.contains("Compare it with the key that you obtained in another way"), "{page}");
+    }
+    let page = Person::new(&Rest::start(), "auditor", None).page("/admin/integrity");
+    assert!(page.contains("This server does not sign."), "{page}");
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use askama::Template;
+use audit_proof::checkpoint::Key;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::StreamExt;
@@ -24,7 +25,8 @@ use crate::admin::session::Session;
 use crate::admin::view;
 use crate::error::{ApiError, Code};
 use crate::http::rights::Right;
-use crate::text::printable;
+use crate::http::state::AppState;
+use crate::text::{printable, quoted, quoted_start};
 
 #[derive(Template)]
 #[template(path = "admin/check.html")]
@@ -32,8 +34,8 @@ struct CheckPage {
     frame: Frame,
     file: String,
     verdict: Verdict,
-    /// Whether only the pack itself names the key that signed it.
-    is_key_unconfirmed: bool,
+    /// What is known of the key that signed the pack, or nothing.
+    key: Option<&'static str>,
     report: String,
 }
 
@@ -59,6 +61,7 @@ impl Default for Checks {
 
 /// Checks the pack of the form.
 pub async fn check(
+    State(state): State<AppState>,
     session: Session,
     Extension(checks): Extension<Checks>,
     request: Request,
@@ -68,22 +71,59 @@ pub async fn check(
     let busy =
         || ApiError::new(Code::TooManyExports, "another pack is being checked").with_hint("Try again in a minute.");
     let _upload = checks.uploads.try_acquire().map_err(|_| busy())?;
-    let (name, pack) = receive(&session, request).await?;
+    let Received { name, key, pack } = receive(&session, request).await?;
     // The turn begins after the upload, which can be slow.
     let _turn = checks.checks.try_acquire().map_err(|_| busy())?;
-    let (verdict, report) = verify(&pack).await?;
+    let (mut verdict, report) = verify(&pack, key.as_ref()).await?;
+    let mut of_key = None;
+    if result(&report).1.starts_with("(KEY NOT CONFIRMED)") {
+        (verdict.style, verdict.heading) = ("warn", UNCONFIRMED);
+        of_key = Some(whose_key(&report, &state.signing_keys));
+    } else if key.is_some() && verdict.style == "good" {
+        of_key = Some("The pack is signed with the key that you gave.");
+    } else if key.is_some() && result(&report).0 == "INVALID" {
+        of_key = Some("This can also mean that the key that you gave is another than the one that signed the pack.");
+    }
     let page = CheckPage {
         frame: Frame::new("Check of a pack", "evidence", Some(&session)),
         file: view::shown(&name, view::CELL),
         verdict,
-        is_key_unconfirmed: result(&report).1.starts_with("(KEY NOT CONFIRMED)"),
+        key: of_key,
         report,
     };
     layout::answer(StatusCode::OK, &page)
 }
 
-/// Stores the file of the form. The form token must come before the file, and both within the first [`MOST_BEFORE`] bytes.
-async fn receive(session: &Session, request: Request) -> Result<(String, NamedTempFile), ApiError> {
+/// Says whose key signed a pack that only names its key itself.
+fn whose_key(report: &str, own: &[String]) -> &'static str {
+    // Texts of the pack are quoted, so none of them has a line feed.
+    let signed_by = |key: &String| report.contains(&format!("\n  The log signed with the key\n    {}\n", quoted(key)));
+    match own {
+        [] => {
+            "Only the pack itself names the key. Compare the key in the report with one that you obtained in another way."
+        }
+        own if own.iter().any(signed_by) => {
+            "The pack is signed with the key of this server. If you do not rely on this server, compare the key in the report \
+             with one that you obtained in another way."
+        }
+        _ => {
+            "The pack is signed with another key than that of this server. Ask the maker of the pack for the key, in another \
+             way than by this pack."
+        }
+    }
+}
+
+/// The file of the form.
+struct Received {
+    name: String,
+    /// The key that the reader trusts.
+    key: Option<Key>,
+    pack: NamedTempFile,
+}
+
+/// Stores the file of the form. The form token and the key must come before the file, and all within the first
+/// [`MOST_BEFORE`] bytes.
+async fn receive(session: &Session, request: Request) -> Result<Received, ApiError> {
     let has_begun = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&has_begun);
     let mut before = 0;
@@ -97,21 +137,34 @@ async fn receive(session: &Session, request: Request) -> Result<(String, NamedTe
     let form = Multipart::from_request(request.map(limited), &()).await;
     let mut form = form.map_err(|error| ApiError::new(Code::InvalidValue, error.to_string()))?;
     let mut is_own_form = false;
+    let mut key = None;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         match field.name() {
             Some("form_token") => is_own_form = session.id.is_form_token(&field.text().await.map_err(malformed)?),
+            Some("key") if is_own_form => {
+                let text = field.text().await.map_err(malformed)?;
+                key = Some(text.trim()).filter(|text| !text.is_empty()).map(read_key).transpose()?;
+            }
             Some("pack") if is_own_form => {
                 has_begun.store(true, Ordering::Relaxed);
                 let name = field.file_name().unwrap_or_default().to_owned();
                 if name.is_empty() {
                     return Err(ApiError::new(Code::InvalidValue, "the form has no file").with_hint("Choose a pack."));
                 }
-                return Ok((name, store(field).await?));
+                return Ok(Received { name, key, pack: store(field).await? });
             }
             _ => break,
         }
     }
     Err(origin::refusal("the form belongs to another session"))
+}
+
+/// Reads a key. A text that is not a key never reaches the program that checks, which would read a file of that name.
+fn read_key(text: &str) -> Result<Key, ApiError> {
+    Key::parse(text).map_err(|_| {
+        ApiError::new(Code::InvalidValue, format!("Key of the audit log: {} is not a key", quoted_start(text)))
+            .with_hint("Paste the whole key, as audit-sidecar key show prints it, or leave the field empty.")
+    })
 }
 
 async fn store(mut field: Field<'_>) -> Result<NamedTempFile, ApiError> {
@@ -141,10 +194,12 @@ fn too_large() -> ApiError {
         .with_hint("Check it on your computer, with audit-sidecar verify.")
 }
 
-async fn verify(pack: &NamedTempFile) -> Result<(Verdict, String), ApiError> {
+async fn verify(pack: &NamedTempFile, key: Option<&Key>) -> Result<(Verdict, String), ApiError> {
     let program = std::env::current_exe().map_err(ApiError::internal)?;
     let output = Command::new(program)
-        .args(["verify", "--max-memory", MEMORY, "--"])
+        .args(["verify", "--max-memory", MEMORY])
+        .args(key.map(|key| format!("--key={}", key.encoded())))
+        .arg("--")
         .arg(pack.path())
         // The process needs no secret of this one, but the folder with the keys that `key trust` has stored.
         .env_clear()
@@ -181,6 +236,8 @@ const COMPLETE: Verdict = Verdict {
     heading: "The pack is complete and unchanged",
     text: "It holds every event of its period that its definition selects, as the audit log recorded them.",
 };
+
+const UNCONFIRMED: &str = "The events are unchanged if the key is the right one";
 
 const PARTIAL: Verdict = Verdict {
     style: "warn",
