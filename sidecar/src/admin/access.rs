@@ -111,8 +111,13 @@ pub async fn show(
     problem: Option<Problem>,
 ) -> Result<Response, ApiError> {
     let own_workspace = session.principal.workspace.as_deref();
-    let tokens = state.database.read(async |client| token::list(&client, own_workspace).await).await?;
+    let mut tokens = state.database.read(async |client| token::list(&client, own_workspace).await).await?;
     let sessions = state.database.read(async |client| session::list(&client, own_workspace).await).await?;
+    // A session uses its token, too.
+    for token in &mut tokens {
+        let open = sessions.iter().filter(|open| open.token_id == token.id).map(|open| open.last_used_at);
+        token.last_used_at = token.last_used_at.into_iter().chain(open).max();
+    }
     let own_token = &session.principal.token_id;
     let (mut good, mut ended): (Vec<_>, Vec<_>) = tokens.into_iter().partition(|token| token.state == "good");
     good.reverse();

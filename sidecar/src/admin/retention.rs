@@ -85,6 +85,8 @@ struct Holds {
     may_change: bool,
     form: HoldForm,
     problem: Option<Problem>,
+    /// How many events the hold of the form would cover, in words.
+    counted: Option<String>,
 }
 
 /// A legal hold in the list.
@@ -126,6 +128,8 @@ pub enum Sent {
     Retention(Asked, Problem),
     /// The form that places a hold.
     Hold(HoldForm, Problem),
+    /// The form that places a hold, and how many events it would cover.
+    Counted(HoldForm, String),
 }
 
 /// Shows the retention and the holds of a workspace.
@@ -183,16 +187,19 @@ async fn shown(state: &AppState, session: &Session, workspace: String, sent: Sen
     let preview = database.read(|client| retention::preview(client, &workspace, None)).await?;
     let presets = database.read(retention::presets).await?;
     let (mut form, mut problem, mut hold_form, mut hold_problem) = (Asked::default(), None, HoldForm::default(), None);
+    let mut counted = None;
     match sent {
         Sent::Nothing => {}
         Sent::Retention(asked, refused) => (form, problem) = (asked, Some(refused)),
         Sent::Hold(asked, refused) => (hold_form, hold_problem) = (asked, Some(refused)),
+        Sent::Counted(asked, events) => (hold_form, counted) = (asked, Some(events)),
     }
     let holds = match session.principal.may(Right::SeeLegalHolds) {
         true => {
             let all = database.read(|client| legal_hold::list(client, Some(&workspace), None)).await?;
             let may_change = session.principal.may(Right::SetLegalHolds);
-            Some(Holds::new(&workspace, &all, &session.zone, may_change, hold_form, hold_problem))
+            let holds = Holds::new(&workspace, &all, &session.zone, may_change, hold_form, hold_problem);
+            Some(Holds { counted, ..holds })
         }
         false => None,
     };
@@ -242,7 +249,7 @@ impl Preset {
             retention: preset.retention.to_string(),
             source: preset.source,
             href: format!("/admin/retention/change?{query}"),
-            name: preset.preset,
+            name: if preset.preset == "default" { "Default of the audit log".to_owned() } else { preset.preset },
         }
     }
 }
@@ -264,6 +271,7 @@ impl Holds {
             may_change,
             form,
             problem,
+            counted: None,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Placing and releasing legal holds.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::json;
 
 use super::{self as overview, HoldForm, Sent};
 use crate::admin::form::{Change, Form};
@@ -12,9 +15,13 @@ use crate::admin::problem::Problem;
 use crate::admin::session::Session;
 use crate::admin::view;
 use crate::error::{ApiError, Code};
+use crate::events::filters::{FieldFilters, Filters};
+use crate::http::events::page as events;
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::legal_hold::{self, Extent};
+use crate::service::request_context::RequestContext;
+use crate::time::Time;
 
 #[derive(Template)]
 #[template(path = "admin/hold_release.html")]
@@ -32,11 +39,18 @@ struct ReleasePage {
     problem: Option<Problem>,
 }
 
-/// Places a legal hold. The event legal_hold_placed records it.
+/// Places a legal hold, or only counts its events if the form says so. The event legal_hold_placed records a hold.
 pub async fn place(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
     change.require(Right::SetLegalHolds)?;
     let Change { session, context, form } = change;
     let extent = extent(&session, &form)?;
+    let asked = |name| form.text(name).to_owned();
+    let asked = HoldForm { reason: asked("reason"), target: asked("target"), actor: asked("actor") };
+    if form.given("count").is_some() {
+        let counted = count(&state, &session, &context, &extent).await?;
+        let sent = Sent::Counted(asked, counted);
+        return overview::show(&state, &session, Some(extent.workspace), None, StatusCode::OK, sent).await;
+    }
     let placed =
         legal_hold::place(&state.database, &context, &session.principal.actor(), &extent, form.text("reason")).await;
     let error = match placed {
@@ -46,8 +60,6 @@ pub async fn place(State(state): State<AppState>, change: Change) -> Result<Resp
         }
         Err(error) => error,
     };
-    let asked = |name| form.text(name).to_owned();
-    let asked = HoldForm { reason: asked("reason"), target: asked("target"), actor: asked("actor") };
     let status = error.status();
     let sent = Sent::Hold(asked, Problem::of(error)?);
     overview::show(&state, &session, Some(extent.workspace), None, status, sent).await
@@ -109,6 +121,44 @@ async fn ask(
     layout::answer(status, &page)
 }
 
+/// Says how many events a hold would cover, and records the query.
+async fn count(
+    state: &AppState,
+    session: &Session,
+    context: &RequestContext,
+    extent: &Extent,
+) -> Result<String, ApiError> {
+    let values = |name: &str| match name {
+        "target" => extent.target.iter().cloned().collect(),
+        "actor" => extent.actor.iter().map(|actor| view::exact(actor)).collect(),
+        _ => Vec::new(),
+    };
+    let filters = Filters {
+        workspace: extent.workspace.clone(),
+        since: Time::parse("0001-01-01").ok(),
+        fields: FieldFilters::new(values),
+        ..Filters::default()
+    };
+    let client = state.reads.client().await?;
+    let statement = client.prepare_cached(&COUNT).await?;
+    let events: i64 = client.query_one(&statement, &filters.arguments().and(&[&COUNTED])).await?.try_get(0)?;
+    drop(client);
+    let details = json!({ "format": "preview", "filters": filters.to_json(), "count": events });
+    events::record(state, &session.principal, context, &extent.workspace, details).await?;
+    Ok(match events {
+        0 => "No event that is kept now is covered by this hold. Names must match exactly.".to_owned(),
+        1 => "This hold covers one event that is kept now, and all such events of the future.".to_owned(),
+        events if events >= COUNTED.into() => format!(
+            "This hold covers more than {} that are kept now, and all such events of the future.",
+            view::counted(COUNTED.into(), "event")
+        ),
+        events => format!(
+            "This hold covers {} that are kept now, and all such events of the future.",
+            view::counted(events, "event")
+        ),
+    })
+}
+
 /// Returns the events that a form means.
 fn extent(session: &Session, form: &Form) -> Result<Extent, ApiError> {
     Ok(Extent {
@@ -117,3 +167,13 @@ fn extent(session: &Session, form: &Form) -> Result<Extent, ApiError> {
         actor: form.given("actor").map(ToOwned::to_owned),
     })
 }
+
+/// Events that are counted at most.
+const COUNTED: i32 = 100_000;
+
+static COUNT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT coalesce(sum(a.event_count), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
+        Filters::ARGUMENTS
+    )
+});
