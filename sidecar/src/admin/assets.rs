@@ -30,11 +30,12 @@ pub static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("admin.css", "text/css; charset=utf-8", include_str!("../../assets/admin/admin.css")));
 
 /// The scripts of all pages: htmx, and modules of our own.
-pub static SCRIPTS: LazyLock<[Asset; 7]> = LazyLock::new(|| {
+pub static SCRIPTS: LazyLock<[Asset; 8]> = LazyLock::new(|| {
     [
         Asset::script("htmx.js", include_str!("../../assets/htmx/htmx.min.js")),
         Asset::script("zone.js", include_str!("../../assets/admin/zone.js")),
         Asset::script("rows.js", include_str!("../../assets/admin/rows.js")),
+        Asset::script("chart.js", include_str!("../../assets/admin/chart.js")),
         Asset::script("copy.js", include_str!("../../assets/admin/copy.js")),
         Asset::script("download.js", include_str!("../../assets/admin/download.js")),
         Asset::script("follow.js", include_str!("../../assets/admin/follow.js")),

@@ -48,8 +48,11 @@ struct EventView {
     action: String,
     category: String,
     outcome: String,
+    in_words: InWords,
     time: ShownTime,
     recorded: Option<ShownTime>,
+    /// Whether the event was recorded much later than it occurred.
+    is_late: bool,
     facts: Vec<Fact>,
     origin: Vec<Fact>,
     database: Vec<Fact>,
@@ -59,6 +62,14 @@ struct EventView {
     protection: Protection,
     keeping: String,
     neighbours: Neighbours,
+}
+
+/// The outcome in words, and headings that do not call an attempt a change.
+struct InWords {
+    statement: &'static str,
+    what: &'static str,
+    change: &'static str,
+    after: &'static str,
 }
 
 /// A field of the event.
@@ -147,8 +158,10 @@ impl EventView {
             action: view::shown(event.action, 200),
             category: event.category.to_owned(),
             outcome: event.outcome.to_owned(),
+            in_words: InWords::of(event.outcome),
             time: session.zone.show(event.occurred_at),
             recorded: (event.recorded_at != event.occurred_at).then(|| session.zone.show(event.recorded_at)),
+            is_late: protection::recorded_late(event).is_some(),
             facts: facts(event, absent("actor"), absent("targets")),
             origin: origin(event, absent("source")),
             database: database(event, absent("source")),
@@ -159,6 +172,31 @@ impl EventView {
             neighbours: Neighbours::find(state, session, context, event).await?,
             redactions,
         })
+    }
+}
+
+impl InWords {
+    fn of(outcome: &str) -> Self {
+        match outcome {
+            "denied" => Self {
+                statement: "Denied. The application reports that it refused this.",
+                what: "What was attempted",
+                change: "Attempted change (denied)",
+                after: "Attempted",
+            },
+            "failure" => Self {
+                statement: "Failed. The application reports that this did not succeed.",
+                what: "What was attempted",
+                change: "Attempted change (failed)",
+                after: "Attempted",
+            },
+            _ => Self {
+                statement: "Succeeded, as the application reports.",
+                what: "What happened",
+                change: "Before and after",
+                after: "After",
+            },
+        }
     }
 }
 

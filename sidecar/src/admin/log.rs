@@ -20,6 +20,7 @@ use self::form::{Chip, Choice, Form, Offered, chips, presets};
 use self::rows::{Link, Row, Rows};
 use super::follows::{Follows, LENGTH};
 use super::layout::{self, Frame};
+use super::near;
 use super::problem::Problem;
 use super::query::{LogQuery, Range};
 use super::session::Session;
@@ -74,6 +75,9 @@ struct Found {
 struct End {
     text: String,
     wider: Option<String>,
+    /// Whether to say that names are exact.
+    is_exact: bool,
+    near: Vec<Link>,
 }
 
 /// Shows the events that the filters match.
@@ -102,7 +106,7 @@ pub async fn page(
         Err(error) => (error.status(), None, Some(error)),
     };
     let refused = error.as_ref().and_then(|error| error.detail()?["parameter"].as_str()).map(ToOwned::to_owned);
-    let problem = error.map(Problem::of).transpose()?;
+    let problem = error.map(Problem::of).transpose()?.map(|problem| problem.labelled(&LABELS));
     let frame = Frame::new("Audit log", "log", Some(&session));
     let form = Form::new(offered?, &session, &query, refused.as_deref());
     let workspace_links = form
@@ -112,7 +116,7 @@ pub async fn page(
     let page = LogPage {
         frame,
         problem,
-        presets: presets(&query),
+        presets: presets(&query, &session.zone),
         chips: chips(&query),
         found,
         workspace_links: workspace_links.collect(),
@@ -240,7 +244,21 @@ async fn end(state: &AppState, query: &LogQuery, filters: &Filters, nothing: boo
     } else {
         format!("{what} The period begins here. Events of this workspace are kept since {day}.")
     };
-    Ok(End { text, wider: (!is_all).then(|| href(&query.with_range(Range::All))) })
+    let wider = (!is_all).then(|| href(&query.with_range(Range::All)));
+    let named = query.filters.iter().filter(|(name, _)| NAMED.contains(&name.as_str())).collect::<Vec<_>>();
+    let is_exact = nothing && !named.is_empty();
+    let mut near_links = Vec::new();
+    for (field, wanted) in named.into_iter().filter(|_| is_exact) {
+        for value in near::names(state, &filters.workspace, field, wanted).await? {
+            let instead = if field == "target" { value.clone() } else { view::exact(&value) };
+            if instead != *wanted {
+                let link = href(&query.without(field, wanted).with(field, &instead));
+                near_links.push(Link { text: view::shown(&value, view::CELL), href: link });
+            }
+        }
+    }
+    near_links.truncate(MOST_NEAR);
+    Ok(End { text, wider, is_exact, near: near_links })
 }
 
 /// Returns the time from which a workspace keeps all events, and its retention.
@@ -268,6 +286,16 @@ fn href(query: &LogQuery) -> String {
 
 /// Name of the pack that accepts filters.
 const EXPORT: &str = "export";
+
+/// Labels of the fields that can be wrong.
+const LABELS: [(&str, &str); 4] =
+    [("since", "From"), ("until", "Before"), ("ip", "IP address or range"), ("details", "Details contain")];
+
+/// Filters of names.
+const NAMED: [&str; 3] = ["action", "actor", "target"];
+
+/// Names that resemble those of the filters.
+const MOST_NEAR: usize = 5;
 
 /// Number of events of a page.
 const PAGE: i32 = 50;

@@ -2,6 +2,7 @@
 
 use super::zone::Zone;
 use crate::error::ApiError;
+use crate::events::row::EventRow;
 use crate::http::state::AppState;
 use crate::time::Time;
 
@@ -52,6 +53,13 @@ impl State {
     }
 }
 
+/// Returns the time at which an event was recorded, if this is much later than it occurred, for example by an import.
+/// Nothing protected the event before.
+pub fn recorded_late(event: &EventRow<'_>) -> Option<Time> {
+    let delay = event.recorded_at.micros().saturating_sub(event.occurred_at.micros());
+    (delay > LATE).then_some(event.recorded_at)
+}
+
 /// Returns the states of events of a workspace, in their order.
 ///
 /// # Errors
@@ -90,6 +98,9 @@ pub async fn of_event(state: &AppState, workspace: &str, id: i64, zone: &Zone) -
     };
     Ok(Protection { state: State::new(leaf, signed), text, leaf })
 }
+
+/// An hour, in microseconds.
+const LATE: i64 = 3_600_000_000;
 
 const WAITING: &str = "The event is stored, but it is not in the log of its workspace yet. This usually takes a second. Reload \
                        this page to see whether it has changed.";

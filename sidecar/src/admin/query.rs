@@ -134,7 +134,8 @@ impl LogQuery {
                     out.append_pair(name, value);
                 }
             }
-        } else {
+        }
+        if !self.has_times() || self.is_all() {
             out.append_pair("range", self.range.name());
         }
         if self.audit {
@@ -155,10 +156,16 @@ impl LogQuery {
     /// Returns the same query for a period that does not move.
     pub fn at(&self, now: Time) -> Self {
         let mut fixed = self.clone();
-        if !self.has_times() {
+        // The beginning of all that is kept does not move, and the range names it better than a time.
+        if !self.has_times() && !self.is_all() {
             fixed.since = self.range.since(now).map_or_else(String::new, short);
         }
         fixed
+    }
+
+    /// Returns whether the period begins with the first event that is kept.
+    fn is_all(&self) -> bool {
+        self.range == Range::All && self.since.is_empty()
     }
 
     /// Returns the same query with times of RFC 3339 in UTC. Times without an offset are of the zone. A text that is not a
@@ -175,7 +182,10 @@ impl LogQuery {
 
     /// Returns the query string for REST, for a period that does not move. It has no cursor.
     pub fn to_rest(&self, now: Time) -> String {
-        let fixed = self.at(now);
+        let mut fixed = self.at(now);
+        if fixed.is_all() {
+            fixed.since = fixed.range.since(now).map_or_else(String::new, short);
+        }
         let mut out = Serializer::new(String::new());
         fixed.put_filters(&mut out);
         for (name, value) in [("since", &fixed.since), ("until", &fixed.until)] {
@@ -322,6 +332,11 @@ mod tests {
         let now = Time::parse("2026-03-08T10:00:00.5Z").unwrap();
         let query = LogQuery::parse("action=x&range=24h");
         assert_eq!(query.to_rest(now), "action=x&since=2026-03-07T10%3A00%3A00Z&category%21=audit");
+        // All that is kept needs no time.
+        let all = LogQuery::parse("range=all&until=2026-03-08T10%3A00%3A00Z").at(now);
+        assert_eq!(all.to_text(), "until=2026-03-08T10%3A00%3A00Z&range=all");
+        assert_eq!(LogQuery::parse("range=all&audit=1").at(now).to_text(), "range=all&audit=1");
+        assert_eq!(all.to_rest(now), "since=0001-01-01T00%3A00%3A00Z&until=2026-03-08T10%3A00%3A00Z&category%21=audit");
         assert_eq!(LogQuery::parse("category=audit").to_rest(now).matches("audit").count(), 1);
         assert!(!LogQuery::parse("workspace=audit").hides_audit());
     }

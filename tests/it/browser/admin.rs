@@ -115,6 +115,11 @@ impl Admin {
         let excess = "arguments[0](document.documentElement.scrollWidth - document.documentElement.clientWidth)";
         let path = self.path().await;
         assert_eq!(self.browser.run(excess, vec![]).await, json!(0), "{path} is wider than the window");
+        assert_eq!(
+            self.browser.run(CROWDED, vec![]).await,
+            json!([]),
+            "{path} has texts over each other, or broken numbers"
+        );
     }
 }
 
@@ -128,6 +133,43 @@ const LEAVING: &str = "
 const HAS_LEFT: &str = "
     const done = arguments[0];
     setTimeout(() => setTimeout(() => done(!window.isLeaving && document.readyState === 'complete'), 10), 10)";
+
+/// Passes on the cells of a row whose texts lie over each other, and the numbers that are broken into lines.
+const CROWDED: &str = "
+    const rects = (element) => {
+        const found = [];
+        const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const node = walker.currentNode;
+            if (!node.data.trim() || !node.parentElement.checkVisibility() || node.parentElement.closest('.hidden')) continue;
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            let [left, right] = [-Infinity, Infinity];
+            for (let around = node.parentElement; around !== element.parentElement; around = around.parentElement) {
+                if (getComputedStyle(around).overflowX !== 'hidden') continue;
+                const box = around.getBoundingClientRect();
+                [left, right] = [Math.max(left, box.left), Math.min(right, box.right)];
+            }
+            for (const { left: l, right: r, top, bottom } of range.getClientRects()) {
+                found.push({ left: Math.max(l, left), right: Math.min(r, right), top, bottom });
+            }
+        }
+        return found;
+    };
+    const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+    const found = [];
+    for (const row of document.querySelectorAll('tr, .facets li')) {
+        const cells = [...row.children].map(cell => [cell, rects(cell)]);
+        cells.forEach(([cell, own], at) => cells.slice(at + 1).forEach(([other, theirs]) => {
+            if (own.some(a => theirs.some(b => meet(a, b)))) found.push([cell.innerText, other.innerText]);
+        }));
+    }
+    for (const element of document.querySelectorAll('main :not(:has(*))')) {
+        const lines = new Set(rects(element).map(rect => rect.top));
+        if (/^[0-9,.]+$/.test(element.textContent.trim()) && lines.size > 1) found.push(element.textContent);
+    }
+    arguments[0](found.slice(0, 5))";
 
 /// Ordinary events, one of a role changed last month, one of a write-back, and one that tries everything.
 const EVENTS: &str = r#"
@@ -280,7 +322,7 @@ async fn a_wrong_token_and_a_wrong_filter_are_explained() {
     assert!(!admin.text().await.contains("Evidence"));
     admin.open("/admin/log?ip=nowhere&since=yesterday&category=auth").await;
     let text = admin.find("form [role=alert]").await.text().await.unwrap();
-    assert!(text.contains("Since: \"yesterday\" is not a time"), "{text}");
+    assert!(text.contains("From: \"yesterday\" is not a time"), "{text}");
     assert_eq!(admin.find("#since").await.attr("value").await.unwrap().as_deref(), Some("yesterday"));
     admin.browser.close().await;
 }

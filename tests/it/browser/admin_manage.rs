@@ -49,6 +49,10 @@ async fn the_pages_fit_into_narrow_and_wide_windows() {
         ],
     )
     .await;
+    admin.open("/admin/integrity?workspace=acme").await;
+    admin.press("form[action='/admin/integrity/check'] button").await;
+    assert!(admin.find("[role=status]").await.text().await.unwrap().contains("Nothing was changed"));
+    take(&admin, &[("integrity-checked", "/admin/integrity?workspace=acme".to_owned())]).await;
     run(
         &admin.client,
         "ALTER TABLE audit.event DISABLE TRIGGER ALL;
@@ -115,6 +119,18 @@ async fn an_admin_places_a_hold_and_releases_it() {
     admin.log_in("admin", Some("acme")).await;
     admin.open("/admin/retention").await;
     admin.fill("#reason", "Case 7 <b>&\u{202e}").await;
+    admin.fill("#target", "customer:17").await;
+    admin.press("button[name=count]").await;
+    let note = admin.find("[aria-labelledby=place] .note").await.text().await.unwrap();
+    assert_eq!(note, "No event that is kept now is covered by this hold. Names must match exactly.");
+    admin.find("#target").await.clear().await.unwrap();
+    admin.fill("#target", "ticket:991").await;
+    admin.press("button[name=count]").await;
+    let note = admin.find("[aria-labelledby=place] .note").await.text().await.unwrap();
+    assert_eq!(note, "This hold covers one event that is kept now, and all such events of the future.");
+    let holds = "SELECT count(*) FROM audit.legal_hold";
+    assert_eq!(one::<i64>(&admin.client, holds, &[]).await, 0);
+    admin.find("#target").await.clear().await.unwrap();
     admin.fill("#target", "customer:17").await;
     admin.press("form[action='/admin/retention/hold'] button").await;
     let text = admin.text().await;

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Span, ToSpan, Zoned};
 use super::form::CATEGORIES;
 use super::href;
 use crate::admin::query::LogQuery;
+use crate::admin::view;
 use crate::admin::zone::Zone;
 use crate::time::Time;
 
@@ -140,7 +141,12 @@ impl Chart {
                 group.iter().map(|count| format!("{} {}", count.events, count.category)).collect();
             chart.bars.push(Bar {
                 href: href(&query.within(start.max(from), end.min(to))),
-                label: format!("{}: {} events ({})", zone.minute(start), sum(group), by_category.join(", ")),
+                label: format!(
+                    "{}: {} ({})",
+                    zone.minute(start),
+                    view::counted(sum(group), "event"),
+                    by_category.join(", ")
+                ),
                 x,
                 width,
                 parts,

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use super::href;
 use crate::admin::choices::{self, Group};
+use crate::admin::evidence::period;
 use crate::admin::query::{LogQuery, Range};
 use crate::admin::session::Session;
 use crate::admin::view;
+use crate::admin::zone::Zone;
 use crate::error::ApiError;
 use crate::events::filters::FIELDS;
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
+use crate::time::Time;
 
 /// The filter form, with the values of the query.
 pub struct Form {
@@ -132,14 +137,24 @@ impl Offered {
     }
 }
 
-/// Returns the periods to choose from.
-pub fn presets(query: &LogQuery) -> Vec<Choice> {
+/// Returns the periods to choose from: those that end now, and the last month and quarter of the zone.
+pub fn presets(query: &LogQuery, zone: &Zone) -> Vec<Choice> {
     let choice = |range: Range| Choice {
         label: range.label().to_owned(),
         chosen: !query.has_times() && query.range == range,
         href: href(&query.with_range(range)),
     };
-    Range::ALL.map(choice).into()
+    let mut choices: Vec<Choice> = Range::ALL.map(choice).into();
+    let today = zone.zoned(Time::now()).map(|now| now.date());
+    for (label, name) in [("Last month", period::LAST_MONTH), ("Last quarter", period::LAST_QUARTER)] {
+        let Some((since, until)) = today.and_then(|today| period::dates(name, today)) else { continue };
+        let midnight = |day: Date| zone.read(&day.to_string());
+        let Some((since, until)) = midnight(since).zip(midnight(until)) else { continue };
+        let within = query.within(since, until);
+        let chosen = (&within.since, &within.until) == (&query.since, &query.until);
+        choices.push(Choice { label: label.to_owned(), chosen, href: href(&within) });
+    }
+    choices
 }
 
 /// Returns the filters in use.

@@ -229,7 +229,7 @@ static TOP: LazyLock<String> =
 
 static IN_PERIOD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT coalesce(sum(a.events), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
+        "SELECT coalesce(sum(a.event_count), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
         Filters::ARGUMENTS
     )
 });

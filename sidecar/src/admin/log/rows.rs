@@ -33,6 +33,9 @@ pub struct Row {
     pub more_targets: usize,
     pub ip: Option<String>,
     pub redacted: bool,
+    recorded_at: Option<Time>,
+    /// Day on which the event was recorded, if this is much later than it occurred.
+    pub recorded_late: Option<String>,
     pub protection: ProtectionState,
 }
 
@@ -72,6 +75,7 @@ impl Rows {
         for (row, protection) in rows.iter_mut().zip(states) {
             row.protection = protection;
             row.time = row.occurred_at.map(|time| zone.show(time)).unwrap_or_default();
+            row.recorded_late = row.recorded_at.map(|time| zone.show(time).text.chars().take(10).collect());
             if let Some(actor) = &mut row.actor {
                 actor.href = href(&query.with("actor", &view::exact(&actor.href)));
             }
@@ -99,6 +103,7 @@ impl Row {
             more_targets: event.targets.len().saturating_sub(SHOWN_TARGETS),
             ip: event.ip.clone(),
             redacted: event.redactions.is_some(),
+            recorded_at: protection::recorded_late(event),
             ..Self::default()
         }
     }
