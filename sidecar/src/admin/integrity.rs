@@ -176,7 +176,7 @@ async fn show(
         own_workspace: session.principal.workspace.clone(),
         links: workspaces.iter().map(|name| (view::shown(name, view::CELL), address(name))).collect(),
         workspaces,
-        note: alarms.is_empty().then(|| note(log.as_ref())),
+        note: note(log.as_ref(), alarms.is_empty()),
         keys: state.signing_keys.to_vec(),
         alarms,
         log,
@@ -215,17 +215,19 @@ async fn log(
     })
 }
 
-/// Says what it means that there is no alarm. Without a check, nobody knows whether events were changed.
-fn note(log: Option<&Log>) -> &'static str {
+/// Says that there is no alarm, or that nobody knows whether events were changed because no check has a result.
+fn note(log: Option<&Log>, is_quiet: bool) -> Option<&'static str> {
     match log.map(|log| log.check.as_ref().map(|check| check.result)) {
-        None => "There is no alarm. Choose a workspace to see whether a check found changed events.",
-        Some(None) => {
-            "Nobody has checked the events of this workspace here. So this page cannot say whether they were changed."
-        }
+        Some(None) => Some(
+            "Nobody has checked the events of this workspace here. So this page cannot say whether they were changed.",
+        ),
         Some(Some(CheckResult::TimedOut)) => {
-            "The last check has no result. So this page cannot say whether events were changed."
+            Some("The last check has no result. So this page cannot say whether events were changed.")
         }
-        Some(Some(_)) => "There is no alarm. The last check found nothing.",
+        Some(Some(_)) => is_quiet.then_some("There is no alarm. The last check found nothing."),
+        None => {
+            is_quiet.then_some("There is no alarm. Choose a workspace to see whether a check found changed events.")
+        }
     }
 }
 

@@ -80,7 +80,7 @@ async fn a_check_finds_what_was_changed_and_records_it() {
     let person = Person::with_token(&rest, &token);
     let check = || {
         let answer = person.submit(CHECK, &[("period", "1")]);
-        assert_eq!(answer.header("location"), Some("/admin/integrity?workspace=acme&checked=1"));
+        assert_eq!(answer.header("location"), Some("/admin/integrity?workspace=acme&checked=1&period=1"));
         person.page("/admin/integrity?workspace=acme&checked=1")
     };
     assert!(person.page("/admin/integrity").contains("Nobody has checked this workspace here"));
@@ -200,7 +200,7 @@ async fn the_page_shows_the_last_checkpoint_its_witnesses_and_alarms() {
 async fn no_check_is_not_a_good_check() {
     let rest = Rest::start();
     seal(&rest.db.connect().await).await;
-    let person = Person::new(&rest, "admin", None);
+    let person = Person::new(&rest, "admin", Some("acme"));
     let unchecked =
         "Nobody has checked the events of this workspace here. So this page cannot say whether they were changed.";
     let page = person.page("/admin/integrity?workspace=acme");
