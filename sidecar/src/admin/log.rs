@@ -4,8 +4,10 @@ mod chart;
 mod form;
 mod overview;
 mod rows;
+mod similar;
 
 pub use overview::overview;
+pub use similar::similar;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +22,6 @@ use self::form::{Chip, Choice, Form, Offered, chips, presets};
 use self::rows::{Link, Row, Rows};
 use super::follows::{Follows, LENGTH};
 use super::layout::{self, Frame};
-use super::near;
 use super::problem::Problem;
 use super::query::{LogQuery, Range};
 use super::session::Session;
@@ -75,9 +76,8 @@ struct Found {
 struct End {
     text: String,
     wider: Option<String>,
-    /// Whether to say that names are exact.
-    is_exact: bool,
-    near: Vec<Link>,
+    /// Address of names that resemble those of the filters, which must be exact.
+    similar: Option<String>,
 }
 
 /// Shows the events that the filters match.
@@ -245,20 +245,9 @@ async fn end(state: &AppState, query: &LogQuery, filters: &Filters, nothing: boo
         format!("{what} The period begins here. Events of this workspace are kept since {day}.")
     };
     let wider = (!is_all).then(|| href(&query.with_range(Range::All)));
-    let named = query.filters.iter().filter(|(name, _)| NAMED.contains(&name.as_str())).collect::<Vec<_>>();
-    let is_exact = nothing && !named.is_empty();
-    let mut near_links = Vec::new();
-    for (field, wanted) in named.into_iter().filter(|_| is_exact) {
-        for value in near::names(state, &filters.workspace, field, wanted).await? {
-            let instead = if field == "target" { value.clone() } else { view::exact(&value) };
-            if instead != *wanted {
-                let link = href(&query.without(field, wanted).with(field, &instead));
-                near_links.push(Link { text: view::shown(&value, view::CELL), href: link });
-            }
-        }
-    }
-    near_links.truncate(MOST_NEAR);
-    Ok(End { text, wider, is_exact, near: near_links })
+    let is_exact = nothing && query.filters.iter().any(|(name, _)| NAMED.contains(&name.as_str()));
+    let similar = is_exact.then(|| format!("/admin/log/similar?{}", query.first().to_text()));
+    Ok(End { text, wider, similar })
 }
 
 /// Returns the time from which a workspace keeps all events, and its retention.
@@ -293,9 +282,6 @@ const LABELS: [(&str, &str); 4] =
 
 /// Filters of names.
 const NAMED: [&str; 3] = ["action", "actor", "target"];
-
-/// Names that resemble those of the filters.
-const MOST_NEAR: usize = 5;
 
 /// Number of events of a page.
 const PAGE: i32 = 50;

@@ -27,6 +27,7 @@ pub fn router() -> Router<AppState> {
         .route("/admin/zone", get(zone::choose))
         .route("/admin/log", get(log::page))
         .route("/admin/log/overview", get(log::overview))
+        .route("/admin/log/similar", get(log::similar))
         .route("/admin/log/events.csv", get(log::download).layer(Extension(Format::Csv)))
         .route("/admin/log/events.ndjson", get(log::download).layer(Extension(Format::Ndjson)))
         .route("/admin/log/events.zip", get(log::pack))
