@@ -5,9 +5,11 @@ use std::ffi::CStr;
 use std::ops::{BitOr, BitOrAssign};
 
 /// The default of `audit.masked_keys`.
-pub const DEFAULT_KEYS: &CStr = c"*password*, *passwd*, *passphrase*, *passcode*, *pwd, *_pass, *_pw, pass, pw, passwort, kennwort, mot_de_passe, contraseña, contrasena, senha, wachtwoord, \
+pub const DEFAULT_KEYS: &CStr = c"*password*, *passwd*, *passphrase*, *passcode*, *pwd, *_pass, *_pw, pass, pw, *userpass, *dbpass, *rootpass, *adminpass, *mailpass, *ftppass, \
+*passwort*, *kennwort*, *zugangsdaten, *anmeldedaten, *zugangscode, *sicherheitscode, *geheimnis, *geheimer_schlüssel, *privater_schlüssel, *zugangsschlüssel, *zugriffsschlüssel, *api_schlüssel, *api_schluessel, *kartennummer, \
+*mot_de_passe*, *_mdp, mdp, *_jeton, jeton_*, *clé_api, *cle_api, *clé_privée, *cle_privee, *clé_secrète, *cle_secrete, *contraseña*, *contrasena*, clave, *clave_secreta, *clave_privada, *clave_api, *clave_de_acceso, *clave_acceso, *token_de_acceso, *token_acceso, *numero_tarjeta, *numero_de_tarjeta, *_senha_*, *wachtwoord*, *lösenord*, *passord, *adgangskode*, *salasana*, *hasło*, *heslo*, *jelszó*, *şifre, *пароль*, *パスワード*, *パスフレーズ*, *暗証番号, *トークン, *秘密鍵, *api_キー, *密码*, *密碼*, *密钥, *私钥, *令牌, *비밀번호*, \
 *secret, *secret_value, *secret_string, *secret_binary, *secret_base32, *secret_text, *token, *token_value, bearer, jwt, *_jwt, *credential, \
-*api_key, *api_pass, *private_key, *secret_key, *access_key, *auth_key, *account_key, *shared_key, *signing_key, *encryption_key, *decryption_key, *master_key, *session_key, *subscription_key, *license_key, *app_key, *application_key, *consumer_key, *function_key, *functions_key, *storage_key, *hmac_key, *recovery_key, *admin_key, *root_key, *server_key, *service_key, *webhook_key, *write_key, *sdk_key, *jwt_key, *totp_key, *otp_key, *unseal_key, *vault_key, *deploy_key, *merchant_key, *enrollment_key, *ingest_key, *crypto_key, *cipher_key, *tls_key, *ssl_key, *sas_key, psk, *_psk, *community_string, *_tok, *key_data, *key_pem, *key_material, \
+*api_key, *api_pass, *private_key, *secret_key, *access_key, *auth_key, *account_key, *shared_key, *signing_key, *encryption_key, *decryption_key, *master_key, *session_key, *subscription_key, *license_key, *app_key, *application_key, *consumer_key, *function_key, *functions_key, *storage_key, *hmac_key, *recovery_key, *admin_key, *root_key, *server_key, *service_key, *webhook_key, *write_key, *sdk_key, *jwt_key, *totp_key, *otp_key, *unseal_key, *vault_key, *deploy_key, *merchant_key, *enrollment_key, *ingest_key, *crypto_key, *cipher_key, *tls_key, *ssl_key, *sas_key, psk, *_psk, *community_string, *_tok, *_pat, *wifi_key, *wpa_key, *wlan_key, *key_data, *key_pem, *key_material, \
 authorization, *_authorization, *auth_header, x_auth, *cookie, *sessid, jsessionid, connect.sid, *net_session_id, *csrf, *xsrf, \
 otp, *_otp, totp, *_totp, hotp, *otp_code, *one_time_code, *verification_code, *mfa_code, *2fa_code, *two_factor_code, *sms_code, *security_code, *auth_code, *authorization_code, *access_code, *login_code, *recovery_code, *backup_code, *scratch_code, *reset_code, *device_code, *code_verifier, pin, *_pin, *pin_code, *pin_block, \
 *activation_code, *unlock_code, puk, *_puk, *security_answer, *secret_answer, mnemonic, *seed_phrase, *recovery_phrase, saml_response, *assertion, wresult, *access_signature, x_amz_signature, x_goog_signature, \
@@ -219,6 +221,44 @@ const DESCRIBING: &[&str] = &[
     "funding",
     "bank",
     "model",
+    "decision",
+    "outcome",
+    // German, French, Spanish, Portuguese, and Japanese.
+    "ablauf",
+    "am",
+    "anzahl",
+    "datum",
+    "gültig",
+    "hinweis",
+    "länge",
+    "regel",
+    "regeln",
+    "richtlinie",
+    "typ",
+    "von",
+    "geändert",
+    "expire",
+    "le",
+    "longueur",
+    "modifié",
+    "par",
+    "politique",
+    "caducidad",
+    "cambiada",
+    "estado",
+    "fecha",
+    "longitud",
+    "política",
+    "politica",
+    "por",
+    "tipo",
+    "alterada",
+    "em",
+    "変更日",
+    "変更日時",
+    "期限",
+    "有効期限",
+    "ポリシー",
     // Names of files.
     "css",
     "go",
@@ -254,9 +294,11 @@ const COUNTING: &[&str] = &[
     "completion",
     "cost",
     "count",
+    "counts",
     "estimated",
     "input",
     "limit",
+    "limits",
     "max",
     "maximum",
     "min",
@@ -265,11 +307,38 @@ const COUNTING: &[&str] = &[
     "output",
     "per",
     "prompt",
+    "quota",
     "reasoning",
     "remaining",
+    "stats",
+    "statistics",
     "total",
+    "totals",
     "usage",
     "used",
+];
+
+/// The words before `token` that make it a position in a list, or a piece of a text or design.
+const HARMLESS_TOKENS: &[&str] = &[
+    "page",
+    "next",
+    "nextpage",
+    "continuation",
+    "pagination",
+    "paging",
+    "cursor",
+    "skip",
+    "sync",
+    "resume",
+    "stop",
+    "special",
+    "eos",
+    "bos",
+    "pad",
+    "unk",
+    "mask",
+    "design",
+    "per",
 ];
 
 /// The names under which generic values stand, which are also compared with their parent's key in front.
@@ -399,6 +468,10 @@ impl Keys {
                 let together = self.verdict(&format!("{parent}_{key}"));
                 if together.has(Verdict::SECRET) { alone | Verdict::SECRET } else { alone }
             }
+            // `{"counts": {"secrets": 4}}`
+            Some(parent) if alone.has(Verdict::SECRET) && !alone.has(Verdict::COUNTS) => {
+                if self.verdict(parent).has(Verdict::COUNTS) { alone | Verdict::COUNTS } else { alone }
+            }
             _ => alone,
         }
     }
@@ -410,7 +483,11 @@ impl Keys {
         if name.forms().any(|form| self.unmasked.iter().any(|pattern| pattern.matches(&form))) {
             return Verdict::KEPT;
         }
-        if name.forms().any(|form| self.masked.iter().any(|pattern| pattern.matches(&form))) {
+        let masked = |form: &Form<'_>| {
+            let is_harmless = name.is_harmless_token();
+            self.masked.iter().any(|pattern| pattern.matches(form) && !(is_harmless && pattern.start != Edge::Nothing))
+        };
+        if name.forms().any(|form| masked(&form)) {
             verdict |= Verdict::SECRET;
         }
         if name.describes_from(0) {
@@ -466,6 +543,14 @@ impl Name {
     fn words(&self) -> impl Iterator<Item = &str> {
         let ends = self.starts.iter().skip(1).copied().chain([self.text.len()]);
         self.starts.iter().zip(ends).map(|(start, end)| &self.text[*start..end])
+    }
+
+    /// Returns whether the name is that of a cursor, or of a token of a text, such as `next_page_token`.
+    fn is_harmless_token(&self) -> bool {
+        let before = self.text.strip_suffix('s').unwrap_or(&self.text).strip_suffix("token");
+        let Some(before) = before.filter(|before| !before.is_empty()) else { return false };
+        let word = self.starts.iter().rev().find(|start| **start < before.len()).map_or(0, |start| *start);
+        HARMLESS_TOKENS.contains(&&before[word..])
     }
 
     /// Returns whether the last word, or all of the text from `end` on, describes something.

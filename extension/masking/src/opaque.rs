@@ -39,7 +39,8 @@ pub fn is_basic(text: &str) -> bool {
     })
 }
 
-fn decode(text: &str) -> Option<Vec<u8>> {
+/// Decodes base64 or base64url, with or without padding.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     const LENGTHS: std::ops::RangeInclusive<usize> = 8..=4096;
     if !LENGTHS.contains(&text.len()) {
         return None;

@@ -2,13 +2,14 @@
 
 mod phrases;
 mod signs;
+mod statements;
 
 use std::ops::Range;
 
 use self::signs::Signs;
 use crate::MASK;
 use crate::keys::{Keys, Verdict};
-use crate::opaque::{is_basic, is_date, is_opaque, is_token_byte};
+use crate::opaque::{decode, is_basic, is_date, is_opaque, is_token_byte};
 use crate::{token, tree, url};
 
 /// The maximum number of JSON texts inside each other. A deeper one is read as text.
@@ -113,6 +114,17 @@ const REMARKS: &[&str] = &[
     "unknown",
     "unset",
     "updated",
+    // Scopes, as in `secrets:read`.
+    "create",
+    "delete",
+    "list",
+    "manage",
+    "read",
+    "revoke",
+    "rotate",
+    "update",
+    "view",
+    "write",
     "valid",
     "was",
     "wrong",
@@ -149,7 +161,11 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
         token::find_pem(text, &mut found);
     }
     if signs.has_word {
-        token::find(text, &mut found);
+        let mut encoded = Vec::new();
+        token::find(text, &mut found, &mut encoded);
+        if depth < JSON_DEPTH {
+            found.extend(encoded.into_iter().filter(|word| has_secret(&text[word.clone()], keys, depth)));
+        }
     }
     if signs.has_colon {
         url::find(text, &mut found);
@@ -172,11 +188,24 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     }
     if signs.has_quote {
         scanner.quoted();
+        scanner.rows();
     }
     if signs.has_space && signs.digits > 0 {
         scanner.sentences();
     }
+    if signs.has_space {
+        scanner.logins();
+    }
+    if signs.has_colon && signs.digits > 0 {
+        scanner.pgpass();
+    }
     replace(text, found)
+}
+
+/// Returns whether a word is base64 of JSON that has a secret.
+fn has_secret(word: &str, keys: &mut Keys, depth: u32) -> bool {
+    let json = decode(word).and_then(|bytes| String::from_utf8(bytes).ok());
+    json.is_some_and(|json| matches!(tree::mask_json(&json, keys, depth), Some(Some(_))))
 }
 
 /// Replaces the ranges by the mask. Ranges that overlap count as one.
@@ -313,8 +342,10 @@ impl Scanner<'_, '_> {
         let name = self.name_before(at)?;
         // The password of a URL is found by its own rule. The parts of a path or of an ARN have no value.
         let before = name.start.checked_sub(1).map(|at| self.bytes[at]);
-        let is_part =
-            matches!(before, Some(b':' | b'/' | b'\\')) && self.bytes.get(end).is_some_and(|byte| *byte != b' ');
+        let is_option = before == Some(b'/') && matches!(self.bytes[..name.start - 1].last(), None | Some(b' '));
+        let is_part = matches!(before, Some(b':' | b'/' | b'\\'))
+            && !is_option
+            && self.bytes.get(end).is_some_and(|byte| *byte != b' ');
         if separator == Separator::Colon && is_part {
             return None;
         }
@@ -394,6 +425,15 @@ impl Scanner<'_, '_> {
         let start = before
             .rfind(|c: char| !(c.is_alphanumeric() || "_-".contains(c)))
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        // `Unseal Key 1: …`
+        if text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let words = before[before.len().min(name.start.saturating_sub(1))..].len();
+            let near = self.text[..before.len() - words].rsplit(['\n', ',', ';', '"']).next().unwrap_or(before);
+            let start = near.rmatch_indices(' ').nth(1).map_or(0, |(at, _)| at + 1);
+            if near.len() - start <= NAME_BYTES {
+                return alone | self.keys.verdict(&near[start..]);
+            }
+        }
         if is_near && start < before.len() && before.len() - start <= NAME_BYTES {
             return alone | self.keys.verdict_in(Some(&before[start..]), text);
         }
@@ -478,6 +518,12 @@ impl Scanner<'_, '_> {
             return self.encoded_value(start);
         }
         let escapes = self.bytes[start..].iter().take_while(|byte| **byte == b'\\').count();
+        // `N'…'` of SQL, `b'…'` of Python
+        let letters = usize::from(matches!(
+            self.bytes[start..],
+            [b'N' | b'E' | b'U' | b'b' | b'r' | b'u' | b'@', b'\'' | b'"', ..]
+        ));
+        start += letters;
         if let Some(quote @ (b'"' | b'\'' | b'`')) = self.bytes.get(start + escapes).copied() {
             start += escapes + 1;
             return Some(start..self.closing(start, quote, escapes));

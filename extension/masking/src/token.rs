@@ -33,7 +33,7 @@ const PREFIXES: &[(&str, usize)] = &[
     ("NRAA-", 20),
     ("NRII-", 20),
     ("PMAK-", 24),
-    ("SG.", 40),
+    ("SG.", 20),
     ("SK", 32),
     ("aio_", 24),
     ("apify_api_", 20),
@@ -156,6 +156,34 @@ const PREFIXES: &[(&str, usize)] = &[
     ("xoxs-", 16),
     ("xoxc-", 16),
     ("ya29.", 20),
+    ("bkaj_", 20),
+    ("CCIPRJ_", 20),
+    ("CFPAT-", 30),
+    ("dp.sa.", 30),
+    ("dp.scim.", 30),
+    ("dp.audit.", 30),
+    ("fm1a_", 30),
+    ("fm1r_", 30),
+    ("fm2_", 30),
+    ("HRKU-", 30),
+    ("NRJS-", 16),
+    ("PMAT-", 20),
+    ("pcsk_", 40),
+    ("lsv2_pt_", 30),
+    ("lsv2_sk_", 30),
+    ("ops_eyJ", 40),
+    ("rpa_", 30),
+    ("sgp_", 40),
+    ("sha256~", 40),
+    ("SWMTKN-1-", 40),
+    ("tgp_v1_", 30),
+    ("tvly-", 20),
+    ("vercel_", 20),
+    ("zpka_", 30),
+    ("AKCp", 60),
+    ("csk-", 40),
+    ("jina_", 40),
+    ("snyk_uat.", 30),
     ("1//0", 30),
     ("1000.", 60),
 ];
@@ -203,13 +231,15 @@ const HASHES: &[&str] = &[
     "scrypt:",
     "pbkdf2:sha",
     "SCRAM-SHA-",
+    // A token of Braintree is divided in the same way.
+    "access_token$",
 ];
 
 /// The pairs of bytes at which a known secret begins, as one bit for each.
 static BEGINS: LazyLock<Box<[u64; 1 << 10]>> = LazyLock::new(|| {
     let mut begins = Box::new([0; 1 << 10]);
     let prefixes = PREFIXES.iter().map(|(prefix, _)| *prefix);
-    for text in prefixes.chain(HASHES.iter().copied()).chain(["eyJ"]) {
+    for text in prefixes.chain(HASHES.iter().copied()).chain(JSON.iter().copied()) {
         let pair = pair(text.as_bytes());
         begins[pair / 64] |= 1 << (pair % 64);
     }
@@ -229,8 +259,8 @@ pub const CARD_DIGITS: usize = 13;
 /// The minimum length of a known secret, in bytes.
 pub const SECRET_BYTES: usize = 16;
 
-/// Returns the known secrets in the text.
-pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
+/// Returns the known secrets in the text. Adds the words that may be base64 of a JSON object to `encoded`.
+pub fn find(text: &str, found: &mut Vec<Range<usize>>, encoded: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     let mut start = 0;
     while start < bytes.len() {
@@ -240,7 +270,7 @@ pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
         }
         let length = bytes[start..].iter().position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len() - start);
         if length >= SECRET_BYTES {
-            find_in_word(text, start..start + length, found);
+            find_in_word(text, start..start + length, found, encoded);
         }
         start += length;
     }
@@ -251,7 +281,7 @@ fn is_word_byte(byte: u8) -> bool {
 }
 
 /// Looks at every position in the word at which a secret may begin.
-fn find_in_word(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>) {
+fn find_in_word(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>, encoded: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     let is_begin = &**BEGINS;
     let mut at = word.start;
@@ -264,8 +294,55 @@ fn find_in_word(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>) {
         if begins && let Some(length) = known(&text[at..]) {
             found.push(at..at + length);
             at += length;
+        } else if begins && is_encoded_json(&text[at..word.end]) {
+            let length = run(&bytes[at..word.end], |byte| is_token_byte(byte) && !b".~%*|".contains(&byte));
+            encoded.push(at..at + length);
+            at += length.max(1);
         } else {
             at += 1;
+        }
+    }
+    if word.len() >= MARKED_BYTES {
+        find_marked(text, word, found);
+    }
+}
+
+/// The beginnings of base64 of JSON: `{"`, `{ "`, `{` with a line feed, and `[{"`.
+const JSON: &[&str] = &["eyJ", "eyAi", "ewog", "ewoJ", "ewoi", "W3si"];
+
+fn is_encoded_json(text: &str) -> bool {
+    JSON.iter().any(|begin| text.starts_with(begin))
+}
+
+/// The words in a prefix that call the random rest a secret, as in `acme_live_…` and `acme_pat_…`.
+const MARKS: &[&str] = &[
+    "sk", "rk", "secret", "sec", "token", "tok", "tkn", "pat", "api", "apikey", "live", "prod", "pw", "oauth",
+    "access", "refresh",
+];
+
+/// The minimum length of the random part behind a mark, in bytes.
+const MARKED_REST: usize = 20;
+
+/// The minimum length of a word with a mark, in bytes.
+const MARKED_BYTES: usize = MARKED_REST + "sk_".len();
+
+/// Finds the keys whose prefix says what they are. A publishable key is none.
+fn find_marked(text: &str, word: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b'_', &bytes[word.start..word.end + 1 - MARKED_REST]).map(|at| word.start + at) {
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric();
+        let mark = bytes[word.start..at].iter().rev().take(8).take_while(|byte| is_name(byte)).count();
+        if !MARKS.contains(&&text[at - mark..at]) {
+            continue;
+        }
+        let rest = bytes[at + 1..word.end].iter().take(DECIDING_BYTES).take_while(|byte| is_name(byte)).count();
+        let before =
+            bytes[word.start..at].iter().rev().take(30).take_while(|byte| is_name(byte) || **byte == b'_').count();
+        let start = at - before;
+        let is_public = text[start..at].split('_').any(|part| matches!(part, "pk" | "pub" | "public"));
+        if rest >= MARKED_REST && !is_public && is_opaque(&text[at + 1..at + 1 + rest]) {
+            found.push(start..at + 1 + run(&bytes[at + 1..word.end], |byte| is_name(&byte) || b"_-".contains(&byte)));
+            return;
         }
     }
 }
@@ -279,10 +356,16 @@ fn is_escape_end(bytes: &[u8], at: usize) -> bool {
 fn known(text: &str) -> Option<usize> {
     let first = text.as_bytes()[0];
     if first == b'e' {
-        return if text.starts_with("eyJ") { jwt(text) } else { None };
+        // Grafana puts the JSON of its older keys into base64.
+        let is_key =
+            |text: &str| text.starts_with("eyJrIjoi") && run(text.as_bytes(), |b| b.is_ascii_alphanumeric()) >= 50;
+        return match text.starts_with("eyJ") {
+            true => jwt(text).or_else(|| is_key(text).then(|| run(text.as_bytes(), |b| is_token_byte(b)))),
+            false => None,
+        };
     }
     if HASHES.iter().any(|hash| text.starts_with(hash)) {
-        let is_hash_byte = |byte| is_word_byte(byte) || byte == b',';
+        let is_hash_byte = |byte| is_word_byte(byte) && byte != b'|' || byte == b',';
         let start = &text.as_bytes()[..text.len().min(DECIDING_BYTES)];
         let start = &start[..run(start, is_hash_byte)];
         if start.len() >= 20 && start.iter().any(u8::is_ascii_digit) {
@@ -295,7 +378,9 @@ fn known(text: &str) -> Option<usize> {
     let start = &text.as_bytes()[prefix.len()..text.len().min(DECIDING_BYTES)];
     let length = run(start, is_key_byte);
     let rest = text[prefix.len()..prefix.len() + length].trim_end_matches('.');
-    let has_digit = rest.bytes().any(|byte| byte.is_ascii_digit());
+    let capitals =
+        rest.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let has_digit = rest.bytes().any(|byte| byte.is_ascii_digit()) || capitals.take(3).count() == 3;
     // Short prefixes of letters also begin words and identifiers.
     let is_exact = match *prefix {
         "AKIA" | "ASIA" | "ABIA" | "ACCA" => {

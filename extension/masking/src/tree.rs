@@ -98,6 +98,8 @@ struct Frame<'a, T: Tree<'a>> {
     form: Form,
     /// The last string, if it may name the next element.
     previous: Option<&'a str>,
+    /// The first string, which may be the program of a command line.
+    program: Option<&'a str>,
     index: usize,
 }
 
@@ -145,7 +147,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             || form == Form::WebKey && ["d", "p", "q", "dp", "dq", "qi", "k", "oth"].contains(&key);
         let place = match outer {
             _ if outer == Place::Kept || verdict.has(Verdict::KEPT) => Place::Kept,
-            _ if is_secret && verdict.has(Verdict::COUNTS) => Place::Counted,
+            _ if is_secret && (verdict.has(Verdict::COUNTS) || is_number_of(key, node)) => Place::Counted,
             _ if is_secret => Place::Secret,
             Place::Secret | Place::Counted | Place::Within if !verdict.has(Verdict::DESCRIBES) => Place::Within,
             _ if verdict.has(Verdict::WEAK) => Place::Weak,
@@ -170,6 +172,10 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         {
             frame.previous = Some(text);
         }
+        if let (0, Node::String(text)) = (frame.index, node) {
+            frame.program = Some(text);
+        }
+        let program = frame.program;
         frame.index += 1;
         let names_secret = name
             .filter(|name| is_value || name.starts_with("--"))
@@ -186,6 +192,19 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             self.found.push(Replacement { scalar: self.scalar, text, secrets: 1 });
             self.scalar += 1;
             return;
+        }
+        if let (Some(program), Node::String(text), Place::Open) = (program, node, place)
+            && (name.is_some() || text.starts_with("-p"))
+        {
+            if name.is_some_and(|option| is_password_option(program, option)) {
+                return self.enter(node, name, Place::Secret);
+            }
+            if text.starts_with("-p") && text.len() > 3 && is_password_option(program, "-p?") && !text.contains("port")
+            {
+                self.found.push(Replacement { scalar: self.scalar, text: format!("-p{MASK}"), secrets: 1 });
+                self.scalar += 1;
+                return;
+            }
         }
         self.enter(node, key, place);
         if form == Form::Pairs
@@ -206,7 +225,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             Node::Array(tree) => (Rest::Elements(tree.elements()), form_of_array(tree, key)),
             scalar => return self.scalar(scalar, place),
         };
-        self.open.push(Frame { rest, place, key, form, previous: None, index: 0 });
+        self.open.push(Frame { rest, place, key, form, previous: None, program: None, index: 0 });
     }
 
     fn scalar(&mut self, node: Node<'a, T>, place: Place) {
@@ -264,9 +283,26 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
     }
 }
 
+/// Returns whether the next argument of the program is a password. `-p?` stands for `-p` with the password in one word.
+fn is_password_option(program: &str, option: &str) -> bool {
+    let program = program.rsplit(['/', '\\']).next().unwrap_or(program);
+    match option {
+        "-p?" => program.starts_with("mysql") || program.starts_with("mariadb"),
+        "-p" => ["sshpass", "docker", "podman", "mongosh", "mongodump"].contains(&program),
+        "-a" => program == "redis-cli",
+        "-w" => program.starts_with("ldap"),
+        _ => false,
+    }
+}
+
 /// Returns whether the text says whether something must be used, such as the `httpTokens` of AWS EC2.
 fn is_choice(text: &str) -> bool {
     ["optional", "required", "enabled", "disabled", "none"].iter().any(|choice| choice.eq_ignore_ascii_case(text))
+}
+
+/// Returns whether the value is a number of secrets, as in `{"passwords": 14}`.
+fn is_number_of<'a, T>(key: &str, node: Node<'a, T>) -> bool {
+    matches!(node, Node::Number) && key.ends_with('s') && !key.ends_with("ss")
 }
 
 /// The value of the key names another value.
@@ -280,15 +316,15 @@ const KIND: u8 = 1 << 2;
 
 /// Returns the part that the value of a key has in its object.
 fn part_of(key: &str) -> u8 {
-    const LONG: [(&str, u8); 6] = [
-        ("parameter", NAME),
-        ("attribute", NAME),
-        ("new_value", VALUE),
-        ("old_value", VALUE),
-        ("current_value", VALUE),
-        ("plaintext", VALUE),
-    ];
+    const LONG: [(&str, u8); 3] = [("parameter", NAME), ("attribute", NAME), ("plaintext", VALUE)];
     if key.len() > 8 {
+        // `headerName` and `headerValue`, `variable_name` and `new_value`
+        let bytes = key.as_bytes();
+        match bytes[bytes.len() - 1] | 0x20 {
+            b'e' if bytes[bytes.len() - 5..].eq_ignore_ascii_case(b"value") => return VALUE,
+            b'e' if bytes[bytes.len() - 4..].eq_ignore_ascii_case(b"name") => return NAME,
+            _ => {}
+        }
         return LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(key)).map_or(0, |(_, part)| *part);
     }
     let packed = pack(key.as_bytes());

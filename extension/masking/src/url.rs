@@ -46,14 +46,16 @@ pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
         let next = begins.peek().copied().unwrap_or(bytes.len()).max(at);
         let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>`|\\".contains(byte);
         let end = bytes[at..next].iter().position(is_end).map_or(next, |end| at + end);
-        let host = user(text, at..end, found);
+        // A server of NATS takes a token in the place of the user.
+        let is_token = text[..colon].ends_with("nats");
+        let host = user(text, at..end, is_token, found);
         path(text, host..end, found);
     }
     oracle(text, found);
 }
 
 /// Finds the password in front of the host. Returns the position of the host.
-fn user(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
+fn user(text: &str, url: Range<usize>, is_token: bool, found: &mut Vec<Range<usize>>) -> usize {
     let rest = &text[url.clone()];
     let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let at = match rest[..authority].rfind('@') {
@@ -75,7 +77,7 @@ fn user(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
                 found.push(url.start..url.start + user.len());
             }
         }
-        _ if is_opaque(login.trim_end_matches(':')) => {
+        _ if is_token || is_opaque(login.trim_end_matches(':')) => {
             found.push(url.start..url.start + login.trim_end_matches(':').len())
         }
         _ => {}
@@ -107,6 +109,11 @@ fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
     let first = rest.find('/').unwrap_or(end);
     for segment in rest[..end].split_inclusive('/') {
         let bare = segment.trim_end_matches('/');
+        // The private address of a calendar is `…/private-abc/basic.ics`.
+        let secret = bare.strip_prefix("private-").unwrap_or(bare);
+        if secret.len() >= 16 && secret.len() < bare.len() && rest[..end].ends_with(".ics") {
+            found.push(url.start + at + bare.len() - secret.len()..url.start + at + bare.len());
+        }
         if bare.len() >= 16 && (is_opaque(bare) || bare.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             let is_link = *is_link.get_or_insert_with(|| {
                 let path = rest[first.min(at)..at].to_ascii_lowercase();

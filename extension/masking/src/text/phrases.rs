@@ -64,6 +64,9 @@ impl Scanner<'_, '_> {
         for at in quotes {
             let before = self.text[..at].trim_end();
             let called = before.strip_suffix('(').unwrap_or(before);
+            // `PASSWORD E'…'`
+            let called =
+                called.strip_suffix(['N', 'E']).filter(|text| text.ends_with(' ')).map_or(called, str::trim_end);
             let is_statement = ends_with_word(called, "identified by") || ends_with_word(called, "password");
             // PHP writes `s:8:"password";s:3:"abc";`.
             let before = match before.strip_suffix(':').map(|size| size.trim_end_matches(|c: char| c.is_ascii_digit()))
@@ -79,7 +82,7 @@ impl Scanner<'_, '_> {
                     name[..start].ends_with(['(', ':']) && self.keys.verdict(&name[start + 1..]).has(Verdict::SECRET)
                 })
             };
-            if is_statement && (before.len() < at || before.ends_with('(')) || is_argument {
+            if is_statement && called.len() < at || is_argument {
                 let end = self.closing(at + 1, self.bytes[at], 0);
                 if end > at + 1 {
                     self.found.push(at + 1..end);

@@ -1,0 +1,107 @@
+//! Secrets in places that other places of the text name: rows of an INSERT, the files `.netrc` and `.pgpass`.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use super::Scanner;
+use crate::keys::Verdict;
+
+/// The maximum number of columns of a statement that are read.
+const COLUMNS: usize = 200;
+
+impl Scanner<'_, '_> {
+    /// Finds the values of `INSERT INTO users (name, password) VALUES ('a', 'b')`.
+    pub(super) fn rows(&mut self) {
+        static LOWER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("values"));
+        static UPPER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("VALUES"));
+        let Some(values) = LOWER.find(self.bytes).or_else(|| UPPER.find(self.bytes)) else { return };
+        let Some(columns) = self.text[..values].trim_end().strip_suffix(')').and_then(|text| text.rsplit_once('('))
+        else {
+            return;
+        };
+        let is_secret: Vec<bool> = columns
+            .1
+            .split(',')
+            .take(COLUMNS)
+            .map(|column| self.keys.verdict(column.trim().trim_matches(['"', '`', '[', ']'])).has(Verdict::SECRET))
+            .collect();
+        if !is_secret.contains(&true) {
+            return;
+        }
+        let mut column = 0;
+        let mut depth = 0;
+        let mut at = values + "values".len();
+        while at < self.bytes.len() {
+            match self.bytes[at] {
+                quote @ (b'\'' | b'"') => {
+                    let end = self.closing(at + 1, quote, 0);
+                    if depth > 0 && end > at + 1 && is_secret.get(column) == Some(&true) {
+                        self.found.push(at + 1..end);
+                    }
+                    at = end;
+                }
+                b'(' => {
+                    if depth == 0 {
+                        column = 0;
+                    }
+                    depth += 1;
+                }
+                b')' => depth = (depth - 1).max(0),
+                b',' if depth == 1 => column += 1,
+                b';' if depth == 0 => return,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// Finds the passwords of `machine a login b password c` (`.netrc`) and `net use Z: \\\\a\\b /user:c password`.
+    pub(super) fn logins(&mut self) {
+        static PASSWORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" password "));
+        static NET_USE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("net use "));
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace();
+        let mut from = 0;
+        while let Some(at) = PASSWORD.find(&self.bytes[from..]).map(|at| from + at) {
+            from = at + " password ".len();
+            let mut words = self.text[..at].rsplit([' ', '\n', '\t']);
+            let is_login = words.next().is_some() && words.next() == Some("login");
+            let end = self.bytes[from..].iter().position(is_blank).map_or(self.bytes.len(), |end| from + end);
+            if is_login && end > from {
+                self.found.push(from..end);
+            }
+        }
+        if NET_USE.find(self.bytes).is_some()
+            && let Some(user) = self.text.find("/user:")
+            && let Some(start) = self.text[user..].find(' ').map(|space| user + space + 1)
+        {
+            let end = self.bytes[start..].iter().position(is_blank).map_or(self.bytes.len(), |end| start + end);
+            if end > start && !self.text[start..].starts_with('/') {
+                self.found.push(start..end);
+            }
+        }
+    }
+
+    /// Finds the passwords of `host:5432:database:user:password` (`.pgpass`).
+    pub(super) fn pgpass(&mut self) {
+        const PORTS: [&str; 4] = [":5432:", ":5433:", ":6432:", ":*:"];
+        static FINDERS: LazyLock<Vec<Finder<'static>>> =
+            LazyLock::new(|| PORTS.iter().map(|port| Finder::new(*port)).collect());
+        if !FINDERS.iter().any(|finder| finder.find(self.bytes).is_some()) {
+            return;
+        }
+        let mut start = 0;
+        for line in self.text.split('\n') {
+            let parts: Vec<&str> = line.trim_end().splitn(5, ':').collect();
+            if let [host, port, _, _, password] = parts[..]
+                && !password.is_empty()
+                && !host.contains(' ')
+                && (port == "*" || port.parse::<u16>().is_ok())
+            {
+                let end = start + line.trim_end().len();
+                self.found.push(end - password.len()..end);
+            }
+            start += line.len() + 1;
+        }
+    }
+}
