@@ -27,6 +27,7 @@ pub fn is_opaque(word: &str) -> bool {
 }
 
 /// Returns whether the byte may occur in a token: base64, base64url, percent-encoding, and the full stop.
+#[inline(always)]
 pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'.' | b'~' | b'%' | b'*' | b'|')
 }

@@ -4,6 +4,8 @@ mod phrases;
 mod signs;
 mod statements;
 
+pub use self::phrases::takes_password;
+
 use std::ops::Range;
 
 use self::signs::Signs;
@@ -183,6 +185,9 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     if signs.has_angle {
         scanner.elements();
     }
+    if signs.has_colon {
+        scanner.network();
+    }
     if signs.has_hyphen && signs.has_space {
         scanner.options();
     }
@@ -193,7 +198,7 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     if signs.has_space && signs.digits > 0 {
         scanner.sentences();
     }
-    if signs.has_space {
+    if signs.has_space && text.len() >= statements::COMMAND_BYTES {
         scanner.logins();
     }
     if signs.has_colon && signs.digits > 0 {
@@ -309,7 +314,15 @@ impl Scanner<'_, '_> {
             let is_encoded = end > at + 1;
             at = match self.assignment(at, end, separator, is_encoded) {
                 Some(value) => {
-                    let next = value.end.max(end);
+                    let mut next = value.end.max(end);
+                    // `"old" -> "new"`
+                    if let [quote @ (b'"' | b'\''), b' ', b'-' | b'=', b'>', b' ', again, ..] = &self.bytes[next..]
+                        && quote == again
+                    {
+                        let start = next + 6;
+                        next = self.closing(start, *quote, 0);
+                        self.found.push(start..next);
+                    }
                     self.found.push(value);
                     next
                 }
@@ -350,17 +363,25 @@ impl Scanner<'_, '_> {
             return None;
         }
         let verdict = self.verdict_of(&name);
+        let is_plural = self.bytes[name.clone()].ends_with(b"s");
         if verdict.has(Verdict::KEPT) {
             return None;
         }
         let is_in_query = separator == Separator::Equals
             && (is_encoded
                 || matches!(name.start.checked_sub(1).map(|at| self.bytes[at]), Some(b'?' | b'&' | b'#' | b';')));
-        let is_secret = verdict.has(Verdict::SECRET);
+        // `xfreerdp /p:abc`, but not `msbuild /p:name=value`
+        let is_short = || is_option && &self.text[name.clone()] == "p" && separator == Separator::Colon;
+        let is_secret =
+            verdict.has(Verdict::SECRET) || is_short() && !self.text[end..self.word_end(end, separator)].contains('=');
         let is_weak = verdict.has(Verdict::WEAK) || is_in_query && verdict.has(Verdict::WEAK_IN_QUERY);
         if !is_secret && !is_weak {
             let is_name = ["name", "key", "id"].contains(&&self.text[name]);
-            return if is_name && separator == Separator::Equals { self.value_of_attribute(value) } else { None };
+            return match separator {
+                _ if !is_name => None,
+                Separator::Equals => self.value_of_attribute(value),
+                Separator::Colon => self.value_of_item(value),
+            };
         }
         if !is_secret {
             // Decides on the first bytes, because the value may hold many more assignments.
@@ -375,7 +396,8 @@ impl Scanner<'_, '_> {
         }
         let found = self.value_at(value, separator, is_encoded, verdict)?;
         let text = &self.text[found.clone()];
-        let counts = verdict.has(Verdict::COUNTS) && text.bytes().all(|byte| byte.is_ascii_digit());
+        // `API keys: 14 active`
+        let counts = (verdict.has(Verdict::COUNTS) || is_plural) && text.bytes().all(|byte| byte.is_ascii_digit());
         (!counts && !text.is_empty()).then_some(found)
     }
 
@@ -406,6 +428,20 @@ impl Scanner<'_, '_> {
         (end > body).then_some(close + 1 + body..close + 1 + end)
     }
 
+    /// Returns the value that an item of YAML names: `- name: TOKEN`, with `value: …` in the next line.
+    fn value_of_item(&mut self, at: usize) -> Option<Range<usize>> {
+        let near = &self.bytes[at..self.bytes.len().min(at + NEAR)];
+        let line = memchr::memchr(b'\n', near)?;
+        let name = self.text[at..at + line].trim().trim_matches(['"', '\'']);
+        if name.is_empty() || name.len() > NAME_BYTES || !self.keys.verdict(name).has(Verdict::SECRET) {
+            return None;
+        }
+        let blank = near[line..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let value = at + line + blank;
+        let key = ["value:", "val:", "content:"].iter().find(|key| self.bytes[value..].starts_with(key.as_bytes()))?;
+        self.value_at(value + key.len(), Separator::Equals, false, Verdict::default())
+    }
+
     fn verdict_of(&mut self, name: &Range<usize>) -> Verdict {
         let text = &self.text[name.clone()];
         let decoded;
@@ -427,12 +463,10 @@ impl Scanner<'_, '_> {
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         // `Unseal Key 1: …`
         if text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let words = before[before.len().min(name.start.saturating_sub(1))..].len();
-            let near = self.text[..before.len() - words].rsplit(['\n', ',', ';', '"']).next().unwrap_or(before);
+            let near = &before[before.ceil_char_boundary(before.len().saturating_sub(NAME_BYTES))..];
+            let near = near.rsplit(['\n', ',', ';', '"']).next().unwrap_or(near);
             let start = near.rmatch_indices(' ').nth(1).map_or(0, |(at, _)| at + 1);
-            if near.len() - start <= NAME_BYTES {
-                return alone | self.keys.verdict(&near[start..]);
-            }
+            return alone | self.keys.verdict(&near[start..]);
         }
         if is_near && start < before.len() && before.len() - start <= NAME_BYTES {
             return alone | self.keys.verdict_in(Some(&before[start..]), text);
@@ -549,7 +583,12 @@ impl Scanner<'_, '_> {
             // A structure, a placeholder or a variable.
             return None;
         }
-        if REMARKS.iter().any(|remark| remark.eq_ignore_ascii_case(word.trim_end_matches(['.', ',', ';', '!', ')']))) {
+        if is_remark(word) {
+            return None;
+        }
+        // `token:software:totp` is a list of words, not a name and its value.
+        let is_list = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b':' | b'_' | b'-');
+        if separator == Separator::Colon && start == at && word.contains(':') && word.bytes().all(is_list) {
             return None;
         }
         if let Some(scheme) = SCHEMES.iter().find(|scheme| starts_with(&self.text[start..], scheme)) {
@@ -694,6 +733,11 @@ impl Scanner<'_, '_> {
         let next = memchr::memchr(b'>', &near[after + 1..])? + after + 1;
         Some(close + 1 + next)
     }
+}
+
+fn is_remark(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ',', ';', '!', ')']);
+    REMARKS.iter().any(|remark| remark.eq_ignore_ascii_case(word))
 }
 
 fn starts_with(text: &str, prefix: &str) -> bool {

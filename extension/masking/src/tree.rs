@@ -2,7 +2,7 @@
 
 use crate::MASK;
 use crate::keys::{Keys, Verdict};
-use crate::text;
+use crate::text::{self, takes_password};
 use crate::{json, opaque};
 
 /// An object or array.
@@ -141,7 +141,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let frame = self.open.last().expect("the walk is in an object");
         let (form, outer, parent) = (frame.form, frame.place, frame.key);
         let verdict = self.keys.verdict_in(parent, key);
-        let is_secret = verdict.has(Verdict::SECRET)
+        let is_secret = verdict.has(Verdict::SECRET) && !is_license(parent, key, node)
             || form == Form::Sealed
             || form == Form::Named && is_value(key)
             || form == Form::WebKey && ["d", "p", "q", "dp", "dq", "qi", "k", "oth"].contains(&key);
@@ -178,7 +178,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let program = frame.program;
         frame.index += 1;
         let names_secret = name
-            .filter(|name| is_value || name.starts_with("--"))
+            .filter(|name| is_value || name.starts_with("--") || name.len() > 4)
             .is_some_and(|name| self.keys.verdict(name).has(Verdict::SECRET));
         if names_secret && place != Place::Kept {
             return self.enter(node, name, Place::Secret);
@@ -196,11 +196,11 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         if let (Some(program), Node::String(text), Place::Open) = (program, node, place)
             && (name.is_some() || text.starts_with("-p"))
         {
-            if name.is_some_and(|option| is_password_option(program, option)) {
+            if name.is_some_and(|option| takes_password(option, |word| program.contains(word.trim()))) {
                 return self.enter(node, name, Place::Secret);
             }
-            if text.starts_with("-p") && text.len() > 3 && is_password_option(program, "-p?") && !text.contains("port")
-            {
+            let is_client = program.contains("mysql") || program.contains("mariadb");
+            if is_client && text.starts_with("-p") && text.len() > 3 && !text.contains("port") {
                 self.found.push(Replacement { scalar: self.scalar, text: format!("-p{MASK}"), secrets: 1 });
                 self.scalar += 1;
                 return;
@@ -244,7 +244,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let is_secret = match place {
             Place::Kept => return None,
             Place::Secret => true,
-            Place::Counted => !text.bytes().all(|byte| byte.is_ascii_digit()) && !is_choice(text),
+            Place::Counted => !is_quantity(text) && !is_choice(text),
             Place::Within => !opaque::is_date(text) && !["true", "false", "null"].contains(&text),
             Place::Weak => opaque::is_opaque(text) || opaque::is_basic(text),
             Place::Open => false,
@@ -283,21 +283,21 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
     }
 }
 
-/// Returns whether the next argument of the program is a password. `-p?` stands for `-p` with the password in one word.
-fn is_password_option(program: &str, option: &str) -> bool {
-    let program = program.rsplit(['/', '\\']).next().unwrap_or(program);
-    match option {
-        "-p?" => program.starts_with("mysql") || program.starts_with("mariadb"),
-        "-p" => ["sshpass", "docker", "podman", "mongosh", "mongodump"].contains(&program),
-        "-a" => program == "redis-cli",
-        "-w" => program.starts_with("ldap"),
-        _ => false,
-    }
-}
-
 /// Returns whether the text says whether something must be used, such as the `httpTokens` of AWS EC2.
 fn is_choice(text: &str) -> bool {
     ["optional", "required", "enabled", "disabled", "none"].iter().any(|choice| choice.eq_ignore_ascii_case(text))
+}
+
+/// Returns whether the text is a number, such as `4,096`.
+fn is_quantity(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','))
+}
+
+/// Returns whether the value is the name of a license, as in `{"license": {"key": "gpl-3.0"}}`.
+fn is_license<'a, T>(parent: Option<&str>, key: &str, node: Node<'a, T>) -> bool {
+    key == "key"
+        && parent == Some("license")
+        && matches!(node, Node::String(text) if text.len() <= 20 && !text.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
 /// Returns whether the value is a number of secrets, as in `{"passwords": 14}`.

@@ -24,6 +24,17 @@ fn keys_are_masked_unless_they_describe() {
         (r#"{"smtp_pass":"a","bypass":"b"}"#, r#"{"smtp_pass":"***","bypass":"b"}"#),
         (r#"{"credential":{"id":"a","type":"b","key":"c"}}"#, r#"{"credential":{"id":"a","type":"b","key":"***"}}"#),
         (r#"{"card":{"number":4},"page":{"number":4}}"#, r#"{"card":{"number":"***"},"page":{"number":4}}"#),
+        (r#"{"next_page_token":"a","refresh_token":"b"}"#, r#"{"next_page_token":"a","refresh_token":"***"}"#),
+        (r#"{"counts":{"secret":4},"secret":5}"#, r#"{"counts":{"secret":4},"secret":"***"}"#),
+        (r#"{"passwords":4,"password":4}"#, r#"{"passwords":4,"password":"***"}"#),
+        (r#"{"tokens":"4,096"}"#, r#"{"tokens":"4,096"}"#),
+        (r#"{"license":{"key":"gpl-3.0"}}"#, r#"{"license":{"key":"gpl-3.0"}}"#),
+        (r#"{"license":{"key":"ABCD-1234"}}"#, r#"{"license":{"key":"***"}}"#),
+        (r#"{"kennwort_neu":"a","Passwort-Richtlinie":"b"}"#, r#"{"kennwort_neu":"***","Passwort-Richtlinie":"b"}"#),
+        (
+            r#"{"security_questions":[{"answer":"a"}],"answer":"b"}"#,
+            r#"{"security_questions":[{"answer":"***"}],"answer":"b"}"#,
+        ),
     ]);
 }
 
@@ -42,6 +53,13 @@ fn places_are_masked() {
         (r#"{"kind":"ConfigMap","data":{"a":"b"}}"#, r#"{"kind":"ConfigMap","data":{"a":"b"}}"#),
         (r#"{"kty":"oct","k":"a"}"#, r#"{"kty":"oct","k":"***"}"#),
         (r#"["--token","a","--host","b"]"#, r#"["--token","***","--host","b"]"#),
+        (r#"["mysql","-u","root","-ppw1","shop"]"#, r#"["mysql","-u","root","-p***","shop"]"#),
+        (r#"["sshpass","-p","a","ssh"]"#, r#"["sshpass","-p","***","ssh"]"#),
+        (r#"["ssh","-p","22","host"]"#, r#"["ssh","-p","22","host"]"#),
+        (
+            r#"{"headerName":"Cookie","headerValue":"a","userName":"b"}"#,
+            r#"{"headerName":"Cookie","headerValue":"***","userName":"b"}"#,
+        ),
     ]);
 }
 
@@ -56,6 +74,20 @@ fn assignments_in_strings_are_masked() {
         ("Cookie: a=b; c=d\nHost: x", "Cookie: ***\nHost: x"),
         ("<Password t=\"x\">a</Password><User>b</User>", "<Password t=\"x\">***</Password><User>b</User>"),
         ("arn:aws:secretsmanager:eu:1:secret:x", "arn:aws:secretsmanager:eu:1:secret:x"),
+        ("token:software:totp", "token:software:totp"),
+        ("secrets:read", "secrets:read"),
+        ("Unseal Key 1: abc", "Unseal Key 1: ***"),
+        ("Line 1: abc", "Line 1: abc"),
+        ("API keys: 14 active", "API keys: 14 active"),
+        ("password = b'x', host = b'y'", "password = b'***', host = b'y'"),
+        ("password = \"a\" -> \"b\"", "password = \"***\" -> \"***\""),
+        (
+            "- name: TOKEN\n  value: x1\n- name: MODE\n  value: b",
+            "- name: TOKEN\n  value: ***\n- name: MODE\n  value: b",
+        ),
+        ("db:5432:shop:ann:pw", "db:5432:shop:ann:***"),
+        ("10:20:30:40:50", "10:20:30:40:50"),
+        ("WIFI:T:WPA;S:Office;P:a;;", "WIFI:T:WPA;S:Office;P:***;;"),
     ]);
 }
 
@@ -67,6 +99,25 @@ fn credentials_in_urls_and_commands_are_masked() {
         ("curl -u a:b http://h", "curl -u a:*** http://h"),
         ("tool --secret x --flag y", "tool --secret *** --flag y"),
         ("CREATE USER a IDENTIFIED BY 'b'", "CREATE USER a IDENTIFIED BY '***'"),
+        ("ALTER USER a PASSWORD E'b'", "ALTER USER a PASSWORD E'***'"),
+        (
+            "INSERT INTO u (name, password) VALUES ('a, b', 'c'), (lower('d'), 'e')",
+            "INSERT INTO u (name, password) VALUES ('a, b', '***'), (lower('d'), '***')",
+        ),
+        ("tool -storepass x -file y", "tool -storepass *** -file y"),
+        ("xfreerdp /p:x1 /v:b", "xfreerdp /p:*** /v:b"),
+        ("msbuild /p:Configuration=Release", "msbuild /p:Configuration=Release"),
+        ("net use Z: //a/b /user:c d", "net use Z: //a/b /user:c ***"),
+        ("echo 'a' | docker login --password-stdin h", "echo '***' | docker login --password-stdin h"),
+        ("echo a:b | sudo chpasswd --encrypted", "echo a:*** | sudo chpasswd --encrypted"),
+        ("echo 'a' | grep b", "echo 'a' | grep b"),
+        ("aws configure set aws_secret_access_key a1b2", "aws configure set aws_secret_access_key ***"),
+        ("aws configure set region eu-west-1", "aws configure set region eu-west-1"),
+        ("machine a login b password c", "machine a login b password ***"),
+        ("nats://abc@h:4222", "nats://***@h:4222"),
+        ("https://c.example/a/private-0123456789abcdef/b.ics", "https://c.example/a/private-***/b.ics"),
+        ("Use 830114 as your login code", "Use *** as your login code"),
+        ("Votre code de vérification est 559102", "Votre code de vérification est ***"),
         ("123456 is your verification code", "*** is your verification code"),
         ("error code is 123456", "error code is 123456"),
     ]);
@@ -80,6 +131,14 @@ fn forms_are_masked() {
         ("Basic dXNlcjpwYXNz", "Basic ***"),
         ("Basic information", "Basic information"),
         ("$2b$12$EixZaYVK1fsbw1ZfbX3OXe", "***"),
+        ("a|$2b$12$EixZaYVK1fsbw1ZfbX3OXe|b", "a|***|b"),
+        ("acme_live_a1B2c3D4e5F6g7H8i9J0", "***"),
+        ("pk_live_a1B2c3D4e5F6g7H8i9J0", "pk_live_a1B2c3D4e5F6g7H8i9J0"),
+        ("price_a1B2c3D4e5F6g7H8i9J0", "price_a1B2c3D4e5F6g7H8i9J0"),
+        // {"password":"a"} and {"id":42}
+        ("eyJwYXNzd29yZCI6ImEifQ==", "***"),
+        ("x=eyJwYXNzd29yZCI6ImEifQ", "x=***"),
+        ("eyJpZCI6NDJ9eyJpZCI6NDJ9", "eyJpZCI6NDJ9eyJpZCI6NDJ9"),
         ("8f2d3c4e-1111-4222-8333-444455556666", "8f2d3c4e-1111-4222-8333-444455556666"),
     ]);
 }

@@ -34,10 +34,13 @@ impl Scanner<'_, '_> {
                         }
                     })
                 }
-                "-p" if is_spaced && names(before, "sshpass") || names(before, "login") => Some(value..value + length),
                 "-b" if is_spaced && names(before, "curl") && word.contains('=') => Some(value..value + length),
-                "-a" if is_spaced && names(before, "redis-cli") => Some(value..value + length),
-                "-w" if is_spaced && names(before, "ldap") => Some(value..value + length),
+                "-a" if is_spaced && names(before, "http ") => {
+                    word.split_once(':').map(|(user, _)| value + user.len() + 1..value + length)
+                }
+                _ if is_spaced && takes_password(option, |program| names(before, program)) => {
+                    Some(value..value + length)
+                }
                 _ if option.starts_with("-p")
                     && option.len() > 3
                     && names(before, "mysql")
@@ -45,7 +48,8 @@ impl Scanner<'_, '_> {
                 {
                     Some(at + 2..at + end)
                 }
-                _ if option.starts_with("--") && is_spaced && !word.is_empty() && !word.starts_with('-') => {
+                // `--password abc`, `-storepass abc`, `-Token abc`
+                _ if (option.starts_with("--") || option.len() > 4) && is_spaced && is_argument(word) => {
                     let is_secret = self.keys.verdict(option).has(Verdict::SECRET);
                     is_secret.then_some(value..value + length)
                 }
@@ -111,18 +115,19 @@ impl Scanner<'_, '_> {
             let Some(index) = words.iter().position(|near| near.start == start) else { continue };
             let range = start..end;
             let value = range.start..range.start + word.len();
-            let name = |last: usize| {
-                let first = if last > 0 { last - 1 } else { last };
-                words[first].start..words[last].end
-            };
+            let name = |last: usize| words[last.saturating_sub(2)].start..words[last].end;
             let before = index.checked_sub(1).map(|at| self.text[words[at].clone()].to_ascii_lowercase());
             let named = match before.as_deref() {
-                Some("is" | "was" | "are" | "to" | "with" | "of") if index >= 2 => Some((name(index - 2), true)),
+                Some("is" | "was" | "are" | "to" | "with" | "of" | "lautet" | "ist" | "est" | "es") if index >= 2 => {
+                    Some((name(index - 2), true))
+                }
                 Some(_) => Some((name(index - 1), false)),
                 None => None,
             };
             let is_named = named.is_some_and(|(name, is_said)| self.names_secret(&name, is_said));
-            let announces = words.get(index + 1).is_some_and(|at| &self.text[at.clone()] == "is")
+            let announces = words
+                .get(index + 1)
+                .is_some_and(|at| matches!(&self.text[at.clone()], "is" | "as" | "ist" | "est" | "es"))
                 && (index + 3..(index + 7).min(words.len())).any(|last| self.names_secret(&name(last), true));
             if is_named || announces {
                 self.found.push(value);
@@ -130,20 +135,21 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// Returns whether the one or two words name a secret. Without a verb, the last of them must do so alone.
+    /// Returns whether the one to three words name a secret. Without a verb, the last two must do so.
     fn names_secret(&mut self, name: &Range<usize>, is_said: bool) -> bool {
         let text = self.text[name.clone()].trim_end_matches(['.', ',', ':', '!']);
-        let last = text.rsplit(' ').next().unwrap_or(text);
+        let mut ends = text.rmatch_indices(' ').map(|(at, _)| &text[at + 1..]);
+        let (last, two) = (ends.next().unwrap_or(text), ends.next().unwrap_or(text));
         let mut is_secret = |text: &str| {
             let verdict = self.keys.verdict(text);
             verdict.has(Verdict::SECRET) && !verdict.has(Verdict::COUNTS)
         };
         if is_said {
-            return is_secret(text) || is_secret(last);
+            return is_secret(text) || is_secret(two) || is_secret(last);
         }
         const NOUNS: [&str; 6] = ["pin", "otp", "passcode", "password", "cvv", "cvc"];
-        (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != text)
-            && is_secret(text)
+        (NOUNS.iter().any(|noun| noun.eq_ignore_ascii_case(last)) || last.eq_ignore_ascii_case("code") && last != two)
+            && is_secret(two)
     }
 }
 
@@ -170,6 +176,30 @@ fn words_near(text: &str, start: usize, end: usize) -> Vec<Range<usize>> {
         at += part.len() + 1;
     }
     words
+}
+
+/// The options that take a password, and the programs that have them.
+const PASSWORD_OPTIONS: &[(&str, &[&str])] = &[
+    ("-p", &["sshpass", "login", "mongo"]),
+    ("-P", &["sqlcmd", "bcp "]),
+    ("-a", &["redis-cli"]),
+    ("-w", &["ldap"]),
+    ("-A", &["snmp"]),
+    ("-X", &["snmp"]),
+    ("-c", &["snmp"]),
+];
+
+/// Returns whether the option takes a password. `is_of` says whether the command has a program.
+pub fn takes_password(option: &str, is_of: impl Fn(&str) -> bool) -> bool {
+    option.len() == 2
+        && PASSWORD_OPTIONS
+            .iter()
+            .any(|(name, programs)| *name == option && programs.iter().any(|program| is_of(program)))
+}
+
+/// Returns whether a word can be the argument of an option: it is no option, variable or remark.
+fn is_argument(word: &str) -> bool {
+    !word.is_empty() && !word.starts_with(['-', '$', '(']) && !super::is_remark(word)
 }
 
 fn names(command: &[u8], program: &str) -> bool {

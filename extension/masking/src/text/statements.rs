@@ -4,11 +4,14 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::Scanner;
+use super::{Scanner, is_odd};
 use crate::keys::Verdict;
 
 /// The maximum number of columns of a statement that are read.
 const COLUMNS: usize = 200;
+
+/// The minimum length of a command or login that is looked at, in bytes.
+pub(super) const COMMAND_BYTES: usize = 24;
 
 impl Scanner<'_, '_> {
     /// Finds the values of `INSERT INTO users (name, password) VALUES ('a', 'b')`.
@@ -71,6 +74,8 @@ impl Scanner<'_, '_> {
                 self.found.push(from..end);
             }
         }
+        self.standard_input();
+        self.settings();
         if NET_USE.find(self.bytes).is_some()
             && let Some(user) = self.text.find("/user:")
             && let Some(start) = self.text[user..].find(' ').map(|space| user + space + 1)
@@ -82,12 +87,61 @@ impl Scanner<'_, '_> {
         }
     }
 
+    /// Finds the password that a command writes to another: `echo abc | docker login --password-stdin`.
+    fn standard_input(&mut self) {
+        static ECHO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("echo "));
+        const READERS: [&str; 3] = ["-stdin", "chpasswd", "sudo -S"];
+        let Some(start) = ECHO.find(self.bytes).map(|at| at + "echo ".len()) else { return };
+        let Some(pipe) = self.text[start..].find('|').map(|pipe| start + pipe) else { return };
+        if !READERS.iter().any(|reader| self.text[pipe..].contains(reader)) {
+            return;
+        }
+        let text = self.text[start..pipe].trim_end();
+        let option = if text.starts_with("-n ") { "-n ".len() } else { 0 };
+        let word = text[option..].trim_matches(['"', '\'']);
+        let start = start + option + usize::from(text[option..].starts_with(['"', '\'']));
+        // `chpasswd` reads `user:password`.
+        let user = word.find(':').filter(|_| self.text[pipe..].contains("chpasswd")).map_or(0, |colon| colon + 1);
+        if word.len() > user && !word.starts_with('$') {
+            self.found.push(start + user..start + word.len());
+        }
+    }
+
+    /// Finds the values of `aws configure set aws_secret_access_key abc` and of `rclone config create … pass abc`.
+    fn settings(&mut self) {
+        static CONFIG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" config"));
+        let Some(start) = CONFIG.find(self.bytes) else { return };
+        let line = &self.text[start..];
+        let line = &line[..line.find('\n').unwrap_or(line.len())];
+        if ![" set ", " create ", " add "].iter().any(|verb| line.contains(verb)) {
+            return;
+        }
+        let mut at = start;
+        let mut is_named = false;
+        for word in line.split(' ') {
+            if is_named && is_odd(word) && !word.contains('=') {
+                self.found.push(at..at + word.len());
+            }
+            let name = word.rsplit(['/', ':']).next().unwrap_or(word);
+            is_named = !word.starts_with('-') && self.keys.verdict(name).has(Verdict::SECRET);
+            at += word.len() + 1;
+        }
+    }
+
+    /// Finds the password of a wireless network in the text of its QR code: `WIFI:T:WPA;S:name;P:password;;`.
+    pub(super) fn network(&mut self) {
+        if self.bytes.starts_with(b"WIFI:")
+            && let Some(start) = self.text.find(";P:").map(|at| at + ";P:".len())
+        {
+            let end = self.text[start..].find(';').map_or(self.text.len(), |end| start + end);
+            self.found.push(start..end);
+        }
+    }
+
     /// Finds the passwords of `host:5432:database:user:password` (`.pgpass`).
     pub(super) fn pgpass(&mut self) {
-        const PORTS: [&str; 4] = [":5432:", ":5433:", ":6432:", ":*:"];
-        static FINDERS: LazyLock<Vec<Finder<'static>>> =
-            LazyLock::new(|| PORTS.iter().map(|port| Finder::new(*port)).collect());
-        if !FINDERS.iter().any(|finder| finder.find(self.bytes).is_some()) {
+        const PORTS: [&str; 4] = ["5432", "5433", "6432", "*"];
+        if memchr::memchr_iter(b':', self.bytes).nth(3).is_none() {
             return;
         }
         let mut start = 0;
@@ -96,7 +150,7 @@ impl Scanner<'_, '_> {
             if let [host, port, _, _, password] = parts[..]
                 && !password.is_empty()
                 && !host.contains(' ')
-                && (port == "*" || port.parse::<u16>().is_ok())
+                && PORTS.contains(&port)
             {
                 let end = start + line.trim_end().len();
                 self.found.push(end - password.len()..end);
