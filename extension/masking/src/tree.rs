@@ -195,16 +195,11 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         }
         if let (Some(program), Node::String(text), Place::Open) = (program, node, place)
             && (name.is_some() || text.starts_with("-p"))
+            && let Some(text) = argument(program, name, text)
         {
-            if name.is_some_and(|option| takes_password(option, |word| program.contains(word.trim()))) {
-                return self.enter(node, name, Place::Secret);
-            }
-            let is_client = program.contains("mysql") || program.contains("mariadb");
-            if is_client && text.starts_with("-p") && text.len() > 3 && !text.contains("port") {
-                self.found.push(Replacement { scalar: self.scalar, text: format!("-p{MASK}"), secrets: 1 });
-                self.scalar += 1;
-                return;
-            }
+            self.found.push(Replacement { scalar: self.scalar, text, secrets: 1 });
+            self.scalar += 1;
+            return;
         }
         self.enter(node, key, place);
         if form == Form::Pairs
@@ -286,6 +281,16 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
 /// Returns whether the text says whether something must be used, such as the `httpTokens` of AWS EC2.
 fn is_choice(text: &str) -> bool {
     ["optional", "required", "enabled", "disabled", "none"].iter().any(|choice| choice.eq_ignore_ascii_case(text))
+}
+
+/// Returns the text to store for an argument of the program that is, or has, a password.
+#[cold]
+fn argument(program: &str, option: Option<&str>, text: &str) -> Option<String> {
+    if option.is_some_and(|option| takes_password(option, |word| program.contains(word.trim()))) {
+        return Some(MASK.to_owned());
+    }
+    let is_client = program.contains("mysql") || program.contains("mariadb");
+    (is_client && text.starts_with("-p") && text.len() > 3 && !text.contains("port")).then(|| format!("-p{MASK}"))
 }
 
 /// Returns whether the text is a number, such as `4,096`.

@@ -74,9 +74,12 @@ impl Scanner<'_, '_> {
                 self.found.push(from..end);
             }
         }
-        self.standard_input();
         self.settings();
-        if NET_USE.find(self.bytes).is_some()
+        if memchr::memchr(b'|', self.bytes).is_some() {
+            self.standard_input();
+        }
+        if memchr::memchr(b'/', self.bytes).is_some()
+            && NET_USE.find(self.bytes).is_some()
             && let Some(user) = self.text.find("/user:")
             && let Some(start) = self.text[user..].find(' ').map(|space| user + space + 1)
         {
