@@ -32,6 +32,7 @@ GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_si
 -- audit_writer is the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
     audit.append(text, text, text, text, text[], jsonb, text, text, text, text, text, text),
+    audit.append_autonomous(text, text, text, text, text[], jsonb, text, text, text, text, text, text),
     audit.details(text),
     audit.append_many(jsonb),
     audit.context(text, text, text, text, text, text)

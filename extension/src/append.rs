@@ -13,6 +13,7 @@ pub mod insert;
 pub mod many;
 pub mod mask;
 pub mod network;
+pub mod packed;
 pub mod partition;
 pub mod permission;
 pub mod prepared;

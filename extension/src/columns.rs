@@ -146,6 +146,14 @@ impl Column {
         &DEFINITIONS[self as usize]
     }
 
+    /// Returns whether a value of the column is a number in the datum itself. Otherwise the datum points to a varlena.
+    pub const fn is_number(self) -> bool {
+        matches!(
+            self.definition().oid,
+            pg_sys::INT4OID | pg_sys::INT8OID | pg_sys::XID8OID | pg_sys::DATEOID | pg_sys::TIMESTAMPTZOID
+        )
+    }
+
     /// Returns the name of the column.
     pub const fn name(self) -> &'static str {
         self.definition().name

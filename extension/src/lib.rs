@@ -7,6 +7,7 @@
 compile_error!("PostgreSQL errors unwind through this library as panics: build it with panic = \"unwind\"");
 
 mod append;
+mod autonomous;
 mod columns;
 mod guard;
 mod limits;

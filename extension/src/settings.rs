@@ -35,6 +35,8 @@ static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CLOCK_STEP: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_CLOCK_STEP);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAX_SEALERS: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_SEALERS);
+static AUTONOMOUS_QUEUE: GucSetting<i32> = GucSetting::<i32>::new(8 * 1024);
+static AUTONOMOUS_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 
 /// Returns the value of `audit.unknown_actions`.
@@ -91,6 +93,16 @@ pub fn seal_interval() -> Option<Duration> {
 /// Returns the value of `audit.max_sealers`.
 pub fn max_sealers() -> usize {
     MAX_SEALERS.get() as usize
+}
+
+/// Returns the value of `audit.autonomous_queue`, in bytes.
+pub fn autonomous_queue() -> usize {
+    AUTONOMOUS_QUEUE.get() as usize * 1024
+}
+
+/// Returns the value of `audit.autonomous_timeout`.
+pub fn autonomous_timeout() -> Duration {
+    Duration::from_millis(AUTONOMOUS_TIMEOUT.get() as u64)
 }
 
 /// Returns the value of `audit.maintenance_interval`. Returns None if the worker is turned off.
@@ -190,6 +202,30 @@ pub fn define() {
         pg_sys::MAX_BACKENDS as i32,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    // Only a server that is starting can define a setting that takes a restart. Without preloading, it has no effect.
+    // SAFETY: reads a variable of the server.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        GucRegistry::define_int_guc(
+            c"audit.autonomous_queue",
+            c"Sets the size of the queue of audit.append_autonomous.",
+            c"An append that finds no room fails with SQLSTATE ZA019.",
+            &AUTONOMOUS_QUEUE,
+            64,
+            1024 * 1024,
+            GucContext::Postmaster,
+            GucFlags::UNIT_KB,
+        );
+    }
+    GucRegistry::define_int_guc(
+        c"audit.autonomous_timeout",
+        c"Sets the maximum time that audit.append_autonomous waits until its event is stored.",
+        c"After that time the call fails with SQLSTATE ZA018 or ZA020.",
+        &AUTONOMOUS_TIMEOUT,
+        1,
+        3_600_000,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
     );
     GucRegistry::define_int_guc(
         c"audit.maintenance_interval",

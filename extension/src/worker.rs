@@ -8,6 +8,9 @@ use std::time::Duration;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::pg_sys;
 
+use crate::autonomous::queue;
+use crate::settings;
+
 mod changes;
 mod launcher;
 mod locks;
@@ -37,6 +40,8 @@ pub fn register() {
             .load();
         changes::reserve();
         turns::reserve();
+        // SAFETY: reads a variable of the server.
+        queue::reserve(settings::autonomous_queue(), unsafe { pg_sys::max_worker_processes } as usize);
         PRELOADED.set(true);
     }
 }

@@ -19,6 +19,25 @@ CREATE FUNCTION audit.append(
 COMMENT ON FUNCTION audit.append(text, text, text, text, text[], jsonb, text, text, text, text, text, text) IS
     'Appends one event in the caller''s transaction and returns its id. Omitted arguments come from the session settings (SQLSTATE ZA002 to ZA007).';
 
+CREATE FUNCTION audit.append_autonomous(
+    action text,
+    workspace text DEFAULT NULL,
+    actor text DEFAULT NULL,
+    target text DEFAULT NULL,
+    targets text[] DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    outcome text DEFAULT NULL,
+    ip text DEFAULT NULL,
+    user_agent text DEFAULT NULL,
+    session_id text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'audit_append_autonomous';
+COMMENT ON FUNCTION audit.append_autonomous(text, text, text, text, text[], jsonb, text, text, text, text, text, text) IS
+    'Appends one event in a transaction of its own, which commits whatever becomes of the caller''s, and returns its id. The arguments are those of audit.append. Needs a preloaded library (SQLSTATE ZA002 to ZA006, ZA018 to ZA020).';
+
 CREATE FUNCTION audit.append_many(events jsonb) RETURNS SETOF bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'audit_append_many';

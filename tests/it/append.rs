@@ -1,6 +1,7 @@
 //! Tests of appending: single events, batches, imports, and refused input.
 
 mod adjusted;
+mod autonomous;
 pub mod bad_input;
 mod batch;
 mod catalog;

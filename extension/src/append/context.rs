@@ -12,7 +12,8 @@ use crate::pg::values::{self, Text};
 pub struct Context {
     /// The time of the call, in microseconds since 2000-01-01 UTC.
     pub now: i64,
-    /// The id of the transaction. It is assigned before the sequence gives the event its id.
+    /// The id of the transaction that stores the event. It is assigned before the sequence gives the event its id. It is
+    /// 0 as long as that transaction is unknown.
     pub xid: u64,
     /// The value of session_user.
     pub database_user: Datum,
@@ -26,11 +27,28 @@ impl Context {
     /// Collects the data. Raises SQLSTATE 25006 in a READ ONLY transaction and on a standby, before anything is looked
     /// up.
     pub fn current() -> Context {
-        // SAFETY: these calls read the state of the backend, or raise. The name of a user is a palloc'd C string.
+        // SAFETY: these calls read the state of the backend, or raise.
         unsafe {
             pg_sys::PreventCommandIfReadOnly(c"audit.append()".as_ptr());
             pg_sys::PreventCommandIfParallelMode(c"audit.append()".as_ptr());
-            let xid = pg_sys::GetTopFullTransactionId().value;
+        }
+        Context::of_transaction(assigned_xid())
+    }
+
+    /// Collects the data for an event that another transaction will store. Raises SQLSTATE 25006 on a standby. A READ ONLY
+    /// transaction is accepted.
+    pub fn of_another_transaction() -> Context {
+        // SAFETY: these calls read the state of the backend, or raise.
+        unsafe {
+            pg_sys::PreventCommandDuringRecovery(c"audit.append_autonomous()".as_ptr());
+            pg_sys::PreventCommandIfParallelMode(c"audit.append_autonomous()".as_ptr());
+        }
+        Context::of_transaction(0)
+    }
+
+    fn of_transaction(xid: u64) -> Context {
+        // SAFETY: these calls read the state of the backend, or raise. The name of a user is a palloc'd C string.
+        unsafe {
             // This must follow the assignment of the id. Maintenance waits for transactions that may still apply an
             // earlier retention.
             pg_sys::AcceptInvalidationMessages();
@@ -45,6 +63,12 @@ impl Context {
             }
         }
     }
+}
+
+/// Returns the id of the present transaction. PostgreSQL assigns it now if the transaction has none.
+pub fn assigned_xid() -> u64 {
+    // SAFETY: the process is in a transaction.
+    unsafe { pg_sys::GetTopFullTransactionId().value }
 }
 
 fn application_name() -> Option<Datum> {

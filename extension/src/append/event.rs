@@ -1,11 +1,12 @@
 //! The conversion of the caller's input to a row: defaults, checks, category, masking and expiry.
 
+use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
 use crate::append::adjust::Adjustments;
 use crate::append::catalog;
 use crate::append::check;
-use crate::append::context::Context;
+use crate::append::context::{Context, assigned_xid};
 use crate::append::details::details;
 use crate::append::input::Input;
 use crate::append::partition;
@@ -83,6 +84,28 @@ impl Event {
             values,
             month: partition::month_of(expires_on),
             idempotency: key.map(|key| (workspace.value().to_owned(), key.value().to_owned())),
+        })
+    }
+
+    /// Makes an event of the values of its columns, which an earlier process has prepared. The present transaction stores
+    /// it.
+    ///
+    /// # Errors
+    /// `42P01` if the tables of the extension do not exist.
+    pub fn of_values(mut values: [Option<Datum>; COUNT], key: Option<String>) -> Result<Event, Error> {
+        let xid = assigned_xid();
+        // SAFETY: reads the messages of other processes. As in Context, this follows the assignment of the id.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
+        let of = |column: Column| values[column as usize].expect("the column is NOT NULL");
+        // SAFETY: the column is of type text, and lives as long as the values.
+        let workspace = unsafe { Text::from_datum(of(Column::Workspace)) }.value();
+        let expires_on = catalog::expires_on(workspace, of(Column::OccurredAt).value() as i64)?;
+        values[Column::Xid as usize] = Some(Datum::from(xid));
+        values[Column::ExpiresOn as usize] = Some(Datum::from(expires_on));
+        Ok(Event {
+            values,
+            month: partition::month_of(expires_on),
+            idempotency: key.map(|key| (workspace.to_owned(), key)),
         })
     }
 

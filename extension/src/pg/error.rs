@@ -24,6 +24,14 @@ pub enum Error {
     InvalidElement { problem: String },
     /// `ZA009`: an imported event is in the future or past its retention.
     TimeOutOfRange { problem: String },
+    /// `ZA006`: the event is larger than the queue of autonomous appends.
+    EventTooLarge { bytes: usize, limit: usize },
+    /// `ZA018`: no sealer takes autonomous events. Nothing was stored.
+    NoSealer { problem: String, hint: &'static str },
+    /// `ZA019`: the queue of autonomous appends has no room for the event. Nothing was stored.
+    QueueFull { bytes: usize, free: usize },
+    /// `ZA020`: a sealer has not answered in time. The event may or may not be stored.
+    Unconfirmed { seconds: f64 },
     /// `42501`: the caller may not append this reserved action.
     ReservedAction(String),
     /// `42P01`: a relation of the extension does not exist.
@@ -36,7 +44,8 @@ pub enum Error {
     NoSetExpected,
     /// `XX001`: the tiles of a workspace log are damaged.
     DamagedLog { problem: String },
-    /// A PostgreSQL error about a value in a batch, with the SQLSTATE of PostgreSQL.
+    /// An error that PostgreSQL raised about a value in a batch, or in a sealer that stored an autonomous event. It keeps its
+    /// SQLSTATE.
     Value { sqlstate: c_int, message: String },
     /// Any of the above, about one element of a batch, counted from 0.
     Element { index: usize, error: Box<Error> },
@@ -48,7 +57,8 @@ impl Error {
         Error::Element { index, error: Box::new(self) }
     }
 
-    fn sqlstate(&self) -> c_int {
+    /// Returns the SQLSTATE, packed as PostgreSQL does.
+    pub fn sqlstate(&self) -> c_int {
         match self {
             Error::AppendOnly { .. } => sqlstate(b"ZA001"),
             Error::NoWorkspace => sqlstate(b"ZA002"),
@@ -58,6 +68,10 @@ impl Error {
             Error::DetailsTooLarge { .. } => sqlstate(b"ZA006"),
             Error::InvalidElement { .. } => sqlstate(b"ZA007"),
             Error::TimeOutOfRange { .. } => sqlstate(b"ZA009"),
+            Error::EventTooLarge { .. } => sqlstate(b"ZA006"),
+            Error::NoSealer { .. } => sqlstate(b"ZA018"),
+            Error::QueueFull { .. } => sqlstate(b"ZA019"),
+            Error::Unconfirmed { .. } => sqlstate(b"ZA020"),
             Error::ReservedAction(_) => sqlstate(b"42501"),
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
@@ -69,7 +83,8 @@ impl Error {
         }
     }
 
-    fn message(&self) -> String {
+    /// Returns the message without the hint.
+    pub fn message(&self) -> String {
         match self {
             Error::AppendOnly { what } => format!("{what} is refused: the audit log is append-only"),
             Error::NoWorkspace => "no workspace given".into(),
@@ -83,6 +98,16 @@ impl Error {
             }
             Error::InvalidElement { problem } => problem.clone(),
             Error::TimeOutOfRange { problem } => problem.clone(),
+            Error::EventTooLarge { bytes, limit } => {
+                format!("the event has {bytes} bytes, and the queue of autonomous appends takes {limit}")
+            }
+            Error::NoSealer { problem, .. } => format!("the event is not stored: {problem}"),
+            Error::QueueFull { bytes, free } => format!(
+                "the event is not stored: it has {bytes} bytes, and the queue of autonomous appends has {free} bytes free"
+            ),
+            Error::Unconfirmed { seconds } => {
+                format!("the sealer has not confirmed within {seconds} s that the event is stored")
+            }
             Error::ReservedAction(action) => {
                 format!("action \"{action}\" is reserved for the audit log")
             }
@@ -118,6 +143,16 @@ impl Error {
             Error::TimeOutOfRange { .. } => {
                 Some("Import only events that have happened and are within the retention of their workspace.")
             }
+            Error::EventTooLarge { .. } => {
+                Some("Shorten the details, or raise audit.autonomous_queue and restart the server.")
+            }
+            Error::NoSealer { hint, .. } => Some(hint),
+            Error::QueueFull { .. } => {
+                Some("Try again. If this happens often, raise audit.autonomous_queue and restart the server.")
+            }
+            Error::Unconfirmed { .. } => Some(
+                "The event may be stored now or later. Try again with the same idempotency_key, so that it is stored once.",
+            ),
             Error::ReservedAction(_) => Some(
                 "Choose another action. Members of audit_admin and audit_sidecar may append some of the reserved ones.",
             ),

@@ -1,5 +1,6 @@
 //! The launcher, and how it starts the other workers.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use pgrx::bgworkers::{
@@ -8,6 +9,7 @@ use pgrx::bgworkers::{
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::autonomous::queue;
 use crate::settings;
 use crate::worker::maintenance::Maintenance;
 use crate::worker::sealers::Sealers;
@@ -23,6 +25,7 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     // Without a database, the launcher can read the shared catalogs.
     BackgroundWorker::connect_worker_to_spi(None, None);
+    queue::register_launcher();
     let mut sealers = Sealers::default();
     let mut maintenance = Maintenance::new();
     while BackgroundWorker::wait_latch(Some(TICK)) {
@@ -30,7 +33,8 @@ pub extern "C-unwind" fn audit_launcher_main(_argument: pg_sys::Datum) {
             // SAFETY: called between transactions.
             unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) };
         }
-        let databases = databases();
+        let Databases { all, usable: databases } = databases();
+        queue::discard(|database| !all.contains(&database));
         // Maintenance has the first choice of a worker that has become free.
         maintenance.proceed(&databases);
         match settings::seal_interval() {
@@ -63,22 +67,31 @@ pub fn has_ended(worker: &DynamicBackgroundWorker) -> bool {
     matches!(worker.pid(), Err(BackgroundWorkerStatus::Stopped | BackgroundWorkerStatus::PostmasterDied))
 }
 
-fn databases() -> Vec<pg_sys::Oid> {
+/// The databases of the cluster.
+#[derive(Default)]
+struct Databases {
+    all: HashSet<u32>,
+    /// Those that a worker can connect to, without templates.
+    usable: Vec<pg_sys::Oid>,
+}
+
+fn databases() -> Databases {
     // SAFETY: opens, scans and closes the shared catalog within a transaction, as any reader of it does.
     unsafe {
         pg_sys::StartTransactionCommand();
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
-        let mut found = Vec::new();
+        let mut found = Databases::default();
         loop {
             let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
             if tuple.is_null() {
                 break;
             }
             let database: *const pg_sys::FormData_pg_database = pg_sys::GETSTRUCT(tuple).cast();
+            found.all.insert((*database).oid.to_u32());
             // A negative limit other than -1 marks a database that is half dropped.
             if (*database).datallowconn && !(*database).datistemplate && (*database).datconnlimit >= -1 {
-                found.push((*database).oid);
+                found.usable.push((*database).oid);
             }
         }
         pg_sys::table_endscan(scan);

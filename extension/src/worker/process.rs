@@ -114,6 +114,17 @@ pub fn rest(time: Duration, is_over: impl Fn() -> bool) -> bool {
     }
 }
 
+/// Reads the configuration files again if the server has asked for it. Must be called between transactions.
+pub fn reload_settings() {
+    // SAFETY: only the signal handler sets the flag. The settings may change between transactions.
+    unsafe {
+        if (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 {
+            (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
 /// Returns whether the launcher of this worker has ended, a command wants the database for itself, or `is_over` says
 /// so.
 fn must_end(is_over: impl Fn() -> bool) -> bool {

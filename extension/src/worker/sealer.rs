@@ -1,4 +1,4 @@
-//! The sealer of one database.
+//! The sealer of one database. Between its passes, it stores the events of autonomous appends.
 
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::autonomous::{queue, writer};
 use crate::settings;
 use crate::worker::locks::{self, Lock};
 use crate::worker::process;
@@ -29,13 +30,20 @@ const LONG_TURN: Duration = Duration::from_secs(10);
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
     process::connect_to(database);
-    // The launcher takes a database whose sealer has this lock for one that has the extension.
-    if process::call(c"SELECT 1::pg_catalog.int8", "audit.seal(integer)").is_none() || !process::take(Lock::Seal) {
+    let database = database.value() as u32;
+    if process::call(c"SELECT 1::pg_catalog.int8", "audit.seal(integer)").is_none() {
+        discard_events(database);
         return;
     }
+    // The launcher takes a database whose sealer has this lock for one that has the extension.
+    if !process::take(Lock::Seal) {
+        return;
+    }
+    queue::register_taker(database);
     let begun = Instant::now();
     // A turn can be shorter than the time between two recordings. So the database knows whether one is due.
     let mut heads_due = Instant::now();
+    writer::write();
     while let Some(interval) = settings::seal_interval() {
         let Some(sealed) = process::call(SEAL, "audit.seal(integer)") else { break };
         // Without this call, the append that fills the pending list would merge it, which takes some hundred
@@ -47,16 +55,37 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
         let has_backlog = sealed >= BATCH;
         let may_give_way = !has_backlog || begun.elapsed() >= LONG_TURN;
         let must_give_way = || may_give_way && is_asked_to_give_way();
-        if !process::rest(if has_backlog { Duration::ZERO } else { interval }, must_give_way) {
+        if !write_for(if has_backlog { Duration::ZERO } else { interval }, must_give_way) {
             break;
         }
-        // SAFETY: only the signal handler sets the flag. The settings may change between transactions.
-        unsafe {
-            if (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 {
-                (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
-                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-            }
+    }
+    // The events that came last need not wait for the next turn.
+    writer::write();
+}
+
+/// Stores events of autonomous appends for this time. Returns false if the sealer must end, for which `is_over` is another
+/// reason.
+fn write_for(time: Duration, is_over: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        let has_written = writer::write();
+        let left = end.saturating_duration_since(Instant::now());
+        // The callers that were waiting meanwhile are next.
+        if !process::rest(if has_written { Duration::ZERO } else { left }, &is_over) {
+            return false;
         }
+        process::reload_settings();
+        if left.is_zero() || settings::seal_interval().is_none() {
+            return true;
+        }
+    }
+}
+
+/// Removes the queued events of a database that no longer has the extension.
+fn discard_events(database: u32) {
+    let count = queue::discard(|other| other == database);
+    if count > 0 {
+        warning!("audit_log: {count} autonomous events are lost, because the extension has been dropped");
     }
 }
 

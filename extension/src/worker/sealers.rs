@@ -8,6 +8,7 @@ use pgrx::bgworkers::DynamicBackgroundWorker;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::autonomous::queue;
 use crate::settings;
 use crate::worker::changes;
 use crate::worker::launcher::{has_ended, start};
@@ -60,6 +61,8 @@ struct Database {
     failures: u32,
     /// Whether the extension may have been installed since the last start.
     is_changed: bool,
+    /// Whether the caller of an autonomous append waits for a sealer.
+    is_awaited: bool,
 }
 
 impl Sealers {
@@ -96,7 +99,9 @@ impl Sealers {
         for &database in databases {
             self.by_database.entry(database).or_insert_with(Database::new);
         }
+        let awaited = queue::databases();
         for (&oid, database) in &mut self.by_database {
+            database.is_awaited = awaited.contains(&oid.to_u32());
             // A sealer that is about to end may not have seen the change.
             database.is_changed |= is_changed;
             if database.worker.is_some() {
@@ -115,7 +120,8 @@ impl Sealers {
         own + others.count()
     }
 
-    /// Returns the databases that may get a sealer now, the one that has waited longest first.
+    /// Returns the databases that may get a sealer now. Those of callers that wait are first, then the one that has waited
+    /// longest.
     fn waiting(&self, databases: &[pg_sys::Oid]) -> Vec<pg_sys::Oid> {
         let now = Instant::now();
         let mut waiting: Vec<_> = databases
@@ -124,14 +130,14 @@ impl Sealers {
             .filter(|&oid| {
                 let database = &self.by_database[&oid];
                 database.worker.is_none()
-                    && (database.is_changed || database.not_before <= now)
+                    && (database.is_awaited || database.is_changed || database.not_before <= now)
                     && !locks::is_taken(Lock::Seal, oid)
                     && !locks::is_claimed(oid)
             })
             .collect();
         waiting.sort_by_key(|oid| {
             let database = &self.by_database[oid];
-            (!database.waits_like_others(), database.waits_since)
+            (!database.is_awaited, !database.waits_like_others(), database.waits_since)
         });
         waiting
     }
@@ -212,6 +218,7 @@ impl Database {
             is_asked: false,
             failures: 0,
             is_changed: false,
+            is_awaited: false,
         }
     }
 
@@ -254,6 +261,6 @@ impl Database {
     /// Returns whether a sealer gives way to this database, as to any that has the extension.
     fn waits_like_others(&self) -> bool {
         let is_unknown = self.failures == 0 || self.is_changed;
-        self.is_served || is_unknown || self.waits_since.elapsed() >= LONG_WAIT
+        self.is_awaited || self.is_served || is_unknown || self.waits_since.elapsed() >= LONG_WAIT
     }
 }

@@ -1,0 +1,8 @@
+//! Autonomous appends: events that are stored whether or not the caller's transaction commits. The caller checks and
+//! masks the event, and puts it into a queue in shared memory. The sealer of the database stores it in a transaction of
+//! its own, and tells the caller the id.
+
+mod caller;
+mod memory;
+pub mod queue;
+pub mod writer;
