@@ -17,8 +17,8 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
             let options = format!("-c synchronous_commit={sync}");
-            ours.push(pgbench(server, &append(&CLIENT), DETAILS, &options, plan.seconds)?);
-            theirs.push(pgbench(server, &insert(&CLIENT), DETAILS, &options, plan.seconds)?);
+            ours.push(pgbench(server, &append(&CLIENT), DETAILS, &options, 4, plan.seconds)?);
+            theirs.push(pgbench(server, &insert(&CLIENT), DETAILS, &options, 4, plan.seconds)?);
         }
         report.add(
             format!("append / INSERT, pgbench, synchronous_commit {sync}"),
@@ -103,11 +103,17 @@ fn insert(v: &Values) -> String {
 
 /// Returns the appends per second that pgbench reports, one in each transaction.
 pub fn appends(server: &Server, details: &str, options: &str, seconds: u64) -> Result<f64> {
-    pgbench(server, &append(&CLIENT), details, options, seconds)
+    pgbench(server, &append(&CLIENT), details, options, 4, seconds)
+}
+
+/// Returns the autonomous appends per second that pgbench reports, with that many callers.
+pub fn autonomous_appends(server: &Server, callers: u32, seconds: u64) -> Result<f64> {
+    let statement = append(&CLIENT).replace("audit.append(", "audit.append_autonomous(");
+    pgbench(server, &statement, DETAILS, "", callers, seconds)
 }
 
 /// Returns the transactions per second that pgbench reports. `options` are settings of its sessions.
-fn pgbench(server: &Server, statement: &str, details: &str, options: &str, seconds: u64) -> Result<f64> {
+fn pgbench(server: &Server, statement: &str, details: &str, options: &str, clients: u32, seconds: u64) -> Result<f64> {
     server.sql(DATABASE, "CHECKPOINT")?;
     let script = server.scratch().join("script.sql");
     fs::write(
@@ -120,7 +126,8 @@ fn pgbench(server: &Server, statement: &str, details: &str, options: &str, secon
     let output = server
         .command("pgbench", DATABASE)
         .env("PGOPTIONS", options)
-        .args(["--no-vacuum", "--protocol=prepared", "--client=4", "--jobs=1"])
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1"])
+        .arg(format!("--client={clients}"))
         .arg(format!("--time={seconds}"))
         .arg(format!("--define=details={details}"))
         .arg("--file")

@@ -1,7 +1,7 @@
 //! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
 //! Environment:
-//! - `BENCH`: the parts to run, from admin, append, many, masking, pages, pack, seal and waiting (default: all)
+//! - `BENCH`: the parts to run, from admin, append, autonomous, many, masking, pages, pack, seal and waiting (default: all)
 //! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
 //! - `BENCH_ROUNDS`: turns of each side (default: 5)
 //! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
@@ -9,6 +9,7 @@
 
 mod admin;
 mod append;
+mod autonomous;
 mod clients;
 mod load;
 mod many;
@@ -49,7 +50,7 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 8] = ["admin", "append", "many", "masking", "pages", "pack", "seal", "waiting"];
+const PARTS: [&str; 9] = ["admin", "append", "autonomous", "many", "masking", "pages", "pack", "seal", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -60,6 +61,7 @@ fn main() -> Result<ExitCode> {
         match part.as_str() {
             "admin" => admin::run(&server, &plan, &mut report),
             "append" => append::run(&server, &plan, &mut report),
+            "autonomous" => autonomous::run(&server, &plan, &mut report),
             "many" => many::run(&server, &plan, &mut report),
             "masking" => masking::run(&server, &plan, &mut report),
             "pages" => pages::run(&server, &plan, &mut report),

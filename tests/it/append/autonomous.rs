@@ -13,7 +13,7 @@ use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, run};
 
-use crate::support::{Random, count, event, fails};
+use crate::support::{Random, event, fails};
 
 const APPEND: &str = "SELECT audit.append_autonomous('x', 'acme')";
 
@@ -96,6 +96,8 @@ async fn ids(client: &Client, action: &str) -> Vec<i64> {
 async fn an_event_stays_when_its_transaction_does_not() {
     let db = database();
     let client = db.connect().await;
+    // Otherwise the transaction below makes the partition, and the sealer waits for it.
+    run(&client, "SELECT audit.maintain()").await;
     run(&client, "BEGIN; SELECT audit.append('gone', 'acme')").await;
     let first: i64 = one(&client, APPEND, &[]).await;
     // It is committed before the call returns.
@@ -113,7 +115,7 @@ async fn an_event_stays_when_its_transaction_does_not() {
     let stored = ids(&client, "x").await;
     assert_eq!(stored[..3], [first, second, third]);
     assert_eq!(stored.len(), 4);
-    assert_eq!(count(&client).await, 4);
+    assert!(ids(&client, "gone").await.is_empty());
 }
 
 #[tokio::test]
@@ -124,7 +126,7 @@ async fn an_event_has_the_provenance_of_its_caller() {
     config.user(&role).application_name("the caller");
     let writer = connect(&config).await;
     let client = db.connect().await;
-    let arguments = "'login_failed', target => 'door:1', targets => ARRAY['door:2', NULL], outcome => 'denied', \
+    let arguments = "'login_failed', target => 'door:1', targets => ARRAY['door:2'], outcome => 'denied', \
          details => '{\"password\": \"hunter2\", \"try\": 3}', ip => '203.0.113.7:52144', user_agent => 'Mozilla'";
     run(
         &writer,
@@ -165,7 +167,6 @@ async fn what_is_not_valid_reaches_the_caller_and_is_not_stored() {
         ("'x', 'acme', outcome => 'maybe'", "ZA003"),
         ("'x', 'acme', details => '[]'", "ZA005"),
         ("'x', 'acme', details => jsonb_build_object('x', repeat('x', 2000))", "ZA006"),
-        ("'events_imported', 'audit'", "42501"),
     ] {
         fails(&client, &format!("SELECT audit.append_autonomous({arguments})"), &[], sqlstate).await;
     }
@@ -173,6 +174,8 @@ async fn what_is_not_valid_reaches_the_caller_and_is_not_stored() {
     fails(&client, APPEND, &[], "ZA004").await;
     let reader = db.connect_as(&["audit_reader"]).await;
     fails(&reader, APPEND, &[], "42501").await;
+    let writer = db.connect_as(&["audit_writer"]).await;
+    fails(&writer, "SELECT audit.append_autonomous('events_imported', 'audit')", &[], "42501").await;
     run(&client, "RESET audit.unknown_actions").await;
     let id: i64 = one(&client, APPEND, &[]).await;
     assert_eq!(all::<i64>(&client, "SELECT id FROM audit.event", &[]).await, [id]);
@@ -237,7 +240,8 @@ async fn many_callers_get_one_event_for_each_answer() {
                 if random.one_in(2) {
                     run(&client, "SELECT audit.append('plain', 'acme')").await;
                 }
-                let details = serde_json::json!({"caller": caller, "number": number, "text": "x".repeat(random.below(4000))});
+                let details =
+                    serde_json::json!({"caller": caller, "number": number, "text": "x".repeat(random.below(4000))});
                 let sql = "SELECT audit.append_autonomous('x', 'acme', details => $1)";
                 answers.push((one::<i64>(&client, sql, &[&details]).await, caller, number));
                 run(&client, if random.one_in(2) { "ROLLBACK" } else { "COMMIT" }).await;
@@ -334,7 +338,9 @@ async fn a_queued_event_survives_the_kill_of_its_process() {
     let before = ids(&client, "x").await;
     let mut calls = Vec::new();
     for number in 0..5 {
-        let sql = format!("SELECT audit.append_autonomous('killed', 'acme', details => jsonb_build_object('n', {number}, 'x', repeat('x', 5000)))");
+        let sql = format!(
+            "SELECT audit.append_autonomous('killed', 'acme', details => jsonb_build_object('n', {number}, 'x', repeat('x', 5000)))"
+        );
         calls.push(Call::begin(&db, &client, &sql).await);
     }
     signal("-KILL", calls[2].process);
@@ -460,7 +466,8 @@ async fn databases_are_dropped_and_leave_no_events_in_the_queue() {
         run(&client, "CREATE EXTENSION audit_log").await;
         let sealer = stop_sealer(&client).await;
         run(&client, "SET statement_timeout = '300ms'").await;
-        let large = "SELECT audit.append_autonomous('x', 'acme', details => jsonb_build_object('x', repeat('x', 50000)))";
+        let large =
+            "SELECT audit.append_autonomous('x', 'acme', details => jsonb_build_object('x', repeat('x', 50000)))";
         fails(&client, large, &[], "57014").await;
         fails(&client, large, &[], "ZA019").await;
         drop(client);

@@ -25,7 +25,10 @@ async fn the_application_appends_and_nothing_else() {
 
     let functions: Vec<String> = all(&writer, EXECUTABLE, &[]).await;
     let names: Vec<&str> = functions.iter().map(|f| f.split('(').next().unwrap_or_default()).collect();
-    assert_eq!(names, ["audit.append", "audit.append_many", "audit.context", "audit.details"]);
+    assert_eq!(
+        names,
+        ["audit.append", "audit.append_autonomous", "audit.append_many", "audit.context", "audit.details"]
+    );
     assert_eq!(all::<String>(&writer, ACCESSIBLE, &[]).await, Vec::<String>::new());
     for statement in [
         "SELECT * FROM audit.event",
