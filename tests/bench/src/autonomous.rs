@@ -24,7 +24,7 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         "a second",
         Spread::of(&rates?),
         Goal::AtLeast(5000.0),
-        "each on disk before the call returns, with sealing".into(),
+        "each on disk before the call returns, with sealing",
     );
     Ok(())
 }
