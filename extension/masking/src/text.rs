@@ -172,9 +172,8 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     if signs.has_colon {
         url::find(text, &mut found);
     }
-    if signs.has_space {
-        schemes(text, &mut found);
-    }
+    let has_command = signs.has_space && schemes(text, &mut found);
+
     if signs.digits >= token::CARD_DIGITS {
         token::find_cards(text, &mut found);
     }
@@ -198,10 +197,10 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     if signs.has_space && signs.digits > 0 {
         scanner.sentences();
     }
-    if signs.has_space && text.len() >= statements::COMMAND_BYTES {
+    if has_command {
         scanner.logins();
     }
-    if signs.has_colon && signs.digits > 0 {
+    if signs.has_colon && !signs.has_space && signs.digits > 0 {
         scanner.pgpass();
     }
     replace(text, found)
@@ -235,16 +234,27 @@ fn replace(text: &str, mut found: Vec<Range<usize>>) -> Option<(String, u32)> {
     (secrets > 0).then_some((result, secrets))
 }
 
-/// Finds the credentials behind the name of an authentication scheme, as in `Bearer abc`.
-fn schemes(text: &str, found: &mut Vec<Range<usize>>) {
+/// Finds the credentials behind the name of an authentication scheme, as in `Bearer abc`. Returns whether a word ends
+/// as `password`, `echo`, `use`, `config` or `configure` do, which [`Scanner::logins`] looks for.
+fn schemes(text: &str, found: &mut Vec<Range<usize>>) -> bool {
     let bytes = text.as_bytes();
+    let mut has_command = false;
     for at in memchr::memchr_iter(b' ', bytes) {
         let Some([before_last, last]) = at.checked_sub(2).map(|start| [bytes[start] | 0x20, bytes[at - 1] | 0x20])
         else {
             continue;
         };
-        if !matches!(&[before_last, last], b"er" | b"ey" | b"ic" | b"en") {
-            continue;
+        match &[before_last, last] {
+            b"er" | b"ey" | b"ic" | b"en" => {}
+            b"rd" | b"ho" | b"se" | b"ig" => {
+                has_command = true;
+                continue;
+            }
+            b"re" => {
+                has_command |= bytes[..at].ends_with(b"ure");
+                continue;
+            }
+            _ => continue,
         }
         let ends_with = |word| ends_with_word(&text[..at], word);
         let (is_key, is_login) = (ends_with("bearer") || ends_with("apikey"), ends_with("basic"));
@@ -265,6 +275,7 @@ fn schemes(text: &str, found: &mut Vec<Range<usize>>) {
             found.push(at + 1..at + 1 + length);
         }
     }
+    has_command
 }
 
 fn ends_with_word(text: &str, word: &str) -> bool {

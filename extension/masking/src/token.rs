@@ -360,7 +360,7 @@ fn known(text: &str) -> Option<usize> {
         let is_key =
             |text: &str| text.starts_with("eyJrIjoi") && run(text.as_bytes(), |b| b.is_ascii_alphanumeric()) >= 50;
         return match text.starts_with("eyJ") {
-            true => jwt(text).or_else(|| is_key(text).then(|| run(text.as_bytes(), |b| is_token_byte(b)))),
+            true => jwt(text).or_else(|| is_key(text).then(|| run(text.as_bytes(), is_token_byte))),
             false => None,
         };
     }

@@ -332,6 +332,9 @@ fn part_of(key: &str) -> u8 {
         }
         return LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(key)).map_or(0, |(_, part)| *part);
     }
+    if key.is_empty() || LENGTHS[usize::from(key.as_bytes()[0] & 31)] >> key.len() & 1 == 0 {
+        return 0;
+    }
     let packed = pack(key.as_bytes());
     if KINDS.contains(&packed) {
         KIND
@@ -360,6 +363,29 @@ const VALUES: [u64; 20] = all_packed([
     "v", "to", "new", "old", "was", "now", "val", "from", "text", "after", "value", "values", "before", "content",
     "default", "current", "newvalue", "oldvalue", "previous", "string",
 ]);
+
+/// The lengths of these words by their first letter, as one bit for each. Most other keys have another length.
+const LENGTHS: [u16; 32] = {
+    let mut lengths = [0; 32];
+    add_lengths(&mut lengths, &KINDS);
+    add_lengths(&mut lengths, &NAMES);
+    add_lengths(&mut lengths, &VALUES);
+    lengths
+};
+
+const fn add_lengths(lengths: &mut [u16; 32], words: &[u64]) {
+    let mut index = 0;
+    while index < words.len() {
+        let (mut rest, mut first, mut length) = (words[index], 0, 0);
+        while rest > 0 {
+            first = rest;
+            rest >>= 8;
+            length += 1;
+        }
+        lengths[(first & 31) as usize] |= 1 << length;
+        index += 1;
+    }
+}
 
 const fn all_packed<const N: usize>(words: [&str; N]) -> [u64; N] {
     let mut packed = [0; N];

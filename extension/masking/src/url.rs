@@ -38,7 +38,11 @@ const LINKS: &[&str] =
 /// Finds the secrets of every URL, apart from those in its query string, which has assignments.
 pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
-    let is_begin = |colon: &usize| bytes[*colon..].starts_with(b"://");
+    let mut has_driver = false;
+    let is_begin = |colon: &usize| {
+        has_driver |= bytes[..*colon].ends_with(b"jdbc");
+        bytes[*colon..].starts_with(b"://")
+    };
     let mut begins = memchr::memchr_iter(b':', bytes).filter(is_begin).peekable();
     while let Some(colon) = begins.next() {
         let at = colon + "://".len();
@@ -51,7 +55,9 @@ pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
         let host = user(text, at..end, is_token, found);
         path(text, host..end, found);
     }
-    oracle(text, found);
+    if has_driver {
+        oracle(text, found);
+    }
 }
 
 /// Finds the password in front of the host. Returns the position of the host.

@@ -10,9 +10,6 @@ use crate::keys::Verdict;
 /// The maximum number of columns of a statement that are read.
 const COLUMNS: usize = 200;
 
-/// The minimum length of a command or login that is looked at, in bytes.
-pub(super) const COMMAND_BYTES: usize = 24;
-
 impl Scanner<'_, '_> {
     /// Finds the values of `INSERT INTO users (name, password) VALUES ('a', 'b')`.
     pub(super) fn rows(&mut self) {
