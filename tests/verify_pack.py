@@ -731,6 +731,7 @@ def readme(manifest):
         "filtered": manifest["filters"],
         "expired": since < snapshot["kept_since"],
         "controls": definition["controls"],
+        "no_controls": not definition["controls"],
         "tagged": definition["tags"],
         "classified": manifest["unclassified"]["events"] == 0,
         "unclassified": manifest["unclassified"]["events"] > 0,
