@@ -4,6 +4,7 @@ mod definition;
 pub mod edge;
 pub mod error;
 pub mod jsonb;
+pub mod latch;
 pub mod lookup;
 pub mod owner;
 pub mod relations;

@@ -1,7 +1,7 @@
 //! `audit.append_autonomous`, as its caller sees it: the event goes into the queue, and the call waits until it is stored.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long};
+use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::{self, Datum};
@@ -13,6 +13,7 @@ use crate::append::input::Input;
 use crate::autonomous::queue::{self, Answer};
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
+use crate::pg::latch;
 use crate::settings;
 
 sql_function!(audit_append_autonomous, pg_finfo_audit_append_autonomous, append_autonomous);
@@ -45,7 +46,7 @@ fn check_settings() -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for the answer of the sealer, and returns the id.
+/// Waits for the answer of the sealer, which wakes this process, and returns the id.
 fn wait(place: &Place) -> Result<i64, Error> {
     let timeout = settings::autonomous_timeout();
     let begun = Instant::now();
@@ -58,7 +59,9 @@ fn wait(place: &Place) -> Result<i64, Error> {
                     Answer::Failed { sqlstate, message } => Err(Error::Value { sqlstate, message }),
                 };
             }
-            None if begun.elapsed() < timeout => sleep(timeout - begun.elapsed()),
+            None if begun.elapsed() < timeout => {
+                latch::wait((timeout - begun.elapsed()).max(Duration::from_millis(1)));
+            }
             None if queue::withdraw(place.0) => {
                 PLACE.set(None);
                 return Err(Error::NoSealer {
@@ -68,18 +71,6 @@ fn wait(place: &Place) -> Result<i64, Error> {
             }
             None => return Err(Error::Unconfirmed { seconds: timeout.as_secs_f64() }),
         }
-    }
-}
-
-/// Waits until the sealer wakes this process. Raises if the statement is canceled or the connection is ended.
-fn sleep(time: Duration) {
-    // SAFETY: waits on the latch of this process.
-    unsafe {
-        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        let milliseconds = time.as_millis().max(1) as c_long;
-        pg_sys::WaitLatch(pg_sys::MyLatch, events as c_int, milliseconds, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-        pg_sys::check_for_interrupts!();
     }
 }
 

@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 
 use crate::autonomous::queue;
 use crate::settings;
+use crate::worker::locks;
 use crate::worker::maintenance::Maintenance;
 use crate::worker::sealers::Sealers;
 use crate::worker::turns;
@@ -76,12 +77,11 @@ struct Databases {
 }
 
 fn databases() -> Databases {
+    let mut found = Databases::default();
     // SAFETY: opens, scans and closes the shared catalog within a transaction, as any reader of it does.
-    unsafe {
-        pg_sys::StartTransactionCommand();
+    locks::in_transaction(|| unsafe {
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
-        let mut found = Databases::default();
         loop {
             let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
             if tuple.is_null() {
@@ -96,7 +96,6 @@ fn databases() -> Databases {
         }
         pg_sys::table_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-        pg_sys::CommitTransactionCommand();
-        found
-    }
+    });
+    found
 }

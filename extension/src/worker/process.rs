@@ -1,12 +1,13 @@
 //! The life of a worker in its database: connecting, taking its task, statements, and its end. A worker ends with its
 //! launcher, and if a command wants the database for itself.
 
-use std::ffi::{CStr, c_int, c_long};
+use std::ffi::{CStr, c_int};
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
 
+use crate::pg::latch;
 use crate::pg::spi;
 use crate::pg::values::Text;
 use crate::worker::locks::{self, Lock};
@@ -92,19 +93,7 @@ pub fn rest(time: Duration, is_over: impl Fn() -> bool) -> bool {
     let end = Instant::now() + time;
     loop {
         let slice = end.saturating_duration_since(Instant::now()).min(ATTENTION);
-        // SAFETY: waits on the latch of this process. If the process is to terminate, the check after it raises FATAL.
-        let woken = unsafe {
-            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-            let woken = pg_sys::WaitLatch(
-                pg_sys::MyLatch,
-                events as c_int,
-                slice.as_millis() as c_long,
-                pg_sys::PG_WAIT_EXTENSION,
-            );
-            pg_sys::ResetLatch(pg_sys::MyLatch);
-            pg_sys::check_for_interrupts!();
-            woken as u32 & pg_sys::WL_LATCH_SET != 0
-        };
+        let woken = latch::wait(slice);
         if must_end(&is_over) {
             return false;
         }
