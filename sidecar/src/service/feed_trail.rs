@@ -41,12 +41,13 @@ pub async fn record(
 }
 
 static APPEND: LazyLock<String> = LazyLock::new(|| {
-    let (workspace, details) = audit_trail::at_home("$3", "$5");
     format!(
-        "SELECT audit.append($2, workspace => {workspace}, actor => $4, details => {details}, ip => host($6::inet), \
-         user_agent => $7, request_id => $8, idempotency_key => 'feed_read:' || encode(sha256(secret_sha256 || \
+        "SELECT audit.append($2, workspace => home.workspace, actor => $4, details => $5::jsonb || home.details, \
+         ip => host($6::inet), user_agent => $7, request_id => $8, \
+         idempotency_key => 'feed_read:' || encode(sha256(t.secret_sha256 || \
          convert_to(floor(extract(epoch FROM now()) / 3600)::bigint || ' ' || $3, 'UTF8')), 'hex')) \
-         FROM audit.api_token WHERE id = $1 AND {}",
+         FROM audit.api_token t, {} WHERE t.id = $1 AND {}",
+        audit_trail::home("$3"),
         token::IS_GOOD
     )
 });
