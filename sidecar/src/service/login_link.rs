@@ -65,23 +65,16 @@ pub async fn create(
         return Err(ApiError::new(Code::InvalidValue, "the name of the person is empty"));
     }
     let secret = Secret::generate()?;
-    let expires_at = database.write(|client| store(client, actor, name, workspace, &secret)).await?;
+    let (context, hash) = (&RequestContext::default(), &secret.sha256());
+    let store = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let statement = "SELECT audit.create_login_link($1, $2, $3)";
+        let expires_at = transaction.query_one(statement, &[&hash.as_slice(), &name, &workspace]).await?.try_get(0)?;
+        audit_trail::commit(transaction).await?;
+        Ok(expires_at)
+    };
+    let expires_at = database.write(store).await?;
     Ok((secret, expires_at))
-}
-
-async fn store(
-    mut client: Client,
-    actor: &str,
-    name: &str,
-    workspace: Option<&str>,
-    secret: &Secret,
-) -> Result<Time, ApiError> {
-    let transaction = audit_trail::begin(&mut client, &RequestContext::default(), actor).await?;
-    let statement = "SELECT audit.create_login_link($1, $2, $3)";
-    let row = transaction.query_one(statement, &[&secret.sha256().as_slice(), &name, &workspace]).await?;
-    let expires_at = row.try_get(0)?;
-    audit_trail::commit(transaction).await?;
-    Ok(expires_at)
 }
 
 /// Uses a link, and creates a token of role admin for its session, whose secret part is forgotten. Returns none if the link

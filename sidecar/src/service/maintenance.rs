@@ -34,23 +34,17 @@ pub async fn run(
     actor: &str,
     limit: Option<Duration>,
 ) -> Result<Vec<Task>, ApiError> {
-    database.write(|client| maintain(client, context, actor, limit)).await
-}
-
-async fn maintain(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    limit: Option<Duration>,
-) -> Result<Vec<Task>, ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    if let Some(limit) = limit {
-        timeout::set(&transaction, limit).await?;
-    }
-    let mut tasks = Vec::new();
-    for row in transaction.query("SELECT task, object, amount FROM audit.maintain()", &[]).await? {
-        tasks.push(Task { task: row.try_get(0)?, object: row.try_get(1)?, amount: row.try_get(2)? });
-    }
-    audit_trail::commit(transaction).await?;
-    Ok(tasks)
+    let maintain = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        if let Some(limit) = limit {
+            timeout::set(&transaction, limit).await?;
+        }
+        let mut tasks = Vec::new();
+        for row in transaction.query("SELECT task, object, amount FROM audit.maintain()", &[]).await? {
+            tasks.push(Task { task: row.try_get(0)?, object: row.try_get(1)?, amount: row.try_get(2)? });
+        }
+        audit_trail::commit(transaction).await?;
+        Ok(tasks)
+    };
+    database.write(maintain).await
 }

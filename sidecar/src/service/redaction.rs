@@ -23,35 +23,26 @@ pub async fn redact(
     field: &str,
     reason: &str,
 ) -> Result<i64, ApiError> {
-    database.write(|client| erase(client, context, actor, workspace, id, field, reason)).await
-}
-
-async fn erase(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    workspace: Option<&str>,
-    id: i64,
-    field: &str,
-    reason: &str,
-) -> Result<i64, ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    let found = transaction.query_opt("SELECT workspace FROM audit.event($1)", &[&id]).await?;
-    let is_there = match &found {
-        Some(row) => {
-            let own: &str = row.try_get(0)?;
-            workspace.is_none_or(|workspace| workspace == own)
+    let erase = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let found = transaction.query_opt("SELECT workspace FROM audit.event($1)", &[&id]).await?;
+        let is_there = match &found {
+            Some(row) => {
+                let own: &str = row.try_get(0)?;
+                workspace.is_none_or(|workspace| workspace == own)
+            }
+            None => false,
+        };
+        if !is_there {
+            return Err(ApiError::new(
+                Code::EventNotFound,
+                format!("there is no event {id} in the workspaces of the token"),
+            ));
         }
-        None => false,
+        let audit_event_id =
+            transaction.query_one("SELECT audit.redact($1, $2, $3)", &[&id, &field, &reason]).await?.try_get(0)?;
+        audit_trail::commit(transaction).await?;
+        Ok(audit_event_id)
     };
-    if !is_there {
-        return Err(ApiError::new(
-            Code::EventNotFound,
-            format!("there is no event {id} in the workspaces of the token"),
-        ));
-    }
-    let audit_event_id =
-        transaction.query_one("SELECT audit.redact($1, $2, $3)", &[&id, &field, &reason]).await?.try_get(0)?;
-    audit_trail::commit(transaction).await?;
-    Ok(audit_event_id)
+    database.write(erase).await
 }

@@ -195,22 +195,15 @@ pub async fn set(
     workspace: &str,
     choice: &Choice,
 ) -> Result<(), ApiError> {
-    database.write(|client| change(client, context, actor, workspace, choice)).await
-}
-
-async fn change(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    workspace: &str,
-    choice: &Choice,
-) -> Result<(), ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    let text = interval(&transaction, choice).await?;
-    let statement = "SELECT audit.set_retention($1, $2::text::interval)";
-    let set = transaction.query_one(statement, &[&workspace, &text]).await.map_err(ApiError::from);
-    set.map_err(|error| if error.code() == Code::InvalidRetention { error.with_hint(LENGTHS) } else { error })?;
-    audit_trail::commit(transaction).await
+    let change = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let text = interval(&transaction, choice).await?;
+        let statement = "SELECT audit.set_retention($1, $2::text::interval)";
+        let set = transaction.query_one(statement, &[&workspace, &text]).await.map_err(ApiError::from);
+        set.map_err(|error| if error.code() == Code::InvalidRetention { error.with_hint(LENGTHS) } else { error })?;
+        audit_trail::commit(transaction).await
+    };
+    database.write(change).await
 }
 
 /// Returns a retention as the text of an interval.

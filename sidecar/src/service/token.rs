@@ -127,22 +127,15 @@ pub async fn create(
         ));
     }
     let token = Token::generate().map_err(|error| ApiError::internal(error.to_string()))?;
-    database.write(|client| store(client, context, actor, new, &token)).await?;
-    Ok(token)
-}
-
-async fn store(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    new: &NewToken,
-    token: &Token,
-) -> Result<(), ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
     let NewToken { name, role, workspace, expires_at } = new;
-    let secret = token.secret_sha256();
-    transaction.query_one(CREATE, &[&token.id(), &secret.as_slice(), name, role, workspace, expires_at]).await?;
-    audit_trail::commit(transaction).await
+    let (id, secret) = (token.id(), &token.secret_sha256());
+    let store = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        transaction.query_one(CREATE, &[&id, &secret.as_slice(), name, role, workspace, expires_at]).await?;
+        audit_trail::commit(transaction).await
+    };
+    database.write(store).await?;
+    Ok(token)
 }
 
 /// Returns the tokens of one workspace or all tokens, oldest first.
@@ -175,21 +168,14 @@ pub async fn revoke(
     id: &str,
     workspace: Option<&str>,
 ) -> Result<bool, ApiError> {
-    database.write(|client| end(client, context, actor, id, workspace)).await
-}
-
-async fn end(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    id: &str,
-    workspace: Option<&str>,
-) -> Result<bool, ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    let is_revoked = find(&transaction, id, workspace).await?.is_some()
-        && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
-    audit_trail::commit(transaction).await?;
-    Ok(is_revoked)
+    let end = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let is_revoked = find(&transaction, id, workspace).await?.is_some()
+            && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
+        audit_trail::commit(transaction).await?;
+        Ok(is_revoked)
+    };
+    database.write(end).await
 }
 
 fn stored(row: &Row) -> Result<Stored, ApiError> {
