@@ -19,8 +19,11 @@ impl Outcome {
     /// All outcomes.
     pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Denied];
 
+    /// The texts of all outcomes.
+    pub const NAMES: [&str; 3] = [Self::Success.as_str(), Self::Failure.as_str(), Self::Denied.as_str()];
+
     /// Returns the text that an event holds.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",

@@ -1,7 +1,6 @@
 //! The page of the evidence packs, and their download.
 
 mod check;
-pub mod period;
 mod preview;
 mod recent;
 
@@ -20,7 +19,8 @@ use self::preview::Preview;
 use self::recent::Export;
 use super::choices;
 use super::layout::{self, Frame};
-use super::near;
+use super::near::Names;
+use super::period;
 use super::problem::Problem;
 use super::session::Session;
 use super::view;
@@ -160,7 +160,7 @@ async fn show(
     let is_empty = preview.as_ref().map_or(problem.is_some(), |preview| preview.held.is_empty());
     let near = match asked.filters(session) {
         Ok(filters) if is_empty && !asked.target.is_empty() => {
-            let names = near::names(state, &filters.workspace, "target", &asked.target).await?;
+            let names = Names::read(state, &filters.workspace).await?.near("target", &asked.target);
             names.into_iter().filter(|name| *name != asked.target).map(|name| asked.instead(&name)).collect()
         }
         _ => Vec::new(),

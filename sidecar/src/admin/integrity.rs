@@ -16,9 +16,9 @@ use url::form_urlencoded::Serializer;
 
 use self::installation::{Alarm, Installation};
 use super::choices;
-use super::evidence::period::{self, LAST_QUARTER};
 use super::form::{Change, Form};
 use super::layout::{self, Frame};
+use super::period::{self, LAST_QUARTER};
 use super::problem::Problem;
 use super::session::Session;
 use super::view;

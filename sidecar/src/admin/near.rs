@@ -2,39 +2,38 @@
 
 use std::sync::LazyLock;
 
-use crate::error::ApiError;
-use crate::events::filters::{FieldFilters, Filters};
-use crate::http::state::AppState;
-use crate::time::Time;
+use tokio_postgres::Row;
 
-/// Returns at most five values of a field that resemble a text, the most similar first. They are the most frequent among the
-/// newest events of the workspace, so that the cost is bounded.
-///
-/// # Errors
-/// Returns the errors of the database.
-pub async fn names(state: &AppState, workspace: &str, field: &str, wanted: &str) -> Result<Vec<String>, ApiError> {
-    let filters = Filters {
-        workspace: workspace.to_owned(),
-        since: Time::parse("0001-01-01").ok(),
-        fields: FieldFilters::default(),
-        ..Filters::default()
-    };
-    let statement: &str = &TOP;
-    let rows =
-        state.reads.client().await?.query(statement, &filters.arguments().and(&[&MOST_EVENTS, &MOST_VALUES])).await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let (of, value): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        if of == field
-            && let Some(distance) = distance(wanted, &value)
-        {
-            found.push((distance, value));
-        }
+use crate::error::ApiError;
+use crate::events::filters::Filters;
+use crate::http::state::AppState;
+
+/// The most frequent names among the newest events of a workspace, so that the cost of reading them is bounded. Each has its
+/// field.
+pub struct Names(Vec<(String, String)>);
+
+impl Names {
+    /// Reads the names.
+    ///
+    /// # Errors
+    /// Returns the errors of the database.
+    pub async fn read(state: &AppState, workspace: &str) -> Result<Self, ApiError> {
+        let filters = Filters::everything(workspace);
+        let statement: &str = &TOP;
+        let parameters = filters.arguments();
+        let rows = state.reads.client().await?.query(statement, &parameters.and(&[&MOST_EVENTS, &MOST_VALUES])).await?;
+        let name = |row: &Row| -> Result<_, ApiError> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        Ok(Self(rows.iter().map(name).collect::<Result<_, _>>()?))
     }
-    // The sort is stable, so more frequent values stay before others that are as similar.
-    found.sort_by_key(|(distance, _)| *distance);
-    found.truncate(SHOWN);
-    Ok(found.into_iter().map(|(_, value)| value).collect())
+
+    /// Returns at most five values of a field that resemble a text, the most similar first.
+    pub fn near(&self, field: &str, wanted: &str) -> Vec<String> {
+        let values = self.0.iter().filter(|(of, _)| of == field).map(|(_, value)| value);
+        let mut found: Vec<_> = values.filter_map(|value| Some((distance(wanted, value)?, value))).collect();
+        // The sort is stable, so more frequent values stay before others that are as similar.
+        found.sort_by_key(|(distance, _)| *distance);
+        found.into_iter().take(SHOWN).map(|(_, value)| value.clone()).collect()
+    }
 }
 
 /// Returns how far a value is from a text: 0 if they differ in case only, and none if they have nothing in common.

@@ -42,6 +42,9 @@ macro_rules! field {
     };
 }
 
+/// The categories of events, in the order in which pages show them.
+pub const CATEGORIES: [&str; 7] = ["auth", "admin", "rule", "writeback", "feedback", "audit", "other"];
+
 /// The filters in addition to workspace, period and details.
 pub const FIELDS: &[Field] = &[
     field!("action", "with this action, or with an action that starts with the text before an asterisk", "ticket.*"),
@@ -78,6 +81,11 @@ impl Filters {
     /// Arguments of a query function of the database; `$1` to `$5` are [`Filters::arguments`].
     pub const ARGUMENTS: &str = "workspace => $1, since => coalesce($2, now() - interval '168 hours'), until => $3, \
                                  details => $4, filters => $5";
+
+    /// Returns filters that accept all events of a workspace.
+    pub fn everything(workspace: &str) -> Self {
+        Self { workspace: workspace.to_owned(), since: Time::parse("0001-01-01").ok(), ..Self::default() }
+    }
 
     /// The query parameters that may be given once.
     pub const SINGLE: [&str; 4] = ["workspace", "since", "until", "details"];

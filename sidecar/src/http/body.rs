@@ -17,7 +17,7 @@ use crate::text::first_chars;
 ///
 /// # Errors
 /// Fails with `unsupported_media_type`, `body_too_large` (more than 64 KiB), `incomplete_body`, `invalid_utf8`,
-/// `invalid_json` or `invalid_value`, `unsupported_encoding` or `invalid_encoding`.
+/// `invalid_json`, `invalid_value`, `unsupported_encoding` or `invalid_encoding`.
 pub async fn object<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {

@@ -6,6 +6,9 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
+use crate::events::filters::CATEGORIES;
+use crate::outcome::Outcome;
+
 /// The rule of a text.
 #[derive(Clone, Copy, Default)]
 struct Rule {
@@ -97,10 +100,6 @@ const NOT_BLANK: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[!-~][^\u0000-\u001f\u0
 /// A date, or a time with a zone, in the years 1900 to 9999. The form does not say how many days a month has.
 const TIME: &str = r"^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]))?$";
 
-const OUTCOMES: &[&str] = &["success", "failure", "denied"];
-
-const CATEGORIES: &[&str] = &["auth", "admin", "rule", "writeback", "feedback", "audit", "other"];
-
 const PARAMETERS: &[(&str, Rule)] = &[
     ("workspace", name(200)),
     ("since", form(TIME)),
@@ -110,8 +109,8 @@ const PARAMETERS: &[(&str, Rule)] = &[
     ("target", form(STORABLE)),
     ("request_id", form(STORABLE)),
     ("session_id", form(STORABLE)),
-    ("category", choice(CATEGORIES)),
-    ("outcome", choice(OUTCOMES)),
+    ("category", choice(&CATEGORIES)),
+    ("outcome", choice(&Outcome::NAMES)),
     ("ip", form(r"^([0-9]{1,3}\.){3}[0-9]{1,3}(/[0-9]{1,2})?$|^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?$")),
     ("details", form(r"^\s*\{[\s\S]*\}\s*$")),
     ("cursor", form(r"^-?[0-9]{1,17}\.[0-9]{1,18}$")),
@@ -130,7 +129,7 @@ const PROPERTIES: &[(&str, &str, Rule)] = &[
     ("NewEvent", "target", name(1000)),
     ("NewEvent", "targets", name(1000)),
     ("NewEvent", "idempotency_key", name(1000)),
-    ("NewEvent", "outcome", choice(OUTCOMES)),
+    ("NewEvent", "outcome", choice(&Outcome::NAMES)),
     ("LegalHoldRequest", "workspace", name(200)),
     ("LegalHoldRequest", "target", name(1000)),
     ("LegalHoldRequest", "actor", name(1000)),

@@ -94,8 +94,8 @@ fn safe(text: &str, most: usize) -> String {
     name
 }
 
-/// Returns whether a character is unsafe: reserved on Windows or for the hash, a space, or a control character. It is also unsafe if a file
-/// manager does not show it, or if it changes the direction of text.
+/// Returns whether a character is unsafe: reserved on Windows or for the hash, a space, or a control character. It is also
+/// unsafe if a file manager does not show it, or if it changes the direction of text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()

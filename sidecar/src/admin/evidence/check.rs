@@ -34,7 +34,7 @@ struct CheckPage {
     frame: Frame,
     file: String,
     verdict: Verdict,
-    /// What is known of the key that signed the pack, or nothing.
+    /// The remark on the key that signed the pack, or nothing.
     key: Option<&'static str>,
     report: String,
 }

@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Span, ToSpan, Zoned};
 
-use super::form::CATEGORIES;
 use super::href;
 use crate::admin::query::LogQuery;
 use crate::admin::view;
 use crate::admin::zone::Zone;
+use crate::events::filters::CATEGORIES;
 use crate::time::Time;
 
 /// The length of a bar in time.

@@ -6,13 +6,13 @@ use jiff::civil::Date;
 
 use super::href;
 use crate::admin::choices::{self, Group};
-use crate::admin::evidence::period;
+use crate::admin::period;
 use crate::admin::query::{LogQuery, Range};
 use crate::admin::session::Session;
 use crate::admin::view;
 use crate::admin::zone::Zone;
 use crate::error::ApiError;
-use crate::events::filters::FIELDS;
+use crate::events::filters::{CATEGORIES, FIELDS};
 use crate::http::state::AppState;
 use crate::outcome::Outcome;
 use crate::time::Time;
@@ -113,7 +113,7 @@ impl Form {
             ],
             more,
             details: query.values("details").concat(),
-            outcomes: choose("outcome", &Outcome::ALL.map(Outcome::as_str)),
+            outcomes: choose("outcome", &Outcome::NAMES),
             categories: choose("category", &CATEGORIES),
             exclusions: query.exclusions(),
             zone: session.zone.name.clone(),
@@ -173,6 +173,3 @@ pub fn chips(query: &LogQuery) -> Vec<Chip> {
     };
     filters.map(chip).collect()
 }
-
-/// The categories, in the order in which the chart stacks them.
-pub const CATEGORIES: [&str; 7] = ["auth", "admin", "rule", "writeback", "feedback", "audit", "other"];

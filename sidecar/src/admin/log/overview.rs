@@ -12,6 +12,7 @@ use serde_json::json;
 use super::chart::{Chart, Count, HEIGHT, Step, WIDTH};
 use super::href;
 use super::rows::Link;
+use crate::admin::count::{self, MOST};
 use crate::admin::integrity;
 use crate::admin::layout::{self, Frame};
 use crate::admin::query::LogQuery;
@@ -60,7 +61,7 @@ struct Read {
     counts: Vec<Count>,
     gaps: Vec<(Time, Time)>,
     top: Vec<(String, String, i64)>,
-    /// Number of events of the workspace in the period, without filters, at most [`COUNTED`].
+    /// Number of events of the workspace in the period, without filters, at most [`MOST`].
     in_period: i64,
     /// Number of leaves of the workspace log, and the time at which leaves were last added.
     log: Option<(i64, Time)>,
@@ -120,7 +121,7 @@ async fn period(state: &AppState, filters: &Filters, now: Time) -> Result<(Time,
 async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, zone: &Zone) -> Result<Read, ApiError> {
     let arguments = filters.arguments();
     let statement = client.prepare_cached(&ACTIVITY).await?;
-    let rows = client.query(&statement, &arguments.and(&[&step.bucket, &zone.name, &COUNTED])).await?;
+    let rows = client.query(&statement, &arguments.and(&[&step.bucket, &zone.name, &MOST])).await?;
     let counts: Vec<Count> = rows
         .iter()
         .map(|row| Ok(Count { start: row.try_get(0)?, category: row.try_get(1)?, events: row.try_get(2)? }))
@@ -135,12 +136,10 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
 
     let count: i64 = counts.iter().map(|count| count.events).sum();
     // The filters match a part of the events of the period.
-    let in_period = if count < COUNTED.into() {
+    let in_period = if count < MOST.into() {
         let Filters { workspace, since, until, .. } = filters.clone();
         let all = Filters { workspace, since, until, ..Filters::default() };
-        let statement = client.prepare_cached(&IN_PERIOD).await?;
-        let found: i64 = client.query_one(&statement, &all.arguments().and(&[&COUNTED])).await?.try_get(0)?;
-        found.max(count)
+        count::events(&client, &all).await?.max(count)
     } else {
         count
     };
@@ -159,12 +158,12 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
 /// occurred.
 fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> String {
     let workspace = view::shown(&filters.workspace, 40);
-    if count >= COUNTED.into() {
+    if count >= MOST.into() {
         let since = read.counts.first().map_or_else(String::new, |first| zone.text(first.start));
         return format!(
             "More than {} events of {workspace} match. The pages show all of them. The chart counts the newest {0}, back to \
              {since}.",
-            view::grouped(COUNTED.into())
+            view::grouped(MOST.into())
         );
     }
     let matching = match count {
@@ -174,7 +173,7 @@ fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> Stri
     };
     let all = match read.in_period {
         0 => "The workspace has no event in this period.".to_owned(),
-        found if found >= COUNTED.into() => {
+        found if found >= MOST.into() => {
             format!("The workspace has more than {} events in this period.", view::grouped(found))
         }
         found if found == count => "The workspace has no other event in this period.".to_owned(),
@@ -211,9 +210,6 @@ fn facets(top: &[(String, String, i64)], query: &LogQuery) -> Vec<Facet> {
     facets.filter(|facet| !facet.values.is_empty()).collect()
 }
 
-/// Events that the chart counts at most.
-const COUNTED: i32 = 100_000;
-
 /// Events that the most frequent values are counted among.
 const SAMPLE: i32 = 10_000;
 
@@ -226,13 +222,6 @@ static ACTIVITY: LazyLock<String> = LazyLock::new(|| {
 
 static TOP: LazyLock<String> =
     LazyLock::new(|| format!("SELECT * FROM audit.top_values({}, max_events => $6)", Filters::ARGUMENTS));
-
-static IN_PERIOD: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT coalesce(sum(a.event_count), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
-        Filters::ARGUMENTS
-    )
-});
 
 const LOG: &str = "SELECT l.size, l.sealed_at FROM audit.log l WHERE l.workspace = $1 AND l.size > 0";
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::rows::Link;
 use super::{NAMED, href};
 use crate::admin::layout::{self, Frame};
-use crate::admin::near;
+use crate::admin::near::Names;
 use crate::admin::query::LogQuery;
 use crate::admin::session::Session;
 use crate::admin::view;
@@ -47,9 +47,10 @@ pub async fn similar(
     session.principal.require(Right::Query)?;
     let query = LogQuery::read(&raw.unwrap_or_default())?.first();
     let filters = Params::parse_with_filters(Some(&query.to_rest(Time::now())), &[])?.filters(&session.principal)?;
+    let names = Names::read(&state, &filters.workspace).await?;
     let mut links = Vec::new();
     for (field, wanted) in query.filters.iter().filter(|(name, _)| NAMED.contains(&name.as_str())).take(MOST_FILTERS) {
-        for value in near::names(&state, &filters.workspace, field, wanted).await? {
+        for value in names.near(field, wanted) {
             let instead = if field == "target" { value.clone() } else { view::exact(&value) };
             if instead != *wanted {
                 let link = href(&query.without(field, wanted).with(field, &instead));

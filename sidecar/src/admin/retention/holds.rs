@@ -1,7 +1,5 @@
 //! Placing and releasing legal holds.
 
-use std::sync::LazyLock;
-
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -9,6 +7,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{self as overview, HoldForm, Sent};
+use crate::admin::count;
 use crate::admin::form::{Change, Form};
 use crate::admin::layout::{self, Frame};
 use crate::admin::problem::Problem;
@@ -21,7 +20,6 @@ use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::service::legal_hold::{self, Extent};
 use crate::service::request_context::RequestContext;
-use crate::time::Time;
 
 #[derive(Template)]
 #[template(path = "admin/hold_release.html")]
@@ -47,7 +45,7 @@ pub async fn place(State(state): State<AppState>, change: Change) -> Result<Resp
     let asked = |name| form.text(name).to_owned();
     let asked = HoldForm { reason: asked("reason"), target: asked("target"), actor: asked("actor") };
     if form.given("count").is_some() {
-        let counted = count(&state, &session, &context, &extent).await?;
+        let counted = covered(&state, &session, &context, &extent).await?;
         let sent = Sent::Counted(asked, counted);
         return overview::show(&state, &session, Some(extent.workspace), None, StatusCode::OK, sent).await;
     }
@@ -122,7 +120,7 @@ async fn ask(
 }
 
 /// Says how many events a hold would cover, and records the query.
-async fn count(
+async fn covered(
     state: &AppState,
     session: &Session,
     context: &RequestContext,
@@ -133,24 +131,16 @@ async fn count(
         "actor" => extent.actor.iter().map(|actor| view::exact(actor)).collect(),
         _ => Vec::new(),
     };
-    let filters = Filters {
-        workspace: extent.workspace.clone(),
-        since: Time::parse("0001-01-01").ok(),
-        fields: FieldFilters::new(values),
-        ..Filters::default()
-    };
-    let client = state.reads.client().await?;
-    let statement = client.prepare_cached(&COUNT).await?;
-    let events: i64 = client.query_one(&statement, &filters.arguments().and(&[&COUNTED])).await?.try_get(0)?;
-    drop(client);
+    let filters = Filters { fields: FieldFilters::new(values), ..Filters::everything(&extent.workspace) };
+    let events = count::events(&state.reads.client().await?, &filters).await?;
     let details = json!({ "format": "preview", "filters": filters.to_json(), "count": events });
     events::record(state, &session.principal, context, &extent.workspace, details).await?;
     Ok(match events {
         0 => "No event that is kept now is covered by this hold. Names must match exactly.".to_owned(),
         1 => "This hold covers one event that is kept now, and all such events of the future.".to_owned(),
-        events if events >= COUNTED.into() => format!(
+        events if events >= count::MOST.into() => format!(
             "This hold covers more than {} that are kept now, and all such events of the future.",
-            view::counted(COUNTED.into(), "event")
+            view::counted(count::MOST.into(), "event")
         ),
         events => format!(
             "This hold covers {} that are kept now, and all such events of the future.",
@@ -167,13 +157,3 @@ fn extent(session: &Session, form: &Form) -> Result<Extent, ApiError> {
         actor: form.given("actor").map(ToOwned::to_owned),
     })
 }
-
-/// Events that are counted at most.
-const COUNTED: i32 = 100_000;
-
-static COUNT: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT coalesce(sum(a.event_count), 0)::bigint FROM audit.activity({}, bucket => '1 year', max_events => $6) a",
-        Filters::ARGUMENTS
-    )
-});

@@ -1,4 +1,4 @@
-//! The periods that the evidence page offers.
+//! The named periods that pages offer.
 
 use jiff::civil::Date;
 use jiff::{ToSpan, Zoned, tz::TimeZone};
