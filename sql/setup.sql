@@ -2,7 +2,7 @@
 
 DO $setup$
 DECLARE
-    -- What another tool keeps in schema audit, without parts such as the sequence of a column. The parts of an extension move with it.
+    -- The objects of another tool in schema audit, without parts such as the sequence of a column. The parts of an extension move with it.
     others text[] := ARRAY(SELECT o.type || ' ' || o.identity
                            FROM pg_catalog.pg_depend d
                            CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o

@@ -1,4 +1,4 @@
--- What the background workers and the database learn from each other.
+-- News between the background workers and the database.
 
 CREATE FUNCTION audit_internal.announce_installation() RETURNS void
     LANGUAGE c VOLATILE

@@ -159,7 +159,8 @@ pub fn fail(taken: &Taken, sqlstate: i32, message: &str) -> bool {
     is_awaited
 }
 
-/// Removes all events of a database, and returns their number. Their callers must have ended.
+/// Removes the events of the databases for which `is_gone` returns true, and returns their number. Events whose callers wait
+/// stay.
 pub fn discard(is_gone: impl Fn(u32) -> bool) -> usize {
     let mut queue = Queue::lock();
     let mut numbers = Vec::new();
@@ -198,7 +199,7 @@ fn close(taken: &[Taken], mut set: impl FnMut(&mut Queue, u32)) {
     }
 }
 
-/// What PostgreSQL empties after a crash. The queue is then put together from the entries.
+/// The part of the queue that PostgreSQL empties after a crash. The queue is then put together from the entries.
 #[derive(Clone, Copy, Default)]
 struct Lists {
     is_ready: bool,

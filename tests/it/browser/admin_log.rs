@@ -193,7 +193,7 @@ async fn events_are_in_view_and_the_chart_is_one_stop() {
     let bar = admin.browser.client.active_element().await.unwrap();
     bar.send_keys("\u{e012}").await.unwrap();
     assert_eq!(admin.browser.run(focus, vec![]).await, json!(true));
-    // What the form finds comes into view on a small screen.
+    // The events that the form finds come into view on a small screen.
     admin.resize(360).await;
     admin.fill("input[name=actor]", "user:ada").await;
     admin.press(".filters .primary").await;

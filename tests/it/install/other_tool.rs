@@ -24,13 +24,25 @@ async fn with_tool() -> (Database, Client) {
     (db, client)
 }
 
-/// Creates the extension, and checks that the triggers of the tool still write to the table.
-async fn both_work(client: &Client, table: &str) {
-    run(client, "CREATE EXTENSION audit_log").await;
-    run(client, "INSERT INTO public.customer VALUES ('Grace'); SELECT audit.append('x', 'acme')").await;
-    let rows = format!("SELECT string_agg(new_row, ' ' ORDER BY id) FROM {table}");
-    assert_eq!(one::<String>(client, &rows, &[]).await, "(Ada) (Grace)");
-    assert_eq!(one::<i64>(client, "SELECT count(*) FROM audit.event", &[]).await, 1);
+/// Moves the objects of the tool to the schema `audit_old` and creates the extension. The triggers of the tool must still
+/// write to their table.
+async fn both_work_after(moving: &str) {
+    let (_db, client) = with_tool().await;
+    run(
+        &client,
+        &format!(
+            "BEGIN; {moving};
+             CREATE OR REPLACE FUNCTION audit_old.log_change() RETURNS trigger LANGUAGE plpgsql
+                 AS 'BEGIN INSERT INTO audit_old.event (new_row) VALUES (NEW::text); RETURN NEW; END';
+             COMMIT"
+        ),
+    )
+    .await;
+    run(&client, "CREATE EXTENSION audit_log").await;
+    run(&client, "INSERT INTO public.customer VALUES ('Grace'); SELECT audit.append('x', 'acme')").await;
+    let rows = "SELECT string_agg(new_row, ' ' ORDER BY id) FROM audit_old.event";
+    assert_eq!(one::<String>(&client, rows, &[]).await, "(Ada) (Grace)");
+    assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.event", &[]).await, 1);
 }
 
 #[tokio::test]
@@ -52,32 +64,17 @@ async fn the_refusal_names_what_is_in_the_way() {
 
 #[tokio::test]
 async fn a_renamed_schema_leaves_the_other_tool_at_work() {
-    let (_db, client) = with_tool().await;
-    run(
-        &client,
-        "BEGIN; ALTER SCHEMA audit RENAME TO audit_old;
-         CREATE OR REPLACE FUNCTION audit_old.log_change() RETURNS trigger LANGUAGE plpgsql
-             AS 'BEGIN INSERT INTO audit_old.event (new_row) VALUES (NEW::text); RETURN NEW; END';
-         COMMIT",
-    )
-    .await;
-    both_work(&client, "audit_old.event").await;
+    both_work_after("ALTER SCHEMA audit RENAME TO audit_old").await;
 }
 
 #[tokio::test]
 async fn moved_objects_leave_the_other_tool_at_work() {
-    let (_db, client) = with_tool().await;
-    run(
-        &client,
-        "BEGIN; CREATE SCHEMA audit_old;
+    both_work_after(
+        "CREATE SCHEMA audit_old;
          ALTER TABLE audit.event SET SCHEMA audit_old; ALTER VIEW audit.recent SET SCHEMA audit_old;
-         ALTER TYPE audit.kind SET SCHEMA audit_old; ALTER FUNCTION audit.log_change() SET SCHEMA audit_old;
-         CREATE OR REPLACE FUNCTION audit_old.log_change() RETURNS trigger LANGUAGE plpgsql
-             AS 'BEGIN INSERT INTO audit_old.event (new_row) VALUES (NEW::text); RETURN NEW; END';
-         COMMIT",
+         ALTER TYPE audit.kind SET SCHEMA audit_old; ALTER FUNCTION audit.log_change() SET SCHEMA audit_old",
     )
     .await;
-    both_work(&client, "audit_old.event").await;
 }
 
 /// An extension in schema `audit` is named as a whole, and moves as a whole.

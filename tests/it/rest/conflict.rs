@@ -102,7 +102,7 @@ async fn every_change_is_tried_once_more_and_then_refused_with_the_truth() {
     assert_eq!(rest.send(login.header("Origin", rest.sidecar.url(""))).status, 303);
 }
 
-/// What changes settings takes its locks in the order of maintenance: audit.workspace, then audit.legal_hold.
+/// Changes of settings take their locks in the order of maintenance: audit.workspace, then audit.legal_hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_settings_waits_for_maintenance_with_empty_hands() {
     let db = Arc::new(Database::new());
