@@ -56,7 +56,8 @@ GRANT EXECUTE ON FUNCTION
     audit.counts_by_action,
     audit.tags_of(text),
     audit.vocabulary(),
-    audit.export
+    audit.export,
+    audit.captured()
     TO audit_reader;
 
 -- audit_admin also manages the catalog, imports, retention, legal holds and maintenance.
@@ -65,6 +66,8 @@ GRANT EXECUTE ON FUNCTION
     audit.register_action(text, text, text, jsonb, text[]),
     audit.register_vocabulary(text),
     audit.import(jsonb),
+    audit.capture(regclass, text, text, text, text[], text),
+    audit.end_capture(regclass),
     audit.set_retention(text, interval),
     audit.retention(text),
     audit.preview_retention(text, interval, integer),

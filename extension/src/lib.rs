@@ -8,6 +8,7 @@ compile_error!("PostgreSQL errors unwind through this library as panics: build i
 
 mod append;
 mod autonomous;
+mod capture;
 mod columns;
 mod guard;
 mod limits;
@@ -36,7 +37,9 @@ extension_sql_file!("../../sql/api/vocabulary.sql", name = "vocabulary", require
 extension_sql_file!("../../sql/api/event.sql", name = "event", requires = ["vocabulary"]);
 extension_sql_file!("../../sql/api/append.sql", name = "append", requires = ["event"]);
 extension_sql_file!("../../sql/api/context.sql", name = "context", requires = ["append"]);
-extension_sql_file!("../../sql/internal/idempotency.sql", name = "idempotency", requires = ["context"]);
+extension_sql_file!("../../sql/internal/capture.sql", name = "capture_parts", requires = ["context"]);
+extension_sql_file!("../../sql/api/capture.sql", name = "capture", requires = ["capture_parts"]);
+extension_sql_file!("../../sql/internal/idempotency.sql", name = "idempotency", requires = ["capture"]);
 extension_sql_file!("../../sql/internal/expiry.sql", name = "expiry", requires = ["idempotency"]);
 extension_sql_file!("../../sql/internal/partition.sql", name = "partition", requires = ["expiry"]);
 extension_sql_file!("../../sql/api/retention.sql", name = "retention", requires = ["partition"]);
@@ -86,5 +89,6 @@ pub extern "C-unwind" fn _PG_init() {
     append::catalog::watch();
     append::partition::watch();
     append::prepared::watch();
+    capture::watch();
     worker::register();
 }

@@ -9,6 +9,7 @@ pub mod lookup;
 pub mod owner;
 pub mod relations;
 pub mod rows;
+pub mod server;
 pub mod spi;
 pub mod tuple;
 pub mod values;

@@ -4,6 +4,7 @@ mod adjusted;
 mod autonomous;
 pub mod bad_input;
 mod batch;
+mod capture;
 mod catalog;
 mod context;
 mod direct_insert;

@@ -222,8 +222,8 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// Returns the digits of a numeric: those of its weight, in groups of four, plus its display scale
-/// (`NumericShort` and `NumericLong` in PostgreSQL's `numeric.c`).
-fn digits(numeric: &[u8]) -> usize {
+/// (`NumericShort` and `NumericLong` in PostgreSQL's `numeric.c`). `numeric` is a whole datum.
+pub fn digits(numeric: &[u8]) -> usize {
     // The content follows the header of the datum, which has one byte or four.
     let short_datum = if cfg!(target_endian = "big") { numeric[0] & 0x80 != 0 } else { numeric[0] & 1 == 1 };
     let content = &numeric[if short_datum { 1 } else { 4 }..];

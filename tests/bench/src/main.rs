@@ -1,7 +1,7 @@
 //! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
 //! Environment:
-//! - `BENCH`: the parts to run, from admin, append, autonomous, many, masking, pages, pack, seal and waiting (default: all)
+//! - `BENCH`: the parts to run, from admin, append, autonomous, capture, many, masking, pages, pack, seal and waiting (default: all)
 //! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
 //! - `BENCH_ROUNDS`: turns of each side (default: 5)
 //! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
@@ -10,6 +10,7 @@
 mod admin;
 mod append;
 mod autonomous;
+mod capture;
 mod clients;
 mod load;
 mod many;
@@ -50,7 +51,8 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 9] = ["admin", "append", "autonomous", "many", "masking", "pages", "pack", "seal", "waiting"];
+const PARTS: [&str; 10] =
+    ["admin", "append", "autonomous", "capture", "many", "masking", "pages", "pack", "seal", "waiting"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -62,6 +64,7 @@ fn main() -> Result<ExitCode> {
             "admin" => admin::run(&server, &plan, &mut report),
             "append" => append::run(&server, &plan, &mut report),
             "autonomous" => autonomous::run(&server, &plan, &mut report),
+            "capture" => capture::run(&server, &plan, &mut report),
             "many" => many::run(&server, &plan, &mut report),
             "masking" => masking::run(&server, &plan, &mut report),
             "pages" => pages::run(&server, &plan, &mut report),
