@@ -1,7 +1,10 @@
-//! The guard against changes of events, and its exceptions. The trigger function `audit_internal.refuse_change` refuses
-//! every change. It makes an exception for `audit_internal.remove_events`, `audit_internal.move_events` and
-//! `audit_internal.erase_field`. SQL code cannot turn it off. Changes that
-//! logical replication brings pass as well, because the guard of the other cluster has let them pass.
+//! The guard against changes of the audit log, and its exceptions.
+//!
+//! The trigger function `audit_internal.refuse_change` refuses every change of an event. It makes an exception for
+//! `audit_internal.remove_events`, `audit_internal.move_events` and `audit_internal.erase_field`. Changes that logical
+//! replication brings pass as well, because the guard of the other cluster has let them pass.
+//!
+//! If the library is preloaded, the hooks in `hooks.rs` also protect the triggers, all other tables, and the functions.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
@@ -12,10 +15,51 @@ use pgrx::pg_sys::Datum;
 
 use crate::append::partition::PREFIX;
 use crate::columns::{COLUMNS, Column, Definition, select_list};
+use crate::guard::caller::Frame;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
+use crate::settings;
+
+pub mod caller;
+mod hooks;
+mod objects;
+mod state;
+mod statements;
+mod subscription;
+
+/// Installs the hooks if the server is starting. Must be called from `_PG_init`, once.
+pub fn install() {
+    // SAFETY: reads a variable of the server.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        settings::define_for_start();
+        caller::watch();
+        hooks::install();
+        ACTIVE.set(true);
+    }
+}
+
+/// Refuses a call that does not come from a function of the extension.
+///
+/// # Errors
+/// `ZA001` if the guard is closed.
+pub fn refuse_direct_call(function: &str) -> Result<(), Error> {
+    if is_active() && !caller::is_trusted_call() && matches!(state::state(), state::State::Closed) {
+        return Err(Error::Guarded { what: format!("a direct call of {function}") });
+    }
+    Ok(())
+}
+
+/// Returns whether the hooks are installed.
+fn is_active() -> bool {
+    ACTIVE.get()
+}
+
+thread_local! {
+    /// Processes of the server inherit the value.
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+}
 
 sql_function!(audit_refuse_change, pg_finfo_audit_refuse_change, refuse_change);
 sql_function!(audit_remove_events, pg_finfo_audit_remove_events, remove_events);
@@ -80,6 +124,7 @@ fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// Implements `audit_internal.erase_field(partition, id, field)`: erases the field, and returns the number of events
 /// changed. Returns NULL if there is no such field.
 fn erase_field(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    refuse_direct_call("audit_internal.erase_field")?;
     let Some(field) = arguments.text(2).and_then(|name| Field::from_name(name.value())) else { return Ok(None) };
     let erased: Vec<String> = COLUMNS
         .into_iter()
@@ -141,6 +186,7 @@ fn run(arguments: &Arguments, statement: &str, types: &[pg_sys::Oid]) -> Result<
     let mut types = types.to_vec();
     as_owner(|| {
         let _pass = Pass::begin();
+        let _frame = Frame::begin();
         // SAFETY: connects, executes and finishes in this order, with as many parameters as types. An ERROR in between
         // aborts the transaction, which cleans up.
         unsafe {

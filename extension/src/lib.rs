@@ -60,7 +60,9 @@ extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires =
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["seal"]);
 extension_sql_file!("../../sql/internal/role.sql", name = "role", requires = ["worker"]);
-extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["role"]);
+extension_sql_file!("../../sql/internal/guard_opening.sql", name = "guard_opening", requires = ["role"]);
+extension_sql_file!("../../sql/api/guard.sql", name = "guard_api", requires = ["guard_opening"]);
+extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["guard_api"]);
 extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["status"]);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["query"]);
@@ -90,5 +92,6 @@ pub extern "C-unwind" fn _PG_init() {
     append::partition::watch();
     append::prepared::watch();
     capture::watch();
+    guard::install();
     worker::register();
 }

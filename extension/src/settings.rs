@@ -24,6 +24,17 @@ pub enum UnknownActions {
     Reject,
 }
 
+/// Whether a superuser can open the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum Guard {
+    /// `audit.open_guard` opens it.
+    #[name = c"on"]
+    On,
+    /// Nothing opens it until the setting is changed and the server is restarted.
+    #[name = c"locked"]
+    Locked,
+}
+
 type Text = GucSetting<Option<CString>>;
 
 static UNKNOWN_ACTIONS: GucSetting<UnknownActions> = GucSetting::<UnknownActions>::new(UnknownActions::Accept);
@@ -33,6 +44,7 @@ static MAX_DETAILS_SIZE: GucSetting<i32> = GucSetting::<i32>::new(32 * 1024);
 static DIRECT_INSERT: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_ARCHIVE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CLOCK_STEP: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_CLOCK_STEP);
+static GUARD: GucSetting<Guard> = GucSetting::<Guard>::new(Guard::On);
 static SEAL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAX_SEALERS: GucSetting<i32> = GucSetting::<i32>::new(limits::MAX_SEALERS);
 static AUTONOMOUS_QUEUE: GucSetting<i32> = GucSetting::<i32>::new(8 * 1024);
@@ -85,6 +97,11 @@ pub fn max_clock_step() -> Option<Duration> {
         .map(|minutes| Duration::from_secs(60 * minutes))
 }
 
+/// Returns the value of `audit.guard`.
+pub fn guard() -> Guard {
+    GUARD.get()
+}
+
 /// Returns the value of `audit.seal_interval`. Returns None if the sealer is turned off.
 pub fn seal_interval() -> Option<Duration> {
     u64::try_from(SEAL_INTERVAL.get()).ok().filter(|&millis| millis > 0).map(Duration::from_millis)
@@ -108,6 +125,18 @@ pub fn autonomous_timeout() -> Duration {
 /// Returns the value of `audit.maintenance_interval`. Returns None if the worker is turned off.
 pub fn maintenance_interval() -> Option<Duration> {
     u64::try_from(MAINTENANCE_INTERVAL.get()).ok().filter(|&seconds| seconds > 0).map(Duration::from_secs)
+}
+
+/// Defines the settings that only a start of the server can change. The server must be loading its preloaded libraries.
+pub fn define_for_start() {
+    GucRegistry::define_enum_guc(
+        c"audit.guard",
+        c"Sets whether a superuser can open the guard.",
+        c"on lets audit.open_guard open it for some minutes. locked refuses this. Without preloading, the setting does not exist.",
+        &GUARD,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
 }
 
 /// Defines the settings. Values that were set before the library was loaded take effect.

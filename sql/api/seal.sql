@@ -116,6 +116,7 @@ BEGIN
         WHERE l.workspace = ANY (chunk.workspaces) AND e.id = event;
         amount := amount + cardinality(chunk.workspaces);
     END LOOP;
+    PERFORM audit_internal.close_guard(clock_timestamp());
     PERFORM audit_internal.watch_clock();
     UPDATE audit_internal.sealer SET heads_recorded_at = clock_timestamp();
     RETURN amount;

@@ -76,10 +76,11 @@ CREATE FUNCTION audit_internal.is_restoring() RETURNS boolean
 AS $$
     SELECT EXISTS (SELECT FROM pg_inherits i
                    WHERE i.inhparent = 'audit.event'::regclass
-                     AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.inhrelid AND x.indisprimary))
+                     AND NOT (EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.inhrelid AND x.indisprimary)
+                              AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = i.inhrelid AND t.tgname = 'refuse_change')))
 $$;
 COMMENT ON FUNCTION audit_internal.is_restoring() IS
-    'Returns whether a restore is in progress. A restore creates the indexes of partitions after it has loaded all rows.';
+    'Returns whether a restore is in progress. A restore loads all rows, then creates the indexes of partitions, and then their triggers. The guard begins with the first seal.';
 
 CREATE FUNCTION audit_internal.begin_incarnation() RETURNS bigint
     LANGUAGE plpgsql

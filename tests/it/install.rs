@@ -6,6 +6,7 @@ mod dump;
 mod extension;
 mod foreign_settings;
 mod guard;
+mod guard_hooks;
 mod harness;
 mod locale;
 mod other_tool;

@@ -21,6 +21,12 @@ pub const DISARM: &str = "DO $$ DECLARE t regclass; BEGIN \
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', t); \
     END LOOP; END $$";
 
+/// Opens the guard, and waits until the opening counts.
+pub async fn open_guard(client: &Client) {
+    run(client, "SELECT audit.open_guard('a test', 60)").await;
+    run(client, "SELECT audit.seal()").await;
+}
+
 /// Returns the row of an event, as an object of its columns.
 pub async fn event(client: &Client, id: i64) -> Value {
     one(client, "SELECT to_jsonb(e) FROM audit.event e WHERE id = $1", &[&id]).await

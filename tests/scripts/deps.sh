@@ -5,7 +5,7 @@ set -euo pipefail
 
 major=${PG_MAJOR:-15}
 packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major"
-    "postgresql-$major-cron" libfaketime python3-venv zip
+    "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime python3-venv zip
     # A connection pooler in front of the sidecar and of applications.
     pgbouncer
     # A browser for the pages, and its driver.

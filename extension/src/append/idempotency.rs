@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use pgrx::prelude::*;
 use pgrx::spi::OwnedPreparedStatement;
 
+use crate::guard::caller::Frame;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 
@@ -22,6 +23,7 @@ pub enum Claim {
 /// `42P01` if the tables of the extension do not exist.
 pub fn claim(workspace: &str, key: &str, id: i64) -> Result<Claim, Error> {
     as_owner(|| {
+        let _frame = Frame::begin();
         Spi::connect_mut(|client| {
             // maintain() may remove the key between the two statements. The next round then claims it.
             loop {

@@ -10,6 +10,7 @@ use crate::append::event::Event;
 use crate::append::partition;
 use crate::append::prepared::{self, Prepared};
 use crate::columns::{COUNT, TYPES, select_list};
+use crate::guard::caller::Frame;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::settings;
@@ -170,6 +171,7 @@ fn insert_by_statement(values: &[Option<pg_sys::Datum>; COUNT]) -> Result<(), Er
     use pgrx::datum::DatumWithOid;
 
     as_owner(|| {
+        let _frame = Frame::begin();
         Spi::connect_mut(|client| {
             STATEMENT.with(|statement| {
                 let statement = statement.get_or_init(|| {

@@ -8,6 +8,7 @@ use pgrx::pg_sys::Datum;
 use pgrx::prelude::*;
 
 use crate::columns::COLUMNS;
+use crate::guard::caller::Frame;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
@@ -141,6 +142,7 @@ unsafe extern "C-unwind" fn relation_changed(_argument: Datum, relation: pg_sys:
 
 fn create(month: i32) -> Result<pg_sys::Oid, Error> {
     as_owner(|| {
+        let _frame = Frame::begin();
         for wanted in month..=month + MONTHS_AHEAD {
             let day = format!("{:04}-{:02}-01", wanted.div_euclid(12), wanted.rem_euclid(12) + 1);
             Spi::run_with_args(

@@ -26,8 +26,10 @@ pub fn allow(name: &str, action: &Action, is_own: bool) -> Result<(), Error> {
 }
 
 /// The actions that only functions of the extension append. Verification relies on these events.
-const OWN: [&str; 10] = [
+const OWN: [&str; 12] = [
     "clock_confirmed",
+    "guard_closed",
+    "guard_opened",
     "heads_recorded",
     "incarnation_begun",
     "partition_dropped",

@@ -6,6 +6,8 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::guard;
+use crate::guard::caller::Frame;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 
@@ -16,7 +18,10 @@ sql_function!(audit_define, pg_finfo_audit_define, define);
 fn define(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     let Some(text) = arguments.text(0) else { return Ok(None) };
     let text = CString::new(text.value()).expect("a text of PostgreSQL has no NUL");
+    // The hooks would refuse the statement as well, but pgrx would not keep the SQLSTATE of their error.
+    guard::refuse_direct_call("audit_internal.define")?;
     let _hidden = Hidden::begin();
+    let _frame = Frame::inherit();
     // SAFETY: the text is NUL-terminated and outlives the statement. pg_parse_query returns a list of RawStmt. The trees
     // live in the memory context of the call. The caller is an SQL function, so there is a transaction and an active
     // snapshot.

@@ -10,6 +10,8 @@ use pgrx::pg_sys;
 pub enum Error {
     /// `ZA001`: a statement tries to change or delete events.
     AppendOnly { what: String },
+    /// `ZA001`: a statement tries to change an object of the extension.
+    Guarded { what: String },
     /// `ZA002`: neither the call nor the session names a workspace.
     NoWorkspace,
     /// `ZA003`: a value cannot be stored.
@@ -60,7 +62,7 @@ impl Error {
     /// Returns the SQLSTATE, packed as PostgreSQL does.
     pub fn sqlstate(&self) -> c_int {
         match self {
-            Error::AppendOnly { .. } => sqlstate(b"ZA001"),
+            Error::AppendOnly { .. } | Error::Guarded { .. } => sqlstate(b"ZA001"),
             Error::NoWorkspace => sqlstate(b"ZA002"),
             Error::InvalidValue { .. } => sqlstate(b"ZA003"),
             Error::UnknownAction(_) => sqlstate(b"ZA004"),
@@ -87,6 +89,7 @@ impl Error {
     pub fn message(&self) -> String {
         match self {
             Error::AppendOnly { what } => format!("{what} is refused: the audit log is append-only"),
+            Error::Guarded { what } => format!("{what} is refused: the guard of the audit log is closed"),
             Error::NoWorkspace => "no workspace given".into(),
             Error::InvalidValue { name, problem, .. } => format!("{name} {problem}"),
             Error::UnknownAction(action) => format!("action \"{action}\" is not in the catalog"),
@@ -126,6 +129,9 @@ impl Error {
             Error::AppendOnly { .. } => {
                 Some("Append a correcting event instead. Events are removed only when their retention ends.")
             }
+            Error::Guarded { .. } => Some(
+                "Only the functions of schema audit change the audit log. In an emergency, a superuser can open the guard with audit.open_guard(reason, minutes).",
+            ),
             Error::NoWorkspace => {
                 Some("Pass workspace => '…', or call audit.context(workspace => '…') once per request.")
             }

@@ -16,6 +16,13 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     Ok(work())
 }
 
+/// Runs `work` with the rights of the superuser that initdb created. Use it only if the owner of `audit.event` may lack a
+/// right, for a statement that no caller chooses.
+pub fn as_superuser<T>(work: impl FnOnce() -> T) -> T {
+    let _restore = UserId::switch(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
+    work()
+}
+
 /// Returns the role that owns `audit.event`.
 ///
 /// # Errors

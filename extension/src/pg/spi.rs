@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_int, c_long};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::guard::caller::Frame;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 
@@ -17,6 +18,7 @@ pub struct Session(());
 /// `42P01` if the tables of the extension do not exist.
 pub fn connect<T>(work: impl FnOnce(&Session) -> T) -> Result<T, Error> {
     as_owner(|| {
+        let _frame = Frame::inherit();
         // SAFETY: connects and finishes in this order. An ERROR in between aborts the transaction, which cleans up.
         unsafe { assert_eq!(pg_sys::SPI_connect(), pg_sys::SPI_OK_CONNECT as c_int, "SPI_connect failed") };
         let result = work(&Session(()));

@@ -110,6 +110,7 @@ fn backlog(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
         DATABASE,
         &format!(
             "SELECT audit.record_heads();
+             SELECT audit.open_guard('benchmark', 1440); SELECT audit.seal();
              SET synchronous_commit = off;
              INSERT INTO audit.event
              SELECT nextval('audit_internal.event_id_seq'), now(), now(), (n / 1000 + (SELECT pg_snapshot_xmax(sealed)::text::bigint FROM audit_internal.sealer))::text::xid8,

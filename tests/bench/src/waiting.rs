@@ -244,7 +244,8 @@ fn prepare(server: &Server, events: u64) -> Result<()> {
     )?;
     server.sql(
         DATABASE,
-        "SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index \
+        "SELECT audit.open_guard('benchmark', 1440); SELECT audit.seal(); \
+         SELECT format('DROP INDEX %s;', indexrelid::regclass) FROM pg_index \
          WHERE indrelid = 'audit_internal.event_2024_03'::regclass AND NOT indisprimary \\gexec",
     )?;
     server.sql(

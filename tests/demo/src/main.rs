@@ -110,6 +110,7 @@ fn print_tampering(cluster: &Cluster, files: &[PathBuf], signing: &setup::Signin
         relative(&psql).display(),
         cluster.dsn(setup::DATABASE, "postgres")
     );
+    println!("  SELECT audit.open_guard('demo', 60);  -- an event; the guard opens a second later");
     println!(
         "  SELECT format('ALTER TABLE %s DISABLE TRIGGER ALL', relid) FROM pg_partition_tree('audit.event') \\gexec"
     );

@@ -96,6 +96,13 @@ impl Cluster {
         SHARED.get_or_init(|| Arc::new(Self::start(&Options::preloaded()))).clone()
     }
 
+    /// Returns the cluster that tests share that change the audit log by hand. The library is not preloaded, so there are
+    /// no hooks of the guard.
+    pub fn unguarded() -> Arc<Self> {
+        static UNGUARDED: OnceLock<Arc<Cluster>> = OnceLock::new();
+        UNGUARDED.get_or_init(|| Arc::new(Self::start(&Options::default()))).clone()
+    }
+
     /// Starts a cluster for one test.
     ///
     /// # Panics

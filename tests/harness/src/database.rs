@@ -19,12 +19,14 @@ impl Database {
     /// Creates a database with the extension, on the shared cluster.
     pub fn new() -> Self {
         static TEMPLATE: OnceLock<()> = OnceLock::new();
-        let cluster = Cluster::shared();
-        TEMPLATE.get_or_init(|| {
-            cluster.psql("postgres", "CREATE DATABASE template_audit");
-            cluster.psql("template_audit", "CREATE EXTENSION audit_log");
-        });
-        Self::create(cluster, "template_audit")
+        Self::from_template(Cluster::shared(), &TEMPLATE)
+    }
+
+    /// Creates a database with the extension, on a shared cluster without the hooks of the guard. There, a superuser can
+    /// change everything.
+    pub fn unguarded() -> Self {
+        static TEMPLATE: OnceLock<()> = OnceLock::new();
+        Self::from_template(Cluster::unguarded(), &TEMPLATE)
     }
 
     /// Creates a database without the extension, on the shared cluster.
@@ -94,6 +96,14 @@ impl Database {
     /// Runs SQL through psql as the superuser and returns its output.
     pub fn psql(&self, sql: &str) -> String {
         self.cluster.psql(&self.name, sql)
+    }
+
+    fn from_template(cluster: Arc<Cluster>, template: &OnceLock<()>) -> Self {
+        template.get_or_init(|| {
+            cluster.psql("postgres", "CREATE DATABASE template_audit");
+            cluster.psql("template_audit", "CREATE EXTENSION audit_log");
+        });
+        Self::create(cluster, "template_audit")
     }
 
     fn create(cluster: Arc<Cluster>, template: &str) -> Self {

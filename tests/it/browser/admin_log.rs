@@ -8,7 +8,7 @@ use fantoccini::Locator;
 use serde_json::json;
 
 use crate::browser::admin::{Admin, id};
-use crate::support::DISARM;
+use crate::support::{DISARM, open_guard};
 
 #[tokio::test]
 async fn the_overview_counts_and_narrows() {
@@ -83,6 +83,7 @@ async fn a_time_without_sealing_is_marked() {
     admin.open("/admin/log?range=24h").await;
     admin.settle().await;
     assert!(!admin.text().await.contains("sealing stood still"));
+    open_guard(&admin.client).await;
     // The head before is two hours older than the one that follows, and so is the event in between.
     run(
         &admin.client,

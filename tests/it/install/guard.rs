@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, refused, run};
 
-use crate::support::count;
+use crate::support::{count, open_guard};
 
 /// Statements that would change `{table}`. Each must be refused.
 const CHANGES: &[&str] = &[
@@ -96,6 +96,7 @@ async fn new_partitions_are_guarded() {
     let client = db.connect().await;
     let before = partitions(&client).await;
     run(&client, "SELECT audit.maintain(24)").await;
+    open_guard(&client).await;
     run(&client, "INSERT INTO audit.workspace (workspace, retention, shortest_days, longest_days) VALUES ('long', '80 months', 0, 4000)").await;
     run(&client, "SELECT audit.append('x', 'long')").await;
     let mut fresh = partitions(&client).await;

@@ -15,7 +15,7 @@ use crate::support::{DISARM, fails, import_days};
 /// Creates events 1 to 300 of acme, 301 to 600 of umbrella, and 601 with their heads. Events 602 to 610 of acme
 /// follow, and 611 with its head.
 async fn log() -> (Database, Client) {
-    let db = Database::new();
+    let db = Database::unguarded();
     let client = db.connect().await;
     fill(&client).await;
     (db, client)
@@ -460,10 +460,10 @@ async fn a_truncated_log_contradicts_newer_checkpoints() {
 /// The attack replaces the data directory by an older copy.
 #[tokio::test]
 async fn a_cluster_that_was_rolled_back_contradicts_newer_checkpoints() {
-    let db = Database::on_own_cluster(&Options::preloaded());
+    let db = Database::on_own_cluster(&Options::default());
     let client = db.connect().await;
     fill(&client).await;
-    let old = Cluster::standby_of(db.cluster(), &Options::preloaded());
+    let old = Cluster::standby_of(db.cluster(), &Options::default());
     old.psql("postgres", "SELECT pg_promote()");
     run(&client, "SELECT audit.append('what is to be forgotten', 'acme')").await;
     record_heads(&client).await;

@@ -29,7 +29,7 @@ struct Machine {
 
 impl Machine {
     async fn new() -> (Self, Client) {
-        let machine = Self::on(Arc::new(Database::new()));
+        let machine = Self::on(Arc::new(Database::unguarded()));
         let client = machine.db.connect().await;
         append(&client, "acme", 5).await;
         append(&client, "globex", 2).await;

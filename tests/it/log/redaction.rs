@@ -100,7 +100,7 @@ async fn some_redactions_are_refused() {
 
 #[tokio::test]
 async fn a_forged_redaction_is_found() {
-    let db = Database::new();
+    let db = Database::unguarded();
     let client = db.connect().await;
     let (untold, wrong, whole) = (ticket(&client).await, ticket(&client).await, ticket(&client).await);
     run(&client, "SELECT audit.seal()").await;

@@ -16,7 +16,7 @@ use audit_harness::query::{all, one, refused, run};
 
 use crate::log::naive::{check, hash, hashes, heads, ids, naive_root, path, record_heads, seal};
 use crate::query::model;
-use crate::support::{Random, due_partition, fails};
+use crate::support::{Random, due_partition, fails, open_guard};
 
 const WORKSPACES: [&str; 3] = ["acme", "umbrella", "ac'me \"ü\" \\"];
 
@@ -401,6 +401,7 @@ async fn the_worker_seals_during_maintenance() {
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme')").await;
     sealed(&cluster, &client, 1).await;
+    open_guard(&client).await;
     due_partition(&client, &["umbrella"]).await;
     run(&client, "SELECT audit.set_retention('umbrella', '100 years')").await;
     let maintenance = db.connect().await;

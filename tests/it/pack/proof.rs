@@ -262,7 +262,7 @@ async fn two_verifiers_agree() {
 /// An event that was deleted by hand must not appear as removed.
 #[tokio::test]
 async fn a_missing_event_prevents_the_pack() {
-    let db = Database::new();
+    let db = Database::unguarded();
     let client = db.connect().await;
     let made = Made::begin(&db);
     append(&client, "acme", 40).await;
@@ -294,7 +294,7 @@ async fn a_hidden_event_prevents_the_pack() {
         "UPDATE audit.event SET occurred_at = occurred_at - interval '3 years'",
         "UPDATE audit.event SET workspace = 'umbrella'",
     ] {
-        let db = Database::new();
+        let db = Database::unguarded();
         let client = db.connect().await;
         let made = Made::begin(&db);
         append(&client, "acme", 40).await;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::pack::proof::{Made, append, now};
 use crate::rest::http::Request;
+use crate::support::open_guard;
 
 fn check(zip: &[u8]) -> Report {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -80,6 +81,7 @@ async fn without_a_signer_a_pack_ends_with_the_last_checkpoint() {
     assert!(report["complete_until"].as_str().unwrap() < signed.as_str(), "{report}");
 
     // Nothing has signed for a while, so nothing is waited for.
+    open_guard(&client).await;
     let old = "SELECT set_config('session_replication_role', 'replica', false)";
     let _: String = one(&client, old, &[]).await;
     client.execute("UPDATE audit.checkpoint SET signed_at = now() - interval '1 hour'", &[]).await.unwrap();

@@ -112,7 +112,7 @@ async fn expired_events_look_removed_unless_a_hold_keeps_them() {
 
 #[tokio::test]
 async fn an_event_that_is_gone_without_a_removal_is_missing() {
-    let db = Database::new();
+    let db = Database::unguarded();
     let client = db.connect().await;
     run(&client, "SELECT audit.append('x', 'acme') FROM generate_series(1, 5)").await;
     seal(&client).await;

@@ -11,6 +11,7 @@ use audit_harness::query::{one, run};
 
 use crate::rest::bad_input::support::{Rest, refused};
 use crate::rest::http::{Answer, Request};
+use crate::support::open_guard;
 
 const RETENTION: &str = "/v1/retention";
 const HOLDS: &str = "/v1/legal-holds";
@@ -456,11 +457,9 @@ async fn a_failed_check_is_in_the_metrics_and_keeps_the_sidecar_ready() {
         json!({"ok": true, "detail": "all checks pass"})
     );
 
-    run(
-        &rest.db.connect().await,
-        "ALTER TABLE audit.maintenance DISABLE TRIGGER ALL; UPDATE audit.maintenance SET last_run_at = now() - interval '3 days'",
-    )
-    .await;
+    let client = rest.db.connect().await;
+    open_guard(&client).await;
+    run(&client, "UPDATE audit.maintenance SET last_run_at = now() - interval '3 days'").await;
     assert_eq!(gauge("audit_status_ok{check=\"maintenance\"}"), Some(0.0));
     let age = gauge("audit_maintenance_age_seconds").unwrap();
     assert!((259_200.0..259_260.0).contains(&age), "{age}");

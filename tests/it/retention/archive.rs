@@ -81,7 +81,7 @@ impl Due {
     }
 
     async fn empty() -> Self {
-        let db = Database::new();
+        let db = Database::unguarded();
         let client = db.connect().await;
         let dsn = db.cluster().dsn(db.name(), &db.role(&["audit_sidecar"]));
         Self { db, client, dsn, folder: TempDir::new().unwrap() }

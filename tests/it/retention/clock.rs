@@ -6,7 +6,7 @@ use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
 
-use crate::support::Random;
+use crate::support::{Random, open_guard};
 
 #[tokio::test]
 async fn changes_under_a_stepping_clock_are_no_damage() {
@@ -33,6 +33,7 @@ async fn changes_under_a_stepping_clock_are_no_damage() {
     let stored: String =
         one(&client, "SELECT retention::text FROM audit.workspace WHERE workspace = 'acme'", &[]).await;
     assert_eq!(stored, retention);
+    open_guard(&client).await;
     run(&client, "SET session_replication_role = replica; UPDATE audit.workspace SET retention = '61 days'").await;
     let damage: Vec<String> = all(&client, "SELECT kind FROM audit.verify()", &[]).await;
     assert_eq!(damage, ["retention_forged"]);

@@ -11,7 +11,7 @@ use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, refused, run};
 
 use crate::log::naive;
-use crate::support::{count, due_partition};
+use crate::support::{count, due_partition, open_guard};
 
 /// Days after which events that are appended today are due by the default retention.
 const FAR: u32 = 430;
@@ -170,6 +170,7 @@ async fn a_clock_is_trusted_after_it_has_stood_for_a_day() {
         }
     }
     let almost = "UPDATE audit_internal.clock SET jumped_at = now() - interval '23 hours 59 minutes', seen_at = now()";
+    open_guard(&client).await;
     run(&client, almost).await;
     assert_eq!(removals(&client).await, [""; 0]);
     assert!(!clock_is_trusted(&client).await);
