@@ -10,6 +10,7 @@ mod guard_hooks;
 mod harness;
 mod locale;
 mod other_tool;
+mod pgaudit;
 mod public_schema;
 mod replication;
 mod role_names;
