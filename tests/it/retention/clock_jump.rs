@@ -98,6 +98,7 @@ async fn a_clock_far_ahead_removes_nothing_and_leaves_nothing_behind() {
 
     // Everything goes on as before. No time from the future holds anything up.
     assert!(clock_is_trusted(&client).await);
+    open_guard(&client).await;
     due_partition(&client, &["umbrella"]).await;
     let recorded: i64 = one(&client, "SELECT count(*) FROM audit.event WHERE action = 'heads_recorded'", &[]).await;
     assert_eq!(removals(&client).await, ["partition dropped 100"]);
