@@ -98,6 +98,7 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// never deletes an event that `audit_internal.is_kept` keeps, or one that has no leaf yet, not even for a superuser. It
 /// deletes none if the clock that says what is kept has jumped.
 fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    refuse_direct_call("audit_internal.remove_events")?;
     let statement = "DELETE FROM {} p USING audit_internal.sealer s WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) \
                      AND (p.id OPERATOR(pg_catalog.<=) s.ids_after OR p.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(s.sealed)) \
                      AND NOT p.xid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.sealed))) \
@@ -109,6 +110,7 @@ fn remove_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// Implements `audit_internal.move_events(partition, ids, expires_on)`: moves the events to the partitions of these
 /// dates, and returns how many it moved.
 fn move_events(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    refuse_direct_call("audit_internal.move_events")?;
     let columns = select_list("");
     let values = COLUMNS
         .map(|column| format!("{}.{}", if column == Column::ExpiresOn { "n" } else { "g" }, column.name()))

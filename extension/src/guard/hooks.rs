@@ -7,11 +7,11 @@
 //! The hooks run for every statement of the server, and an ERROR jumps over them. So their own frames own nothing, and
 //! all work is done in calls that return first.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::{NodeTag, ObjectAccessType, ProcessUtilityContext};
+use pgrx::pg_sys::{NodeTag, ObjectAccessType, ProcessUtilityContext, SubXactEvent, XactEvent};
 use pgrx::prelude::*;
 
 use crate::guard::objects::{self, Schemas};
@@ -25,6 +25,8 @@ thread_local! {
     static PERMITTED: Cell<bool> = const { Cell::new(false) };
     /// The command tag of that statement.
     static COMMAND: Cell<&'static CStr> = const { Cell::new(c"") };
+    /// The values of the two at the start of each subtransaction that is running.
+    static OUTER: RefCell<Vec<(bool, &'static CStr)>> = const { RefCell::new(Vec::new()) };
     static PREVIOUS: Cell<Previous> = const { Cell::new(Previous { utility: None, access: None, rights: None }) };
 }
 
@@ -48,6 +50,43 @@ pub fn install() {
         pg_sys::ProcessUtility_hook = Some(run_utility);
         pg_sys::object_access_hook = Some(object_is_accessed);
         pg_sys::ExecutorCheckPerms_hook = Some(check_rights);
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_changes), std::ptr::null_mut());
+        pg_sys::RegisterXactCallback(Some(transaction_changes), std::ptr::null_mut());
+    }
+}
+
+/// An ERROR jumps over the end of a utility statement. If a subtransaction catches it, the outer statement goes on with
+/// its own permission.
+unsafe extern "C-unwind" fn subtransaction_changes(
+    event: SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut c_void,
+) {
+    match event {
+        SubXactEvent::SUBXACT_EVENT_START_SUB => {
+            OUTER.with_borrow_mut(|outer| outer.push((PERMITTED.get(), COMMAND.get())));
+        }
+        SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+            OUTER.with_borrow_mut(Vec::pop);
+        }
+        SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            if let Some((permitted, command)) = OUTER.with_borrow_mut(Vec::pop) {
+                PERMITTED.set(permitted);
+                COMMAND.set(command);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A commit leaves the values alone, because VACUUM and the like commit while they run.
+unsafe extern "C-unwind" fn transaction_changes(event: XactEvent::Type, _argument: *mut c_void) {
+    if event == XactEvent::XACT_EVENT_ABORT {
+        PERMITTED.set(false);
+        COMMAND.set(c"");
+        OUTER.with_borrow_mut(Vec::clear);
+        caller::forget();
     }
 }
 
@@ -179,6 +218,18 @@ unsafe fn may_change(tree: *mut pg_sys::Node) -> Result<bool, Error> {
     }
 }
 
+#[cfg(feature = "pg13")]
+const CHANGES: [ObjectAccessType::Type; 3] =
+    [ObjectAccessType::OAT_POST_CREATE, ObjectAccessType::OAT_DROP, ObjectAccessType::OAT_POST_ALTER];
+#[cfg(not(feature = "pg13"))]
+const CHANGES: [ObjectAccessType::Type; 4] = [
+    ObjectAccessType::OAT_POST_CREATE,
+    ObjectAccessType::OAT_DROP,
+    ObjectAccessType::OAT_POST_ALTER,
+    // TRUNCATE also empties tables that it does not name.
+    ObjectAccessType::OAT_TRUNCATE,
+];
+
 unsafe extern "C-unwind" fn object_is_accessed(
     access: ObjectAccessType::Type,
     class: pg_sys::Oid,
@@ -192,17 +243,18 @@ unsafe extern "C-unwind" fn object_is_accessed(
             previous(access, class, object, part, argument);
         }
         let is_new = access == ObjectAccessType::OAT_POST_CREATE && part == 0;
-        let is_change = matches!(
-            access,
-            ObjectAccessType::OAT_POST_CREATE | ObjectAccessType::OAT_DROP | ObjectAccessType::OAT_POST_ALTER
-        );
+        #[cfg(not(feature = "pg13"))]
+        if access == ObjectAccessType::OAT_TRUNCATE && !objects::may_truncate(object) {
+            return;
+        }
+        let is_change = CHANGES.contains(&access);
         if is_change && !PERMITTED.get() && pg_sys::IsTransactionState() {
             checked(|| {
                 let Some(schemas) = Schemas::find() else { return Ok(()) };
                 // CREATE OR REPLACE FUNCTION is reported like CREATE FUNCTION.
                 let is_protected =
                     if is_new { schemas.protect_new(class, object) } else { schemas.protect(class, object) };
-                if is_protected {
+                if is_protected || objects::is_of_system(class, object) && !caller::is_of_script() {
                     pass(&objects::describe(class, object))?;
                     // The rest of the statement need not be checked.
                     PERMITTED.set(true);
@@ -279,7 +331,7 @@ unsafe fn check_write(relation: pg_sys::Oid, rights: pg_sys::AclMode, updates_co
             }
             // A script of an extension may change the system catalogs.
             let is_protected =
-                schemas.protect_relation(relation) || objects::is_catalog(relation) && !pg_sys::creating_extension;
+                schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script();
             if !is_protected {
                 return Ok(());
             }
@@ -301,7 +353,7 @@ fn pass(object: &str) -> Result<(), Error> {
 /// `ZA001` if the guard is closed.
 fn pass_as(command: &str, object: &str) -> Result<(), Error> {
     // SAFETY: reads a variable of the server.
-    if objects::is_being_created() || unsafe { pg_sys::IsBinaryUpgrade } {
+    if caller::is_of_own_script() || unsafe { pg_sys::IsBinaryUpgrade } {
         return Ok(());
     }
     match state() {

@@ -42,6 +42,9 @@ impl Schemas {
         if schema == self.internal {
             return true;
         }
+        if schema.to_u32() == pg_sys::PG_TOAST_NAMESPACE {
+            return table_of_toast(relation).is_some_and(|table| self.protect_relation(table));
+        }
         // An index belongs to its table, which is the member.
         schema == self.public
             && (is_member(pg_sys::RelationRelationId, relation)
@@ -52,7 +55,8 @@ impl Schemas {
     pub fn protect(self, class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
         match class {
             pg_sys::NamespaceRelationId => self.contain(object),
-            pg_sys::RelationRelationId => self.protect_new(class, object),
+            // The row of the relation already has its new schema.
+            pg_sys::RelationRelationId => self.protect_new(class, object) || self.protect_relation(object),
             _ => is_extension(class, object) || is_member(class, object) || self.protect_new(class, object),
         }
     }
@@ -115,10 +119,44 @@ pub fn owner_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
     oid_in_row(pg_sys::RelationRelationId, CLASS_INDEX, relation, c"relowner")
 }
 
-/// Returns whether the script of this extension is running.
-pub fn is_being_created() -> bool {
-    // SAFETY: reads variables of the backend.
-    unsafe { pg_sys::creating_extension && pg_sys::CurrentExtensionObject == extension_oid() }
+/// Returns whether PostgreSQL lets the current user truncate a table. If not, its own error is better.
+#[cfg(not(feature = "pg13"))]
+pub fn may_truncate(relation: pg_sys::Oid) -> bool {
+    // SAFETY: looks up the rights in the system caches.
+    unsafe {
+        let right = pg_sys::ACL_TRUNCATE as pg_sys::AclMode;
+        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right) == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
+/// Returns whether an object belongs to PostgreSQL itself, or is a new one that the functions of the extension would use
+/// instead: a function in `pg_catalog`, for example.
+pub fn is_of_system(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
+    let is_builtin = |object: pg_sys::Oid| object.to_u32() < pg_sys::FirstNormalObjectId;
+    let Some(kind) = SYSTEM.iter().find(|kind| kind.class == class) else {
+        let relation = match class {
+            pg_sys::RelationRelationId => Some(object),
+            _ => PARTS
+                .iter()
+                .find(|part| part.class == class)
+                .and_then(|part| oid_in_row(class, part.index, object, part.relation)),
+        };
+        return relation.is_some_and(|relation| is_catalog(table_of_toast(relation).unwrap_or(relation)));
+    };
+    let column = |name: &CStr| oid_in_row(class, kind.index, object, name);
+    is_builtin(object)
+        || match kind.replaces {
+            Replaces::InSchema(name) => {
+                column(name).is_some_and(|schema| schema.to_u32() == pg_sys::PG_CATALOG_NAMESPACE)
+            }
+            // A cast by the input and output functions of the types calls no other function.
+            Replaces::Cast => {
+                [c"castsource", c"casttarget"].into_iter().all(|name| column(name).is_some_and(is_builtin))
+                    && column(c"castmethod") != Some(oid(u32::from(b'i')))
+            }
+            Replaces::DefaultOf(name) => column(name).is_some_and(is_builtin) && column(c"opcdefault") == Some(oid(1)),
+            Replaces::Nothing => false,
+        }
 }
 
 /// Returns whether a relation is a system catalog of this database. Shared catalogs, and those of large objects, say
@@ -137,7 +175,8 @@ pub fn is_catalog(relation: pg_sys::Oid) -> bool {
 /// The name of the extension.
 pub const NAME: &CStr = c"audit_log";
 
-fn extension_oid() -> pg_sys::Oid {
+/// Returns the OID of the extension. Returns 0 if this database does not have it.
+pub fn extension_oid() -> pg_sys::Oid {
     // SAFETY: reads pg_extension, in a transaction.
     unsafe { pg_sys::get_extension_oid(NAME.as_ptr(), true) }
 }
@@ -151,6 +190,49 @@ fn relation_of_index(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
     let table = unsafe { pg_sys::IndexGetRelation(relation, true) };
     (table != pg_sys::InvalidOid).then_some(table)
 }
+
+/// Returns the table that a relation of schema `pg_toast` belongs to. PostgreSQL keeps the OID in the name.
+fn table_of_toast(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    let toast = relation_of_index(relation).unwrap_or(relation);
+    // SAFETY: looks the relation up in the system cache. The name is null or a palloc'd copy.
+    unsafe {
+        if pg_sys::get_rel_namespace(toast).to_u32() != pg_sys::PG_TOAST_NAMESPACE {
+            return None;
+        }
+        let name = pg_sys::get_rel_name(toast);
+        let name = if name.is_null() { c"" } else { CStr::from_ptr(name) };
+        name.to_str().ok()?.strip_prefix("pg_toast_")?.parse().ok().map(oid)
+    }
+}
+
+/// A system catalog whose objects the functions of the extension use.
+struct SystemKind {
+    class: pg_sys::Oid,
+    /// The unique index on the OID.
+    index: pg_sys::Oid,
+    replaces: Replaces,
+}
+
+/// The new objects that functions of the extension would use instead of those of PostgreSQL.
+enum Replaces {
+    /// Those in schema `pg_catalog`. The column names the schema.
+    InSchema(&'static CStr),
+    /// A cast between types of PostgreSQL.
+    Cast,
+    /// The default operator class of a type of PostgreSQL. The column names the type.
+    DefaultOf(&'static CStr),
+    Nothing,
+}
+
+const SYSTEM: [SystemKind; 6] = [
+    // pg_proc, pg_operator, pg_type, pg_cast, pg_opclass, pg_language
+    SystemKind { class: oid(1255), index: PROCEDURE_INDEX, replaces: Replaces::InSchema(c"pronamespace") },
+    SystemKind { class: oid(2617), index: oid(2688), replaces: Replaces::InSchema(c"oprnamespace") },
+    SystemKind { class: oid(1247), index: oid(2703), replaces: Replaces::InSchema(c"typnamespace") },
+    SystemKind { class: oid(2605), index: oid(2660), replaces: Replaces::Cast },
+    SystemKind { class: oid(2616), index: oid(2687), replaces: Replaces::DefaultOf(c"opcintype") },
+    SystemKind { class: oid(2612), index: oid(2682), replaces: Replaces::Nothing },
+];
 
 /// A system catalog whose objects are parts of a relation. The OIDs of catalogs and of their indexes never change.
 struct Part {

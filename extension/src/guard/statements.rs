@@ -1,10 +1,11 @@
 //! Utility statements, as far as the guard judges them by their form. It judges most by the objects that they change.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::{AlterTableType, NodeTag};
 
+use crate::guard::caller;
 use crate::guard::objects::{self, Schemas};
 
 /// The judgement of a utility statement.
@@ -146,15 +147,33 @@ unsafe fn is_harmless(command: &pg_sys::AlterTableCmd) -> bool {
     )
 }
 
-/// An index on columns changes nothing that is stored. A unique index, or one that calls a function, could refuse events.
+/// An index on columns changes nothing that is stored. A unique index, or one that calls a function of a user, could refuse
+/// events.
 unsafe fn create_index(index: &pg_sys::IndexStmt, schemas: Schemas) -> Judgement {
     // SAFETY: passed on. The list holds nodes of this type.
     unsafe {
         let Some(name) = protected(index.relation, schemas) else { return Judgement::Watched };
         let has_columns_only = nodes::<pg_sys::IndexElem>(index.indexParams)
-            .all(|element| (*element).expr.is_null() && (*element).opclass.is_null());
+            .all(|element| (*element).opclass.is_null() && has_builtin_class(index, (*element).name));
         let is_plain = !index.unique && index.excludeOpNames.is_null() && index.whereClause.is_null();
         if is_plain && has_columns_only { Judgement::Harmless } else { Judgement::Refused(name) }
+    }
+}
+
+/// Returns whether the default operator class of a column is one of PostgreSQL. An expression has no column.
+unsafe fn has_builtin_class(index: &pg_sys::IndexStmt, column: *const c_char) -> bool {
+    if column.is_null() {
+        return false;
+    }
+    // SAFETY: looks the names up in the system caches. The statement itself locks the relation.
+    unsafe {
+        let flags = pg_sys::RVROption::RVR_MISSING_OK;
+        let no_lock = pg_sys::NoLock as pg_sys::LOCKMODE;
+        let relation = pg_sys::RangeVarGetRelidExtended(index.relation, no_lock, flags, None, std::ptr::null_mut());
+        let method = pg_sys::get_index_am_oid(index.accessMethod, true);
+        let number = pg_sys::get_attnum(relation, column);
+        let class = pg_sys::GetDefaultOpClass(pg_sys::get_atttype(relation, number), method);
+        class.to_u32() < pg_sys::FirstNormalObjectId
     }
 }
 
@@ -168,7 +187,9 @@ unsafe fn protected(table: *mut pg_sys::RangeVar, schemas: Schemas) -> Option<St
         let flags = pg_sys::RVROption::RVR_MISSING_OK;
         pg_sys::RangeVarGetRelidExtended(table, pg_sys::NoLock as pg_sys::LOCKMODE, flags, None, std::ptr::null_mut())
     };
-    let is_protected = relation != pg_sys::InvalidOid && schemas.protect_relation(relation) && may_alter(relation);
+    let is_protected = relation != pg_sys::InvalidOid
+        && (schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script())
+        && may_alter(relation);
     is_protected.then(|| objects::relation_name(relation))
 }
 

@@ -104,7 +104,31 @@ const STATEMENTS: &[(&str, [&str; 3])] = &[
     ("REASSIGN OWNED BY {owner} TO postgres", ["ZA001", "42501", "42501"]),
     ("SELECT audit_internal.define('DROP TABLE {partition}')", ["ZA001", "42501", "42501"]),
     ("SELECT audit_internal.erase_field('{partition}', 1, 'actor')", ["ZA001", "42501", "42501"]),
+    ("SELECT audit_internal.remove_events('{partition}', '{1}')", ["ZA001", "42501", "42501"]),
+    ("SELECT audit_internal.move_events('{partition}', '{1}', '{2199-01-01}')", ["ZA001", "42501", "42501"]),
     // Other ways to the same end.
+    ("ALTER VIEW audit_internal.event_keeper SET SCHEMA public", ["ZA001", "42501", "42501"]),
+    ("ALTER SEQUENCE audit_internal.event_id_seq SET SCHEMA public", ["ZA001", "42501", "42501"]),
+    ("CREATE FUNCTION pg_catalog.now(text) RETURNS text LANGUAGE sql AS 'SELECT $1'", ["ZA001", "42501", "42501"]),
+    (
+        "CREATE OR REPLACE FUNCTION pg_catalog.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT ''2040-01-01''::timestamptz'",
+        ["ZA001", "42501", "42501"],
+    ),
+    ("ALTER FUNCTION pg_catalog.now() RENAME TO other", ["ZA001", "42501", "42501"]),
+    ("ALTER FUNCTION pg_catalog.now() SET SCHEMA public", ["ZA001", "42501", "42501"]),
+    (
+        "CREATE OPERATOR pg_catalog.=== (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = int8eq)",
+        ["ZA001", "42501", "42501"],
+    ),
+    ("CREATE CAST (bigint AS text) WITH FUNCTION to_hex(bigint)", ["ZA001", "42501", "42501"]),
+    ("CREATE OPERATOR CLASS own DEFAULT FOR TYPE jsonb USING brin AS STORAGE jsonb", ["ZA001", "42501", "42501"]),
+    ("CREATE INDEX own ON {partition} USING gin (actor)", ["ZA001", "ZA001", "42501"]),
+    ("SET LOCAL allow_system_table_mods = on; DROP INDEX pg_toast.pg_toast_{oid}_index", ["ZA001", "42501", "42501"]),
+    ("SET LOCAL allow_system_table_mods = on; TRUNCATE pg_trigger", ["ZA001", "42501", "42501"]),
+    (
+        "SET LOCAL allow_system_table_mods = on; CREATE RULE own AS ON UPDATE TO pg_cast DO ALSO NOTHING",
+        ["ZA001", "42501", "42501"],
+    ),
     ("UPDATE pg_trigger SET tgenabled = 'D'", ["ZA001", "42501", "42501"]),
     ("DELETE FROM pg_depend WHERE deptype = 'e'", ["ZA001", "42501", "42501"]),
     ("SET LOCAL session_replication_role = replica; DELETE FROM audit.head", ["ZA001", "42501", "42501"]),
@@ -113,6 +137,9 @@ const STATEMENTS: &[(&str, [&str; 3])] = &[
     ("REINDEX TABLE {partition}", ["Ok", "Ok", "42501"]),
     ("CLUSTER {partition} USING {name}_pkey", ["Ok", "Ok", "42501"]),
     ("CREATE INDEX own ON {partition} (request_id)", ["Ok", "42501", "42501"]),
+    ("CREATE INDEX own ON {partition} USING gin (targets)", ["Ok", "42501", "42501"]),
+    ("CREATE CAST (bigint AS uuid) WITH INOUT", ["Ok", "42501", "42501"]),
+    ("CREATE FUNCTION own() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'", ["Ok", "42501", "42501"]),
     ("ALTER TABLE {partition} SET TABLESPACE pg_default", ["Ok", "Ok", "42501"]),
     ("ALTER TABLE {partition} SET (fillfactor = 90)", ["Ok", "Ok", "42501"]),
     ("ALTER TABLE {partition} ALTER COLUMN actor SET STATISTICS 200", ["Ok", "Ok", "42501"]),
@@ -136,6 +163,7 @@ async fn each_role_can_do_this_to_the_audit_log() {
     let db = sealed().await;
     let superuser = db.connect().await;
     let partition: String = one(&superuser, "SELECT tableoid::regclass::text FROM audit.event LIMIT 1", &[]).await;
+    let oid: String = one(&superuser, "SELECT $1::text::regclass::oid::text", &[&partition]).await;
     let owner = own(&db, &superuser).await;
     let clients = [
         superuser,
@@ -147,7 +175,8 @@ async fn each_role_can_do_this_to_the_audit_log() {
         let sql = statement
             .replace("{partition}", &partition)
             .replace("{name}", partition.strip_prefix("audit_internal.").unwrap())
-            .replace("{owner}", &owner);
+            .replace("{owner}", &owner)
+            .replace("{oid}", &oid);
         for (client, expected) in clients.iter().zip(expected) {
             // CLUSTER and REINDEX of a partitioned table, and VACUUM, do not run in a transaction, but these do.
             let result = client.batch_execute(&format!("BEGIN; {sql}")).await;
@@ -177,6 +206,7 @@ async fn own(db: &Database, superuser: &Client) -> String {
                 WHERE c.relnamespace IN ('audit'::regnamespace, 'audit_internal'::regnamespace) AND c.relkind IN ('r', 'p', 'v') \
                 UNION ALL SELECT 'ALTER FUNCTION audit.close_guard() OWNER TO {role}' LOOP EXECUTE sql; END LOOP; END $$; \
              GRANT ALL ON audit_internal.event_id_seq TO {role}; GRANT EXECUTE ON FUNCTION audit_internal.content_keys TO {role}; \
+             CREATE OPERATOR CLASS own DEFAULT FOR TYPE text USING gin AS STORAGE text; \
              CREATE TABLE mine (LIKE audit.log); ALTER TABLE mine OWNER TO {role}"
         ),
     )
@@ -256,6 +286,76 @@ async fn a_function_that_the_extension_calls_does_not_pass() {
     assert!(dropped, "maintenance has dropped no partition");
     let attempts: Vec<String> = all(&client, "SELECT problem FROM attempts", &[]).await;
     assert_eq!(attempts, ["rows", "trigger", "define"]);
+}
+
+/// The functions of the extension convert intervals to text. The cast exists before the guard begins.
+#[tokio::test]
+async fn a_cast_that_the_extension_uses_does_not_pass() {
+    for (language, body) in [
+        ("sql", "DELETE FROM audit.log; SELECT ''::text"),
+        ("plpgsql", "BEGIN DELETE FROM audit.log; RETURN ''; END"),
+        ("plpgsql", "BEGIN IF audit_internal.define('TRUNCATE audit.log') IS NULL THEN RETURN ''; END IF; END"),
+    ] {
+        let db = Database::new();
+        let client = db.connect().await;
+        run(
+            &client,
+            &format!(
+                "SELECT audit.append('x', 'acme'); \
+                 CREATE FUNCTION attack(interval) RETURNS text LANGUAGE {language} AS $attack$ {body} $attack$; \
+                 CREATE CAST (interval AS text) WITH FUNCTION attack(interval); SELECT audit.seal()"
+            ),
+        )
+        .await;
+        let error = refused(&client, "SELECT audit.set_retention('acme', '90 days')", "ZA001").await;
+        assert!(error.where_().is_some_and(|context| context.contains("attack")), "{error:?}");
+    }
+}
+
+/// A subtransaction of the event trigger catches the ERROR of a statement that was permitted.
+#[tokio::test]
+async fn a_caught_error_permits_nothing() {
+    let db = sealed().await;
+    let client = db.connect().await;
+    run(
+        &client,
+        "CREATE FUNCTION attack() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+             EXECUTE 'REINDEX TABLE missing'; \
+         EXCEPTION WHEN undefined_table THEN NULL; END $$; \
+         CREATE EVENT TRIGGER attack ON ddl_command_start EXECUTE FUNCTION attack()",
+    )
+    .await;
+    for statement in [
+        "DROP VIEW audit_internal.event_keeper",
+        "DROP EXTENSION audit_log CASCADE",
+        "CREATE TABLE audit_internal.event_2199_01 (id bigint)",
+    ] {
+        refused(&client, statement, "ZA001").await;
+    }
+    // An error in a statement that no subtransaction catches permits nothing in the next one.
+    refused(&client, "REINDEX TABLE missing", "42P01").await;
+    refused(&client, "SELECT audit_internal.define('DROP VIEW audit_internal.event_keeper')", "ZA001").await;
+}
+
+/// Scripts of extensions may change system catalogs.
+#[tokio::test]
+async fn an_event_trigger_is_no_part_of_the_script_of_an_extension() {
+    let db = sealed().await;
+    let client = db.connect().await;
+    run(
+        &client,
+        "CREATE TABLE attempts (problem text); \
+         CREATE FUNCTION attack() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE pg_trigger SET tgenabled = 'D'; \
+         EXCEPTION WHEN SQLSTATE 'ZA001' THEN INSERT INTO public.attempts VALUES (tg_tag); END $$; \
+         CREATE EVENT TRIGGER attack ON ddl_command_end WHEN tag IN ('CREATE FUNCTION') EXECUTE FUNCTION attack(); \
+         CREATE EXTENSION btree_gist",
+    )
+    .await;
+    let attempts: Vec<String> = all(&client, "SELECT DISTINCT problem FROM attempts", &[]).await;
+    assert_eq!(attempts, ["CREATE FUNCTION"]);
+    let disabled: i64 = one(&client, "SELECT count(*) FROM pg_trigger WHERE tgenabled = 'D'", &[]).await;
+    assert_eq!(disabled, 0);
 }
 
 #[tokio::test]
