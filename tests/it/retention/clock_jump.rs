@@ -80,7 +80,11 @@ async fn a_clock_far_ahead_removes_nothing_and_leaves_nothing_behind() {
     let partition: String =
         one(&client, "SELECT tableoid::regclass::text FROM audit.event WHERE action = 'x' LIMIT 1", &[]).await;
     let by_hand = format!("SELECT audit_internal.remove_events('{partition}', ARRAY(SELECT id FROM {partition}))");
+    refused(&client, &by_hand, "ZA001").await;
+    // Even with an open guard, nothing is removed.
+    open_guard(&client).await;
     assert_eq!(one::<i64>(&client, &by_hand, &[]).await, 0);
+    run(&client, "SELECT audit.close_guard()").await;
     assert!(
         one::<bool>(&client, "SELECT audit_internal.drop_partition($1::text::regclass) IS NULL", &[&partition]).await
     );

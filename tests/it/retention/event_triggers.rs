@@ -6,7 +6,7 @@ use audit_harness::cluster::Options;
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
 
-use crate::support::{count, fails};
+use crate::support::{count, fails, open_guard};
 
 /// An event trigger that appends an event for each definition, for workspace `ddl`, whose month has no partition.
 const AUDITING: &str = "
@@ -140,6 +140,7 @@ async fn an_event_trigger_can_still_prevent_a_drop() {
     );
     run(&client, "DROP EVENT TRIGGER refuse_ddl").await;
     run(&client, AUDITING).await;
+    open_guard(&client).await;
     without_partition(&client, "ddl", 90).await;
     run(&client, "SELECT audit.maintain(12); SELECT audit.maintain(12); SELECT audit.maintain(12)").await;
     let dropped = "SELECT to_regclass('audit_internal.event_2020_01') IS NULL";

@@ -11,7 +11,7 @@ use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, refused, run};
 
 use crate::log::naive;
-use crate::support::{due_partition, import_days, move_some};
+use crate::support::{due_partition, import_days, move_some, open_guard};
 
 /// Runs maintenance until no work is left, and returns its tasks and objects. A drop after a move waits for open
 /// transactions, which concurrent tests have.
@@ -202,6 +202,8 @@ async fn the_guard_opens_only_for_due_events() {
     let id: i64 = one(&client, "SELECT id FROM audit.event WHERE action = 'x'", &[]).await;
     let partition: String =
         one(&client, "SELECT tableoid::regclass::text FROM audit.event WHERE id = $1", &[&id]).await;
+    run(&client, "SELECT audit.seal()").await;
+    open_guard(&client).await;
     let removed: i64 =
         one(&client, "SELECT audit_internal.remove_events($1::text::regclass, ARRAY[$2::bigint])", &[&partition, &id])
             .await;
@@ -485,6 +487,7 @@ async fn removal_refuses_an_older_snapshot() {
         run(&client, "ROLLBACK").await;
     }
     let owner = db.connect().await;
+    open_guard(&owner).await;
     run(&owner, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class").await;
     run(&client, "SELECT audit.place_legal_hold('acme', 'court')").await;
     refused(
