@@ -7,10 +7,14 @@ CARGO     ?= cargo
 
 PGRX_VERSION := 0.18.1
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+TOOLS ?= $(TARGET)/tools
+OTHER_MAJORS ?= 17 18
+VERSIONS_DIR ?= $(TARGET)/versions
 PREFIX := $(TARGET)/pg
 PRIVATE_PG_CONFIG := $(PREFIX)/pg_config
 PYTHON := $(TARGET)/python
-CHECKS := $(TARGET)/tools/checks
+CHECKS := $(TOOLS)/checks
+PGRX_TARGET ?= $(TARGET)/pgrx
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
 FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
@@ -18,18 +22,18 @@ FEATURES := --no-default-features --features pg$(PG_MAJOR)
 LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 
 # cargo-pgrx passes flags of its own, so it has a separate target directory. It writes nothing to the home directory.
-PGRX := PATH="$(TARGET)/tools/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(TARGET)/pgrx"
+PGRX := PATH="$(TOOLS)/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(PGRX_TARGET)"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-thorough bench demo docs clean
+	test test-thorough test-versions bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install missing Debian packages (lists them and asks before it uses sudo)
-	@PG_MAJOR=$(PG_MAJOR) tests/scripts/deps.sh
+	@PG_MAJOR=$(PG_MAJOR) tests/scripts/deps.sh $(DEPS)
 
 prefix: deps $(PGRX_CONFIG)
 	@tests/scripts/prefix.sh "$(PG_CONFIG)" "$(PREFIX)"
@@ -46,12 +50,12 @@ $(PGRX_CONFIG):
 	@echo "[configs]" > "$@"
 
 cargo-pgrx:
-	@PATH="$(TARGET)/tools/bin:$$PATH"; \
+	@PATH="$(TOOLS)/bin:$$PATH"; \
 	if [ "$$($(CARGO) pgrx --version 2>/dev/null)" != "cargo-pgrx $(PGRX_VERSION)" ]; then \
-		echo "installing cargo-pgrx $(PGRX_VERSION) in $(TARGET)/tools (a few minutes, once)"; \
-		CARGO_TARGET_DIR="$(TARGET)/tools/build" \
-			$(CARGO) install cargo-pgrx --version $(PGRX_VERSION) --locked --debug --root "$(TARGET)/tools"; \
-		rm -rf "$(TARGET)/tools/build"; \
+		echo "installing cargo-pgrx $(PGRX_VERSION) in $(TOOLS) (a few minutes, once)"; \
+		CARGO_TARGET_DIR="$(TOOLS)/build" \
+			$(CARGO) install cargo-pgrx --version $(PGRX_VERSION) --locked --debug --root "$(TOOLS)"; \
+		rm -rf "$(TOOLS)/build"; \
 	fi
 
 extension: prefix cargo-pgrx
@@ -104,6 +108,10 @@ test-thorough: extension python ## run the long tests: 24 sequences of crashes a
 	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_it -- seal_sequences
 	$(TEST) $(CARGO) test --package audit_it -- --ignored programs_unpack
 	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+# The chroots use the crates that `extension` has compiled. A later Debian runs what an earlier one has built, but not vice versa.
+test-versions: extension ## test the extension on other major versions of PostgreSQL, in chroots below VERSIONS_DIR (needs root)
+	@CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)" tests/scripts/versions.sh "$(VERSIONS_DIR)" $(OTHER_MAJORS)
 
 bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench

@@ -1,5 +1,6 @@
 //! PostgreSQL in Rust's terms: calling convention, errors, values and SPI.
 
+pub mod compat;
 mod definition;
 pub mod edge;
 pub mod error;

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
 # Installs the missing Debian packages that the build and the tests need. The script lists them, and asks before it uses
-# sudo unless CI=true.
+# sudo unless CI=true. `deps.sh server` installs only what the extension and the tests of test-versions need.
 set -euo pipefail
 
 major=${PG_MAJOR:-15}
 packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major"
-    "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime python3-venv zip
-    # A connection pooler in front of the sidecar and of applications.
-    pgbouncer
-    # A browser for the pages, and its driver.
-    chromium chromium-driver
-    # A client of the feed.
-    curl
-    # Programs that must unpack packs alike.
-    unzip 7zip libarchive-tools busybox default-jdk-headless golang-go)
+    "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime)
+if [[ ${1:-} != server ]]; then
+    packages+=(python3-venv zip
+        # A connection pooler in front of the sidecar and of applications.
+        pgbouncer
+        # A browser for the pages, and its driver.
+        chromium chromium-driver
+        # Chroots for other versions of PostgreSQL.
+        debootstrap
+        # A client of the feed.
+        curl
+        # Programs that must unpack packs alike.
+        unzip 7zip libarchive-tools busybox default-jdk-headless golang-go)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -11,6 +11,7 @@ use crate::append::partition;
 use crate::append::prepared::{self, Prepared};
 use crate::columns::{COUNT, TYPES, select_list};
 use crate::guard::caller::Frame;
+use crate::pg::compat;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::settings;
@@ -119,47 +120,12 @@ unsafe fn insert_directly(prepared: &Prepared, relation: pg_sys::Relation, value
         (*slot).tts_tableOid = (*relation).rd_id;
         pg_sys::ExecConstraints(result, slot, executor);
         pg_sys::simple_table_tuple_insert(relation, slot);
-        insert_index_tuples(result, slot, executor);
+        compat::insert_index_tuples(result, slot, executor);
         let scratch = (*executor).es_per_tuple_exprcontext;
         if !scratch.is_null() {
             pg_sys::MemoryContextReset((*scratch).ecxt_per_tuple_memory);
         }
     }
-}
-
-#[cfg(feature = "pg13")]
-unsafe fn insert_index_tuples(
-    result: *mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    executor: *mut pg_sys::EState,
-) {
-    // SAFETY: passed on from insert_directly. Version 13 takes the relation from the executor state.
-    unsafe {
-        (*executor).es_result_relation_info = result;
-        pg_sys::ExecInsertIndexTuples(slot, executor, false, std::ptr::null_mut(), std::ptr::null_mut());
-    }
-}
-
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-unsafe fn insert_index_tuples(
-    result: *mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    executor: *mut pg_sys::EState,
-) {
-    let none = std::ptr::null_mut();
-    // SAFETY: passed on from insert_directly.
-    unsafe { pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut()) };
-}
-
-#[cfg(any(feature = "pg16", feature = "pg17", feature = "pg18"))]
-unsafe fn insert_index_tuples(
-    result: *mut pg_sys::ResultRelInfo,
-    slot: *mut pg_sys::TupleTableSlot,
-    executor: *mut pg_sys::EState,
-) {
-    let none = std::ptr::null_mut();
-    // SAFETY: passed on from insert_directly.
-    unsafe { pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, none, std::ptr::null_mut(), false) };
 }
 
 thread_local! {

@@ -9,11 +9,11 @@ use pgrx::prelude::*;
 
 use crate::columns::COLUMNS;
 use crate::guard::caller::Frame;
+use crate::pg::compat;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
-use crate::pg::tuple;
 use crate::pg::values::Text;
 
 sql_function!(audit_partition_name, pg_finfo_audit_partition_name, partition_name);
@@ -89,7 +89,7 @@ pub fn month_of(day: i32) -> i32 {
 unsafe fn has_our_columns(relation: pg_sys::Relation) -> bool {
     // SAFETY: the descriptor of an open relation has natts attributes, whose names are NUL-terminated.
     unsafe {
-        let attributes = tuple::attributes((*relation).rd_att);
+        let attributes = compat::attributes((*relation).rd_att);
         attributes.len() == COLUMNS.len()
             && attributes.iter().zip(COLUMNS).all(|(attribute, column)| {
                 let actual = CStr::from_ptr(attribute.attname.data.as_ptr());

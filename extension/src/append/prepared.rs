@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::pg::compat;
 use crate::pg::error::Error;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
@@ -192,8 +193,7 @@ impl Prepared {
         for index in &self.indexes {
             // SAFETY: promised by the caller.
             unsafe {
-                #[cfg(any(feature = "pg17", feature = "pg18"))]
-                pg_sys::index_insert_cleanup(index.relation, index.info);
+                compat::end_index_insertions(index.relation, index.info);
                 pg_sys::index_close(index.relation, LOCK);
             }
         }

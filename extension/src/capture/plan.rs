@@ -11,8 +11,8 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 
 use crate::capture::values::Conversion;
+use crate::pg::compat;
 use crate::pg::error::Error;
-use crate::pg::tuple;
 use crate::pg::{relations, server};
 
 /// The settings of a capture, and the columns of the table.
@@ -231,7 +231,7 @@ unsafe fn columns(relation: pg_sys::Relation) -> Vec<Column> {
     // SAFETY: promised by the caller. The bitmap numbers the columns from the first system column on. It is a copy.
     unsafe {
         let key = pg_sys::RelationGetIndexAttrBitmap(relation, KEY);
-        tuple::attributes((*relation).rd_att)
+        compat::attributes((*relation).rd_att)
             .iter()
             .enumerate()
             .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated as u8 != VIRTUAL)

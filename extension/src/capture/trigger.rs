@@ -13,10 +13,10 @@ use crate::capture::plan::{self, Part, Plan, Template};
 use crate::capture::row::{Change, Row};
 use crate::capture::values;
 use crate::limits::{self, Limit};
+use crate::pg::compat;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::server;
-use crate::pg::tuple;
 use crate::pg::values::Text;
 use crate::settings;
 
@@ -137,7 +137,7 @@ unsafe fn fill(template: &Template, plan: &Plan, row: &Row, limit: &Limit) -> Op
 unsafe fn row(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple) -> Row {
     // SAFETY: promised by the caller. There is room for as many values as the table has columns.
     unsafe {
-        let count = tuple::attributes((*relation).rd_att).len();
+        let count = compat::attributes((*relation).rd_att).len();
         let mut values = vec![Datum::null(); count];
         let mut nulls = vec![true; count];
         pg_sys::heap_deform_tuple(tuple, (*relation).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());

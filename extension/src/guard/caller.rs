@@ -16,6 +16,7 @@ use pgrx::pg_sys::{Datum, FmgrHookEventType};
 use pgrx::prelude::*;
 
 use crate::guard::objects;
+use crate::pg::compat;
 
 /// A frame of the library itself, for statements that it runs. It ends when it is dropped, which also happens if an
 /// ERROR unwinds.
@@ -152,12 +153,7 @@ pub fn watch() {
     }
 }
 
-#[cfg(not(feature = "pg18"))]
-type Hash = pg_sys::uint32;
-#[cfg(feature = "pg18")]
-type Hash = u32;
-
-unsafe extern "C-unwind" fn functions_change(_argument: Datum, _cache: c_int, _hash: Hash) {
+unsafe extern "C-unwind" fn functions_change(_argument: Datum, _cache: c_int, _hash: compat::Hash) {
     STALE.set(true);
 }
 

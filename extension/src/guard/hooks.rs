@@ -18,6 +18,7 @@ use crate::guard::objects::{self, Schemas};
 use crate::guard::state::{State, state};
 use crate::guard::statements::{self, Judgement};
 use crate::guard::{caller, subscription};
+use crate::pg::compat;
 use crate::pg::error::{Error, Report};
 
 thread_local! {
@@ -27,7 +28,7 @@ thread_local! {
     static COMMAND: Cell<&'static CStr> = const { Cell::new(c"") };
     /// The values of the two at the start of each subtransaction that is running.
     static OUTER: RefCell<Vec<(bool, &'static CStr)>> = const { RefCell::new(Vec::new()) };
-    static PREVIOUS: Cell<Previous> = const { Cell::new(Previous { utility: None, access: None, rights: None }) };
+    static PREVIOUS: Cell<Previous> = const { Cell::new(Previous { utility: None, access: None }) };
 }
 
 /// The hooks of libraries that were loaded before.
@@ -35,21 +36,16 @@ thread_local! {
 struct Previous {
     utility: pg_sys::ProcessUtility_hook_type,
     access: pg_sys::object_access_hook_type,
-    rights: pg_sys::ExecutorCheckPerms_hook_type,
 }
 
 /// Installs the hooks. Must be called from `_PG_init` while the server loads its preloaded libraries, once.
 pub fn install() {
     // SAFETY: the server is single-threaded and loads the library. The library is never unloaded.
     unsafe {
-        PREVIOUS.set(Previous {
-            utility: pg_sys::ProcessUtility_hook,
-            access: pg_sys::object_access_hook,
-            rights: pg_sys::ExecutorCheckPerms_hook,
-        });
+        PREVIOUS.set(Previous { utility: pg_sys::ProcessUtility_hook, access: pg_sys::object_access_hook });
         pg_sys::ProcessUtility_hook = Some(run_utility);
         pg_sys::object_access_hook = Some(object_is_accessed);
-        pg_sys::ExecutorCheckPerms_hook = Some(check_rights);
+        compat::watch_rights(check_write);
         pg_sys::RegisterSubXactCallback(Some(subtransaction_changes), std::ptr::null_mut());
         pg_sys::RegisterXactCallback(Some(transaction_changes), std::ptr::null_mut());
     }
@@ -90,7 +86,6 @@ unsafe extern "C-unwind" fn transaction_changes(event: XactEvent::Type, _argumen
     }
 }
 
-#[cfg(not(feature = "pg13"))]
 unsafe extern "C-unwind" fn run_utility(
     statement: *mut pg_sys::PlannedStmt,
     text: *const c_char,
@@ -111,43 +106,12 @@ unsafe extern "C-unwind" fn run_utility(
     }
 }
 
-#[cfg(feature = "pg13")]
-unsafe extern "C-unwind" fn run_utility(
-    statement: *mut pg_sys::PlannedStmt,
-    text: *const c_char,
-    context: ProcessUtilityContext::Type,
-    parameters: pg_sys::ParamListInfo,
-    environment: *mut pg_sys::QueryEnvironment,
-    destination: *mut pg_sys::DestReceiver,
-    completion: *mut pg_sys::QueryCompletion,
-) {
-    let run = PREVIOUS.get().utility.unwrap_or(standard_ProcessUtility);
-    // SAFETY: passes the arguments on. No frame here owns anything, so an ERROR may jump over it.
-    unsafe {
-        let before = (PERMITTED.get(), COMMAND.get());
-        begin_utility(statement, context);
-        run(statement, text, context, parameters, environment, destination, completion);
-        end_utility(statement, before);
-    }
-}
-
 unsafe extern "C-unwind" {
     // pgrx turns an ERROR that its own declaration raises into a panic and back, and thereby loses the detail of the ERROR.
-    #[cfg(not(feature = "pg13"))]
     fn standard_ProcessUtility(
         statement: *mut pg_sys::PlannedStmt,
         text: *const c_char,
         read_only_tree: bool,
-        context: ProcessUtilityContext::Type,
-        parameters: pg_sys::ParamListInfo,
-        environment: *mut pg_sys::QueryEnvironment,
-        destination: *mut pg_sys::DestReceiver,
-        completion: *mut pg_sys::QueryCompletion,
-    );
-    #[cfg(feature = "pg13")]
-    fn standard_ProcessUtility(
-        statement: *mut pg_sys::PlannedStmt,
-        text: *const c_char,
         context: ProcessUtilityContext::Type,
         parameters: pg_sys::ParamListInfo,
         environment: *mut pg_sys::QueryEnvironment,
@@ -218,10 +182,6 @@ unsafe fn may_change(tree: *mut pg_sys::Node) -> Result<bool, Error> {
     }
 }
 
-#[cfg(feature = "pg13")]
-const CHANGES: [ObjectAccessType::Type; 3] =
-    [ObjectAccessType::OAT_POST_CREATE, ObjectAccessType::OAT_DROP, ObjectAccessType::OAT_POST_ALTER];
-#[cfg(not(feature = "pg13"))]
 const CHANGES: [ObjectAccessType::Type; 4] = [
     ObjectAccessType::OAT_POST_CREATE,
     ObjectAccessType::OAT_DROP,
@@ -243,7 +203,6 @@ unsafe extern "C-unwind" fn object_is_accessed(
             previous(access, class, object, part, argument);
         }
         let is_new = access == ObjectAccessType::OAT_POST_CREATE && part == 0;
-        #[cfg(not(feature = "pg13"))]
         if access == ObjectAccessType::OAT_TRUNCATE && !objects::may_truncate(object) {
             return;
         }
@@ -263,49 +222,6 @@ unsafe extern "C-unwind" fn object_is_accessed(
             });
         }
     }
-}
-
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-unsafe extern "C-unwind" fn check_rights(range_table: *mut pg_sys::List, raises: bool) -> bool {
-    // SAFETY: passes the arguments on. The list holds nodes of this type.
-    unsafe {
-        if let Some(previous) = PREVIOUS.get().rights
-            && !previous(range_table, raises)
-        {
-            return false;
-        }
-        for at in 0..length(range_table) {
-            let entry: *const pg_sys::RangeTblEntry = (*(*range_table).elements.add(at)).ptr_value.cast();
-            check_write((*entry).relid, (*entry).requiredPerms, !(*entry).updatedCols.is_null());
-        }
-    }
-    true
-}
-
-#[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-unsafe extern "C-unwind" fn check_rights(
-    range_table: *mut pg_sys::List,
-    rights: *mut pg_sys::List,
-    raises: bool,
-) -> bool {
-    // SAFETY: passes the arguments on. The list holds nodes of this type.
-    unsafe {
-        if let Some(previous) = PREVIOUS.get().rights
-            && !previous(range_table, rights, raises)
-        {
-            return false;
-        }
-        for at in 0..length(rights) {
-            let entry: *const pg_sys::RTEPermissionInfo = (*(*rights).elements.add(at)).ptr_value.cast();
-            check_write((*entry).relid, (*entry).requiredPerms, !(*entry).updatedCols.is_null());
-        }
-    }
-    true
-}
-
-fn length(list: *mut pg_sys::List) -> usize {
-    // SAFETY: a list is null or valid.
-    if list.is_null() { 0 } else { unsafe { (*list).length as usize } }
 }
 
 /// Raises an error if a statement writes to a protected table.

@@ -106,9 +106,6 @@ pub fn describe(class: pg_sys::Oid, object: pg_sys::Oid) -> String {
     let address = pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 };
     // SAFETY: looks the object up. The result is null or a palloc'd copy.
     unsafe {
-        #[cfg(feature = "pg13")]
-        let text = pg_sys::getObjectDescription(&raw const address);
-        #[cfg(not(feature = "pg13"))]
         let text = pg_sys::getObjectDescription(&raw const address, true);
         if text.is_null() { "a part of it".into() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
     }
@@ -120,7 +117,6 @@ pub fn owner_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
 }
 
 /// Returns whether PostgreSQL lets the current user truncate a table. If not, its own error is better.
-#[cfg(not(feature = "pg13"))]
 pub fn may_truncate(relation: pg_sys::Oid) -> bool {
     // SAFETY: looks up the rights in the system caches.
     unsafe {

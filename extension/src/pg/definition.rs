@@ -51,9 +51,6 @@ unsafe fn run(statement: *mut pg_sys::PlannedStmt, text: &CString) {
     unsafe {
         let nowhere = pg_sys::None_Receiver;
         let (params, environment, completion) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
-        #[cfg(feature = "pg13")]
-        pg_sys::ProcessUtility(statement, text.as_ptr(), part, params, environment, nowhere, completion);
-        #[cfg(not(feature = "pg13"))]
         pg_sys::ProcessUtility(statement, text.as_ptr(), false, part, params, environment, nowhere, completion);
     }
 }

@@ -1,31 +1,9 @@
-//! Tuple descriptors, and access to the fields of composite values.
+//! Access to the fields of composite values.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-/// Returns the attributes of a descriptor, including dropped ones.
-///
-/// # Safety
-/// `descriptor` must be valid for `'a`.
-#[cfg(not(feature = "pg18"))]
-pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: promised by the caller. A descriptor has natts attributes.
-    unsafe { (*descriptor).attrs.as_slice((*descriptor).natts as usize) }
-}
-
-/// Returns the attributes of a descriptor, including dropped ones.
-///
-/// # Safety
-/// `descriptor` must be valid for `'a`.
-#[cfg(feature = "pg18")]
-pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
-    // SAFETY: promised by the caller. natts attributes follow natts compact ones (`TupleDescAttrAddress` in
-    // access/tupdesc.h).
-    unsafe {
-        let count = (*descriptor).natts as usize;
-        std::slice::from_raw_parts((*descriptor).compact_attrs.as_ptr().add(count).cast(), count)
-    }
-}
+use crate::pg::compat;
 
 /// Returns the fields of a composite value, with None for NULL. Returns None if its type does not have exactly fields
 /// of these types. The fields live as long as the value. If the value is compressed or stored out of line, they live as
@@ -40,7 +18,7 @@ pub unsafe fn deform<const N: usize>(datum: Datum, types: &[pg_sys::Oid; N]) -> 
         let header: pg_sys::HeapTupleHeader = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
         let fields = (*header).t_choice.t_datum;
         let descriptor = pg_sys::lookup_rowtype_tupdesc(fields.datum_typeid, fields.datum_typmod);
-        let attributes = attributes(descriptor);
+        let attributes = compat::attributes(descriptor);
         let is_ours =
             attributes.len() == N && attributes.iter().zip(types).all(|(attribute, oid)| attribute.atttypid == *oid);
         let values = is_ours.then(|| {

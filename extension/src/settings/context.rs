@@ -10,6 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use super::{Text, text};
+use crate::pg::compat;
 
 /// A setting that fills the argument of that name if a call omits it.
 #[derive(Clone, Copy)]
@@ -137,26 +138,10 @@ fn record(context: Context) -> Option<NonNull<pg_sys::config_generic>> {
     let mut records = RECORDS.get();
     let known = &mut records[context as usize];
     if known.is_none() {
-        *known = find(context.name());
+        *known = compat::setting(context.name());
         RECORDS.set(records);
     }
     records[context as usize]
-}
-
-#[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
-fn find(name: &CStr) -> Option<NonNull<pg_sys::config_generic>> {
-    // SAFETY: PostgreSQL returns an array of that many valid pointers. Each record has a NUL-terminated name.
-    unsafe {
-        let count = pg_sys::GetNumConfigOptions() as usize;
-        let all = std::slice::from_raw_parts(pg_sys::get_guc_variables(), count);
-        all.iter().copied().filter_map(NonNull::new).find(|record| CStr::from_ptr(record.as_ref().name) == name)
-    }
-}
-
-#[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
-fn find(name: &CStr) -> Option<NonNull<pg_sys::config_generic>> {
-    // SAFETY: the name is NUL-terminated. PostgreSQL returns a valid record or null.
-    NonNull::new(unsafe { pg_sys::find_option(name.as_ptr(), false, true, pgrx::PgLogLevel::ERROR as i32) })
 }
 
 fn warn_of_session(context: Context) {

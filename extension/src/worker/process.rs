@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
 
+use crate::pg::compat;
 use crate::pg::latch;
 use crate::pg::spi;
 use crate::pg::values::Text;
@@ -38,16 +39,8 @@ pub fn connect_to(database: pg_sys::Datum) {
     // SAFETY: these are the server's own handlers. The first one lets a query be canceled. Nothing else has been set up
     // yet.
     unsafe {
-        #[cfg(not(feature = "pg18"))]
-        {
-            pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
-            pg_sys::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
-        }
-        #[cfg(feature = "pg18")]
-        {
-            pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(die));
-            pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
-        }
+        compat::handle_signal(pg_sys::SIGTERM as c_int, die);
+        compat::handle_signal(pg_sys::SIGHUP as c_int, SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
     let database = pg_sys::Oid::from_u32(database.value() as u32);

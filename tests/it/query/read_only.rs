@@ -42,7 +42,10 @@ async fn parallel_workers_may_read() {
     let db = Database::new();
     let client = db.connect().await;
     fill(&client).await;
-    run(&client, "SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0").await;
+    run(&client, "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0").await;
+    // Version 16 renamed the setting that makes the planner use a worker for every query.
+    let forced = "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')";
+    assert_eq!(one::<String>(&client, forced, &[]).await, "on");
     for sql in READS {
         run(&client, sql).await;
     }

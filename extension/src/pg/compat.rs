@@ -1,0 +1,168 @@
+//! The differences between the major versions of PostgreSQL. No other module asks for the version. `build.rs` sets
+//! `since_pg16` and the like.
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_int};
+use std::ptr::{NonNull, null_mut};
+
+use pgrx::pg_sys;
+
+/// Returns the attributes of a descriptor, including dropped ones.
+///
+/// # Safety
+/// `descriptor` must be valid for `'a`.
+pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: promised by the caller. A descriptor has natts attributes. Since version 18 they follow natts compact ones
+    // (`TupleDescAttrAddress` in access/tupdesc.h).
+    unsafe {
+        let count = (*descriptor).natts as usize;
+        #[cfg(not(since_pg18))]
+        return (*descriptor).attrs.as_slice(count);
+        #[cfg(since_pg18)]
+        return std::slice::from_raw_parts((*descriptor).compact_attrs.as_ptr().add(count).cast(), count);
+    }
+}
+
+/// Enters the row of a slot in the indexes.
+///
+/// # Safety
+/// The row must have been stored in the relation of `result`, whose indexes are open.
+pub unsafe fn insert_index_tuples(
+    result: *mut pg_sys::ResultRelInfo,
+    slot: *mut pg_sys::TupleTableSlot,
+    executor: *mut pg_sys::EState,
+) {
+    // SAFETY: promised by the caller. It is not an update, and there is no ON CONFLICT. Version 16 added
+    // `onlySummarizing`, which concerns updates.
+    unsafe {
+        #[cfg(not(since_pg16))]
+        pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, null_mut(), null_mut());
+        #[cfg(since_pg16)]
+        pg_sys::ExecInsertIndexTuples(result, slot, executor, false, false, null_mut(), null_mut(), false);
+    }
+}
+
+/// Ends insertions into an index. Since version 17, an access method may keep something for them in `info`.
+///
+/// # Safety
+/// `index` must be open, and `info` must describe it.
+pub unsafe fn end_index_insertions(index: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
+    #[cfg(not(since_pg17))]
+    let _ = (index, info);
+    #[cfg(since_pg17)]
+    // SAFETY: promised by the caller.
+    unsafe {
+        pg_sys::index_insert_cleanup(index, info);
+    }
+}
+
+/// Returns the server's record of a setting. It is valid as long as the process lives.
+pub fn setting(name: &CStr) -> Option<NonNull<pg_sys::config_generic>> {
+    // SAFETY: the name is NUL-terminated. PostgreSQL returns an array of that many valid pointers to records with
+    // NUL-terminated names, and since version 16 a valid record or null.
+    unsafe {
+        #[cfg(not(since_pg16))]
+        {
+            let count = pg_sys::GetNumConfigOptions() as usize;
+            let all = std::slice::from_raw_parts(pg_sys::get_guc_variables(), count);
+            all.iter().copied().filter_map(NonNull::new).find(|record| CStr::from_ptr(record.as_ref().name) == name)
+        }
+        #[cfg(since_pg16)]
+        NonNull::new(pg_sys::find_option(name.as_ptr(), false, true, pgrx::PgLogLevel::ERROR as c_int))
+    }
+}
+
+/// Sets the handler of a signal.
+///
+/// # Safety
+/// The handler must be safe to call at any moment.
+pub unsafe fn handle_signal(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
+    // SAFETY: promised by the caller. Version 18 renamed the function of the server.
+    unsafe {
+        #[cfg(not(since_pg18))]
+        pg_sys::pqsignal(signal, Some(handler));
+        #[cfg(since_pg18)]
+        pg_sys::pqsignal_be(signal, Some(handler));
+    }
+}
+
+/// The hash value that a callback of a system cache gets.
+#[cfg(not(since_pg18))]
+pub type Hash = pg_sys::uint32;
+/// The hash value that a callback of a system cache gets.
+#[cfg(since_pg18)]
+pub type Hash = u32;
+
+/// Checks the rights that a statement needs on a table: the table, the rights, and whether the statement names columns to
+/// update. It may raise an error.
+pub type RightsCheck = unsafe fn(pg_sys::Oid, pg_sys::AclMode, bool);
+
+/// Makes the executor also call `check` for each table of a statement, after its own check and those of libraries that were
+/// loaded before.
+///
+/// # Safety
+/// The server must be loading its preloaded libraries. It must be called once.
+pub unsafe fn watch_rights(check: RightsCheck) {
+    CHECK.set(Some(check));
+    // SAFETY: the server is single-threaded and loads the library. The library is never unloaded.
+    unsafe {
+        EARLIER.set(pg_sys::ExecutorCheckPerms_hook);
+        pg_sys::ExecutorCheckPerms_hook = Some(check_rights);
+    }
+}
+
+thread_local! {
+    static CHECK: Cell<Option<RightsCheck>> = const { Cell::new(None) };
+    static EARLIER: Cell<pg_sys::ExecutorCheckPerms_hook_type> = const { Cell::new(None) };
+}
+
+#[cfg(not(since_pg16))]
+unsafe extern "C-unwind" fn check_rights(range_table: *mut pg_sys::List, raises: bool) -> bool {
+    // SAFETY: passes the arguments on. The list holds nodes of this type. No frame here owns anything, so an ERROR may jump
+    // over it.
+    unsafe {
+        if let Some(earlier) = EARLIER.get()
+            && !earlier(range_table, raises)
+        {
+            return false;
+        }
+        for at in 0..length(range_table) {
+            let entry: *const pg_sys::RangeTblEntry = (*(*range_table).elements.add(at)).ptr_value.cast();
+            check((*entry).relid, (*entry).requiredPerms, (*entry).updatedCols);
+        }
+    }
+    true
+}
+
+#[cfg(since_pg16)]
+unsafe extern "C-unwind" fn check_rights(
+    range_table: *mut pg_sys::List,
+    rights: *mut pg_sys::List,
+    raises: bool,
+) -> bool {
+    // SAFETY: as for the earlier versions, which have the rights in the entries of the range table.
+    unsafe {
+        if let Some(earlier) = EARLIER.get()
+            && !earlier(range_table, rights, raises)
+        {
+            return false;
+        }
+        for at in 0..length(rights) {
+            let entry: *const pg_sys::RTEPermissionInfo = (*(*rights).elements.add(at)).ptr_value.cast();
+            check((*entry).relid, (*entry).requiredPerms, (*entry).updatedCols);
+        }
+    }
+    true
+}
+
+unsafe fn check(relation: pg_sys::Oid, rights: pg_sys::AclMode, updated: *mut pg_sys::Bitmapset) {
+    if let Some(check) = CHECK.get() {
+        // SAFETY: passed on.
+        unsafe { check(relation, rights, !updated.is_null()) }
+    }
+}
+
+fn length(list: *mut pg_sys::List) -> usize {
+    // SAFETY: a list is null or valid.
+    if list.is_null() { 0 } else { unsafe { (*list).length as usize } }
+}
