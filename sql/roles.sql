@@ -27,7 +27,7 @@ BEGIN
 END
 $access$;
 
-GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_admin, audit_sidecar;
+GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_workspace_reader, audit_admin, audit_sidecar;
 
 -- audit_writer is the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
@@ -38,27 +38,40 @@ GRANT EXECUTE ON FUNCTION
     audit.context(text, text, text, text, text, text)
     TO audit_writer;
 
--- audit_reader queries and exports all workspaces.
-GRANT SELECT ON audit.event, audit.action, audit.category, audit.tag, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance
+-- audit_reader queries and exports all workspaces. Its functions that are behind a gate follow below.
+GRANT SELECT ON audit.event, audit.action, audit.category, audit.tag, audit.workspace, audit.legal_hold, audit.retention_preset, audit.maintenance,
+    audit.workspace_grant
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.preset(text),
     audit.status(),
-    audit.check_filters,
-    audit.retention_setting(text),
-    audit.keeping(text, timestamptz, text, text[]),
-    audit.export_leaves(text, bigint, bigint, refcursor),
-    audit.events,
-    audit.event(bigint),
-    audit.feed(text, bigint, integer),
-    audit.activity,
-    audit.top_values,
-    audit.counts_by_action,
     audit.tags_of(text),
     audit.vocabulary(),
-    audit.export,
     audit.captured()
     TO audit_reader;
+
+-- audit_workspace_reader queries and exports the workspaces that are granted to its members. Each function that reads what belongs to
+-- a workspace is behind a gate (gate.sql). No table is here that has rows of a workspace: EXPLAIN and statistics would tell of others.
+GRANT SELECT ON audit.action, audit.category, audit.tag, audit.retention_preset TO audit_workspace_reader;
+GRANT EXECUTE ON FUNCTION
+    audit.preset(text),
+    audit.tags_of(text),
+    audit.vocabulary(),
+    audit.leaf_hash_of,
+    audit.leaf_hash(audit.event)
+    TO audit_workspace_reader;
+DO $access$
+DECLARE
+    gate regprocedure;
+BEGIN
+    FOR gate IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'audit'::pg_catalog.regnamespace AND p.prosrc IN ('audit_gate', 'audit_gate_of_workspace')
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO audit_workspace_reader, audit_reader', gate);
+    END LOOP;
+END
+$access$;
 
 -- audit_admin also manages the catalog, imports, retention, legal holds and maintenance.
 GRANT audit_reader, audit_writer TO audit_admin;
@@ -73,6 +86,8 @@ GRANT EXECUTE ON FUNCTION
     audit.preview_retention(text, interval, integer),
     audit.place_legal_hold(text, text, text, text),
     audit.release_legal_hold(text, text, text, text),
+    audit.grant_workspace(text, text),
+    audit.revoke_workspace(text, text),
     audit.maintain(integer, integer),
     audit.confirm_clock(text)
     TO audit_admin;
@@ -92,16 +107,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash_of,
-    audit.leaf_hash(audit.event),
-    audit.root_at(text, bigint),
-    audit.inclusion_proof(text, bigint, bigint),
-    audit.consistency_proof(text, bigint, bigint),
-    audit.subset_proof(text, bigint, bigint[], bigint[]),
-    audit.leaves(text, bigint, bigint),
-    audit.leaf_of(text, bigint),
-    audit.protection(text, bigint[]),
-    audit.tile_hashes(text, integer, bigint),
-    audit.verify(text, timestamptz, timestamptz)
+    audit.leaf_hash(audit.event)
     TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.seal(integer),

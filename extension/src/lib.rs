@@ -10,6 +10,7 @@ mod append;
 mod autonomous;
 mod capture;
 mod columns;
+mod gate;
 mod guard;
 mod limits;
 mod log;
@@ -59,7 +60,13 @@ extension_sql_file!("../../sql/internal/replica.sql", name = "replica", requires
 extension_sql_file!("../../sql/internal/sealer.sql", name = "sealer", requires = ["replica"]);
 extension_sql_file!("../../sql/api/seal.sql", name = "seal", requires = ["sealer"]);
 extension_sql_file!("../../sql/internal/worker.sql", name = "worker", requires = ["seal"]);
-extension_sql_file!("../../sql/internal/role.sql", name = "role", requires = ["worker"]);
+extension_sql_file!("../../sql/api/workspace_grant.sql", name = "workspace_grant", requires = ["worker"]);
+extension_sql_file!(
+    "../../sql/internal/workspace_grant.sql",
+    name = "workspace_grant_parts",
+    requires = ["workspace_grant"]
+);
+extension_sql_file!("../../sql/internal/role.sql", name = "role", requires = ["workspace_grant_parts"]);
 extension_sql_file!("../../sql/internal/guard_opening.sql", name = "guard_opening", requires = ["role"]);
 extension_sql_file!("../../sql/api/guard.sql", name = "guard_api", requires = ["guard_opening"]);
 extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["guard_api"]);
@@ -80,6 +87,7 @@ extension_sql_file!("../../sql/internal/verify_event.sql", name = "verify_event"
 extension_sql_file!("../../sql/internal/redaction.sql", name = "redaction", requires = ["verify_event"]);
 extension_sql_file!("../../sql/api/redact.sql", name = "redact", requires = ["redaction"]);
 extension_sql_file!("../../sql/internal/verify_redaction.sql", name = "verify_redaction", requires = ["redact"]);
+extension_sql_file!("../../sql/gate.sql", name = "gate", requires = ["verify_redaction"]);
 extension_sql_file!("../../sql/roles.sql", name = "roles", finalize);
 
 /// Initializes the library. PostgreSQL calls this function when it loads the library: at server start, or at the first

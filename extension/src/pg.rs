@@ -4,6 +4,7 @@ pub mod compat;
 mod definition;
 pub mod edge;
 pub mod error;
+pub mod inner;
 pub mod jsonb;
 pub mod latch;
 pub mod lookup;

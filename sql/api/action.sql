@@ -161,6 +161,8 @@ INSERT INTO audit.action (action, category, tags, description, built_in) VALUES
     ('retention_changed', 'audit', '{audit_change}', 'The retention of a workspace was changed', true),
     ('legal_hold_placed', 'audit', '{audit_change}', 'A legal hold was placed on events of a workspace', true),
     ('legal_hold_released', 'audit', '{audit_change}', 'A legal hold was released', true),
+    ('workspace_granted', 'audit', '{audit_change}', 'A workspace was granted to a database role', true),
+    ('workspace_revoked', 'audit', '{audit_change}', 'A workspace was revoked from a database role', true),
     ('partition_dropped', 'audit', '{audit_operation}', 'A month of events past their retention was dropped', true),
     ('events_removed', 'audit', '{audit_operation}', 'Events of a workspace past their retention were removed', true),
     ('clock_confirmed', 'audit', '{audit_change}', 'A clock that had moved far ahead was confirmed, so that expired events are removed again', true),

@@ -38,7 +38,7 @@ COMMENT ON FUNCTION audit.record_checkpoint(bigint, bytea, text) IS
 -- Neighbouring events are covered by the same head, so each head is looked up once.
 CREATE FUNCTION audit.protection(workspace text, ids bigint[])
     RETURNS TABLE (id bigint, leaf bigint, recorded_at timestamptz, signed_at timestamptz)
-    LANGUAGE sql STABLE STRICT ROWS 50
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER ROWS 50
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET enable_bitmapscan = off

@@ -85,6 +85,17 @@ $$;
 COMMENT ON FUNCTION audit.release_legal_hold(text, text, text, text) IS
     'Releases the legal hold that was placed with the same target and actor, and records an event. Events past their retention are hidden at once, and removed at the next maintenance (SQLSTATE ZA003, ZA012).';
 
+CREATE FUNCTION audit.legal_holds(workspace text) RETURNS TABLE (
+    target text, actor text, reason text, placed_at timestamptz, placed_by text, released_at timestamptz, released_by text, release_reason text
+)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT h.target, h.actor, h.reason, h.placed_at, h.placed_by, h.released_at, h.released_by, h.release_reason
+    FROM audit.legal_hold h WHERE h.workspace = legal_holds.workspace ORDER BY h.placed_at, h.audit_event_id
+$$;
+COMMENT ON FUNCTION audit.legal_holds(text) IS 'Returns the legal holds of a workspace, active and released, in the order in which they were placed';
+
 CREATE FUNCTION audit.keeping(
     workspace text,
     occurred_at timestamptz,

@@ -95,7 +95,7 @@ $$;
 COMMENT ON FUNCTION audit.events IS
     'Returns events of a workspace, newest first, at most max_rows (1 to 10000). The cursor of the last row continues. filters is a JSON object with one value or a list for each field (SQLSTATE ZA002, ZA003, ZA008, ZA009).';
 
-CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
+CREATE FUNCTION audit.event(id bigint, bound_caller oid) RETURNS SETOF audit.event_result
     LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -103,11 +103,12 @@ CREATE FUNCTION audit.event(id bigint) RETURNS SETOF audit.event_result
 AS $$
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT %s FROM audit.event e WHERE e.id = $1 AND audit_internal.is_kept(e.workspace, e.occurred_at, e.actor, e.targets)',
-        audit_internal.event_columns()) USING id;
+        'SELECT %s FROM audit.event e WHERE e.id = $1 AND audit_internal.is_kept(e.workspace, e.occurred_at, e.actor, e.targets) '
+        'AND audit_internal.may_read($2, e.workspace)',
+        audit_internal.event_columns()) USING id, bound_caller;
 END
 $$;
-COMMENT ON FUNCTION audit.event(bigint) IS 'Returns the event with this id, or no row if there is none or it is no longer kept';
+COMMENT ON FUNCTION audit.event(bigint, oid) IS 'Returns the event with this id. Returns no row if there is none, if it is no longer kept, or if its workspace is not granted to a bound caller.';
 
 CREATE FUNCTION audit.activity(
     workspace text DEFAULT NULL,

@@ -51,6 +51,7 @@ BEGIN
         ('retention changes', true, unsettled || ' not settled yet', NULL);
     RETURN QUERY SELECT 'sealing turns', t.ok, t.value, t.hint FROM audit_internal.describe_turns() t;
     RETURN QUERY SELECT 'roles', r.ok, r.value, r.hint FROM audit_internal.describe_roles() r;
+    RETURN QUERY SELECT 'workspace grants', g.ok, g.value, g.hint FROM audit_internal.describe_grants() g;
     RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
 END
 $$;

@@ -10,7 +10,7 @@ CREATE TYPE audit.damage AS (
 );
 COMMENT ON TYPE audit.damage IS 'A difference between the stored data and what sealing recorded';
 
-CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+CREATE FUNCTION audit.verify(workspace text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, bound_caller oid DEFAULT NULL)
     RETURNS SETOF audit.damage
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -29,6 +29,9 @@ DECLARE
         UNION SELECT h.workspace FROM audit.legal_hold h WHERE verify.workspace IS NULL OR h.workspace = verify.workspace
         ORDER BY 1);
     space text;
+    -- A problem can name another workspace, and a message of the server can quote what is stored there.
+    is_bound boolean := bound_caller IS NOT NULL;
+    unreadable constant text := 'the server cannot read a part of the log or the events of this workspace';
 BEGIN
     -- This lock prevents the drop of a partition, whose removal this snapshot would not see.
     PERFORM FROM audit.event WHERE false;
@@ -41,7 +44,7 @@ BEGIN
             RETURN QUERY SELECT * FROM audit_internal.removal_damage(space);
         -- Data that the server cannot read is damage, too, and so are numbers that no workspace log can have.
         EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
-            RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
+            RETURN NEXT ('unreadable', space, NULL, NULL, CASE WHEN is_bound THEN unreadable ELSE SQLERRM END)::audit.damage;
         END;
     END LOOP;
     -- Without a period, one scan covers all workspaces. A period is found by the workspace.
@@ -51,14 +54,19 @@ BEGIN
     FOREACH space IN ARRAY spaces LOOP
         BEGIN
             RETURN QUERY
-            SELECT d.* FROM audit_internal.event_damage(space, since, until) d
+            SELECT d.kind, d.workspace, d.leaf, d.event_id,
+                   CASE WHEN is_bound AND d.kind = 'event_moved' THEN 'the event of this leaf is now in another workspace' ELSE d.problem END
+            FROM audit_internal.event_damage(space, since, until) d
             WHERE NOT (d.kind = 'event_missing' AND audit_internal.is_removed_by_now(d.workspace, d.leaf));
             RETURN QUERY SELECT * FROM audit_internal.redaction_damage(space);
         EXCEPTION WHEN data_corrupted OR index_corrupted OR internal_error OR data_exception THEN
-            RETURN NEXT ('unreadable', space, NULL, NULL, SQLERRM)::audit.damage;
+            RETURN NEXT ('unreadable', space, NULL, NULL, CASE WHEN is_bound THEN unreadable ELSE SQLERRM END)::audit.damage;
         END;
     END LOOP;
 
+    IF NOT audit_internal.may_read(bound_caller, 'audit') THEN
+        RETURN;
+    END IF;
     BEGIN
         RETURN QUERY SELECT * FROM audit_internal.checkpoint_damage();
         RETURN QUERY SELECT * FROM audit_internal.told_head_damage();
@@ -67,5 +75,5 @@ BEGIN
     END;
 END
 $$;
-COMMENT ON FUNCTION audit.verify(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION audit.verify(text, timestamptz, timestamptz, oid) IS
     'Hashes everything again and returns a row for each damage. Covers one workspace or all, and optionally only events between since and until. Checks what was sealed. audit-sidecar also compares checkpoints kept outside the database.';

@@ -22,8 +22,9 @@ CREATE FUNCTION audit_internal.erase_field(partition regclass, id bigint, field 
     AS 'MODULE_PATHNAME', 'audit_erase_field';
 COMMENT ON FUNCTION audit_internal.erase_field(regclass, bigint, text) IS 'Erases a field of an event in a partition, and returns the number of events changed';
 
+-- SECURITY DEFINER, because cursors of audit.export call it when their owner fetches from them.
 CREATE FUNCTION audit_internal.redactions(event_id bigint) RETURNS jsonb
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
 AS $$

@@ -13,7 +13,7 @@ AS $$
         SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) AS names
         FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
         WHERE n.nspname = 'audit' AND a.grantee <> n.nspowner AND a.privilege_type = 'USAGE'
-          AND r.rolname NOT IN ('audit_writer', 'audit_reader', 'audit_admin', 'audit_sidecar')
+          AND r.rolname NOT IN ('audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_sidecar')
     )
     SELECT m.names IS NULL,
            CASE WHEN m.names IS NULL THEN 'have their names'

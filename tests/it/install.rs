@@ -14,3 +14,4 @@ mod pgaudit;
 mod public_schema;
 mod replication;
 mod role_names;
+mod workspaces;

@@ -39,6 +39,8 @@ const OWN: [&str; 12] = [
     "retention_changed",
     "legal_hold_placed",
     "legal_hold_released",
+    "workspace_granted",
+    "workspace_revoked",
 ];
 
 /// Returns whether the current user is a superuser or the owner, as within a function of the extension.

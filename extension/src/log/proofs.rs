@@ -206,7 +206,7 @@ fn out_of_range(name: &'static str, problem: String) -> Error {
     Error::InvalidValue {
         name,
         problem,
-        hint: "Run SELECT workspace, size FROM audit.log to see the number of leaves of each workspace log.",
+        hint: "Call audit.log_head(workspace) to see the number of leaves of the workspace log.",
     }
 }
 

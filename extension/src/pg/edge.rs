@@ -29,6 +29,11 @@ impl Arguments {
         self.datum(index).map(|datum| unsafe { values::Text::from_datum(datum) })
     }
 
+    /// Returns the call as PostgreSQL made it. It is valid for as long as the arguments.
+    pub fn fcinfo(&self) -> pg_sys::FunctionCallInfo {
+        self.fcinfo
+    }
+
     /// Begins the rows that the function returns, with columns of these types. The body must then return None.
     ///
     /// # Errors
@@ -75,6 +80,33 @@ pub unsafe fn run(
     }
 }
 
+/// Runs the body of an SQL function that ends with a call of another one, and makes the call that the body returns. The
+/// errors of that call reach the client as they are: no Rust frame catches them.
+///
+/// # Safety
+/// Only PostgreSQL may call this function, through [`sql_forward`].
+pub unsafe fn forward(
+    fcinfo: pg_sys::FunctionCallInfo,
+    body: fn(&Arguments) -> Result<pg_sys::FunctionCallInfo, Error>,
+) -> pg_sys::Datum {
+    // SAFETY: as in run().
+    let outcome = unsafe {
+        pg_sys::panic::pgrx_extern_c_guard(|| body(&Arguments { fcinfo }).map_err(|error| Report::new(&error)))
+    };
+    match outcome {
+        // SAFETY: the body returns a valid call. An ERROR leaves by longjmp, and no frame between here and PostgreSQL
+        // owns anything that needs dropping.
+        Ok(call) => unsafe {
+            let Some(function) = (*(*call).flinfo).fn_addr else { return pg_sys::Datum::null() };
+            let result = function(call);
+            (*fcinfo).isnull = (*call).isnull;
+            result
+        },
+        // SAFETY: only a Report is left on the stack, and it owns nothing that needs dropping.
+        Err(report) => unsafe { report.raise() },
+    }
+}
+
 /// The record for version 1 of PostgreSQL's calling convention.
 pub static CALLING_CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
 
@@ -82,13 +114,28 @@ pub static CALLING_CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record
 /// cannot carry the SQLSTATEs of this extension.
 macro_rules! sql_function {
     ($symbol:ident, $info:ident, $body:path) => {
+        $crate::pg::edge::sql_symbol!($symbol, $info, $body, $crate::pg::edge::run);
+    };
+}
+pub(crate) use sql_function;
+
+/// Exports `$body` as [`sql_function`] does. The body returns a call, which is then made.
+macro_rules! sql_forward {
+    ($symbol:ident, $info:ident, $body:path) => {
+        $crate::pg::edge::sql_symbol!($symbol, $info, $body, $crate::pg::edge::forward);
+    };
+}
+pub(crate) use sql_forward;
+
+macro_rules! sql_symbol {
+    ($symbol:ident, $info:ident, $body:path, $run:path) => {
         #[doc = concat!("Calls [`", stringify!($body), "`] on behalf of PostgreSQL.")]
         /// # Safety
         /// Only PostgreSQL may call this function.
         #[unsafe(no_mangle)]
         pub unsafe extern "C-unwind" fn $symbol(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
             // SAFETY: PostgreSQL calls with a valid fcinfo.
-            unsafe { $crate::pg::edge::run(fcinfo, $body) }
+            unsafe { $run(fcinfo, $body) }
         }
 
         /// Returns the calling convention of the function to PostgreSQL.
@@ -98,4 +145,4 @@ macro_rules! sql_function {
         }
     };
 }
-pub(crate) use sql_function;
+pub(crate) use sql_symbol;

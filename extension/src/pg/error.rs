@@ -36,6 +36,10 @@ pub enum Error {
     Unconfirmed { seconds: f64 },
     /// `42501`: the caller may not append this reserved action.
     ReservedAction(String),
+    /// `42501`: the caller may read only some workspaces, and not this one. It may not exist.
+    NotGranted(String),
+    /// `42883`: the function behind a public function does not exist.
+    NoInner(u32),
     /// `42P01`: a relation of the extension does not exist.
     NotInstalled(String),
     /// `55000`: a relation is not a partition of `audit.event`.
@@ -75,6 +79,8 @@ impl Error {
             Error::QueueFull { .. } => sqlstate(b"ZA019"),
             Error::Unconfirmed { .. } => sqlstate(b"ZA020"),
             Error::ReservedAction(_) => sqlstate(b"42501"),
+            Error::NotGranted(_) => sqlstate(b"42501"),
+            Error::NoInner(_) => sqlstate(b"42883"),
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
             Error::OldSnapshot => sqlstate(b"25000"),
@@ -114,6 +120,8 @@ impl Error {
             Error::ReservedAction(action) => {
                 format!("action \"{action}\" is reserved for the audit log")
             }
+            Error::NotGranted(workspace) => format!("permission denied for workspace \"{workspace}\""),
+            Error::NoInner(oid) => format!("the function with OID {oid} has no counterpart in schema audit_internal"),
             Error::NotInstalled(relation) => format!("relation {relation} does not exist"),
             Error::NoPartition(name) => format!("relation {name} is not a partition of audit.event"),
             Error::OldSnapshot => "events cannot be changed in a REPEATABLE READ or SERIALIZABLE transaction".into(),
@@ -162,6 +170,10 @@ impl Error {
             Error::ReservedAction(_) => Some(
                 "Choose another action. Members of audit_admin and audit_sidecar may append some of the reserved ones.",
             ),
+            Error::NotGranted(_) => Some(
+                "Your role has the workspaces that audit.granted_workspaces() lists. A member of audit_admin can call audit.grant_workspace.",
+            ),
+            Error::NoInner(_) => Some("Create the extension again, or restore the database from a backup."),
             Error::NotInstalled(_) => Some("Run CREATE EXTENSION audit_log."),
             Error::NoPartition(_) => Some("Attach the table to audit.event again, or rename it."),
             Error::OldSnapshot => Some("Use a READ COMMITTED transaction."),

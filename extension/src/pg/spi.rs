@@ -56,13 +56,23 @@ impl Statement {
     /// Runs the statement with these parameters. None stands for NULL. In READ COMMITTED, the statement sees everything
     /// that was committed before it.
     pub fn run(&self, parameters: &[Option<Datum>]) -> Rows {
+        self.execute(parameters, false)
+    }
+
+    /// Runs the statement, which must only read, with these parameters. It sees what the calling statement sees. Unlike
+    /// [`run`](Self::run), it also works in a parallel worker.
+    pub fn look_up(&self, parameters: &[Option<Datum>]) -> Rows {
+        self.execute(parameters, true)
+    }
+
+    fn execute(&self, parameters: &[Option<Datum>], read_only: bool) -> Rows {
         let (mut values, nulls) = split(parameters);
         // SAFETY: the plan lives as long as the session, and there are as many parameters as it has types. The table
         // that SPI_execute_plan leaves belongs to this value. The call switches to SPI's memory context, which lives as
         // long as the session. So the former context is restored for later allocations of the caller.
         unsafe {
             let memory = pg_sys::CurrentMemoryContext;
-            let status = pg_sys::SPI_execute_plan(self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false, 0);
+            let status = pg_sys::SPI_execute_plan(self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), read_only, 0);
             pg_sys::MemoryContextSwitchTo(memory);
             assert!(status > 0, "SPI_execute_plan failed: {status}");
             Rows { table: pg_sys::SPI_tuptable, count: pg_sys::SPI_processed as usize }

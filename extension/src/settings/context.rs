@@ -86,12 +86,17 @@ pub(super) fn define() {
 /// Returns the present value. Returns None if it is not set or empty. Warns once per session about a value that was set
 /// for the whole session.
 pub fn value(context: Context) -> Option<String> {
-    let value = text(context.setting()).filter(|value| !value.is_empty())?;
+    let value = plain_value(context)?;
     if !WARNED.get() && is_of_session(context) {
         WARNED.set(true);
         warn_of_session(context);
     }
     Some(value)
+}
+
+/// Returns the present value as [`value`] does, but without a warning.
+pub fn plain_value(context: Context) -> Option<String> {
+    text(context.setting()).filter(|value| !value.is_empty())
 }
 
 /// Sets the value until the end of the transaction. None means the default that the session has from its start.

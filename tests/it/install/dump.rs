@@ -16,7 +16,7 @@ use crate::support::{Random, due_partition, import_days, move_some};
 /// Everything that must be the same after a restore, one line per row.
 const CONTENT: &str = "SELECT e::text FROM audit.event e UNION ALL SELECT a::text FROM audit.action a \
     UNION ALL SELECT k::text FROM audit_internal.idempotency_key k UNION ALL SELECT w::text FROM audit.workspace w \
-    UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h \
+    UNION ALL SELECT t::text FROM audit.api_token t UNION ALL SELECT h::text FROM audit.legal_hold h UNION ALL SELECT g::text FROM audit.workspace_grant g \
     UNION ALL SELECT r::text FROM audit.archive r UNION ALL SELECT r::text FROM audit.redaction r UNION ALL SELECT r::text FROM audit.removal r \
     UNION ALL SELECT c::text FROM audit.checkpoint c UNION ALL SELECT l::text FROM audit.log l UNION ALL SELECT t::text FROM audit.tile t \
     UNION ALL SELECT h::text FROM audit.head h UNION ALL SELECT s::text FROM audit_internal.sealer s ORDER BY 1";
@@ -78,6 +78,7 @@ async fn round_trip(format: &str, restore: impl Fn(&str, &Cluster, &str) -> Outp
          SELECT audit_internal.create_partition('2020-01-01'); \
          SELECT audit.record_archive('event_2020_01', 's3://archive', 0, 0, 0, sha256('')); \
          SELECT audit.set_retention('long', '30 months'); \
+         SELECT audit.grant_workspace('audit_writer', 'long'); \
          SELECT audit.redact(audit.append('x', 'long', actor => 'user:ada'), 'actor', 'erasure request'); \
          SELECT audit.record_heads(); SELECT audit.seal(); \
          SELECT audit.record_checkpoint(size, root, 'note') FROM audit.log WHERE workspace = 'audit'; \

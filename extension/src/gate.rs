@@ -1,0 +1,63 @@
+//! The gate in front of the query functions. `sql/gate.sql` puts it there: each public function is a gate, and calls the
+//! function of the same name and arguments in `audit_internal`, which reads as the owner. The gate runs with the rights
+//! of its caller, so it knows the caller, as no SECURITY DEFINER function does.
+//!
+//! A caller that may read `audit.event` passes. Any other caller is *bound*: it must have a grant on the workspace that
+//! the call names. The gate judges before anything of the workspace is read. So the answer, its time and its plan do not
+//! depend on whether the workspace exists.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::Datum;
+
+use crate::append::check::shorten;
+use crate::pg::edge::{Arguments, sql_forward};
+use crate::pg::error::Error;
+use crate::pg::inner;
+use crate::pg::relations;
+use crate::pg::spi;
+use crate::pg::values::Text;
+use crate::settings::context::{self, Context};
+
+sql_forward!(audit_gate, pg_finfo_audit_gate, gate);
+sql_forward!(audit_gate_of_workspace, pg_finfo_audit_gate_of_workspace, gate_of_workspace);
+
+/// Implements a public function without an argument `workspace`. The function behind it must itself judge what a bound
+/// caller may see, by `audit_internal.may_read`.
+fn gate(arguments: &Arguments) -> Result<pg_sys::FunctionCallInfo, Error> {
+    inner::call(arguments, None, bound_user()?)
+}
+
+/// Implements a public function whose first argument is `workspace`. A bound caller gets `42501` for each workspace
+/// that is not granted to it, whether that exists or not. If the argument is NULL, `audit.workspace` counts for a bound
+/// caller, also in functions that otherwise take NULL for all workspaces (SQLSTATE ZA002 if it is empty).
+fn gate_of_workspace(arguments: &Arguments) -> Result<pg_sys::FunctionCallInfo, Error> {
+    let Some(role) = bound_user()? else { return inner::call(arguments, None, None) };
+    let from_session = context::plain_value(Context::Workspace);
+    let workspace = arguments.text(0).or(from_session.as_deref().map(Text::new)).ok_or(Error::NoWorkspace)?;
+    let datum = workspace.datum();
+    if !is_granted(role, datum)? {
+        return Err(Error::NotGranted(shorten(workspace.value())));
+    }
+    inner::call(arguments, Some(datum), Some(role))
+}
+
+/// Returns the current user if it is bound. A role that may read the table of events sees all workspaces in any case.
+fn bound_user() -> Result<Option<pg_sys::Oid>, Error> {
+    let events = relations::oid(relations::PUBLIC, "event")?;
+    // SAFETY: these calls look up roles and privileges in the system caches.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        let reads = pg_sys::pg_class_aclcheck(events, user, pg_sys::ACL_SELECT.into());
+        Ok((reads != pg_sys::AclResult::ACLCHECK_OK).then_some(user))
+    }
+}
+
+/// Returns whether the workspace is granted to the role, or to a role whose privileges it has.
+fn is_granted(role: pg_sys::Oid, workspace: Datum) -> Result<bool, Error> {
+    spi::connect(|session| {
+        let statement =
+            session.prepare(c"SELECT audit_internal.is_granted($1, $2)", &[pg_sys::OIDOID, pg_sys::TEXTOID]);
+        let found = statement.look_up(&[Some(Datum::from(role)), Some(workspace)]);
+        found.datum(0, 0).is_some_and(|granted| granted.value() != 0)
+    })
+}
