@@ -3,8 +3,8 @@
 //! of its caller, so it knows the caller, as no SECURITY DEFINER function does.
 //!
 //! A caller that may read `audit.event` passes. Any other caller is *bound*: it must have a grant on the workspace that
-//! the call names. The gate judges before anything of the workspace is read. So the answer, its time and its plan do not
-//! depend on whether the workspace exists.
+//! the call names. The gate judges before anything of the workspace is read. So neither the answer nor the plan depends on
+//! whether the workspace exists.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;

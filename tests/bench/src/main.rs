@@ -1,7 +1,8 @@
 //! `make bench`: compares the audit log with what it replaces, side by side, and prints a table of ratios.
 //!
 //! Environment:
-//! - `BENCH`: the parts to run, from admin, append, autonomous, capture, many, masking, pages, pack, seal and waiting (default: all)
+//! - `BENCH`: the parts to run, from admin, append, autonomous, capture, many, masking, pages, pack, seal, waiting and
+//!   workspaces (default: all)
 //! - `BENCH_EVENTS`: rows of the large database (default: 10000000)
 //! - `BENCH_ROUNDS`: turns of each side (default: 5)
 //! - `BENCH_SECONDS`: seconds of one pgbench turn (default: 8)
@@ -30,6 +31,7 @@ mod twin;
 mod waiting;
 mod waits;
 mod worker;
+mod workspaces;
 
 use std::env;
 use std::process::ExitCode;
@@ -51,8 +53,8 @@ pub struct Plan {
     pub seconds: u64,
 }
 
-const PARTS: [&str; 10] =
-    ["admin", "append", "autonomous", "capture", "many", "masking", "pages", "pack", "seal", "waiting"];
+const PARTS: [&str; 11] =
+    ["admin", "append", "autonomous", "capture", "many", "masking", "pages", "pack", "seal", "waiting", "workspaces"];
 
 fn main() -> Result<ExitCode> {
     let plan = Plan::from_env()?;
@@ -70,7 +72,8 @@ fn main() -> Result<ExitCode> {
             "pages" => pages::run(&server, &plan, &mut report),
             "pack" => pack::run(&server, &plan, &mut report),
             "seal" => seal::run(&server, &plan, &mut report),
-            _ => waiting::run(&server, &plan, &mut report),
+            "waiting" => waiting::run(&server, &plan, &mut report),
+            _ => workspaces::run(&server, &plan, &mut report),
         }
         .with_context(|| format!("the bench of {part} failed"))?;
     }

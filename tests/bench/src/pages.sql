@@ -4,7 +4,8 @@
 -- squawk-ignore ban-drop-table
 DROP TABLE IF EXISTS bench.timing;
 CREATE TABLE bench.timing (
-    filter text, kind text, span text, workspace text, value text, milliseconds float8, found bigint, round integer);
+    filter text, kind text, span text, workspace text, value text, milliseconds float8, found bigint, round integer,
+    reader name DEFAULT current_user);
 CREATE INDEX ON bench.timing (round, filter, kind, span) INCLUDE (milliseconds);
 
 -- Half of the calls go to a workspace chosen evenly, and half to one chosen by its size, like calls of its users.
