@@ -6,20 +6,24 @@
 //! the call names. The gate judges before anything of the workspace is read. So neither the answer nor the plan depends on
 //! whether the workspace exists.
 
+use std::cell::Cell;
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
 use crate::append::check::shorten;
-use crate::pg::edge::{Arguments, sql_forward};
+use crate::pg::edge::{Arguments, sql_forward, sql_function};
 use crate::pg::error::Error;
 use crate::pg::inner;
 use crate::pg::relations;
-use crate::pg::spi;
+use crate::pg::spi::{self, Statement};
 use crate::pg::values::Text;
 use crate::settings::context::{self, Context};
 
 sql_forward!(audit_gate, pg_finfo_audit_gate, gate);
 sql_forward!(audit_gate_of_workspace, pg_finfo_audit_gate_of_workspace, gate_of_workspace);
+sql_function!(audit_is_granted, pg_finfo_audit_is_granted, is_granted_to);
 
 /// Implements a public function without an argument `workspace`. The function behind it must itself judge what a bound
 /// caller may see, by `audit_internal.may_read`.
@@ -41,6 +45,12 @@ fn gate_of_workspace(arguments: &Arguments) -> Result<pg_sys::FunctionCallInfo, 
     inner::call(arguments, Some(datum), Some(role))
 }
 
+/// Implements `audit_internal.is_granted(caller, workspace)`.
+fn is_granted_to(arguments: &Arguments) -> Result<Option<Datum>, Error> {
+    let (Some(role), Some(workspace)) = (arguments.datum(0), arguments.datum(1)) else { return Ok(None) };
+    is_granted(pg_sys::Oid::from_u32(role.value() as u32), workspace).map(|granted| Some(Datum::from(granted)))
+}
+
 /// Returns the current user if it is bound. A role that may read the table of events sees all workspaces in any case.
 fn bound_user() -> Result<Option<pg_sys::Oid>, Error> {
     let events = relations::oid(relations::PUBLIC, "event")?;
@@ -52,12 +62,29 @@ fn bound_user() -> Result<Option<pg_sys::Oid>, Error> {
     }
 }
 
-/// Returns whether the workspace is granted to the role, or to a role whose privileges it has.
+/// Returns whether the workspace is granted to the role, or to a role whose privileges it has. A grant counts while its
+/// role has the name and the OID of the grant.
 fn is_granted(role: pg_sys::Oid, workspace: Datum) -> Result<bool, Error> {
     spi::connect(|session| {
-        let statement =
-            session.prepare(c"SELECT audit_internal.is_granted($1, $2)", &[pg_sys::OIDOID, pg_sys::TEXTOID]);
-        let found = statement.look_up(&[Some(Datum::from(role)), Some(workspace)]);
-        found.datum(0, 0).is_some_and(|granted| granted.value() != 0)
+        let found = session.prepare_once(&GRANTS, FIND_GRANTS, &[pg_sys::TEXTOID]).look_up(&[Some(workspace)]);
+        (0..found.len()).any(|row| {
+            let (Some(grantee), Some(name)) = (found.datum(row, 0), found.datum(row, 1)) else { return false };
+            let grantee = pg_sys::Oid::from_u32(grantee.value() as u32);
+            // SAFETY: these calls look up roles in the system caches. The column is of type name, a NUL-terminated string,
+            // and the row is still held. The present name is null if there is no such role.
+            unsafe {
+                let present = pg_sys::GetUserNameFromId(grantee, true);
+                !present.is_null()
+                    && CStr::from_ptr(present) == CStr::from_ptr(name.cast_mut_ptr())
+                    && pg_sys::has_privs_of_role(role, grantee)
+            }
+        })
     })
+}
+
+const FIND_GRANTS: &CStr =
+    c"SELECT g.role_oid, g.role FROM audit.workspace_grant g WHERE g.workspace OPERATOR(pg_catalog.=) $1";
+
+thread_local! {
+    static GRANTS: Cell<Option<Statement>> = const { Cell::new(None) };
 }

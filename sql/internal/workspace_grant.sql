@@ -15,14 +15,10 @@ COMMENT ON FUNCTION audit_internal.is_in_force(name, oid) IS
     'Returns whether a grant of a workspace counts. It does not if its role was dropped or renamed, or is that of another cluster, from which the audit log was restored.';
 
 CREATE FUNCTION audit_internal.is_granted(caller oid, workspace text) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT EXISTS (SELECT FROM audit.workspace_grant g JOIN pg_roles r ON r.oid = g.role_oid AND r.rolname = g.role
-                   WHERE g.workspace = is_granted.workspace AND pg_has_role(is_granted.caller, g.role_oid, 'USAGE'))
-$$;
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'audit_is_granted';
 COMMENT ON FUNCTION audit_internal.is_granted(oid, text) IS
-    'Returns whether a workspace is granted to a role, or to one whose privileges the role has';
+    'Returns whether a workspace is granted to a role, or to one whose privileges the role has. A grant counts while its role has the name and the OID of the grant.';
 
 CREATE FUNCTION audit_internal.may_read(bound_caller oid, workspace text) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE

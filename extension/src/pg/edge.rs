@@ -127,6 +127,7 @@ macro_rules! sql_forward {
 }
 pub(crate) use sql_forward;
 
+/// Exports a symbol that calls `$run` with `$body`.
 macro_rules! sql_symbol {
     ($symbol:ident, $info:ident, $body:path, $run:path) => {
         #[doc = concat!("Calls [`", stringify!($body), "`] on behalf of PostgreSQL.")]

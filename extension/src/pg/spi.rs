@@ -1,6 +1,8 @@
 //! Statements that run as the owner of `audit.event`. The values that they return are not copied.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_long};
+use std::thread::LocalKey;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
@@ -28,7 +30,8 @@ pub fn connect<T>(work: impl FnOnce(&Session) -> T) -> Result<T, Error> {
     })
 }
 
-/// A planned statement. It is valid as long as its session.
+/// A planned statement. It is valid as long as its session, or as long as the process if it was prepared once.
+#[derive(Clone, Copy)]
 pub struct Statement(pg_sys::SPIPlanPtr);
 
 /// The rows that a statement returned.
@@ -49,6 +52,22 @@ impl Session {
         let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), types.len() as c_int, types.as_mut_ptr()) };
         assert!(!plan.is_null(), "SPI_prepare failed");
         Statement(plan)
+    }
+
+    /// Plans a statement at its first use in this process, and keeps the plan in `kept`.
+    pub fn prepare_once(
+        &self,
+        kept: &'static LocalKey<Cell<Option<Statement>>>,
+        sql: &CStr,
+        types: &[pg_sys::Oid],
+    ) -> Statement {
+        kept.get().unwrap_or_else(|| {
+            let statement = self.prepare(sql, types);
+            // SAFETY: the plan was made above and is not kept yet. It is never freed.
+            unsafe { pg_sys::SPI_keepplan(statement.0) };
+            kept.set(Some(statement));
+            statement
+        })
     }
 }
 
