@@ -120,14 +120,14 @@ GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_
 GRANT audit_reader, audit_writer TO audit_sidecar;
 GRANT SELECT ON audit.api_token, audit.session TO audit_sidecar;
 GRANT EXECUTE ON FUNCTION
-    audit.create_api_token(text, bytea, text, text, text, timestamptz),
+    audit.create_api_token(text, bytea, text, text, text, timestamptz, text, text, text),
     audit.revoke_api_token(text),
     audit.note_token_use(text),
     audit.start_session(bytea, text, inet, text),
     audit.use_session(bytea),
     audit.end_session(bytea),
     audit.end_sessions(text),
-    audit.create_login_link(bytea, text, text),
+    audit.create_login_link(bytea, text, text, text, text, text, text),
     audit.use_login_link(bytea, text, bytea),
     audit.set_retention(text, interval),
     audit.retention(text),

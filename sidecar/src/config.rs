@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use url::Url;
 
 use crate::text::shorten;
 
+mod embed_origin;
 mod proxy_header;
 mod witness_address;
 
+pub use embed_origin::EmbedOrigin;
 pub use proxy_header::ProxyHeader;
 pub use witness_address::WitnessAddress;
 
@@ -117,6 +120,13 @@ pub struct ServeArgs {
     /// Private key of the certificate, in PEM
     #[arg(long, env = "AUDIT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Address at which browsers reach the sidecar, such as https://audit.example.com
+    #[arg(long, env = "AUDIT_PUBLIC_URL", value_name = "URL", value_parser = base_url)]
+    pub public_url: Option<Url>,
+    /// Origin whose pages may show viewer links in a frame. Browsers accept the cookie in a frame over HTTPS only. You can
+    /// repeat this option
+    #[arg(long = "embed-origin", env = "AUDIT_EMBED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    pub embed_origins: Vec<EmbedOrigin>,
     /// Maximum number of connections of clients. Further ones are closed at once
     #[arg(long, env = "AUDIT_MAX_CONNECTIONS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_connections: u16,
@@ -152,6 +162,25 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
         format!("\"{}\" is not a length of time ({error}). Write for example 30s, 5m, 12h or 90d", shorten(text))
     })
+}
+
+/// Parses the address of a sidecar. The admin pages are at the root of their host.
+///
+/// # Errors
+/// Fails with a message for the user who wrote the text.
+pub fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("\"{}\" is not a URL: {error}", shorten(text)))?;
+    let is_base = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_base {
+        Ok(url)
+    } else {
+        Err(format!("\"{}\" is not an address such as https://audit.example.com", shorten(text)))
+    }
 }
 
 /// Parses a size such as `1000`, `10MB` (10,000,000 bytes) or `64MiB` (67,108,864 bytes).

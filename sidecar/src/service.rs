@@ -15,3 +15,4 @@ pub mod session;
 pub mod status;
 pub mod token;
 pub mod token_use;
+pub mod viewer;

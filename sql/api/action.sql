@@ -183,7 +183,7 @@ INSERT INTO audit.action (action, category, tags, description, built_in) VALUES
     ('session_started', 'audit', '{audit_access}', 'Someone logged in to the admin pages', true),
     ('session_refused', 'audit', '{audit_access}', 'A login to the admin pages was refused', true),
     ('session_ended', 'audit', '{audit_access}', 'Someone logged out of the admin pages, or an admin ended a session', true),
-    ('login_link_created', 'audit', '{audit_change}', 'An operator created a link that logs in to the admin pages once', true);
+    ('login_link_created', 'audit', '{audit_change}', 'An operator or a host application created a link that logs in to the admin pages once', true);
 
 SELECT pg_catalog.pg_extension_config_dump('audit.action', 'WHERE NOT built_in');
 

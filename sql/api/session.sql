@@ -50,7 +50,8 @@ COMMENT ON FUNCTION audit.start_session(bytea, text, inet, text) IS
     'Stores a new session of a token. Returns false if the token is unknown, expired or revoked. Forgets sessions that expired a day ago.';
 
 CREATE FUNCTION audit.use_session(
-    id_sha256 bytea, OUT token_id text, OUT name text, OUT role text, OUT workspace text
+    id_sha256 bytea, OUT token_id text, OUT name text, OUT role text, OUT workspace text, OUT actor text, OUT target text,
+    OUT parent_id text
 ) RETURNS SETOF record
     LANGUAGE plpgsql ROWS 1 SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -61,7 +62,7 @@ BEGIN
     WHERE s.id_sha256 = use_session.id_sha256 AND s.ended_at IS NULL
           AND s.last_used_at > clock_timestamp() - interval '30 minutes' AND s.last_used_at < clock_timestamp() - interval '1 minute';
     RETURN QUERY
-    SELECT s.token_id, s.name, s.role, s.workspace
+    SELECT s.token_id, s.name, s.role, s.workspace, t.actor, t.target, t.parent_id
     FROM audit.session s JOIN audit.api_token t ON t.id = s.token_id
     WHERE s.id_sha256 = use_session.id_sha256 AND s.ended_at IS NULL AND s.expires_at > clock_timestamp()
           AND s.last_used_at > clock_timestamp() - interval '30 minutes'

@@ -9,3 +9,4 @@ mod admin_manage;
 mod api_page;
 mod driver;
 mod verify_page;
+mod viewer_frame;

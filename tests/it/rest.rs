@@ -21,3 +21,4 @@ mod replica;
 mod retention;
 mod rights;
 mod tls;
+mod viewer_links;

@@ -61,6 +61,10 @@ REFUSALS = {
         ("legal_hold_conflict", ""): "the hold must be active",
         ("invalid_value", ""): "the limits of names are in bytes",
     },
+    "create_viewer_link": {
+        ("invalid_value", ""): "the limits of names are in bytes, and some actors stand for the audit log",
+    },
+    "end_viewer_session": {("not_found", ""): "the session must exist"},
     "set_retention": {
         ("invalid_value", ""): "either retention or preset is given, and a preset must exist",
         ("invalid_retention", ""): "the length is from 60 days to 100 years",
@@ -69,7 +73,7 @@ REFUSALS = {
 
 
 # Operations that generated values do not serve: an id or a name that exists, and one of two fields with a certain length.
-NEVER_ANSWERED = {"get_checkpoint", "get_event", "get_pack", "redact_event", "set_retention"}
+NEVER_ANSWERED = {"get_checkpoint", "get_event", "get_pack", "redact_event", "set_retention", "end_viewer_session"}
 
 
 def is_allowed(operation: str, error: dict) -> bool:

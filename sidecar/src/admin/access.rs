@@ -33,7 +33,7 @@ struct AccessPage {
     ended: Vec<Token>,
     more_ended: usize,
     sessions: Vec<OpenSession>,
-    roles: [(&'static str, &'static str); 4],
+    roles: [(&'static str, &'static str); 5],
     expiries: [(&'static str, &'static str); 5],
     form: TokenForm,
     problem: Option<Problem>,
@@ -210,11 +210,12 @@ pub fn scope(role: &str, workspace: Option<&str>) -> String {
 }
 
 /// The roles, and what each is for.
-const ROLES: [(&str, &str); 4] = [
+const ROLES: [(&str, &str); 5] = [
     ("viewer", "looks at events"),
     ("auditor", "also downloads, and sees legal holds"),
     ("admin", "does everything"),
     ("writer", "only appends events, for an application"),
+    ("embedder", "creates viewer links, for an application"),
 ];
 
 /// The times of life that a token can have: days or `never`, and a label.

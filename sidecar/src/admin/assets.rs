@@ -30,7 +30,7 @@ pub static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("admin.css", "text/css; charset=utf-8", include_str!("../../assets/admin/admin.css")));
 
 /// The scripts of all pages: htmx, and modules of our own.
-pub static SCRIPTS: LazyLock<[Asset; 8]> = LazyLock::new(|| {
+pub static SCRIPTS: LazyLock<[Asset; 9]> = LazyLock::new(|| {
     [
         Asset::script("htmx.js", include_str!("../../assets/htmx/htmx.min.js")),
         Asset::script("zone.js", include_str!("../../assets/admin/zone.js")),
@@ -40,6 +40,7 @@ pub static SCRIPTS: LazyLock<[Asset; 8]> = LazyLock::new(|| {
         Asset::script("download.js", include_str!("../../assets/admin/download.js")),
         Asset::script("follow.js", include_str!("../../assets/admin/follow.js")),
         Asset::script("busy.js", include_str!("../../assets/admin/busy.js")),
+        Asset::script("submit.js", include_str!("../../assets/admin/submit.js")),
     ]
 });
 

@@ -20,7 +20,15 @@ impl Attempts {
     /// Counts an attempt from an address, and returns whether it is within the limit. All attempts are refused until the
     /// minute ends if it has had too many different addresses and tokens.
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
-        self.count(Instant::now(), address.map_or_else(String::new, |address| format!("ip {}", network(address))))
+        self.count(Instant::now(), key(address))
+    }
+
+    /// Takes back the attempt that was counted last for an address.
+    pub fn forgive(&self, address: Option<IpAddr>) {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = minute.counts.get_mut(&key(address)) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// Counts a wrong secret for a token, and returns whether it is within the limit. The right secret is never refused for
@@ -47,6 +55,10 @@ impl Minute {
         *count = count.saturating_add(1);
         *count <= MOST_ATTEMPTS
     }
+}
+
+fn key(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| format!("ip {}", network(address)))
 }
 
 /// Returns the address, or the /64 of an IPv6 address, all of which usually belongs to one client.
@@ -76,6 +88,11 @@ mod tests {
             assert!(attempts.allow(Some("2001:db8::1".parse().unwrap())) && attempts.allow_wrong("a"));
         }
         assert!(!attempts.allow(Some("2001:db8::2".parse().unwrap())), "the same network");
+        let ip = Some([192, 0, 2, 9].into());
+        for _ in 0..=MOST_ATTEMPTS {
+            assert!(attempts.allow(ip), "a good attempt does not count");
+            attempts.forgive(ip);
+        }
         assert!(!attempts.allow_wrong("a"), "the same token");
         assert!(attempts.allow(Some("192.0.2.1".parse().unwrap())) && attempts.allow_wrong("b"));
         assert!(attempts.count(now + Duration::from_secs(61), "token a".to_owned()));

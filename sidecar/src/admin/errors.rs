@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::layout::{self, Frame};
 use crate::error::{ApiError, Code};
+use crate::service::request_context::RequestContext;
 
 #[derive(Template)]
 #[template(path = "admin/error.html")]
@@ -23,9 +24,14 @@ struct ErrorPage {
 pub async fn as_pages(request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
     let is_get = request.method() == Method::GET;
+    let context = request.extensions().get::<RequestContext>().cloned();
+    let is_framed = request.headers().get("sec-fetch-dest").is_some_and(|dest| dest == "iframe" || dest == "frame");
     let response = next.run(request).await;
     let Some(error) = response.extensions().get::<ApiError>().cloned() else { return response };
-    if error.code() == Code::Unauthorized && is_get {
+    if is_framed && let Some(context) = context {
+        // The page of an error shows nothing of the audit log. Without it, the frame would be empty.
+        context.allow_frame();
+    } else if error.code() == Code::Unauthorized && is_get {
         let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", &target).finish();
         return Redirect::to(&format!("/admin/login?{query}")).into_response();
     }
@@ -48,7 +54,7 @@ fn page(error: &ApiError) -> Result<Response, ApiError> {
     let (heading, message) = match error.code() {
         Code::EventNotFound => ("Event not found", EVENT_NOT_FOUND.to_owned()),
         Code::NotFound => ("Page not found", error.message().to_owned()),
-        Code::Unauthorized => ("Your session has ended", "Log in again.".to_owned()),
+        Code::Unauthorized => (ENDED, "Log in again.".to_owned()),
         Code::Forbidden | Code::WrongWorkspace => ("Not allowed", sentence(error.message())),
         _ if error.status() == StatusCode::SERVICE_UNAVAILABLE => {
             ("The audit log cannot be reached", sentence(error.message()))
@@ -60,6 +66,16 @@ fn page(error: &ApiError) -> Result<Response, ApiError> {
     layout::answer(error.status(), &ErrorPage { frame: Frame::new(heading, "", None), heading, message, hint })
 }
 
+/// Returns the page after the logout of a person who has no token.
+///
+/// # Errors
+/// Fails if the page cannot be written, which does not happen in practice.
+pub fn logged_out() -> Result<Response, ApiError> {
+    let message = "You are logged out. To see the audit log again, open it in your application.".to_owned();
+    let page = ErrorPage { frame: Frame::new(ENDED, "", None), heading: ENDED, message, hint: None };
+    layout::answer(StatusCode::OK, &page)
+}
+
 /// Returns a message as a sentence.
 pub fn sentence(message: &str) -> String {
     let mut chars = message.chars();
@@ -67,6 +83,8 @@ pub fn sentence(message: &str) -> String {
     let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{}{end}", first.map_or_else(String::new, String::from), chars.as_str())
 }
+
+const ENDED: &str = "Your session has ended";
 
 /// The same text for every reason. It must not say whether another workspace has the event.
 const EVENT_NOT_FOUND: &str = "There is no such event among those that you can see. It may never have existed, it may belong to \

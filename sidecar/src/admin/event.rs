@@ -59,6 +59,8 @@ struct EventView {
     details: Details,
     details_erased: bool,
     redactions: Vec<Redaction>,
+    /// Whether the events that record the redactions are among those that the session shows.
+    shows_records: bool,
     protection: Protection,
     keeping: String,
     neighbours: Neighbours,
@@ -162,7 +164,7 @@ impl EventView {
             time: session.zone.show(event.occurred_at),
             recorded: (event.recorded_at != event.occurred_at).then(|| session.zone.show(event.recorded_at)),
             is_late: protection::recorded_late(event).is_some(),
-            facts: facts(event, absent("actor"), absent("targets")),
+            facts: facts(event, session, absent("actor"), absent("targets")),
             origin: origin(event, absent("source")),
             database: database(event, absent("source")),
             details: Details::new(event.details, &log(event.workspace, &[])),
@@ -171,6 +173,7 @@ impl EventView {
             keeping: keeping(state, session, event).await?,
             neighbours: Neighbours::find(state, session, context, event).await?,
             redactions,
+            shows_records: session.principal.target().is_none(),
         })
     }
 }
@@ -200,14 +203,18 @@ impl InWords {
     }
 }
 
-fn facts(event: &EventRow<'_>, no_actor: &'static str, no_targets: &'static str) -> Vec<Fact> {
+fn facts(event: &EventRow<'_>, session: &Session, no_actor: &'static str, no_targets: &'static str) -> Vec<Fact> {
     let link = |name: &str, value: &str, label| Some((log(event.workspace, &[(name, value)]), label));
     let actor = event.actor.map(|actor| Value {
         text: view::shown(actor, VALUE),
         link: link("actor", &view::exact(actor), "All by this actor"),
     });
-    let target =
-        |target: &&str| Value { text: view::shown(target, VALUE), link: link("target", target, "All on this target") };
+    // A session for one target cannot filter by another.
+    let is_offered = session.principal.target().is_none();
+    let target = |target: &&str| Value {
+        text: view::shown(target, VALUE),
+        link: link("target", target, "All on this target").filter(|_| is_offered),
+    };
     vec![
         Fact { name: "Workspace", values: vec![plain(event.workspace)], absent: "none" },
         Fact { name: "Actor", values: actor.into_iter().collect(), absent: no_actor },

@@ -42,6 +42,9 @@ struct EvidencePage {
     periods: Vec<period::Choice>,
     asked: Asked,
     own_workspace: Option<String>,
+    /// The target to whose events the session is limited.
+    own_target: Option<String>,
+    may_see_integrity: bool,
     workspaces: Vec<String>,
     form_token: String,
     /// Targets that resemble the one of the form, and links with them.
@@ -84,7 +87,7 @@ pub async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Export)?;
-    let asked = Asked::parse(&query.unwrap_or_default());
+    let asked = Asked::parse(&query.unwrap_or_default()).within(&session);
     if !asked.preview {
         return show(&state, &session, &context, asked, None, None).await;
     }
@@ -104,7 +107,7 @@ pub async fn pack(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.require_download(&method, &headers)?;
-    let asked = Asked::parse(&query.unwrap_or_default());
+    let asked = Asked::parse(&query.unwrap_or_default()).within(&session);
     let filters = match asked.filters(&session) {
         Ok(filters) if !asked.target.is_empty() => require_event(&state, &filters).await.map(|()| filters),
         other => other,
@@ -160,13 +163,16 @@ async fn show(
     let is_empty = preview.as_ref().map_or(problem.is_some(), |preview| preview.held.is_empty());
     let near = match asked.filters(session) {
         Ok(filters) if is_empty && !asked.target.is_empty() => {
-            let names = Names::read(state, &filters.workspace).await?.near("target", &asked.target);
+            let names = Names::read(state, &session.principal, &filters.workspace).await?.near("target", &asked.target);
             names.into_iter().filter(|name| *name != asked.target).map(|name| asked.instead(&name)).collect()
         }
         _ => Vec::new(),
     };
     let recent = match own_workspace.as_ref().or(Some(&asked.workspace)).filter(|name| !name.is_empty()) {
-        Some(workspace) if problem.is_none() => Some(recent::exports(state, session, context, workspace).await?),
+        // The exports of the workspace are not events of the target.
+        Some(workspace) if problem.is_none() && session.principal.target().is_none() => {
+            Some(recent::exports(state, session, context, workspace).await?)
+        }
         _ => None,
     };
     let page = EvidencePage {
@@ -177,6 +183,8 @@ async fn show(
         is_customer: !asked.target.is_empty(),
         asked,
         own_workspace,
+        own_target: session.principal.target().map(ToOwned::to_owned),
+        may_see_integrity: session.principal.may(Right::SeeIntegrity),
         workspaces,
         form_token: session.id.form_token(),
         near,
@@ -241,6 +249,14 @@ impl Asked {
             value.trim().clone_into(field);
         }
         asked
+    }
+
+    /// Fills in the target to which the session is limited, if the form names none.
+    fn within(mut self, session: &Session) -> Self {
+        if let Some(target) = session.principal.target().filter(|_| self.target.is_empty()) {
+            target.clone_into(&mut self.target);
+        }
+        self
     }
 
     /// Returns the period that the form of one customer shows.

@@ -103,7 +103,7 @@ pub async fn page(
     context: RequestContext,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    session.principal.require(Right::Query)?;
+    session.principal.require(Right::SeeIntegrity)?;
     let query = Form::parse(query.unwrap_or_default().as_bytes());
     let workspace = match (&session.principal.workspace, query.given("workspace")) {
         (None, None) => None,

@@ -36,6 +36,8 @@ pub struct User {
     pub may_export: bool,
     /// Whether the role may see retention.
     pub may_see_retention: bool,
+    /// Whether the role may see the integrity of a workspace.
+    pub may_see_integrity: bool,
     /// Whether the role may manage tokens and sessions.
     pub may_manage_access: bool,
     /// The text that forms send back.
@@ -61,7 +63,11 @@ impl User {
     fn new(session: &Session) -> Self {
         let principal = &session.principal;
         let scope = match &principal.workspace {
-            Some(workspace) => format!("{}, workspace {}", principal.role, view::shown(workspace, 40)),
+            Some(workspace) => {
+                let target = principal.target().map(|target| format!(", target {}", view::shown(target, 40)));
+                let workspace = view::shown(workspace, 40);
+                format!("{}, workspace {workspace}{}", principal.role, target.unwrap_or_default())
+            }
             None => format!("{}, all workspaces", principal.role),
         };
         Self {
@@ -69,6 +75,7 @@ impl User {
             scope,
             may_export: principal.may(Right::Export),
             may_see_retention: principal.may(Right::SeeRetention),
+            may_see_integrity: principal.may(Right::SeeIntegrity),
             may_manage_access: principal.may(Right::ManageAccess),
             form_token: session.id.form_token(),
             zone: session.zone.clone(),

@@ -175,7 +175,7 @@ async fn find(
     // Nothing is shown before the query is recorded. What completes the page is read at the same time.
     let ((), rows, end) = tokio::try_join!(
         record(state, session, context, follows, query, &filters, count),
-        events.complete(state, &filters.workspace, query, &session.zone),
+        events.complete(state, &filters.workspace, query, session),
         async {
             match next_cursor {
                 Some(_) => Ok(None),

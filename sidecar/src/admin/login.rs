@@ -12,10 +12,11 @@ use deadpool_postgres::Client;
 use serde_json::json;
 
 use super::attempts::Attempts;
+use super::cookie::Place;
 use super::form::{Change, Form};
 use super::layout::{self, Frame};
 use super::session::Session;
-use super::{cookie, origin};
+use super::{cookie, errors, origin};
 use crate::error::{ApiError, Code};
 use crate::http::auth::{self, Principal};
 use crate::http::rights::Right;
@@ -86,7 +87,7 @@ pub async fn log_in(
         return again(StatusCode::FORBIDDEN, WRONG_ROLE);
     }
     let Some(id) = start(&state, &context, &principal).await? else { return again(StatusCode::FORBIDDEN, WRONG_TOKEN) };
-    Ok(([(header::SET_COOKIE, cookie::set(&id, context.is_tls))], Redirect::to(&next)).into_response())
+    Ok((cookie::set(&id, context.is_tls, Place::Window), Redirect::to(&next)).into_response())
 }
 
 /// Ends the session. The event session_ended records it.
@@ -95,7 +96,12 @@ pub async fn log_out(
     Change { session, context, .. }: Change,
 ) -> Result<Response, ApiError> {
     state.database.write(|client| end(client, &context, &session)).await?;
-    Ok(([(header::SET_COOKIE, cookie::clear(context.is_tls))], Redirect::to("/admin/login?ended=1")).into_response())
+    let cookies = cookie::clear(context.is_tls);
+    if session.principal.view.is_some() {
+        // The person has no token to log in with.
+        return Ok((cookies, errors::logged_out()?).into_response());
+    }
+    Ok((cookies, Redirect::to("/admin/login?ended=1")).into_response())
 }
 
 async fn end(mut client: Client, context: &RequestContext, session: &Session) -> Result<(), ApiError> {

@@ -6,9 +6,10 @@ use tokio_postgres::Row;
 
 use crate::error::ApiError;
 use crate::events::filters::Filters;
+use crate::http::auth::Principal;
 use crate::http::state::AppState;
 
-/// The most frequent names among the newest events of a workspace, so that the cost of reading them is bounded. Each has its
+/// The most frequent names among the newest events of a workspace that a person sees, so that the cost of reading them is bounded. Each has its
 /// field.
 pub struct Names(Vec<(String, String)>);
 
@@ -17,8 +18,8 @@ impl Names {
     ///
     /// # Errors
     /// Returns the errors of the database.
-    pub async fn read(state: &AppState, workspace: &str) -> Result<Self, ApiError> {
-        let filters = Filters::everything(workspace);
+    pub async fn read(state: &AppState, principal: &Principal, workspace: &str) -> Result<Self, ApiError> {
+        let filters = Filters { fields: principal.fields(), ..Filters::everything(workspace) };
         let statement: &str = &TOP;
         let parameters = filters.arguments();
         let rows = state.reads.client().await?.query(statement, &parameters.and(&[&MOST_EVENTS, &MOST_VALUES])).await?;

@@ -7,12 +7,12 @@ use axum::http::{HeaderMap, Method};
 use super::zone::Zone;
 use super::{cookie, origin};
 use crate::error::{ApiError, Code};
-use crate::http::auth::{self, Principal};
+use crate::http::auth::{self, Principal, View};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::http::stream;
 use crate::service::request_context::RequestContext;
-use crate::service::session::{self, SessionId};
+use crate::service::session::{self, Holder, SessionId};
 
 /// The session of a request, which has been found valid.
 pub struct Session {
@@ -53,7 +53,14 @@ impl FromRequestParts<AppState> for Session {
         }
         let role =
             holder.role.parse().map_err(|_| ApiError::internal(format!("a session of role \"{}\"", holder.role)))?;
-        let principal = Principal { token_id: holder.token_id, name: holder.name, role, workspace: holder.workspace };
+        let view = holder.parent_id.map(|_| View { target: holder.target });
+        if view.is_some()
+            && let Some(context) = context
+        {
+            context.allow_frame();
+        }
+        let Holder { token_id, name, workspace, actor, .. } = holder;
+        let principal = Principal { token_id, name, role, workspace, actor, view };
         Ok(Self { principal, id, zone })
     }
 }

@@ -7,9 +7,10 @@ use url::Url;
 
 use crate::cli::output::{note, say};
 use crate::cli::session::{actor, explain};
-use crate::config::DatabaseArgs;
+use crate::config::{DatabaseArgs, base_url};
 use crate::postgres::pool::Database;
-use crate::service::login_link;
+use crate::service::login_link::{self, NewLink};
+use crate::service::request_context::RequestContext;
 
 /// Arguments of `admin`.
 #[derive(Args)]
@@ -35,7 +36,7 @@ struct LinkArgs {
     #[arg(long)]
     name: Option<String>,
     /// Address at which browsers reach the sidecar
-    #[arg(long, default_value = "http://127.0.0.1:8787", value_parser = base)]
+    #[arg(long, default_value = "http://127.0.0.1:8787", value_parser = base_url)]
     url: Url,
 }
 
@@ -53,21 +54,16 @@ async fn link(args: LinkArgs) -> anyhow::Result<ExitCode> {
     let actor = actor();
     let name = args.name.as_deref().unwrap_or_else(|| actor.trim_start_matches("cli:"));
     let database = Database::new(&args.database)?;
-    let created = login_link::create(&database, &actor, name, args.workspace.as_deref()).await;
+    let created = login_link::create(
+        &database,
+        &RequestContext::default(),
+        &actor,
+        &NewLink::for_admin(name, args.workspace.as_deref()),
+    )
+    .await;
     let (secret, expires_at) = created.map_err(explain)?;
     let scope = args.workspace.as_deref().map_or("all workspaces".to_owned(), |name| format!("workspace {name}"));
     note!("This link logs in as an admin of {scope}. It works once, until {expires_at}:");
-    say!("{}/admin/link/{}", args.url.as_str().trim_end_matches('/'), secret.reveal());
+    say!("{}{}", args.url.as_str().trim_end_matches('/'), secret.path());
     Ok(ExitCode::SUCCESS)
-}
-
-/// Parses the address of a sidecar.
-fn base(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("\"{text}\" is not a URL: {error}"))?;
-    // The admin pages are at the root of their host.
-    let is_base = matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if is_base { Ok(url) } else { Err(format!("\"{text}\" is not an address such as https://audit.example.com")) }
 }

@@ -24,6 +24,12 @@ use crate::postgres::replica::ReplicaState;
 /// # Errors
 /// Fails if the configuration is not valid, or if the sidecar cannot listen on the address.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    if !args.embed_origins.is_empty() && args.tls_cert.is_none() && args.trusted_proxies.is_empty() {
+        bail!(
+            "--embed-origin needs HTTPS, because browsers accept the cookie in a frame over HTTPS only. Give --tls-cert and \
+             --tls-key, or --trusted-proxy"
+        );
+    }
     let mut state = AppState::new(args)?;
     state.database.require_sessions().await?;
     if state.reads.replica_state().await.is_ok_and(|found| found == ReplicaState::Stranger) {

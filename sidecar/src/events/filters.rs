@@ -132,6 +132,12 @@ impl FieldFilters {
         Self(Filters::repeated().map(|name| (name, values(name))).filter(|(_, values)| !values.is_empty()).collect())
     }
 
+    /// Takes the values of a limit instead of its own values with the same name.
+    pub fn limited_by(mut self, limit: Self) -> Self {
+        self.0.extend(limit.0);
+        self
+    }
+
     /// Returns the values by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
         self.0.iter().map(|(name, values)| (*name, values.as_slice()))

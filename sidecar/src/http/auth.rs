@@ -10,13 +10,14 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::error::{ApiError, Code};
+use crate::events::filters::FieldFilters;
 use crate::http::rights::{Right, Role};
 use crate::http::state::AppState;
 use crate::service::request_context::RequestContext;
 use crate::service::token::{self, Token};
 use crate::text::shorten;
 
-/// The token of a request, which has been found valid.
+/// The person or program that a request comes from, which has been found valid.
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// Public part of the token.
@@ -27,17 +28,50 @@ pub struct Principal {
     pub role: Role,
     /// The workspace that the token is limited to. It is none for a token for all workspaces.
     pub workspace: Option<String>,
+    /// Actor in the audit log. It is none for the token itself.
+    pub actor: Option<String>,
+    /// The limits of the session of a viewer link.
+    pub view: Option<View>,
+}
+
+/// The limits of the session of a viewer link. It has the rights [`View::RIGHTS`] at most.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The target to whose events the session is limited. It is none for all events of the workspace.
+    pub target: Option<String>,
+}
+
+impl View {
+    const RIGHTS: [Right; 2] = [Right::Query, Right::Export];
 }
 
 impl Principal {
-    /// Returns the actor in the audit log: `token:<id>`.
+    /// Returns the actor in the audit log: `token:<id>`, or the subject of a session that has one.
     pub fn actor(&self) -> String {
-        token::actor(&self.token_id)
+        self.actor.clone().unwrap_or_else(|| token::actor(&self.token_id))
     }
 
     /// Returns whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
         right.grant(self.role).covers(self.workspace.is_none())
+            && (self.view.is_none() || View::RIGHTS.contains(&right))
+    }
+
+    /// Returns the target to whose events the session is limited.
+    pub fn target(&self) -> Option<&str> {
+        self.view.as_ref()?.target.as_deref()
+    }
+
+    /// Returns whether an event with these targets is among those that the session is limited to.
+    pub fn covers_targets(&self, targets: &[&str]) -> bool {
+        self.target().is_none_or(|own| targets.contains(&own))
+    }
+
+    /// Returns the filters that every query has: the target to which the session is limited.
+    pub fn fields(&self) -> FieldFilters {
+        FieldFilters::new(|name| {
+            self.target().filter(|_| name == "target").map(ToOwned::to_owned).into_iter().collect()
+        })
     }
 
     /// Refuses a token that does not have this right.
@@ -47,6 +81,12 @@ impl Principal {
     pub fn require(&self, right: Right) -> Result<(), ApiError> {
         if self.may(right) {
             return Ok(());
+        }
+        if self.view.is_some() && !View::RIGHTS.contains(&right) {
+            return Err(ApiError::new(
+                Code::Forbidden,
+                format!("the session of a viewer link may not {}", right.what()),
+            ));
         }
         let message = format!("a token of role {} may not {}", self.role, right.what());
         Err(ApiError::new(Code::Forbidden, message).with_hint(right.hint()))
@@ -150,6 +190,8 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
         name: row.try_get("name")?,
         role: role.parse().map_err(|_| ApiError::internal(format!("token {} has role \"{role}\"", token.id())))?,
         workspace: row.try_get("workspace")?,
+        actor: None,
+        view: None,
     })
 }
 
@@ -176,7 +218,14 @@ mod tests {
     use crate::http::rights::Role;
 
     fn principal(role: Role, workspace: Option<&str>) -> Principal {
-        Principal { token_id: "0".into(), name: "t".into(), role, workspace: workspace.map(Into::into) }
+        Principal {
+            token_id: "0".into(),
+            name: "t".into(),
+            role,
+            workspace: workspace.map(Into::into),
+            actor: None,
+            view: None,
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::config::ServeArgs;
 use crate::error::{ApiError, Code};
 use crate::http::state::AppState;
-use crate::http::{client_address, encoding};
+use crate::http::{client_address, encoding, frame};
 use crate::service::request_context::RequestContext;
 use crate::text::first_bytes;
 
@@ -58,6 +58,7 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
         ip: client_address(&request, &state.config),
         user_agent: text(request.headers(), header::USER_AGENT.as_str()).map(|agent| first_bytes(agent, 1000).into()),
         is_tls: is_tls(&request, &state.config),
+        may_be_framed: Arc::default(),
         token_id: Arc::default(),
     };
     request.extensions_mut().insert(context.clone());
@@ -79,6 +80,9 @@ pub async fn surround(State(state): State<AppState>, mut request: Request, next:
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    if context.may_be_framed() {
+        frame::allow(headers, &state.config.embed_origins);
+    }
 
     let status = response.status();
     let took = begun.elapsed();

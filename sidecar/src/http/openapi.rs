@@ -35,6 +35,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         (name = "events", description = "Append and read events of the audit log"),
         (name = "packs", description = "Evidence packs"),
         (name = "retention", description = "Retention and legal holds"),
+        (name = "viewers", description = "Links with which a host application shows a person a part of the audit log"),
         (name = "log", description = "Hashes and signatures with which others can check the audit log; no content"),
         (name = "maintenance", description = "Maintenance and health checks"),
         (name = "health", description = "Checks of the sidecar itself; no token is needed"),

@@ -21,7 +21,7 @@ struct Rule {
 /// Adds the rules to the parameters and to the schemas of bodies.
 pub(super) fn add(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten();
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
         for parameter in operations.flat_map(|operation| operation.parameters.iter_mut().flatten()) {
             let RefOr::T(parameter) = parameter else { continue };
             let name = parameter.name.strip_prefix("not_").unwrap_or(&parameter.name);
@@ -119,6 +119,7 @@ const PARAMETERS: &[(&str, Rule)] = &[
     ("group_by", choice(&["action", "actor", "category", "outcome"])),
     ("wait", form(r"^([0-9]|[1-5][0-9]|60)s$")),
     ("name", form(r"^[a-z0-9-]+$")),
+    ("session", form(r"^[0-9a-f]{12}$")),
     ("index", form(r"^(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?$")),
 ];
 
@@ -137,6 +138,11 @@ const PROPERTIES: &[(&str, &str, Rule)] = &[
     ("NewRetention", "workspace", name(200)),
     ("NewRetention", "preset", form(r"^[A-Za-z0-9-]+$")),
     ("NewRetention", "retention", form(r"^[1-9][0-9]{0,4} (day|month|year)s?( [1-9][0-9]{0,4} days?)?$")),
+    ("ViewerLinkRequest", "workspace", name(200)),
+    ("ViewerLinkRequest", "role", choice(&["viewer", "auditor"])),
+    ("ViewerLinkRequest", "actor", name(1000)),
+    ("ViewerLinkRequest", "name", reason(200)),
+    ("ViewerLinkRequest", "target", name(1000)),
     ("RedactionRequest", "field", choice(&["actor", "targets", "source", "details"])),
     ("RedactionRequest", "reason", reason(1000)),
 ];

@@ -177,14 +177,22 @@ impl Params {
     /// Returns the filters, limited to the workspaces of the token.
     ///
     /// # Errors
-    /// Fails with the errors of the single parameters, with `invalid_range`, or with those of [`Principal::workspace`].
+    /// Fails with the errors of the single parameters, with `invalid_range`, with `forbidden` for another target than the one to which
+    /// the session is limited, or with those of [`Principal::workspace`].
     pub fn filters(&self, principal: &Principal) -> Result<Filters, ApiError> {
+        let other = principal.target().and_then(|own| self.values.get("target")?.iter().find(|given| *given != own));
+        if let Some(other) = other {
+            let message = format!("the session does not show the events of target \"{}\"", shorten(other));
+            return Err(ApiError::new(Code::Forbidden, message)
+                .with_hint("It is limited to one target. Remove the filter of the target."));
+        }
+        let given = |name: &str| self.values.get(name).cloned().unwrap_or_default();
         let filters = Filters {
             workspace: workspace(principal, self.text("workspace"))?,
             since: self.time("since")?,
             until: self.time("until")?,
             details: self.json_object("details")?,
-            fields: FieldFilters::new(|name| self.values.get(name).cloned().unwrap_or_default()),
+            fields: FieldFilters::new(given).limited_by(principal.fields()),
         };
         match (filters.since, filters.until) {
             (Some(since), Some(until)) if since >= until => {

@@ -14,6 +14,8 @@ pub enum Role {
     Auditor,
     /// Role that only appends.
     Writer,
+    /// Role that creates viewer links.
+    Embedder,
     /// Role with all rights.
     Admin,
 }
@@ -29,10 +31,10 @@ pub enum Grant {
     Every,
 }
 
-/// Defines the rights, one per line: name, grants to viewer, auditor, writer and admin, and a description. The
+/// Defines the rights, one per line: name, grants to viewer, auditor, writer, embedder and admin, and a description. The
 /// description completes "a token may …" in errors, and heads a row of the documentation.
 macro_rules! rights {
-    ($($name:ident = [$viewer:ident, $auditor:ident, $writer:ident, $admin:ident], $what:literal;)*) => {
+    ($($name:ident = [$viewer:ident, $auditor:ident, $writer:ident, $embedder:ident, $admin:ident], $what:literal;)*) => {
         /// A right that a request needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Right {
@@ -49,9 +51,9 @@ macro_rules! rights {
             }
 
             /// Returns the grants, in the order of [`Role::ALL`].
-            const fn grants(self) -> [Grant; 4] {
+            const fn grants(self) -> [Grant; 5] {
                 match self {
-                    $(Self::$name => [Grant::$viewer, Grant::$auditor, Grant::$writer, Grant::$admin],)*
+                    $(Self::$name => [Grant::$viewer, Grant::$auditor, Grant::$writer, Grant::$embedder, Grant::$admin],)*
                 }
             }
         }
@@ -59,20 +61,22 @@ macro_rules! rights {
 }
 
 rights! {
-    //                 viewer         auditor        writer  admin
-    Query           = [Every,         Every,         No,     Every],         "query events and activity, list packs, or read tiles of a workspace";
-    Export          = [No,            Every,         No,     Every],         "stream events as NDJSON or CSV, follow a feed, or make packs";
-    Append          = [No,            No,            Every,  Every],         "append events";
-    SeeRetention    = [Every,         Every,         No,     Every],         "see retention";
-    SetRetention    = [No,            No,            No,     Every],         "set retention";
-    SeeLegalHolds   = [No,            Every,         No,     Every],         "see legal holds";
-    SetLegalHolds   = [No,            No,            No,     Every],         "place or release legal holds";
-    Redact          = [No,            No,            No,     Every],         "redact fields of events";
-    Verify          = [No,            No,            No,     Every],         "check the log of a workspace on the admin pages";
-    ManageAccess    = [No,            No,            No,     Every],         "manage tokens and sessions on the admin pages";
-    SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see metrics and status";
-    SeeCheckpoints  = [AllWorkspaces, AllWorkspaces, No,     AllWorkspaces], "see checkpoints and tiles of the system log";
-    Maintain        = [No,            No,            No,     AllWorkspaces], "run maintenance";
+    //                 viewer         auditor        writer  embedder  admin
+    Query           = [Every,         Every,         No,     No,       Every],         "query events and activity, list packs, or read tiles of a workspace";
+    Export          = [No,            Every,         No,     No,       Every],         "stream events as NDJSON or CSV, follow a feed, or make packs";
+    Append          = [No,            No,            Every,  No,       Every],         "append events";
+    SeeRetention    = [Every,         Every,         No,     No,       Every],         "see retention";
+    SetRetention    = [No,            No,            No,     No,       Every],         "set retention";
+    SeeLegalHolds   = [No,            Every,         No,     No,       Every],         "see legal holds";
+    SetLegalHolds   = [No,            No,            No,     No,       Every],         "place or release legal holds";
+    Redact          = [No,            No,            No,     No,       Every],         "redact fields of events";
+    LinkViewers     = [No,            No,            No,     Every,    Every],         "create viewer links, or list and end their sessions";
+    SeeIntegrity    = [Every,         Every,         No,     No,       Every],         "see the integrity of a workspace on the admin pages";
+    Verify          = [No,            No,            No,     No,       Every],         "check the log of a workspace on the admin pages";
+    ManageAccess    = [No,            No,            No,     No,       Every],         "manage tokens and sessions on the admin pages";
+    SeeStatus       = [AllWorkspaces, AllWorkspaces, No,     No,       AllWorkspaces], "see metrics and status";
+    SeeCheckpoints  = [AllWorkspaces, AllWorkspaces, No,     No,       AllWorkspaces], "see checkpoints and tiles of the system log";
+    Maintain        = [No,            No,            No,     No,       AllWorkspaces], "run maintenance";
 }
 
 impl Right {
@@ -96,7 +100,7 @@ impl Right {
 
 impl Role {
     /// All roles, in the order of the table.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Auditor, Self::Writer, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Auditor, Self::Writer, Self::Embedder, Self::Admin];
 }
 
 impl Grant {
@@ -131,6 +135,7 @@ impl fmt::Display for Role {
             Self::Viewer => "viewer",
             Self::Auditor => "auditor",
             Self::Writer => "writer",
+            Self::Embedder => "embedder",
             Self::Admin => "admin",
         })
     }
@@ -161,16 +166,22 @@ mod tests {
     #[test]
     fn each_role_has_its_rights_and_no_others() {
         use Right::{
-            Append, Export, Maintain, ManageAccess, Query, Redact, SeeCheckpoints, SeeLegalHolds, SeeRetention,
-            SeeStatus, SetLegalHolds, SetRetention, Verify,
+            Append, Export, LinkViewers, Maintain, ManageAccess, Query, Redact, SeeCheckpoints, SeeIntegrity,
+            SeeLegalHolds, SeeRetention, SeeStatus, SetLegalHolds, SetRetention, Verify,
         };
         for (role, all_workspaces, rights) in [
-            (Role::Viewer, false, &[Query, SeeRetention][..]),
-            (Role::Viewer, true, &[Query, SeeRetention, SeeStatus, SeeCheckpoints]),
-            (Role::Auditor, false, &[Query, Export, SeeRetention, SeeLegalHolds]),
-            (Role::Auditor, true, &[Query, Export, SeeRetention, SeeLegalHolds, SeeStatus, SeeCheckpoints]),
+            (Role::Viewer, false, &[Query, SeeRetention, SeeIntegrity][..]),
+            (Role::Viewer, true, &[Query, SeeRetention, SeeIntegrity, SeeStatus, SeeCheckpoints]),
+            (Role::Auditor, false, &[Query, Export, SeeRetention, SeeLegalHolds, SeeIntegrity]),
+            (
+                Role::Auditor,
+                true,
+                &[Query, Export, SeeRetention, SeeLegalHolds, SeeIntegrity, SeeStatus, SeeCheckpoints],
+            ),
             (Role::Writer, false, &[Append]),
             (Role::Writer, true, &[Append]),
+            (Role::Embedder, false, &[LinkViewers]),
+            (Role::Embedder, true, &[LinkViewers]),
             (
                 Role::Admin,
                 false,
@@ -183,6 +194,8 @@ mod tests {
                     SeeLegalHolds,
                     SetLegalHolds,
                     Redact,
+                    LinkViewers,
+                    SeeIntegrity,
                     Verify,
                     ManageAccess,
                 ],
@@ -199,6 +212,8 @@ mod tests {
                     SeeLegalHolds,
                     SetLegalHolds,
                     Redact,
+                    LinkViewers,
+                    SeeIntegrity,
                     Verify,
                     ManageAccess,
                     SeeStatus,

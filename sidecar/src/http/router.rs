@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     activity, docs, events, health, legal_holds, log, maintenance, metrics, middleware, openapi, packs, retention,
-    verify_page,
+    verify_page, viewer_links,
 };
 use crate::admin;
 use crate::error::{ApiError, Code};
@@ -47,6 +47,7 @@ fn resources() -> OpenApiRouter<AppState> {
         .merge(retention::router())
         .merge(legal_holds::router())
         .merge(maintenance::router())
+        .merge(viewer_links::router())
         .merge(log::router())
         .merge(health::router())
 }

@@ -8,6 +8,7 @@ use crate::error::{ApiError, Code};
 use crate::outcome::Outcome;
 use crate::postgres::types::JsonText;
 use crate::service::request_context::RequestContext;
+use crate::service::token;
 
 /// The workspace of events that concern the audit log as a whole.
 pub const SYSTEM_WORKSPACE: &str = audit_proof::pack::SYSTEM_WORKSPACE;
@@ -18,7 +19,7 @@ pub struct Entry<'a> {
     pub action: AuditAction,
     /// The workspace that the action concerns. If it has no event, the event belongs to [`SYSTEM_WORKSPACE`].
     pub workspace: &'a str,
-    /// The actor: `token:<id>`, `cli:<name>`, `system:signer` or `system:admin`.
+    /// The actor: `token:<id>`, `cli:<name>`, `system:signer`, `system:admin`, or the subject of a session that has one.
     pub actor: &'a str,
     /// The target, for example `pack:access-review`.
     pub target: Option<&'a str>,
@@ -136,6 +137,9 @@ pub async fn commit(transaction: Transaction<'_>) -> Result<(), ApiError> {
 
 async fn append(client: &impl GenericClient, context: &RequestContext, entry: Entry<'_>) -> Result<i64, ApiError> {
     let details = entry.details.to_string();
+    // A host application or an identity provider named the actor. The token shows which session it was.
+    let of_token = context.token_id.get().map(|id| token::actor(id));
+    let session_id = of_token.filter(|of_token| of_token != entry.actor);
     let statement = client.prepare_cached(&APPEND).await?;
     let row = client
         .query_one(
@@ -150,6 +154,7 @@ async fn append(client: &impl GenericClient, context: &RequestContext, entry: En
                 &context.ip,
                 &context.user_agent.as_deref(),
                 &context.request_id.as_deref(),
+                &session_id,
             ],
         )
         .await?;
@@ -159,7 +164,7 @@ async fn append(client: &impl GenericClient, context: &RequestContext, entry: En
 static APPEND: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT audit.append($1, workspace => home.workspace, actor => $3, target => $4, details => $5::jsonb || home.details, \
-         outcome => $6, ip => host($7::inet), user_agent => $8, request_id => $9) FROM {}",
+         outcome => $6, ip => host($7::inet), user_agent => $8, request_id => $9, session_id => $10) FROM {}",
         home("$2")
     )
 });

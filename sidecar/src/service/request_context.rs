@@ -1,6 +1,7 @@
 //! The origin of a request: its id, address, user agent and token.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
@@ -17,10 +18,24 @@ pub struct RequestContext {
     pub ip: Option<IpAddr>,
     /// The client's `User-Agent`, truncated to 1000 bytes.
     pub user_agent: Option<Arc<str>>,
-    /// Whether a trusted proxy says that the client connected over TLS.
+    /// Whether the client connected over TLS, to the sidecar or to a trusted proxy.
     pub is_tls: bool,
+    /// Whether the pages of the configured origins may show the answer in a frame.
+    pub may_be_framed: Arc<AtomicBool>,
     /// Id of the token, for the access log. It is set when the token has been found valid.
     pub token_id: Arc<OnceLock<String>>,
+}
+
+impl RequestContext {
+    /// Lets the pages of the configured origins show the answer in a frame.
+    pub fn allow_frame(&self) {
+        self.may_be_framed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the pages of the configured origins may show the answer in a frame.
+    pub fn may_be_framed(&self) -> bool {
+        self.may_be_framed.load(Ordering::Relaxed)
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for RequestContext {

@@ -30,6 +30,12 @@ pub struct Holder {
     pub role: String,
     /// The workspace that the session is limited to. It is none for a session for all workspaces.
     pub workspace: Option<String>,
+    /// Actor of the events that the session causes. It is none for the token.
+    pub actor: Option<String>,
+    /// Target to whose events the session is limited.
+    pub target: Option<String>,
+    /// Token that created the viewer link of the session. It is none for other sessions.
+    pub parent_id: Option<String>,
 }
 
 /// A session that has not ended.
@@ -176,6 +182,9 @@ pub async fn touch(client: &impl GenericClient, id: &SessionId) -> Result<Option
             name: row.try_get(1)?,
             role: row.try_get(2)?,
             workspace: row.try_get(3)?,
+            actor: row.try_get(4)?,
+            target: row.try_get(5)?,
+            parent_id: row.try_get(6)?,
         })
     })
     .transpose()
@@ -207,7 +216,7 @@ static LIST: LazyLock<String> = LazyLock::new(|| {
 const FIND: &str = "SELECT s.id_sha256, s.token_id FROM audit.session s \
                     WHERE encode(s.id_sha256, 'hex') = $1 AND ($2::text IS NULL OR s.workspace = $2)";
 
-const USE: &str = "SELECT token_id, name, role, workspace FROM audit.use_session($1)";
+const USE: &str = "SELECT token_id, name, role, workspace, actor, target, parent_id FROM audit.use_session($1)";
 
 #[cfg(test)]
 mod tests {

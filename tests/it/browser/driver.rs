@@ -24,10 +24,16 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser whose window has this size in pixels.
     pub async fn start(width: u32, height: u32) -> Self {
+        Self::start_with(width, height, &[]).await
+    }
+
+    /// Starts a browser with more arguments.
+    pub async fn start_with(width: u32, height: u32, more: &[&str]) -> Self {
         // Drivers that start at the same time can choose the same port. Then one of them ends at once.
         let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver names its port");
         let mut arguments = vec!["--headless=new".to_owned(), format!("--window-size={width},{height}")];
         arguments.extend(["--disable-dev-shm-usage", "--disable-gpu"].map(str::to_owned));
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         // The sandbox of Chromium refuses to run as root.
         if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
             arguments.push("--no-sandbox".to_owned());

@@ -23,7 +23,10 @@ fn request(right: Right, event: i64) -> Option<Request> {
         Right::Redact => {
             post(&format!("/v1/events/{event}/redact"), json!({"field": "details", "reason": "request 1"}))
         }
-        Right::Verify | Right::ManageAccess => return None,
+        Right::LinkViewers => {
+            post("/v1/viewer-links", json!({"workspace": "acme", "role": "viewer", "actor": "user:ada"}))
+        }
+        Right::SeeIntegrity | Right::Verify | Right::ManageAccess => return None,
         Right::SeeStatus => Request::get("/v1/status"),
         Right::SeeCheckpoints => Request::get("/v1/checkpoint"),
         Right::Maintain => Request::get("/v1/maintenance").method("POST"),

@@ -71,7 +71,7 @@ pub async fn create(State(state): State<AppState>, change: Change) -> Result<Res
                 name: view::shown(&new.name, 100),
                 scope: access::scope(&new.role, new.workspace.as_deref()),
                 token: token.reveal(),
-                is_for_program: new.role == Role::Writer.to_string(),
+                is_for_program: [Role::Writer, Role::Embedder].iter().any(|role| role.to_string() == new.role),
             };
             layout::answer(StatusCode::OK, &page)
         }

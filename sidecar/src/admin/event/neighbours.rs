@@ -5,7 +5,7 @@ use serde_json::json;
 use super::log;
 use crate::admin::session::Session;
 use crate::admin::view;
-use crate::admin::zone::{ShownTime, Zone};
+use crate::admin::zone::ShownTime;
 use crate::error::ApiError;
 use crate::events::filters::{FieldFilters, Filters};
 use crate::events::row::EventRow;
@@ -53,7 +53,7 @@ impl Neighbours {
         context: &RequestContext,
         event: &EventRow<'_>,
     ) -> Result<Self, ApiError> {
-        let search = Search { state, event, zone: &session.zone };
+        let search = Search { state, event, session };
         let at = event.occurred_at.micros();
         let mut groups = Vec::new();
         if let Some(request_id) = event.request_id {
@@ -85,7 +85,7 @@ impl Neighbours {
 struct Search<'a> {
     state: &'a AppState,
     event: &'a EventRow<'a>,
-    zone: &'a Zone,
+    session: &'a Session,
 }
 
 impl Search<'_> {
@@ -103,12 +103,13 @@ impl Search<'_> {
             since: Time::from_micros(since),
             until: Time::from_micros(until),
             details: None,
-            fields: FieldFilters::new(|known| if known == name { vec![value.to_owned()] } else { Vec::new() }),
+            fields: FieldFilters::new(|known| if known == name { vec![value.to_owned()] } else { Vec::new() })
+                .limited_by(self.session.principal.fields()),
         };
         let found: page::Page<List> = page::find(self.state, &filters, None, most).await?;
         let mut rows = found.events.0;
         for row in &mut rows {
-            row.time = self.zone.show(row.occurred_at);
+            row.time = self.session.zone.show(row.occurred_at);
             row.is_itself = row.id == self.event.id;
         }
         Ok(rows)

@@ -25,6 +25,10 @@ struct RemovedPage {
 
 /// Shows that an event was removed. Fails with the given error if the session can see no trace of the event.
 pub async fn page(state: &AppState, session: &Session, id: i64, not_found: ApiError) -> Result<Response, ApiError> {
+    // A leaf does not say which targets its event had.
+    if session.principal.target().is_some() {
+        return Err(not_found);
+    }
     let client = state.client().await?;
     let statement = client.prepare_cached(TRACE).await?;
     let row = client.query_opt(&statement, &[&id, &session.principal.workspace]).await?.ok_or(not_found)?;

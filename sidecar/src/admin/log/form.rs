@@ -106,11 +106,15 @@ impl Form {
             workspaces,
             picked: picked.len(),
             actions: catalog.iter().map(group).collect(),
-            main: vec![
-                action,
-                field("actor", "User or program (actor)", "user:ada or system:*"),
-                field("target", "Target", "ticket:991"),
-            ],
+            main: [
+                Some(action),
+                Some(field("actor", "User or program (actor)", "user:ada or system:*")),
+                // A session for one target cannot filter by another.
+                session.principal.target().is_none().then(|| field("target", "Target", "ticket:991")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             more,
             details: query.values("details").concat(),
             outcomes: choose("outcome", &Outcome::NAMES),

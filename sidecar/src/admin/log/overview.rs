@@ -42,6 +42,7 @@ struct Overview {
     completeness: String,
     /// How far the workspace log is sealed, or nothing if no event is.
     sealed: String,
+    /// Address of the page of integrity, or nothing if the session may not see it.
     integrity: String,
     chart: Option<Chart>,
     height: f64,
@@ -81,7 +82,7 @@ pub async fn overview(
     let filters = Params::parse_with_filters(Some(&query.to_rest(now)), &[])?.filters(&session.principal)?;
     let (from, to) = period(&state, &filters, now).await?;
     let step = Step::of(from, to);
-    let read = state.database.read(|client| read(client, &filters, step, &session.zone)).await?;
+    let read = state.database.read(|client| read(client, &session, &filters, step)).await?;
     let count: i64 = read.counts.iter().map(|count| count.events).sum();
     let details = json!({ "format": "overview", "filters": filters.to_json(), "count": count });
     page::record(&state, &session.principal, &context, &filters.workspace, details).await?;
@@ -90,13 +91,17 @@ pub async fn overview(
     let from = read.counts.first().map_or(from, |first| from.min(first.start));
     let chart = (count > 0).then(|| Chart::draw(&read.counts, &read.gaps, step, (from, to), &query, &session.zone));
     let overview = Overview {
-        completeness: completeness(&read, count, &filters, &session.zone),
+        completeness: completeness(&read, count, &filters, &session),
         sealed: read.log.map(|log| sealed(log, &session.zone)).unwrap_or_default(),
-        integrity: integrity::address(&filters.workspace),
+        integrity: if session.principal.may(Right::SeeIntegrity) {
+            integrity::address(&filters.workspace)
+        } else {
+            String::new()
+        },
         chart,
         height: HEIGHT,
         width: WIDTH,
-        facets: facets(&read.top, &query),
+        facets: facets(&read.top, &query, session.principal.target()),
         sample: if count <= SAMPLE.into() {
             "all matching events".to_owned()
         } else {
@@ -118,10 +123,15 @@ async fn period(state: &AppState, filters: &Filters, now: Time) -> Result<(Time,
     Ok((from, to))
 }
 
-async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, zone: &Zone) -> Result<Read, ApiError> {
+async fn read(
+    client: deadpool_postgres::Client,
+    session: &Session,
+    filters: &Filters,
+    step: Step,
+) -> Result<Read, ApiError> {
     let arguments = filters.arguments();
     let statement = client.prepare_cached(&ACTIVITY).await?;
-    let rows = client.query(&statement, &arguments.and(&[&step.bucket, &zone.name, &MOST])).await?;
+    let rows = client.query(&statement, &arguments.and(&[&step.bucket, &session.zone.name, &MOST])).await?;
     let counts: Vec<Count> = rows
         .iter()
         .map(|row| Ok(Count { start: row.try_get(0)?, category: row.try_get(1)?, events: row.try_get(2)? }))
@@ -138,12 +148,16 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
     // The filters match a part of the events of the period.
     let in_period = if count < MOST.into() {
         let Filters { workspace, since, until, .. } = filters.clone();
-        let all = Filters { workspace, since, until, ..Filters::default() };
+        let all = Filters { workspace, since, until, details: None, fields: session.principal.fields() };
         count::events(&client, &all).await?.max(count)
     } else {
         count
     };
 
+    // The state of the workspace log tells about events of all targets.
+    if session.principal.target().is_some() {
+        return Ok(Read { counts, gaps: Vec::new(), top, in_period, log: None });
+    }
     let statement = client.prepare_cached(LOG).await?;
     let row = client.query_opt(&statement, &[&filters.workspace]).await?;
     let log = row.map(|row| Ok::<_, ApiError>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
@@ -156,10 +170,10 @@ async fn read(client: deadpool_postgres::Client, filters: &Filters, step: Step, 
 
 /// Says how many events match, and how many the workspace has in the period. All are counted by the time at which they
 /// occurred.
-fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> String {
+fn completeness(read: &Read, count: i64, filters: &Filters, session: &Session) -> String {
     let workspace = view::shown(&filters.workspace, 40);
     if count >= MOST.into() {
-        let since = read.counts.first().map_or_else(String::new, |first| zone.text(first.start));
+        let since = read.counts.first().map_or_else(String::new, |first| session.zone.text(first.start));
         return format!(
             "More than {} events of {workspace} match. The pages show all of them. The chart counts the newest {0}, back to \
              {since}.",
@@ -171,6 +185,9 @@ fn completeness(read: &Read, count: i64, filters: &Filters, zone: &Zone) -> Stri
         1 => format!("One event of {workspace} matches."),
         count => format!("{} events of {workspace} match, and the pages show all of them.", view::grouped(count)),
     };
+    if session.principal.target().is_some() {
+        return matching;
+    }
     let all = match read.in_period {
         0 => "The workspace has no event in this period.".to_owned(),
         found if found >= MOST.into() => {
@@ -194,7 +211,7 @@ fn sealed((size, at): (i64, Time), zone: &Zone) -> String {
     format!("The whole workspace log is sealed as {leaves}, last on {}.", zone.stamp(at))
 }
 
-fn facets(top: &[(String, String, i64)], query: &LogQuery) -> Vec<Facet> {
+fn facets(top: &[(String, String, i64)], query: &LogQuery, own_target: Option<&str>) -> Vec<Facet> {
     let facet = |(field, title): &(&str, &'static str)| {
         let value = |(_, value, events): &(String, String, i64)| {
             let wanted = if *field == "target" { value.clone() } else { view::exact(value) };
@@ -207,7 +224,9 @@ fn facets(top: &[(String, String, i64)], query: &LogQuery) -> Vec<Facet> {
         Facet { title, values }
     };
     let facets = [("action", "Actions"), ("actor", "Users and programs"), ("target", "Targets")].iter().map(facet);
-    facets.filter(|facet| !facet.values.is_empty()).collect()
+    // A session for one target cannot filter by another.
+    let is_offered = |facet: &Facet| facet.title != "Targets" || own_target.is_none();
+    facets.filter(|facet| !facet.values.is_empty() && is_offered(facet)).collect()
 }
 
 /// Events that the most frequent values are counted among.

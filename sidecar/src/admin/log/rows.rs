@@ -3,8 +3,9 @@
 use super::href;
 use crate::admin::protection::{self, State as ProtectionState};
 use crate::admin::query::LogQuery;
+use crate::admin::session::Session;
 use crate::admin::view;
-use crate::admin::zone::{ShownTime, Zone};
+use crate::admin::zone::ShownTime;
 use crate::error::ApiError;
 use crate::events::row::EventRow;
 use crate::http::events::page::Events;
@@ -39,7 +40,7 @@ pub struct Row {
     pub protection: ProtectionState,
 }
 
-/// A value, and the link that filters by it.
+/// A value, and the link that filters by it, or nothing.
 pub struct Link {
     pub text: String,
     pub href: String,
@@ -67,20 +68,22 @@ impl Rows {
         state: &AppState,
         workspace: &str,
         query: &LogQuery,
-        zone: &Zone,
+        session: &Session,
     ) -> Result<Vec<Row>, ApiError> {
         let mut rows = self.rows;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let states = protection::of_events(state, workspace, &ids).await?;
         for (row, protection) in rows.iter_mut().zip(states) {
             row.protection = protection;
-            row.time = row.occurred_at.map(|time| zone.show(time)).unwrap_or_default();
-            row.recorded_late = row.recorded_at.map(|time| zone.show(time).text.chars().take(10).collect());
+            row.time = row.occurred_at.map(|time| session.zone.show(time)).unwrap_or_default();
+            row.recorded_late = row.recorded_at.map(|time| session.zone.show(time).text.chars().take(10).collect());
             if let Some(actor) = &mut row.actor {
                 actor.href = href(&query.with("actor", &view::exact(&actor.href)));
             }
             for target in &mut row.targets {
-                target.href = href(&query.with("target", &target.href));
+                // A session for one target cannot filter by another.
+                let is_offered = session.principal.target().is_none();
+                target.href = if is_offered { href(&query.with("target", &target.href)) } else { String::new() };
             }
         }
         Ok(rows)

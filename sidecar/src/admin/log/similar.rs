@@ -47,7 +47,7 @@ pub async fn similar(
     session.principal.require(Right::Query)?;
     let query = LogQuery::read(&raw.unwrap_or_default())?.first();
     let filters = Params::parse_with_filters(Some(&query.to_rest(Time::now())), &[])?.filters(&session.principal)?;
-    let names = Names::read(&state, &filters.workspace).await?;
+    let names = Names::read(&state, &session.principal, &filters.workspace).await?;
     let mut links = Vec::new();
     for (field, wanted) in query.filters.iter().filter(|(name, _)| NAMED.contains(&name.as_str())).take(MOST_FILTERS) {
         for value in names.near(field, wanted) {

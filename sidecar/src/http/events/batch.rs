@@ -249,8 +249,14 @@ mod tests {
     use crate::http::rights::Role;
 
     fn read(text: &str, form: Form) -> Result<String, ApiError> {
-        let principal =
-            Principal { token_id: "0".into(), name: "t".into(), role: Role::Writer, workspace: Some("acme".into()) };
+        let principal = Principal {
+            token_id: "0".into(),
+            name: "t".into(),
+            role: Role::Writer,
+            workspace: Some("acme".into()),
+            actor: None,
+            view: None,
+        };
         Batch::read(text, form, &principal).map(|batch| batch.json().to_owned())
     }
 

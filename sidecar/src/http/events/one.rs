@@ -83,6 +83,7 @@ pub(crate) async fn read(
         .await?;
     let event = row.as_ref().map(EventRow::from_row).transpose()?;
     let event = event.filter(|event| workspace.is_none_or(|workspace| workspace == event.workspace));
+    let event = event.filter(|event| principal.covers_targets(&event.targets));
 
     let client = state.client().await?;
     let entry = Entry {

@@ -113,6 +113,7 @@ async fn each_role_has_exactly_its_rights() {
         ("viewer", &["page", "event", "activity", "packs"][..]),
         ("auditor", &["page", "event", "activity", "ndjson", "csv", "packs", "pack"]),
         ("writer", &["post"]),
+        ("embedder", &[]),
         ("admin", &all),
     ] {
         for workspace in [Some("acme"), None] {
@@ -128,7 +129,7 @@ async fn each_role_has_exactly_its_rights() {
                 }
                 let answer = rest.send(request.token(&token));
                 let allowed = match what {
-                    "metrics" => role != "writer" && workspace.is_none(),
+                    "metrics" => !["writer", "embedder"].contains(&role) && workspace.is_none(),
                     _ => may.contains(&what),
                 };
                 if allowed {
