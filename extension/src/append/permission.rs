@@ -26,7 +26,7 @@ pub fn allow(name: &str, action: &Action, is_own: bool) -> Result<(), Error> {
 }
 
 /// The actions that only functions of the extension append. Verification relies on these events.
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     "clock_confirmed",
     "guard_closed",
     "guard_opened",

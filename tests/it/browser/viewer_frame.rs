@@ -16,7 +16,8 @@ use crate::rest::http::Request;
 
 /// Serves one page, which shows the frame, to each client. Returns the origin by the name of the host.
 fn host(port: TcpListener, source: &str) {
-    let page = format!("<!doctype html><title>Application</title><iframe src=\"{source}\" width=900 height=700></iframe>");
+    let page =
+        format!("<!doctype html><title>Application</title><iframe src=\"{source}\" width=900 height=700></iframe>");
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
     let answer = format!("{head} {}\r\n\r\n{page}", page.len());
     thread::spawn(move || {

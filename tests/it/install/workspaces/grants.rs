@@ -3,6 +3,7 @@
 use audit_harness::query::{all, one, refused, run};
 
 use super::{FOREIGN, OWN, World};
+use crate::support::open_guard;
 
 const STATUS: &str = "SELECT concat_ws(' | ', ok, value) FROM audit.status() WHERE name = 'workspace grants'";
 
@@ -111,6 +112,7 @@ async fn a_grant_is_for_a_role_and_not_for_its_name() {
 async fn a_grant_does_not_count_for_another_role_of_the_same_oid() {
     let world = World::new().await;
     let other = world.db.role(&["audit_workspace_reader"]);
+    open_guard(&world.admin).await;
     run(&world.admin, &format!("UPDATE audit.workspace_grant SET role_oid = '{other}'::regrole")).await;
     for role in [&other, &world.bound] {
         let client = world.login(role).await;

@@ -129,6 +129,8 @@ const PATHS: &[(&str, Kind, &str)] = &[
     ("audit.redact", Closed, "SELECT audit.redact({id}, 'actor', 'r')"),
     ("audit.maintain", Closed, "SELECT audit.maintain()"),
     ("audit.confirm_clock", Closed, "SELECT audit.confirm_clock('r')"),
+    ("audit.open_guard", Closed, "SELECT audit.open_guard('r', 1)"),
+    ("audit.close_guard", Closed, "SELECT audit.close_guard()"),
     ("audit.seal", Closed, "SELECT audit.seal()"),
     ("audit.record_heads", Closed, "SELECT audit.record_heads()"),
     ("audit.record_checkpoint", Closed, "SELECT audit.record_checkpoint(1, '\\x00', 'n')"),

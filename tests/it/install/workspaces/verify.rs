@@ -3,12 +3,14 @@
 use audit_harness::query::{all, run};
 
 use super::{FOREIGN, OWN, World};
+use crate::support::open_guard;
 
 const DAMAGE: &str = "SELECT concat_ws(' | ', kind, workspace, problem) FROM audit.verify('acme') ORDER BY 1";
 
 #[tokio::test]
 async fn damage_names_no_foreign_workspace() {
     let world = World::new().await;
+    open_guard(&world.admin).await;
     run(
         &world.admin,
         &format!(
