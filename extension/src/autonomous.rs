@@ -1,8 +1,9 @@
 //! Autonomous appends: events that are stored whether or not the caller's transaction commits. The caller checks and
 //! masks the event, and puts it into a queue in shared memory. The sealer of the database stores it in a transaction of
-//! its own, and tells the caller the id.
+//! its own, and tells the caller the id. Refused attempts go the same way, and nobody waits for them.
 
 mod caller;
 mod memory;
 pub mod queue;
+pub mod refusal;
 pub mod writer;

@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
 use crate::append::check::shorten;
+use crate::autonomous::refusal;
 use crate::pg::edge::{Arguments, sql_forward, sql_function};
 use crate::pg::error::Error;
 use crate::pg::inner;
@@ -40,7 +41,7 @@ fn gate_of_workspace(arguments: &Arguments) -> Result<pg_sys::FunctionCallInfo, 
     let workspace = arguments.text(0).or(from_session.as_deref().map(Text::new)).ok_or(Error::NoWorkspace)?;
     let datum = workspace.datum();
     if !is_granted(role, datum)? {
-        return Err(Error::NotGranted(shorten(workspace.value())));
+        return Err(refusal::noted(Error::NotGranted(shorten(workspace.value()))));
     }
     inner::call(arguments, Some(datum), Some(role))
 }

@@ -14,6 +14,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
 use crate::append::partition::PREFIX;
+use crate::autonomous::refusal;
 use crate::columns::{COLUMNS, Column, Definition, select_list};
 use crate::guard::caller::Frame;
 use crate::pg::edge::{Arguments, sql_function};
@@ -46,7 +47,7 @@ pub fn install() {
 /// `ZA001` if the guard is closed.
 pub fn refuse_direct_call(function: &str) -> Result<(), Error> {
     if is_active() && !caller::is_trusted_call() && matches!(state::state(), state::State::Closed) {
-        return Err(Error::Guarded { what: format!("a direct call of {function}") });
+        return Err(refusal::noted(Error::Guarded { what: format!("a direct call of {function}") }));
     }
     Ok(())
 }
@@ -90,7 +91,7 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
         let class = &*(*trigger.tg_relation).rd_rel;
         let schema = CStr::from_ptr(pg_sys::get_namespace_name(class.relnamespace)).to_string_lossy();
         let table = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
-        Err(Error::AppendOnly { what: format!("{operation} of {schema}.{table}") })
+        Err(refusal::noted(Error::AppendOnly { what: format!("{operation} of {schema}.{table}") }))
     }
 }
 

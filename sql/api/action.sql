@@ -168,6 +168,7 @@ INSERT INTO audit.action (action, category, tags, description, built_in) VALUES
     ('clock_confirmed', 'audit', '{audit_change}', 'A clock that had moved far ahead was confirmed, so that expired events are removed again', true),
     ('capture_started', 'audit', '{audit_change}', 'The capture of the changes of a table was started, or its settings were changed', true),
     ('capture_ended', 'audit', '{audit_change}', 'The capture of the changes of a table was ended', true),
+    ('change_refused', 'audit', '{audit_change}', 'An attempt to change the audit log, or to reach more of it than is granted, was refused', true),
     ('guard_opened', 'audit', '{audit_change}', 'A superuser opened the guard against changes of the audit log', true),
     ('guard_closed', 'audit', '{audit_change}', 'The guard against changes of the audit log was closed again', true),
     ('heads_recorded', 'audit', '{audit_operation}', 'The changed heads of workspace logs were recorded in the system log', true),

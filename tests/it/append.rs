@@ -12,6 +12,7 @@ mod idempotency;
 mod import;
 mod masking;
 mod pooler;
+mod refusal;
 mod server_log;
 mod session_settings;
 mod set_context;

@@ -1,7 +1,5 @@
 //! `audit.append_many` and `audit.import`: many events in one call, either all or none.
 
-use std::ffi::CString;
-
 use pgrx::PgTryBuilder;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
@@ -13,6 +11,7 @@ use crate::append::event::Event;
 use crate::append::input::{Input, Kind};
 use crate::append::insert::Inserter;
 use crate::append::store::store;
+use crate::autonomous::refusal;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::jsonb::{Container, Value};
@@ -46,7 +45,7 @@ fn store_all(arguments: &Arguments, kind: Kind) -> Result<Option<Datum>, Error> 
         let stored = unsafe {
             scratch.switch_to(|_| prepare(element, kind, &context).and_then(|event| store(&event, &mut inserter)))
         };
-        let stored = stored.map_err(|error| error.in_element(index))?;
+        let stored = stored.map_err(|error| refusal::noted(error.in_element(index)))?;
         returned.push([Some(Datum::from(stored.id))]);
         if stored.is_new {
             imported.add(stored.id);
@@ -108,12 +107,7 @@ impl Imported {
     fn event(&self, context: &Context) -> Result<Event, Error> {
         let Imported { count, first, last } = self;
         let details = format!("{{\"count\": {count}, \"first_id\": {first}, \"last_id\": {last}}}");
-        let details = CString::new(details).expect("the details have no NUL");
-        // SAFETY: jsonb_in takes a C string and returns a jsonb.
-        let (bytes, datum) = unsafe {
-            let made = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(Datum::from(details.as_ptr()))]);
-            values::jsonb_bytes(made.expect("an input function of a non-null string"))
-        };
+        let (bytes, datum) = values::jsonb(&details);
         let input = Input {
             action: Some(Text::new("events_imported")),
             workspace: Some(Text::new("audit")),

@@ -30,6 +30,20 @@ fn append_autonomous(arguments: &Arguments) -> Result<Option<Datum>, Error> {
     wait(&place).map(|id| Some(Datum::from(id)))
 }
 
+/// Has the sealer append an event of the library, and does not wait for it.
+///
+/// # Errors
+/// `ZA018` without preloading or a sealer, `ZA019` if the queue is full, and those of [`Event::prepare`].
+pub fn leave_event(input: Input<'_>) -> Result<(), Error> {
+    let context = Context::of_another_transaction();
+    check_settings()?;
+    let event = Event::prepare(input, &context)?;
+    // SAFETY: reads a variable of the process.
+    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    queue::leave(queue::put(database, &event.to_bytes())?);
+    Ok(())
+}
+
 fn check_settings() -> Result<(), Error> {
     if !queue::is_reserved() {
         return Err(Error::NoSealer {

@@ -14,6 +14,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::{NodeTag, ObjectAccessType, ProcessUtilityContext, SubXactEvent, XactEvent};
 use pgrx::prelude::*;
 
+use crate::autonomous::refusal;
 use crate::guard::objects::{self, Schemas};
 use crate::guard::state::{State, state};
 use crate::guard::statements::{self, Judgement};
@@ -274,7 +275,7 @@ fn pass_as(command: &str, object: &str) -> Result<(), Error> {
     }
     match state() {
         State::Idle => Ok(()),
-        State::Closed => Err(Error::Guarded { what: format!("{command} of {object}") }),
+        State::Closed => Err(refusal::noted(Error::Guarded { what: format!("{command} of {object}") })),
         State::Open(event) => {
             log!("audit_log: the guard is open by event {event}, and lets {command} of {object} pass");
             Ok(())

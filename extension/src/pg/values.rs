@@ -1,6 +1,7 @@
 //! Values in PostgreSQL's own representation: text, text[], bigint[], inet and jsonb. They are read in place and made
 //! in the current memory context, to avoid copies.
 
+use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pgrx::pg_sys;
@@ -73,6 +74,19 @@ pub unsafe fn jsonb_bytes<'a>(datum: Datum) -> (&'a [u8], Datum) {
     unsafe {
         let plain = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
         (pgrx::varlena::varlena_to_byte_slice(plain), Datum::from(plain))
+    }
+}
+
+/// Makes a jsonb of a JSON text, and returns its root container and its datum.
+///
+/// # Panics
+/// Panics if the text has a NUL. PostgreSQL raises an ERROR if it is not JSON.
+pub fn jsonb<'a>(text: &str) -> (&'a [u8], Datum) {
+    let text = CString::new(text).expect("the text has no NUL");
+    // SAFETY: jsonb_in takes a C string, and returns a jsonb in the current memory context.
+    unsafe {
+        let made = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(Datum::from(text.as_ptr()))]);
+        jsonb_bytes(made.expect("an input function of a non-null string"))
     }
 }
 
