@@ -14,8 +14,8 @@ CREATE TABLE audit.api_token (
     revoked_at timestamptz,
     last_used_at timestamptz,
     CONSTRAINT api_token_viewer CHECK (
-        CASE WHEN parent_id IS NULL THEN target IS NULL
-             ELSE role IN ('viewer', 'auditor') AND workspace IS NOT NULL AND actor IS NOT NULL END)
+        parent_id IS NULL AND target IS NULL
+        OR parent_id IS NOT NULL AND role IN ('viewer', 'auditor') AND workspace IS NOT NULL AND actor IS NOT NULL)
 );
 COMMENT ON TABLE audit.api_token IS 'Bearer tokens of the sidecar';
 COMMENT ON COLUMN audit.api_token.id IS 'Public part of the token. Events that the token causes have the actor token:<id>, unless the column actor names another.';

@@ -14,8 +14,8 @@ CREATE TABLE audit.login_link (
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     CONSTRAINT login_link_viewer CHECK (
-        CASE WHEN parent_id IS NULL THEN role = 'admin' AND target IS NULL
-             ELSE role IN ('viewer', 'auditor') AND workspace IS NOT NULL AND actor IS NOT NULL END)
+        parent_id IS NULL AND role = 'admin' AND target IS NULL
+        OR parent_id IS NOT NULL AND role IN ('viewer', 'auditor') AND workspace IS NOT NULL AND actor IS NOT NULL)
 );
 COMMENT ON TABLE audit.login_link IS 'Links that log in to the admin pages once. A dump leaves them out.';
 COMMENT ON COLUMN audit.login_link.secret_sha256 IS 'SHA-256 of the secret, which only the link has';

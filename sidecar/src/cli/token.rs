@@ -53,7 +53,7 @@ struct CreateArgs {
     /// Make the token valid for all workspaces
     #[arg(long)]
     all_workspaces: bool,
-    /// Role: viewer queries; auditor queries and exports; writer only appends; admin has all rights
+    /// Role: viewer queries; auditor queries and exports; writer only appends; embedder creates viewer links; admin has all rights
     #[arg(long, value_enum)]
     role: Role,
     /// Person or program that the token is for
