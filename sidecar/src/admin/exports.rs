@@ -28,7 +28,7 @@ struct Line {
 /// Shows the running exports.
 pub async fn running(State(state): State<AppState>, session: Session) -> Result<Response, ApiError> {
     session.principal.require(Right::Export)?;
-    let running = state.exports.of(&session.principal.actor());
+    let running = state.exports.of(&session.principal.owner());
     let lines = running.iter().map(|progress| Line {
         what: view::shown(&progress.what, view::CELL),
         events: view::grouped(progress.events.load(Ordering::Relaxed).try_into().unwrap_or(i64::MAX)),

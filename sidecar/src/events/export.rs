@@ -127,8 +127,8 @@ pub struct Exports {
 /// How far a running export is.
 #[derive(Debug)]
 pub struct Progress {
-    /// Actor who exports.
-    pub actor: String,
+    /// The token that exports.
+    pub owner: String,
     /// The export in words, such as `csv of acme`.
     pub what: String,
     /// Time of its start.
@@ -156,23 +156,23 @@ impl Exports {
     ///
     /// # Errors
     /// Fails with `too_many_exports`.
-    pub fn begin(&self, kind: Kind, actor: String, what: String) -> Result<Running, ApiError> {
+    pub fn begin(&self, kind: Kind, owner: String, what: String) -> Result<Running, ApiError> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             ApiError::new(Code::TooManyExports, "the maximum number of exports is already running")
                 .with_hint("Try again when one of them has ended.")
         })?;
         self.metrics.exports_running.inc();
-        let progress = Arc::new(Progress { actor, what, begun: Instant::now(), events: AtomicU64::new(0) });
+        let progress = Arc::new(Progress { owner, what, begun: Instant::now(), events: AtomicU64::new(0) });
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|other| other.strong_count() > 0);
         running.push(Arc::downgrade(&progress));
         Ok(Running { progress, _slot: slot, metrics: self.metrics.clone(), kind, end: ExportEnd::Aborted })
     }
 
-    /// Returns the running exports of an actor, the oldest first.
-    pub fn of(&self, actor: &str) -> Vec<Arc<Progress>> {
+    /// Returns the running exports of an owner, the oldest first.
+    pub fn of(&self, owner: &str) -> Vec<Arc<Progress>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().filter_map(Weak::upgrade).filter(|progress| progress.actor == actor).collect()
+        running.iter().filter_map(Weak::upgrade).filter(|progress| progress.owner == owner).collect()
     }
 }
 

@@ -51,6 +51,11 @@ impl Principal {
         self.actor.clone().unwrap_or_else(|| token::actor(&self.token_id))
     }
 
+    /// Returns the owner of running exports: `token:<id>`. Two host applications can name the same actor.
+    pub fn owner(&self) -> String {
+        token::actor(&self.token_id)
+    }
+
     /// Returns whether the token has this right.
     pub fn may(&self, right: Right) -> bool {
         right.grant(self.role).covers(self.workspace.is_none())

@@ -121,7 +121,7 @@ pub(crate) async fn stream_pack(
     let definition = find(state, &pack)?;
     let filters = filters()?;
     let what = format!("pack {pack} of {}", filters.workspace);
-    let running = state.exports.begin(Kind::Pack, principal.actor(), what)?;
+    let running = state.exports.begin(Kind::Pack, principal.owner(), what)?;
     let asker = Asker {
         database: state.database.clone(),
         context: context.clone(),

@@ -39,7 +39,7 @@ pub(crate) async fn events(
     format: Format,
 ) -> Result<Response, ApiError> {
     let what = format!("{} of {}", format.name(), filters.workspace);
-    let running = state.exports.begin(format.kind(), principal.actor(), what)?;
+    let running = state.exports.begin(format.kind(), principal.owner(), what)?;
     let mut progress = Progress { recorded: false, count: 0, shown: running.progress() };
     let client = state.reads.client().await?;
     let trail = ExportTrail {
