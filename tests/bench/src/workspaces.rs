@@ -22,53 +22,49 @@ pub fn run(server: &Server, plan: &Plan, report: &mut Report) -> Result<()> {
              SELECT count(audit.grant_workspace('{BOUND}', workspace)) FROM bench.size"
         ),
     )?;
-    let (mut bound, mut reader) = (Vec::new(), Vec::new());
-    // The first turn of each warms up.
     for turn in 0..=plan.rounds {
-        let [ours, theirs] = [turn_of(server, &database, BOUND, turn)?, turn_of(server, &database, READER, turn)?];
-        if turn > 0 {
-            bound.push(ours);
-            reader.push(theirs);
+        for role in [BOUND, READER] {
+            take_turn(server, &database, role, turn)?;
         }
     }
-    let table = server.sql(&database, BY_FILTER)?;
+    for (name, share) in [("median", "0.5"), ("95th percentile", "0.95")] {
+        let of = |role| {
+            server.number(
+                &database,
+                &format!(
+                    "SELECT percentile_cont({share}) WITHIN GROUP (ORDER BY ms) FROM ({BEST}) t WHERE reader = '{role}'"
+                ),
+            )
+        };
+        let (ours, theirs) = (of(BOUND)?, of(READER)?);
+        let title = format!("first page of a bound role / of an unbound reader, {name}");
+        report.add(title, "×", Spread::single(ours / theirs), Goal::AtMost(1.1), format!("{ours:.2} / {theirs:.2} ms"));
+    }
+    let table = server.sql(&database, &BY_FILTER.replace("{BEST}", BEST))?;
     // The grants stay in the database as rows that are not in force.
     server.sql(&database, &format!("DROP OWNED BY {BOUND}, {READER}; DROP ROLE {BOUND}, {READER}"))?;
-    for (at, name) in ["median", "95th percentile"].into_iter().enumerate() {
-        let of = |turns: &[[f64; 2]]| turns.iter().map(|turn| turn[at]).collect::<Vec<_>>();
-        let (ours, theirs) = (of(&bound), of(&reader));
-        let basis = format!("{:.2} / {:.2} ms", Spread::of(&ours).median, Spread::of(&theirs).median);
-        let title = format!("first page of a bound role / of an unbound reader, {name}");
-        report.add(title, "×", Spread::ratio(&ours, &theirs), Goal::AtMost(1.1), basis);
-    }
     report.note(&format!(
         "\n## First pages of a bound role and of a reader, median in ms\n\n| filter | bound | reader | ratio |\n|---|---|---|---|\n{table}\n"
     ));
     Ok(())
 }
 
-/// Times all calls once as the role. Returns the median and the 95th percentile in milliseconds.
-fn turn_of(server: &Server, database: &str, role: &str, turn: usize) -> Result<[f64; 2]> {
+/// Times all calls once as the role.
+fn take_turn(server: &Server, database: &str, role: &str, turn: usize) -> Result<()> {
     let grants = format!(
         "GRANT USAGE ON SCHEMA bench TO {role}; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA bench TO {role}; \
          GRANT EXECUTE ON ALL ROUTINES IN SCHEMA bench TO {role}"
     );
     server.sql(database, &grants)?;
-    server.sql(database, &format!("SET ROLE {role}; CALL bench.time_pages({turn}, 600)"))?;
-    let percentile = |share: &str| {
-        server.number(
-            database,
-            &format!(
-                "SELECT percentile_cont({share}) WITHIN GROUP (ORDER BY milliseconds) FROM bench.timing WHERE round = {turn} AND reader = '{role}'"
-            ),
-        )
-    };
-    Ok([percentile("0.5")?, percentile("0.95")?])
+    server.sql(database, &format!("SET ROLE {role}; CALL bench.time_pages({turn}, 600)")).map(drop)
 }
 
-/// A row of Markdown for each filter. Of each call counts its best turn, so that other work on the machine does not.
+/// The best turn of each call, so that other work on the machine does not count. The first turn warms up.
+const BEST: &str = "SELECT filter, kind, span, workspace, value, reader, min(milliseconds) AS ms FROM bench.timing WHERE round > 0 \
+    GROUP BY 1, 2, 3, 4, 5, 6";
+
+/// A row of Markdown for each filter, of the best turns.
 const BY_FILTER: &str = "SELECT format('| %s | %s | %s | %s |', filter, round(bound::numeric, 3), round(other::numeric, 3), round((bound / other)::numeric, 3)) \
     FROM (SELECT filter, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FILTER (WHERE reader = 'bench_bound') AS bound, \
                  percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FILTER (WHERE reader = 'bench_reader') AS other \
-          FROM (SELECT filter, kind, span, workspace, value, reader, min(milliseconds) AS ms FROM bench.timing WHERE round > 0 GROUP BY 1, 2, 3, 4, 5, 6) t \
-          GROUP BY filter) f ORDER BY filter";
+          FROM ({BEST}) t GROUP BY filter) f ORDER BY filter";
