@@ -319,7 +319,7 @@ fn seed(workspace: Text<'_>) -> u64 {
 }
 
 fn hash(bytes: &[u8], seed: u64) -> u64 {
-    // SAFETY: the server exports this function with this signature since version 13, and pgrx does not bind it. It reads
+    // SAFETY: the server exports this function with this signature, and pgrx does not bind it. It reads
     // `length` bytes and raises no error.
     unsafe { hash_bytes_extended(bytes.as_ptr(), bytes.len() as c_int, seed) }
 }

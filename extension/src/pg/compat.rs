@@ -68,7 +68,9 @@ pub fn setting(name: &CStr) -> Option<NonNull<pg_sys::config_generic>> {
             all.iter().copied().filter_map(NonNull::new).find(|record| CStr::from_ptr(record.as_ref().name) == name)
         }
         #[cfg(since_pg16)]
-        NonNull::new(pg_sys::find_option(name.as_ptr(), false, true, pgrx::PgLogLevel::ERROR as c_int))
+        {
+            NonNull::new(pg_sys::find_option(name.as_ptr(), false, true, pgrx::PgLogLevel::ERROR as c_int))
+        }
     }
 }
 

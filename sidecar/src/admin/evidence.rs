@@ -42,8 +42,6 @@ struct EvidencePage {
     periods: Vec<period::Choice>,
     asked: Asked,
     own_workspace: Option<String>,
-    /// The target to whose events the session is limited.
-    own_target: Option<String>,
     may_see_integrity: bool,
     workspaces: Vec<String>,
     form_token: String,
@@ -87,7 +85,8 @@ pub async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.principal.require(Right::Export)?;
-    let asked = Asked::parse(&query.unwrap_or_default()).within(&session);
+    session.principal.require_all_targets()?;
+    let asked = Asked::parse(&query.unwrap_or_default());
     if !asked.preview {
         return show(&state, &session, &context, asked, None, None).await;
     }
@@ -107,7 +106,7 @@ pub async fn pack(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     session.require_download(&method, &headers)?;
-    let asked = Asked::parse(&query.unwrap_or_default()).within(&session);
+    let asked = Asked::parse(&query.unwrap_or_default());
     let filters = match asked.filters(&session) {
         Ok(filters) if !asked.target.is_empty() => require_event(&state, &filters).await.map(|()| filters),
         other => other,
@@ -169,10 +168,7 @@ async fn show(
         _ => Vec::new(),
     };
     let recent = match own_workspace.as_ref().or(Some(&asked.workspace)).filter(|name| !name.is_empty()) {
-        // The exports of the workspace are not events of the target.
-        Some(workspace) if problem.is_none() && session.principal.target().is_none() => {
-            Some(recent::exports(state, session, context, workspace).await?)
-        }
+        Some(workspace) if problem.is_none() => Some(recent::exports(state, session, context, workspace).await?),
         _ => None,
     };
     let page = EvidencePage {
@@ -183,7 +179,6 @@ async fn show(
         is_customer: !asked.target.is_empty(),
         asked,
         own_workspace,
-        own_target: session.principal.target().map(ToOwned::to_owned),
         may_see_integrity: session.principal.may(Right::SeeIntegrity),
         workspaces,
         form_token: session.id.form_token(),
@@ -249,14 +244,6 @@ impl Asked {
             value.trim().clone_into(field);
         }
         asked
-    }
-
-    /// Fills in the target to which the session is limited, if the form names none.
-    fn within(mut self, session: &Session) -> Self {
-        if let Some(target) = session.principal.target().filter(|_| self.target.is_empty()) {
-            target.clone_into(&mut self.target);
-        }
-        self
     }
 
     /// Returns the period that the form of one customer shows.

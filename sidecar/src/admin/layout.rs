@@ -32,7 +32,7 @@ pub struct User {
     pub name: String,
     /// Role, and the workspace if the session is limited to one.
     pub scope: String,
-    /// Whether the role may make packs.
+    /// Whether the session may make packs.
     pub may_export: bool,
     /// Whether the role may see retention.
     pub may_see_retention: bool,
@@ -73,7 +73,7 @@ impl User {
         Self {
             name: view::shown(&principal.name, 40),
             scope,
-            may_export: principal.may(Right::Export),
+            may_export: principal.may(Right::Export) && principal.target().is_none(),
             may_see_retention: principal.may(Right::SeeRetention),
             may_see_integrity: principal.may(Right::SeeIntegrity),
             may_manage_access: principal.may(Right::ManageAccess),

@@ -200,7 +200,7 @@ async fn find(
         live: query.live.then(|| href(query)),
         csv: may_export.then(|| format!("/admin/log/events.csv?{rest}")),
         ndjson: may_export.then(|| format!("/admin/log/events.ndjson?{rest}")),
-        pack: may_export.then(|| format!("/admin/log/events.zip?{rest}")),
+        pack: (may_export && session.principal.target().is_none()).then(|| format!("/admin/log/events.zip?{rest}")),
     }))
 }
 

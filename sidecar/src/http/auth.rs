@@ -67,6 +67,22 @@ impl Principal {
         self.view.as_ref()?.target.as_deref()
     }
 
+    /// Refuses a session that is limited to a target. A pack tells about all events of the workspace: how many have actions
+    /// without a tag, and the size of the workspace log.
+    ///
+    /// # Errors
+    /// Fails with `forbidden`.
+    pub fn require_all_targets(&self) -> Result<(), ApiError> {
+        match self.target() {
+            Some(_) => Err(ApiError::new(
+                Code::Forbidden,
+                "a session that is limited to a target may not make packs, because a pack tells about the whole workspace",
+            )
+            .with_hint("Download the events as CSV or NDJSON, or ask for a session of the whole workspace.")),
+            None => Ok(()),
+        }
+    }
+
     /// Returns whether an event with these targets is among those that the session is limited to.
     pub fn covers_targets(&self, targets: &[&str]) -> bool {
         self.target().is_none_or(|own| targets.contains(&own))

@@ -110,7 +110,7 @@ async fn get_pack(
 /// its first byte, and another one when it has ended.
 ///
 /// # Errors
-/// Fails with `pack_not_found`, `too_many_exports`, the errors of `filters`, or those of [`Job::start`].
+/// Fails with `forbidden`, `pack_not_found`, `too_many_exports`, the errors of `filters`, or those of [`Job::start`].
 pub(crate) async fn stream_pack(
     state: &AppState,
     principal: &Principal,
@@ -118,6 +118,7 @@ pub(crate) async fn stream_pack(
     pack: String,
     filters: impl FnOnce() -> Result<Filters, ApiError>,
 ) -> Result<Response, ApiError> {
+    principal.require_all_targets()?;
     let definition = find(state, &pack)?;
     let filters = filters()?;
     let what = format!("pack {pack} of {}", filters.workspace);
