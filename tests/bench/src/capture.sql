@@ -1,18 +1,18 @@
 -- Two tables of feedback with the same rows. One is captured, the other has the usual trigger of an application.
 
-CREATE TABLE sample AS
+CREATE TABLE public.sample AS
 SELECT i AS id, i % 300 AS customer, 1 + i % 5 AS rating, 'open' AS status, '/reports/' || i % 40 AS page,
        'The export of report ' || i || ' takes too long, and the file has no header. ' || md5(i::text) AS said,
        jsonb_build_object('browser', 'Firefox', 'plan', 'team') AS context, now() - i * interval '1 minute' AS created_at,
        NULL::timestamptz AS changed_at
 FROM generate_series(1, 50000) i;
 
-CREATE TABLE captured (LIKE sample, PRIMARY KEY (id));
+CREATE TABLE public.captured (LIKE sample, PRIMARY KEY (id));
 SELECT audit.capture('captured');
 
-CREATE TABLE stand_in (LIKE sample, PRIMARY KEY (id));
-CREATE TABLE history (
-    id bigserial PRIMARY KEY,
+CREATE TABLE public.stand_in (LIKE sample, PRIMARY KEY (id));
+CREATE TABLE public.history (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     relation text NOT NULL,
     operation text NOT NULL,
@@ -21,10 +21,10 @@ CREATE TABLE history (
     old jsonb,
     new jsonb
 );
-CREATE INDEX ON history (at);
-CREATE INDEX ON history (relation, key, at);
-CREATE INDEX ON history (actor, at);
-CREATE INDEX ON history USING gin (coalesce(new, old) jsonb_path_ops);
+CREATE INDEX ON public.history (at);
+CREATE INDEX ON public.history (relation, key, at);
+CREATE INDEX ON public.history (actor, at);
+CREATE INDEX ON public.history USING gin (coalesce(new, old) jsonb_path_ops);
 
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

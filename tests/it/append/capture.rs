@@ -354,7 +354,7 @@ async fn only_owners_capture_ordinary_tables() {
     let other = connect(db.config().user(&admin)).await;
     refused(&other, "SELECT audit.capture('t')", "42501").await;
     refused(&other, "SELECT audit.end_capture('t')", "42501").await;
-    refused(&connect(db.config().user(&db.role(&["audit_writer"]))).await, "SELECT audit.capture('t')", "42501").await;
+    refused(&connect(db.config().user(db.role(&["audit_writer"]))).await, "SELECT audit.capture('t')", "42501").await;
     for relation in ["audit.event", "audit.workspace", "pg_catalog.pg_class", "v", "temporary"] {
         refused(&superuser, &format!("SELECT audit.capture('{relation}')"), "ZA003").await;
     }

@@ -168,7 +168,7 @@ async fn each_role_can_do_this_to_the_audit_log() {
     let clients = [
         superuser,
         connect(db.config().user(&owner)).await,
-        connect(db.config().user(&db.role(&["audit_writer"]))).await,
+        connect(db.config().user(db.role(&["audit_writer"]))).await,
     ];
     let mut wrong = String::new();
     for (statement, expected) in STATEMENTS {
