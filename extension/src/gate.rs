@@ -58,7 +58,7 @@ fn bound_user() -> Result<Option<pg_sys::Oid>, Error> {
     // SAFETY: these calls look up roles and privileges in the system caches.
     unsafe {
         let user = pg_sys::GetUserId();
-        let reads = pg_sys::pg_class_aclcheck(events, user, pg_sys::ACL_SELECT.into());
+        let reads = pg_sys::pg_class_aclcheck(events, user, pg_sys::ACL_SELECT as pg_sys::AclMode);
         Ok((reads != pg_sys::AclResult::ACLCHECK_OK).then_some(user))
     }
 }

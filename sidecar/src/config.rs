@@ -120,7 +120,7 @@ pub struct ServeArgs {
     /// Private key of the certificate, in PEM
     #[arg(long, env = "AUDIT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Address at which browsers reach the sidecar, such as https://audit.example.com
+    /// Address at which browsers reach the sidecar: its scheme, host and port
     #[arg(long, env = "AUDIT_PUBLIC_URL", value_name = "URL", value_parser = base_url)]
     pub public_url: Option<Url>,
     /// Origin whose pages may show viewer links in a frame. Browsers accept the cookie in a frame over HTTPS only. You can

@@ -84,10 +84,12 @@ pub unsafe fn plan(relation: pg_sys::Relation, trigger: &pg_sys::Trigger) -> Res
     Ok(plan)
 }
 
+type Plans = HashMap<(pg_sys::Oid, pg_sys::Oid), Rc<Plan>>;
+
 thread_local! {
     /// The plans by the OIDs of table and trigger. They are not dropped when the process ends, because PostgreSQL's memory is
     /// gone by then.
-    static PLANS: RefCell<ManuallyDrop<HashMap<(pg_sys::Oid, pg_sys::Oid), Rc<Plan>>>> = RefCell::default();
+    static PLANS: RefCell<ManuallyDrop<Plans>> = RefCell::default();
     /// Whether a table has changed since, or the table of its trigger.
     static STALE: Cell<bool> = const { Cell::new(false) };
 }

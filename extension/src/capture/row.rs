@@ -41,9 +41,10 @@ impl Change<'_> {
     /// The rows must be of the table of the plan.
     pub unsafe fn details(&self, plan: &Plan, limit: usize) -> Option<(Container<'static>, Datum)> {
         let changed: Vec<&Column> = match (self.old, self.new) {
-            // SAFETY: promised by the caller.
             (Some(old), Some(new)) => {
-                plan.columns.iter().filter(|column| unsafe { differs(column, old, new) }).collect()
+                // SAFETY: promised by the caller.
+                let differs = |column: &&Column| unsafe { differs(column, old, new) };
+                plan.columns.iter().filter(differs).collect()
             }
             _ => plan.columns.iter().collect(),
         };

@@ -109,12 +109,12 @@ unsafe fn alter_table(alter: &pg_sys::AlterTableStmt, schemas: Schemas) -> Judge
         return if is_harmless { Judgement::Harmless } else { Judgement::Refused(name) };
     }
     // A command can also name a protected table as the parent or the partition.
+    // SAFETY: the list holds nodes of this type. The tag of a definition says which struct it is.
     let other = commands.find_map(|command| unsafe {
         let definition = (*command).def;
         if definition.is_null() {
             return None;
         }
-        // SAFETY: the tag says which struct the node is.
         match (*definition).type_ {
             NodeTag::T_RangeVar => protected(definition.cast(), schemas),
             NodeTag::T_PartitionCmd => protected((*definition.cast::<pg_sys::PartitionCmd>()).name, schemas),

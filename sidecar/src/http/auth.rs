@@ -34,7 +34,7 @@ pub struct Principal {
     pub view: Option<View>,
 }
 
-/// The limits of the session of a viewer link. It has the rights [`View::RIGHTS`] at most.
+/// The limits of the session of a viewer link. It has the rights `View::RIGHTS` at most.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The target to whose events the session is limited. It is none for all events of the workspace.

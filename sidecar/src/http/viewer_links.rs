@@ -35,7 +35,8 @@ pub fn router() -> OpenApiRouter<AppState> {
 struct ViewerLinkRequest {
     /// Workspace that the person sees. Default: the token's own.
     workspace: Option<String>,
-    /// Role of the person: viewer or auditor. An auditor can also download events and packs.
+    /// Role of the person: viewer or auditor. An auditor can also download events, and packs
+    /// if there is no target.
     role: String,
     /// Actor that the audit log names for everything that the person does. It must not begin with `token:`, `cli:`,
     /// `system:` or `database:`.
@@ -69,7 +70,7 @@ struct ViewerSessions {
 /// Create a viewer link
 ///
 /// The link opens the admin pages for one person, once and within five minutes. The person sees the events of one workspace,
-/// or those of one target in it, and an auditor also makes packs of them. The audit log names `actor` for everything that the
+/// or those of one target in it, and an auditor also downloads them. The audit log names `actor` for everything that the
 /// person does. Send the browser to `url`, or show it in a frame: start the sidecar with --embed-origin for that. The link
 /// is itself recorded as an event.
 #[utoipa::path(
