@@ -21,12 +21,7 @@ sql_function!(audit_append_autonomous, pg_finfo_audit_append_autonomous, append_
 /// Implements `audit.append_autonomous(…)`: has the sealer append an event, and returns its id. [`Input::of_call`] lists
 /// the arguments.
 fn append_autonomous(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let context = Context::of_another_transaction();
-    check_settings()?;
-    let event = Event::prepare(Input::of_call(arguments), &context)?;
-    // SAFETY: reads a variable of the process.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    let place = Place::take(database, &event.to_bytes())?;
+    let place = Place::take(Input::of_call(arguments))?;
     wait(&place).map(|id| Some(Datum::from(id)))
 }
 
@@ -35,13 +30,17 @@ fn append_autonomous(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// # Errors
 /// `ZA018` without preloading or a sealer, `ZA019` if the queue is full, and those of [`Event::prepare`].
 pub fn leave_event(input: Input<'_>) -> Result<(), Error> {
+    put(input).map(queue::leave)
+}
+
+/// Puts an event into the queue, and returns the number of its entry.
+fn put(input: Input<'_>) -> Result<u32, Error> {
     let context = Context::of_another_transaction();
     check_settings()?;
     let event = Event::prepare(input, &context)?;
     // SAFETY: reads a variable of the process.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    queue::leave(queue::put(database, &event.to_bytes())?);
-    Ok(())
+    queue::put(database, &event.to_bytes())
 }
 
 fn check_settings() -> Result<(), Error> {
@@ -93,12 +92,12 @@ fn wait(place: &Place) -> Result<i64, Error> {
 struct Place(u32);
 
 impl Place {
-    fn take(database: u32, event: &[u8]) -> Result<Place, Error> {
+    fn take(input: Input<'_>) -> Result<Place, Error> {
         if !IS_WATCHING.replace(true) {
             // SAFETY: the library is never unloaded, so the function keeps its address.
             unsafe { pg_sys::before_shmem_exit(Some(process_ends), Datum::null()) };
         }
-        let number = queue::put(database, event)?;
+        let number = put(input)?;
         PLACE.set(Some(number));
         Ok(Place(number))
     }
