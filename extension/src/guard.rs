@@ -88,10 +88,8 @@ fn refuse_change(arguments: &Arguments) -> Result<Option<Datum>, Error> {
             pg_sys::TRIGGER_EVENT_TRUNCATE => "TRUNCATE",
             _ => "INSERT",
         };
-        let class = &*(*trigger.tg_relation).rd_rel;
-        let schema = CStr::from_ptr(pg_sys::get_namespace_name(class.relnamespace)).to_string_lossy();
-        let table = CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy();
-        Err(refusal::noted(Error::AppendOnly { what: format!("{operation} of {schema}.{table}") }))
+        let table = relations::qualified_name((*trigger.tg_relation).rd_id);
+        Err(refusal::noted(Error::AppendOnly { what: format!("{operation} of {table}") }))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod inner;
 pub mod jsonb;
 pub mod latch;
 pub mod lookup;
+pub mod memory;
 pub mod owner;
 pub mod relations;
 pub mod rows;

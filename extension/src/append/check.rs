@@ -102,5 +102,10 @@ pub fn outcome(value: Option<Text<'_>>) -> Result<Text<'_>, Error> {
 
 /// Returns the first hundred characters, for an error message.
 pub fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
+    start(text, 100)
+}
+
+/// Returns the first characters of a text, at most so many.
+pub fn start(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }

@@ -7,6 +7,7 @@ use std::iter;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::append::check::shorten;
 use crate::append::network::Network;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
@@ -88,7 +89,7 @@ fn networks(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 fn parse_network(text: &str) -> Result<Network, Error> {
     text.parse().map_err(|()| Error::InvalidValue {
         name: "ip",
-        problem: format!("\"{}\" is not an address or a CIDR range", text.chars().take(100).collect::<String>()),
+        problem: format!("\"{}\" is not an address or a CIDR range", shorten(text)),
         hint: "Pass an address such as 192.0.2.7 or a range such as 192.0.2.0/24 or 2001:db8::/32.",
     })
 }

@@ -5,6 +5,7 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::append::check::shorten;
 use crate::pg::edge::Arguments;
 use crate::pg::error::Error;
 use crate::pg::jsonb::{Container, Value};
@@ -140,8 +141,7 @@ fn occurred_at(text: Text<'_>) -> Result<(i64, &str), Error> {
 /// their meaning depends on session settings or on the current day.
 fn timestamp(text: &str) -> Result<i64, Error> {
     if !has_form_of_rfc3339(text) {
-        let shown: String = text.chars().take(100).collect();
-        let problem = format!("occurred_at \"{shown}\" does not have the form 2026-03-01T08:00:00Z");
+        let problem = format!("occurred_at \"{}\" does not have the form 2026-03-01T08:00:00Z", shorten(text));
         return Err(invalid(problem));
     }
     let text = CString::new(text).expect("jsonb has no NUL");
@@ -175,8 +175,7 @@ fn has_form_of_rfc3339(text: &str) -> bool {
 }
 
 fn unknown_key(key: &str) -> Error {
-    let shown: String = key.chars().take(100).collect();
-    invalid(format!("the key \"{shown}\" is unknown"))
+    invalid(format!("the key \"{}\" is unknown", shorten(key)))
 }
 
 fn invalid(problem: String) -> Error {

@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 
 use crate::pg::compat;
 use crate::pg::error::Error;
+use crate::pg::memory;
 use crate::pg::owner::as_owner;
 use crate::pg::relations;
 
@@ -116,13 +117,7 @@ impl Prepared {
         // SAFETY: the context is current while its contents are made. The partition is open.
         unsafe {
             remember_to_watch((*partition).rd_id);
-            let context = pg_sys::AllocSetContextCreateInternal(
-                pg_sys::TopMemoryContext,
-                c"audit_log partition".as_ptr(),
-                0,
-                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
-                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-            );
+            let context = memory::long_lived(c"audit_log partition");
             let before = pg_sys::MemoryContextSwitchTo(context);
             let executor = pg_sys::CreateExecutorState();
             let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();

@@ -8,6 +8,7 @@ use pgrx::PgTryBuilder;
 use pgrx::pg_sys;
 use serde_json::json;
 
+use crate::append::check::start;
 use crate::append::input::Input;
 use crate::autonomous::caller;
 use crate::pg::error::Error;
@@ -48,8 +49,8 @@ fn append(error: &Error) -> Result<(), Error> {
         return Ok(());
     }
     let details = json!({
-        "statement": statement.map(|text| shorten(&text, LONGEST_STATEMENT)),
-        "refusal": shorten(&error.message(), LONGEST_MESSAGE),
+        "statement": statement.map(|text| start(&text, LONGEST_STATEMENT)),
+        "refusal": start(&error.message(), LONGEST_MESSAGE),
         "sqlstate": sqlstate_text(error),
         "role": role,
     });
@@ -75,10 +76,6 @@ fn append(error: &Error) -> Result<(), Error> {
 const LONGEST_STATEMENT: usize = 4000;
 /// Characters of the message that the event shows.
 const LONGEST_MESSAGE: usize = 1000;
-
-fn shorten(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
 
 fn sqlstate_text(error: &Error) -> String {
     // SAFETY: returns a static C string.

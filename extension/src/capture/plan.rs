@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::capture::values::Conversion;
 use crate::pg::compat;
 use crate::pg::error::Error;
-use crate::pg::{relations, server};
+use crate::pg::{memory, relations, server};
 
 /// The settings of a capture, and the columns of the table.
 pub struct Plan {
@@ -110,9 +110,8 @@ unsafe fn make(relation: pg_sys::Relation, argument: &[u8]) -> Result<Plan, Erro
     })?;
     let memory = Memory::new();
     // SAFETY: promised by the caller.
-    let (table, mut columns) = unsafe { (qualified_name(relation), memory.within(|| columns(relation))) };
-    // SAFETY: promised by the caller.
-    let numbering = unsafe { settings.numbering((*relation).rd_id) };
+    let (oid, mut columns) = unsafe { ((*relation).rd_id, memory.within(|| columns(relation))) };
+    let (table, numbering) = (relations::qualified_name(oid), settings.numbering(oid));
     let find = |name: &str, columns: &[Column]| settings.find(name, &numbering, columns);
     let mut problem = None;
     for name in &settings.exclude {
@@ -213,17 +212,6 @@ impl Template {
     }
 }
 
-/// # Safety
-/// `relation` must be open.
-unsafe fn qualified_name(relation: pg_sys::Relation) -> String {
-    // SAFETY: promised by the caller. The names are NUL-terminated.
-    unsafe {
-        let class = &*(*relation).rd_rel;
-        let schema = CStr::from_ptr(pg_sys::get_namespace_name(class.relnamespace)).to_string_lossy();
-        format!("{schema}.{}", CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy())
-    }
-}
-
 /// Returns the columns that a row stores. The virtual generated columns of PostgreSQL 18 are not among them.
 ///
 /// # Safety
@@ -258,16 +246,7 @@ struct Memory(pg_sys::MemoryContext);
 
 impl Memory {
     fn new() -> Memory {
-        // SAFETY: makes a memory context that lasts until it is deleted.
-        Memory(unsafe {
-            pg_sys::AllocSetContextCreateInternal(
-                pg_sys::TopMemoryContext,
-                c"audit_log capture".as_ptr(),
-                0,
-                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
-                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-            )
-        })
+        Memory(memory::long_lived(c"audit_log capture"))
     }
 
     fn within<T>(&self, work: impl FnOnce() -> T) -> T {

@@ -21,6 +21,7 @@ use crate::guard::statements::{self, Judgement};
 use crate::guard::{caller, subscription};
 use crate::pg::compat;
 use crate::pg::error::{Error, Report};
+use crate::pg::relations;
 
 thread_local! {
     /// Whether the utility statement that is running may change protected objects.
@@ -255,7 +256,7 @@ unsafe fn check_write(relation: pg_sys::Oid, rights: pg_sys::AclMode, updates_co
             let names =
                 [(pg_sys::ACL_INSERT, "INSERT"), (pg_sys::ACL_UPDATE, "UPDATE"), (pg_sys::ACL_DELETE, "DELETE")];
             let command = names.iter().find(|(right, _)| written & (*right as pg_sys::AclMode) != 0);
-            pass_as(command.map_or("a change", |(_, name)| name), &objects::relation_name(relation))
+            pass_as(command.map_or("a change", |(_, name)| name), &relations::qualified_name(relation))
         });
     }
 }

@@ -85,23 +85,10 @@ pub fn is_member(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
     extension != pg_sys::InvalidOid && extension == extension_oid()
 }
 
-/// Returns the qualified name of a relation, for messages.
-pub fn relation_name(relation: pg_sys::Oid) -> String {
-    // SAFETY: looks the relation up in the system cache. The names are null or palloc'd copies.
-    unsafe {
-        let name = pg_sys::get_rel_name(relation);
-        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        if name.is_null() || schema.is_null() {
-            return format!("relation {}", relation.to_u32());
-        }
-        format!("{}.{}", CStr::from_ptr(schema).to_string_lossy(), CStr::from_ptr(name).to_string_lossy())
-    }
-}
-
 /// Returns the description of an object, for messages.
 pub fn describe(class: pg_sys::Oid, object: pg_sys::Oid) -> String {
     if class == pg_sys::RelationRelationId {
-        return relation_name(object);
+        return relations::qualified_name(object);
     }
     let address = pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 };
     // SAFETY: looks the object up. The result is null or a palloc'd copy.

@@ -7,6 +7,7 @@ use pgrx::pg_sys::{AlterTableType, NodeTag};
 
 use crate::guard::caller;
 use crate::guard::objects::{self, Schemas};
+use crate::pg::relations;
 
 /// The judgement of a utility statement.
 pub enum Judgement {
@@ -190,7 +191,7 @@ unsafe fn protected(table: *mut pg_sys::RangeVar, schemas: Schemas) -> Option<St
     let is_protected = relation != pg_sys::InvalidOid
         && (schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script())
         && may_alter(relation);
-    is_protected.then(|| objects::relation_name(relation))
+    is_protected.then(|| relations::qualified_name(relation))
 }
 
 /// Returns whether PostgreSQL lets the current user change the definition of a relation. If not, its own error is better.

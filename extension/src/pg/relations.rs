@@ -58,6 +58,19 @@ pub fn find(schema: &CStr, name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
+/// Returns the qualified name of a relation, for messages.
+pub fn qualified_name(relation: pg_sys::Oid) -> String {
+    // SAFETY: looks the relation up in the system cache. The names are null or palloc'd copies.
+    unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        if name.is_null() || schema.is_null() {
+            return format!("relation {}", relation.to_u32());
+        }
+        format!("{}.{}", CStr::from_ptr(schema).to_string_lossy(), CStr::from_ptr(name).to_string_lossy())
+    }
+}
+
 type Oids = HashMap<(&'static CStr, &'static str), pg_sys::Oid>;
 
 thread_local! {
