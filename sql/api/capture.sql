@@ -94,10 +94,8 @@ AS $$
                       ORDER BY 1 LIMIT 1)
            END
     FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL audit_internal.capture_options(c.oid) o(options)
-    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND (NOT c.relispartition OR o.options IS NOT NULL)
-      AND n.nspname NOT IN ('audit', 'audit_internal', 'pg_catalog', 'information_schema', 'pg_toast')
+    WHERE audit_internal.can_be_captured(c.oid) AND (NOT c.relispartition OR o.options IS NOT NULL)
     ORDER BY c.oid::regclass::text COLLATE "C"
 $$;
 COMMENT ON FUNCTION audit.captured() IS

@@ -22,6 +22,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION audit_internal.capture_options(regclass) IS 'Returns the argument of the capture trigger of a table, or NULL if the table has none';
 
+CREATE FUNCTION audit_internal.can_be_captured(relation regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+                     AND n.nspname NOT IN ('audit', 'audit_internal', 'pg_catalog', 'information_schema', 'pg_toast'))
+$$;
+COMMENT ON FUNCTION audit_internal.can_be_captured(regclass) IS
+    'Returns whether a relation is a table that is neither temporary, foreign, a system catalog nor part of the audit log';
+
 CREATE FUNCTION audit_internal.check_capture_caller(relation regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -29,19 +40,16 @@ AS $$
 DECLARE
     -- The current role is that of the extension here.
     caller name := CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END;
-    class record;
+    owner oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = relation);
 BEGIN
-    SELECT c.relkind, c.relowner, c.relpersistence, n.nspname INTO class
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
-    IF class IS NULL THEN
+    IF owner IS NULL THEN
         RAISE EXCEPTION 'the table does not exist' USING ERRCODE = 'ZA003', HINT = 'Pass the name of a table.';
     END IF;
-    IF NOT pg_has_role(caller, class.relowner, 'USAGE') THEN
+    IF NOT pg_has_role(caller, owner, 'USAGE') THEN
         RAISE EXCEPTION 'role "%" is not the owner of table %', caller, relation
             USING ERRCODE = 'insufficient_privilege', HINT = 'Call the function as the owner of the table, or as a superuser.';
     END IF;
-    IF class.relkind NOT IN ('r', 'p') OR class.relpersistence = 't'
-       OR class.nspname IN ('audit', 'audit_internal', 'pg_catalog', 'information_schema', 'pg_toast') THEN
+    IF NOT audit_internal.can_be_captured(relation) THEN
         RAISE EXCEPTION '% cannot be captured', relation
             USING ERRCODE = 'ZA003', HINT = 'Only a table that is neither temporary, foreign, a system catalog nor part of the audit log can be captured.';
     END IF;
