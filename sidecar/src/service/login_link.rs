@@ -101,30 +101,22 @@ pub async fn create(
         return Err(ApiError::new(Code::InvalidValue, "the name of the person is empty"));
     }
     let secret = Secret::generate()?;
-    let expires_at = database.write(|client| store(client, context, actor, link, &secret)).await?;
-    Ok((secret, expires_at))
-}
-
-async fn store(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    link: &NewLink<'_>,
-    secret: &Secret,
-) -> Result<Time, ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    let statement = "SELECT audit.create_login_link($1, $2, $3, $4, $5, $6, $7)";
     let NewLink { name, workspace, role, viewer } = link;
-    let (secret, role) = (secret.sha256(), role.to_string());
+    let (hash, role) = (&secret.sha256(), &role.to_string());
     let subject = viewer.as_ref().map(|viewer| viewer.actor);
     let target = viewer.as_ref().and_then(|viewer| viewer.target);
     let parent_id = viewer.as_ref().map(|viewer| viewer.parent_id);
-    let parameters: [&(dyn ToSql + Sync); 7] =
-        [&secret.as_slice(), name, workspace, &role, &subject, &target, &parent_id];
-    let row = transaction.query_one(statement, &parameters).await?;
-    let expires_at = row.try_get(0)?;
-    audit_trail::commit(transaction).await?;
-    Ok(expires_at)
+    let store = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let statement = "SELECT audit.create_login_link($1, $2, $3, $4, $5, $6, $7)";
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&hash.as_slice(), name, workspace, role, &subject, &target, &parent_id];
+        let expires_at = transaction.query_one(statement, &parameters).await?.try_get(0)?;
+        audit_trail::commit(transaction).await?;
+        Ok(expires_at)
+    };
+    let expires_at = database.write(store).await?;
+    Ok((secret, expires_at))
 }
 
 /// Uses a link, and creates a token with the role of the link for its session, whose secret part is forgotten. Returns none

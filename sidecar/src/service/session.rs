@@ -199,15 +199,17 @@ pub async fn end(client: &impl GenericClient, id: &SessionId) -> Result<bool, Ap
     Ok(client.query_one(&statement, &[&id.sha256().as_slice()]).await?.try_get(0)?)
 }
 
-/// The conditions are those of audit.use_session.
+/// The condition over audit.session AS s for a session that has not ended. Its token must also be good. The conditions are those
+/// of audit.use_session.
+pub const IS_OPEN: &str = "s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
+                           AND s.last_used_at > clock_timestamp() - interval '30 minutes'";
+
 static LIST: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT encode(s.id_sha256, 'hex') AS id_sha256, s.token_id, s.name, s.role, s.workspace, s.created_at, \
                 s.last_used_at, s.expires_at, s.ip, s.user_agent \
          FROM audit.session s \
-         WHERE ($1::text IS NULL OR s.workspace = $1) AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
-               AND s.last_used_at > clock_timestamp() - interval '30 minutes' \
-               AND s.token_id IN (SELECT id FROM audit.api_token WHERE {}) \
+         WHERE ($1::text IS NULL OR s.workspace = $1) AND {IS_OPEN} AND s.token_id IN (SELECT id FROM audit.api_token WHERE {}) \
          ORDER BY s.last_used_at DESC",
         token::IS_GOOD
     )

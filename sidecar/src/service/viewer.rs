@@ -1,5 +1,7 @@
 //! The sessions of viewer links.
 
+use std::sync::LazyLock;
+
 use deadpool_postgres::{Client, GenericClient};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +11,8 @@ use crate::postgres::pool::Database;
 use crate::postgres::types::Inet;
 use crate::service::audit_trail;
 use crate::service::request_context::RequestContext;
+use crate::service::session::IS_OPEN;
+use crate::service::token;
 use crate::time::Time;
 
 /// The sessions that a token may see and end.
@@ -53,7 +57,7 @@ pub struct ViewerSession {
 /// # Errors
 /// Returns the errors of the database.
 pub async fn list(client: &impl GenericClient, scope: Scope<'_>) -> Result<Vec<ViewerSession>, ApiError> {
-    let statement = client.prepare_cached(LIST).await?;
+    let statement = client.prepare_cached(&LIST).await?;
     let rows = client.query(&statement, &[&scope.workspace, &scope.parent_id]).await?;
     let session = |row: &tokio_postgres::Row| {
         Ok(ViewerSession {
@@ -84,36 +88,36 @@ pub async fn end(
     id: &str,
     scope: Scope<'_>,
 ) -> Result<bool, ApiError> {
-    database.write(|client| revoke(client, context, actor, id, scope)).await
+    let revoke = |mut client: Client| async move {
+        let transaction = audit_trail::begin(&mut client, context, actor).await?;
+        let found = transaction.query_opt(&*FIND, &[&id, &scope.workspace, &scope.parent_id]).await?;
+        let is_ended =
+            found.is_some() && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
+        audit_trail::commit(transaction).await?;
+        Ok(is_ended)
+    };
+    database.write(revoke).await
 }
 
-async fn revoke(
-    mut client: Client,
-    context: &RequestContext,
-    actor: &str,
-    id: &str,
-    scope: Scope<'_>,
-) -> Result<bool, ApiError> {
-    let transaction = audit_trail::begin(&mut client, context, actor).await?;
-    let found = transaction.query_opt(FIND, &[&id, &scope.workspace, &scope.parent_id]).await?;
-    let is_ended =
-        found.is_some() && transaction.query_one("SELECT audit.revoke_api_token($1)", &[&id]).await?.try_get(0)?;
-    audit_trail::commit(transaction).await?;
-    Ok(is_ended)
-}
+static LIST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT t.id, t.actor, s.name, s.role, s.workspace, t.target, s.created_at, s.last_used_at, \
+                least(s.expires_at, t.expires_at) AS expires_at, s.ip \
+         FROM audit.session s JOIN {TOKENS} t ON t.id = s.token_id \
+         WHERE {IS_OPEN} AND ($1::text IS NULL OR t.workspace = $1) AND ($2::text IS NULL OR t.parent_id = $2) \
+         ORDER BY s.last_used_at DESC, t.id LIMIT 1000",
+        TOKENS = *TOKENS,
+    )
+});
 
-/// The conditions for a session that has not ended are those of audit.use_session.
-const LIST: &str = "\
-    SELECT t.id, t.actor, s.name, s.role, s.workspace, t.target, s.created_at, s.last_used_at, \
-           least(s.expires_at, t.expires_at) AS expires_at, s.ip \
-    FROM audit.session s JOIN audit.api_token t ON t.id = s.token_id \
-    WHERE t.parent_id IS NOT NULL AND ($1::text IS NULL OR t.workspace = $1) AND ($2::text IS NULL OR t.parent_id = $2) \
-          AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() \
-          AND s.ended_at IS NULL AND s.expires_at > clock_timestamp() \
-          AND s.last_used_at > clock_timestamp() - interval '30 minutes' \
-    ORDER BY s.last_used_at DESC, t.id LIMIT 1000";
+static FIND: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT 1 FROM {TOKENS} t \
+         WHERE t.id = $1 AND ($2::text IS NULL OR t.workspace = $2) AND ($3::text IS NULL OR t.parent_id = $3)",
+        TOKENS = *TOKENS,
+    )
+});
 
-const FIND: &str = "\
-    SELECT 1 FROM audit.api_token t \
-    WHERE t.id = $1 AND t.parent_id IS NOT NULL AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp() \
-          AND ($2::text IS NULL OR t.workspace = $2) AND ($3::text IS NULL OR t.parent_id = $3)";
+/// The tokens of sessions of viewer links that have not ended.
+static TOKENS: LazyLock<String> =
+    LazyLock::new(|| format!("(SELECT * FROM audit.api_token WHERE parent_id IS NOT NULL AND {})", token::IS_GOOD));
