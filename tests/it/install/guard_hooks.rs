@@ -12,7 +12,7 @@ use audit_harness::query::{all, explain, one, refused, run};
 use crate::log::naive;
 use crate::support::open_guard;
 
-/// What a statement must result in for a superuser, for the owner of the objects, and for an application. `Ok` is the word
+/// The result that a statement must have for a superuser, for the owner of the objects, and for an application. `Ok` is the word
 /// for success. The tables of the statements are `audit.event`, the partition `{partition}`, and a table `mine` of the caller.
 const STATEMENTS: &[(&str, [&str; 3])] = &[
     // Triggers, rules and policies.

@@ -58,7 +58,7 @@ const DATA: &str = "SELECT audit.append('login_failed', '{w}', actor => 'user:ad
     SELECT audit.place_legal_hold('{w}', 'case 7'); SELECT audit.release_legal_hold('{w}', 'settled'); \
     SELECT audit.redact((SELECT min(id) FROM audit.event WHERE workspace = '{w}'), 'actor', 'asked for');";
 
-/// What a statement answers: its rows as text, or its SQLSTATE and its message with all that belongs to it.
+/// The answer to a statement: its rows as text, or its SQLSTATE and its message with all that belongs to it.
 type Answer = Result<Vec<Vec<Option<String>>>, (String, String)>;
 
 async fn answer(client: &Client, sql: &str) -> Answer {

@@ -15,7 +15,7 @@ enum Kind {
     ById,
     /// No right at all, whatever the workspace.
     Closed,
-    /// What does not belong to a workspace: the catalog, and pure functions.
+    /// A path to something that belongs to no workspace: the catalog, and pure functions.
     Open,
     /// The grants. A bound role sees its own.
     Grants,
@@ -106,7 +106,7 @@ const PATHS: &[(&str, Kind, &str)] = &[
     ("audit.preset", Open, "SELECT audit.preset('sox')"),
     ("audit.tags_of", Open, "SELECT audit.tags_of('login_failed')"),
     ("audit.vocabulary", Open, "SELECT * FROM audit.vocabulary()"),
-    // What appends, manages or operates.
+    // Functions that append, manage or operate.
     ("audit.append", Closed, "SELECT audit.append('x', '{w}')"),
     ("audit.append_autonomous", Closed, "SELECT audit.append_autonomous('x', '{w}')"),
     ("audit.append_many", Closed, "SELECT audit.append_many('[{\"action\": \"x\", \"workspace\": \"{w}\"}]')"),
@@ -164,10 +164,10 @@ enum Role {
     Outsider,
 }
 
-/// What a cell must answer.
+/// The answer that a cell must have.
 #[derive(Debug, PartialEq)]
 enum Expected {
-    /// What an unbound reader gets.
+    /// The answer that an unbound reader gets.
     AsReader,
     /// SQLSTATE 42501 for the workspace. A foreign one and an absent one differ in the name alone.
     RefusedWorkspace,

@@ -48,7 +48,7 @@ async fn no_view_of_the_system_names_a_foreign_workspace() {
     let secret: String = FOREIGN.chars().map(|c| format!("chr({})", c as u32)).collect::<Vec<_>>().join(" || ");
     let count = |relation: &str| format!("SELECT count(*) FROM {relation} v WHERE v::text LIKE '%' || {secret} || '%'");
 
-    // What a reader and a superuser see shows that the search finds the name.
+    // The search finds the name in the views that a reader and a superuser see.
     assert!(one::<i64>(&other, &count("pg_stats"), &[]).await > 0);
     assert!(one::<i64>(&world.admin, &count("pg_stat_activity"), &[]).await > 0);
 
