@@ -3,6 +3,7 @@
 //! its own, and tells the caller the id. Refused attempts go the same way, and nobody waits for them.
 
 mod caller;
+mod enqueue;
 mod memory;
 pub mod queue;
 pub mod refusal;

@@ -24,6 +24,7 @@ use crate::pg::relations;
 use crate::settings;
 
 pub mod caller;
+mod denied;
 mod hooks;
 mod objects;
 mod state;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 
-use crate::append::context::Context;
-use crate::append::event::Event;
 use crate::append::input::Input;
+use crate::autonomous::enqueue::enqueue;
 use crate::autonomous::queue::{self, Answer};
+use crate::autonomous::refusal;
 use crate::pg::edge::{Arguments, sql_function};
 use crate::pg::error::Error;
 use crate::pg::latch;
@@ -21,42 +21,8 @@ sql_function!(audit_append_autonomous, pg_finfo_audit_append_autonomous, append_
 /// Implements `audit.append_autonomous(…)`: has the sealer append an event, and returns its id. [`Input::of_call`] lists
 /// the arguments.
 fn append_autonomous(arguments: &Arguments) -> Result<Option<Datum>, Error> {
-    let place = Place::take(Input::of_call(arguments))?;
+    let place = Place::take(Input::of_call(arguments)).map_err(refusal::noted)?;
     wait(&place).map(|id| Some(Datum::from(id)))
-}
-
-/// Has the sealer append an event of the library, and does not wait for it.
-///
-/// # Errors
-/// `ZA018` without preloading or a sealer, `ZA019` if the queue is full, and those of [`Event::prepare`].
-pub fn leave_event(input: Input<'_>) -> Result<(), Error> {
-    put(input).map(queue::leave)
-}
-
-/// Puts an event into the queue, and returns the number of its entry.
-fn put(input: Input<'_>) -> Result<u32, Error> {
-    let context = Context::of_another_transaction();
-    check_settings()?;
-    let event = Event::prepare(input, &context)?;
-    // SAFETY: reads a variable of the process.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    queue::put(database, &event.to_bytes())
-}
-
-fn check_settings() -> Result<(), Error> {
-    if !queue::is_reserved() {
-        return Err(Error::NoSealer {
-            problem: "audit.append_autonomous needs audit_log in shared_preload_libraries".into(),
-            hint: "Add audit_log to shared_preload_libraries and restart the server, or use audit.append in a transaction that commits.",
-        });
-    }
-    if settings::seal_interval().is_none() {
-        return Err(Error::NoSealer {
-            problem: "audit.seal_interval is 0, so no sealer runs".into(),
-            hint: "Set audit.seal_interval to more than 0.",
-        });
-    }
-    Ok(())
 }
 
 /// Waits for the answer of the sealer, which wakes this process, and returns the id.
@@ -97,7 +63,7 @@ impl Place {
             // SAFETY: the library is never unloaded, so the function keeps its address.
             unsafe { pg_sys::before_shmem_exit(Some(process_ends), Datum::null()) };
         }
-        let number = put(input)?;
+        let number = enqueue(input)?;
         PLACE.set(Some(number));
         Ok(Place(number))
     }

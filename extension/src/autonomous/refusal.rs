@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::append::check::start;
 use crate::append::input::Input;
-use crate::autonomous::caller;
+use crate::autonomous::enqueue;
 use crate::pg::error::Error;
 use crate::pg::jsonb::Container;
 use crate::pg::values::{self, Text};
@@ -19,14 +19,25 @@ use crate::settings::context::{self, Context};
 /// Has the sealer append an event `change_refused` if the error refuses an attempt against the audit log, and returns the error.
 /// The error must be raised. Without preloading, or if the queue is full, the server log alone tells of the attempt.
 pub fn noted(error: Error) -> Error {
-    if is_refusal(&error) && is_within_limit() {
+    if is_refusal(&error) {
+        note(&error.message(), &sqlstate_text(&error));
+    }
+    error
+}
+
+/// As [`noted`], for an attempt that PostgreSQL refuses after this call, because the role lacks a privilege.
+pub fn note_denied(attempt: &str) {
+    note(&format!("{attempt} is refused: the role lacks the privilege"), "42501");
+}
+
+fn note(message: &str, sqlstate: &str) {
+    if is_within_limit() {
         // An ERROR here must not take the place of the refusal, which ends the transaction in any case.
-        let outcome = PgTryBuilder::new(|| append(&error)).catch_others(|_| Ok(())).execute();
+        let outcome = PgTryBuilder::new(|| append(message, sqlstate)).catch_others(|_| Ok(())).execute();
         if let Err(problem) = outcome {
             pgrx::log!("audit_log: the refused attempt is not recorded as an event: {}", problem.message());
         }
     }
-    error
 }
 
 fn is_refusal(error: &Error) -> bool {
@@ -37,7 +48,7 @@ fn is_refusal(error: &Error) -> bool {
     }
 }
 
-fn append(error: &Error) -> Result<(), Error> {
+fn append(message: &str, sqlstate: &str) -> Result<(), Error> {
     // SAFETY: reads variables of the backend. The text of the statement that the client has sent is null or NUL-terminated.
     let (is_possible, statement, role) = unsafe {
         let statement = pg_sys::debug_query_string;
@@ -50,8 +61,8 @@ fn append(error: &Error) -> Result<(), Error> {
     }
     let details = json!({
         "statement": statement.map(|text| start(&text, LONGEST_STATEMENT)),
-        "refusal": start(&error.message(), LONGEST_MESSAGE),
-        "sqlstate": sqlstate_text(error),
+        "refusal": start(message, LONGEST_MESSAGE),
+        "sqlstate": sqlstate,
         "role": role,
     });
     let (bytes, datum) = values::jsonb(&details.to_string());
@@ -61,7 +72,7 @@ fn append(error: &Error) -> Result<(), Error> {
         format!("database:{}", CStr::from_ptr(user).to_string_lossy())
     };
     let actor = context::value(Context::Actor).unwrap_or(user);
-    caller::leave_event(Input {
+    enqueue::leave_event(Input {
         action: Some(Text::new("change_refused")),
         workspace: Some(Text::new("audit")),
         actor: Some(Text::new(&actor)),

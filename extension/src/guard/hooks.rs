@@ -18,9 +18,10 @@ use crate::autonomous::refusal;
 use crate::guard::objects::{self, Schemas};
 use crate::guard::state::{State, state};
 use crate::guard::statements::{self, Judgement};
-use crate::guard::{caller, subscription};
-use crate::pg::compat;
-use crate::pg::error::{Error, Report};
+use crate::guard::{caller, denied, subscription};
+use crate::pg::compat::{self, Access};
+use crate::pg::edge::checked;
+use crate::pg::error::Error;
 use crate::pg::relations;
 
 thread_local! {
@@ -48,6 +49,7 @@ pub fn install() {
         pg_sys::ProcessUtility_hook = Some(run_utility);
         pg_sys::object_access_hook = Some(object_is_accessed);
         compat::watch_rights(check_write);
+        denied::watch();
         pg_sys::RegisterSubXactCallback(Some(subtransaction_changes), std::ptr::null_mut());
         pg_sys::RegisterXactCallback(Some(transaction_changes), std::ptr::null_mut());
     }
@@ -130,7 +132,7 @@ unsafe fn begin_utility(statement: *mut pg_sys::PlannedStmt, context: ProcessUti
     // SAFETY: promised by the caller.
     unsafe {
         let tree = (*statement).utilityStmt;
-        if statements::changes_nothing((*tree).type_) || !pg_sys::IsTransactionState() {
+        if statements::changes_nothing(tree) || !pg_sys::IsTransactionState() {
             PERMITTED.set(false);
             return;
         }
@@ -177,7 +179,11 @@ unsafe fn may_change(tree: *mut pg_sys::Node) -> Result<bool, Error> {
         return Ok(true);
     }
     // SAFETY: promised by the caller. The caller has checked that there is a transaction.
-    match unsafe { statements::judge(tree, schemas) } {
+    let judgement = unsafe {
+        denied::note_utility(tree, COMMAND.get(), schemas);
+        statements::judge(tree, schemas)
+    };
+    match judgement {
         Judgement::Harmless => Ok(true),
         Judgement::Watched => Ok(false),
         Judgement::Refused(name) => pass(&name).map(|()| true),
@@ -230,16 +236,8 @@ unsafe extern "C-unwind" fn object_is_accessed(
 ///
 /// # Safety
 /// No frame above may own anything that needs dropping.
-unsafe fn check_write(relation: pg_sys::Oid, rights: pg_sys::AclMode, updates_columns: bool) {
-    const WRITES: pg_sys::AclMode = (pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE) as pg_sys::AclMode;
-    let written = rights & WRITES;
-    if written == 0 {
-        return;
-    }
-    // SELECT FOR UPDATE needs the same right as UPDATE, but names no column.
-    if written == pg_sys::ACL_UPDATE as pg_sys::AclMode && !updates_columns {
-        return;
-    }
+unsafe fn check_write(access: &Access) {
+    let Some(command) = access.write() else { return };
     // SAFETY: promised by the caller.
     unsafe {
         checked(|| {
@@ -248,15 +246,12 @@ unsafe fn check_write(relation: pg_sys::Oid, rights: pg_sys::AclMode, updates_co
                 return Ok(());
             }
             // A script of an extension may change the system catalogs.
-            let is_protected =
-                schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script();
+            let is_protected = schemas.protect_relation(access.relation)
+                || objects::is_catalog(access.relation) && !caller::is_of_script();
             if !is_protected {
                 return Ok(());
             }
-            let names =
-                [(pg_sys::ACL_INSERT, "INSERT"), (pg_sys::ACL_UPDATE, "UPDATE"), (pg_sys::ACL_DELETE, "DELETE")];
-            let command = names.iter().find(|(right, _)| written & (*right as pg_sys::AclMode) != 0);
-            pass_as(command.map_or("a change", |(_, name)| name), &relations::qualified_name(relation))
+            pass_as(command, &relations::qualified_name(access.relation))
         });
     }
 }
@@ -280,22 +275,6 @@ fn pass_as(command: &str, object: &str) -> Result<(), Error> {
         State::Open(event) => {
             log!("audit_log: the guard is open by event {event}, and lets {command} of {object} pass");
             Ok(())
-        }
-    }
-}
-
-/// Runs a check, and raises its error.
-///
-/// # Safety
-/// No frame above may own anything that needs dropping.
-unsafe fn checked(check: impl FnOnce() -> Result<(), Error> + std::panic::UnwindSafe) {
-    // SAFETY: PostgreSQL has called the hook. Only a Report is left on the stack when the error is raised.
-    unsafe {
-        let outcome = pg_sys::panic::pgrx_extern_c_guard(std::panic::AssertUnwindSafe(|| {
-            check().map_err(|error| Report::new(&error))
-        }));
-        if let Err(report) = outcome {
-            report.raise();
         }
     }
 }

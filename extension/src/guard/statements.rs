@@ -20,8 +20,17 @@ pub enum Judgement {
 }
 
 /// Returns whether statements of this kind never change an object. They are not looked at further.
-pub fn changes_nothing(tag: NodeTag) -> bool {
+///
+/// # Safety
+/// `statement` must be the tree of a utility statement.
+pub unsafe fn changes_nothing(statement: *mut pg_sys::Node) -> bool {
     use NodeTag::*;
+    // SAFETY: the tag says which struct the node is. PostgreSQL has built the tree.
+    let tag = unsafe { (*statement).type_ };
+    // SAFETY: as above.
+    if tag == T_CopyStmt && unsafe { (*statement.cast::<pg_sys::CopyStmt>()).is_from } {
+        return false;
+    }
     matches!(
         tag,
         T_TransactionStmt
@@ -68,6 +77,8 @@ pub unsafe fn judge(statement: *mut pg_sys::Node, schemas: Schemas) -> Judgement
             | T_AlterTableMoveAllStmt
             | T_CreatePublicationStmt
             | T_AlterPublicationStmt
+            // PostgreSQL checks the rights on the table as for an INSERT.
+            | T_CopyStmt
             // The script of the extension.
             | T_AlterExtensionStmt => Judgement::Harmless,
             T_AlterTableStmt => alter_table(&*statement.cast(), schemas),
@@ -204,7 +215,7 @@ fn may_alter(relation: pg_sys::Oid) -> bool {
 ///
 /// # Safety
 /// `list` must be null or a list of nodes of this type.
-unsafe fn nodes<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
+pub unsafe fn nodes<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
     // SAFETY: a list has `length` cells.
     let length = if list.is_null() { 0 } else { unsafe { (*list).length as usize } };
     // SAFETY: as above. The caller promises the type.

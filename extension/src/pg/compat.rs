@@ -95,9 +95,38 @@ pub type Hash = pg_sys::uint32;
 #[cfg(since_pg18)]
 pub type Hash = u32;
 
-/// Checks the rights that a statement needs on a table: the table, the rights, and whether the statement names columns to
-/// update. It may raise an error.
-pub type RightsCheck = unsafe fn(pg_sys::Oid, pg_sys::AclMode, bool);
+/// What a statement needs to do with a table.
+pub struct Access {
+    /// The table.
+    pub relation: pg_sys::Oid,
+    /// The role whose rights count. 0 stands for the current user.
+    pub user: pg_sys::Oid,
+    rights: pg_sys::AclMode,
+    updates_columns: bool,
+}
+
+impl Access {
+    /// Returns the rights to change rows that the statement needs.
+    pub fn written(&self) -> pg_sys::AclMode {
+        const WRITES: pg_sys::AclMode =
+            (pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE | pg_sys::ACL_DELETE) as pg_sys::AclMode;
+        self.rights & WRITES
+    }
+
+    /// Returns the command that changes rows of the table. Returns None if the statement changes none.
+    pub fn write(&self) -> Option<&'static str> {
+        let names = [(pg_sys::ACL_INSERT, "INSERT"), (pg_sys::ACL_UPDATE, "UPDATE"), (pg_sys::ACL_DELETE, "DELETE")];
+        let written = self.written();
+        // SELECT FOR UPDATE needs the same right as UPDATE, but names no column.
+        if written == pg_sys::ACL_UPDATE as pg_sys::AclMode && !self.updates_columns {
+            return None;
+        }
+        names.iter().find(|(right, _)| written & (*right as pg_sys::AclMode) != 0).map(|(_, name)| *name)
+    }
+}
+
+/// Checks what a statement needs to do with a table. It may raise an error.
+pub type RightsCheck = unsafe fn(&Access);
 
 /// Makes the executor also call `check` for each table of a statement, after its own check and those of libraries that were
 /// loaded before.
@@ -120,20 +149,8 @@ thread_local! {
 
 #[cfg(not(since_pg16))]
 unsafe extern "C-unwind" fn check_rights(range_table: *mut pg_sys::List, raises: bool) -> bool {
-    // SAFETY: passes the arguments on. The list holds nodes of this type. No frame here owns anything, so an ERROR may jump
-    // over it.
-    unsafe {
-        if let Some(earlier) = EARLIER.get()
-            && !earlier(range_table, raises)
-        {
-            return false;
-        }
-        for at in 0..length(range_table) {
-            let entry: *const pg_sys::RangeTblEntry = (*(*range_table).elements.add(at)).ptr_value.cast();
-            check((*entry).relid, (*entry).requiredPerms, (*entry).updatedCols);
-        }
-    }
-    true
+    // SAFETY: passes the arguments on. No frame here owns anything, so an ERROR may jump over it.
+    unsafe { EARLIER.get().is_none_or(|earlier| earlier(range_table, raises)) && check_each(range_table) }
 }
 
 #[cfg(since_pg16)]
@@ -142,29 +159,65 @@ unsafe extern "C-unwind" fn check_rights(
     rights: *mut pg_sys::List,
     raises: bool,
 ) -> bool {
-    // SAFETY: as for the earlier versions, which have the rights in the entries of the range table.
-    unsafe {
-        if let Some(earlier) = EARLIER.get()
-            && !earlier(range_table, rights, raises)
-        {
-            return false;
-        }
-        for at in 0..length(rights) {
-            let entry: *const pg_sys::RTEPermissionInfo = (*(*rights).elements.add(at)).ptr_value.cast();
-            check((*entry).relid, (*entry).requiredPerms, (*entry).updatedCols);
-        }
+    // SAFETY: as for the earlier versions.
+    unsafe { EARLIER.get().is_none_or(|earlier| earlier(range_table, rights, raises)) && check_each(rights) }
+}
+
+unsafe fn check_each(entries: *mut pg_sys::List) -> bool {
+    if let Some(check) = CHECK.get() {
+        // SAFETY: passed on. The executor passes a list of these entries.
+        unsafe { for_each(entries, |access| check(&access)) };
     }
     true
 }
 
-unsafe fn check(relation: pg_sys::Oid, rights: pg_sys::AclMode, updated: *mut pg_sys::Bitmapset) {
-    if let Some(check) = CHECK.get() {
-        // SAFETY: passed on.
-        unsafe { check(relation, rights, !updated.is_null()) }
+/// Calls `each` for the tables of a statement that changes rows.
+///
+/// # Safety
+/// The statement must be one that the planner has made.
+pub unsafe fn for_each_written(statement: &pg_sys::PlannedStmt, each: impl FnMut(Access)) {
+    if statement.commandType == pg_sys::CmdType::CMD_SELECT && !statement.hasModifyingCTE {
+        return;
+    }
+    #[cfg(not(since_pg16))]
+    let entries = statement.rtable;
+    #[cfg(since_pg16)]
+    let entries = statement.permInfos;
+    // SAFETY: the planner makes a list of these entries.
+    unsafe { for_each(entries, each) }
+}
+
+/// The entry that says what a statement needs to do with a table. Version 16 took it out of the range table.
+#[cfg(not(since_pg16))]
+type Entry = pg_sys::RangeTblEntry;
+#[cfg(since_pg16)]
+type Entry = pg_sys::RTEPermissionInfo;
+
+unsafe fn for_each(entries: *mut pg_sys::List, mut each: impl FnMut(Access)) {
+    // SAFETY: a list is null or valid. The caller promises the type of its cells.
+    unsafe {
+        let length = if entries.is_null() { 0 } else { (*entries).length as usize };
+        for at in 0..length {
+            let entry: &Entry = &*(*(*entries).elements.add(at)).ptr_value.cast();
+            each(Access {
+                relation: entry.relid,
+                user: entry.checkAsUser,
+                rights: entry.requiredPerms,
+                updates_columns: !entry.updatedCols.is_null(),
+            });
+        }
     }
 }
 
-fn length(list: *mut pg_sys::List) -> usize {
-    // SAFETY: a list is null or valid.
-    if list.is_null() { 0 } else { unsafe { (*list).length as usize } }
+/// Returns whether a role may use the objects of a schema.
+pub fn may_use_schema(schema: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: looks up the rights in the system caches. The function returns an error for a schema that does not exist.
+    unsafe {
+        let right = pg_sys::ACL_USAGE as pg_sys::AclMode;
+        #[cfg(not(since_pg16))]
+        let result = pg_sys::pg_namespace_aclcheck(schema, role, right);
+        #[cfg(since_pg16)]
+        let result = pg_sys::object_aclcheck(pg_sys::NamespaceRelationId, schema, role, right);
+        result == pg_sys::AclResult::ACLCHECK_OK
+    }
 }

@@ -107,6 +107,22 @@ pub unsafe fn forward(
     }
 }
 
+/// Runs a check within a hook of PostgreSQL, and raises its error.
+///
+/// # Safety
+/// No frame above may own anything that needs dropping.
+pub unsafe fn checked(check: impl FnOnce() -> Result<(), Error> + std::panic::UnwindSafe) {
+    // SAFETY: PostgreSQL has called the hook. Only a Report is left on the stack when the error is raised.
+    unsafe {
+        let outcome = pg_sys::panic::pgrx_extern_c_guard(std::panic::AssertUnwindSafe(|| {
+            check().map_err(|error| Report::new(&error))
+        }));
+        if let Err(report) = outcome {
+            report.raise();
+        }
+    }
+}
+
 /// The record for version 1 of PostgreSQL's calling convention.
 pub static CALLING_CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
 
