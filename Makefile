@@ -27,7 +27,7 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-thorough test-versions bench demo docs clean
+	test test-faults test-thorough test-versions bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,10 @@ test: extension python ## run all tests on throwaway clusters of the private Pos
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
 	"$(PYTHON)/bin/python" proof/page.py --check
 	$(TEST) $(CARGO) test --workspace --exclude audit_log $(T)
+
+test-faults: extension ## break the server, sidecar, network, disk and clock under load, and count what is lost (RUNS=100, FAULTS="sealer,disk")
+	$(CARGO) build --package audit_sidecar
+	$(TEST) RUNS="$(or $(RUNS),10)" FAULTS="$(FAULTS)" $(CARGO) run --package audit_faults
 
 test-thorough: extension python ## run the long tests: 24 sequences of crashes and restores, a pack beyond 4 GiB, each fuzz target for a minute (needs nightly cargo-fuzz)
 	$(CARGO) build --package audit_sidecar

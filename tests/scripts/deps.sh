@@ -5,11 +5,11 @@ set -euo pipefail
 
 major=${PG_MAJOR:-15}
 packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$major" "postgresql-server-dev-$major"
-    "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime)
+    "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime
+    # A connection pooler in front of the sidecar and of applications.
+    pgbouncer)
 if [[ ${1:-} != server ]]; then
     packages+=(python3-venv zip
-        # A connection pooler in front of the sidecar and of applications.
-        pgbouncer
         # A browser for the pages, and its driver.
         chromium chromium-driver
         # Chroots for other versions of PostgreSQL.

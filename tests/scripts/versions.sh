@@ -8,7 +8,7 @@ declare -A releases=([17]=trixie [18]=forky)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 # The tests of what depends on the server. The others test the sidecar, or need programs that the chroot does not have.
 tests=(append:: install:: log:: query:: sql:: workers:: retention::)
-skipped=(append::pooler retention::archive browser:: rest::)
+skipped=(retention::archive browser:: rest::)
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 directory=$(realpath -m "$1")

@@ -11,6 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -270,6 +272,51 @@ impl Cluster {
             .status()
             .expect("pg_ctl runs");
         assert!(status.success(), "the server did not come back:\n{}", self.log());
+    }
+
+    /// Returns the port that the server listens on, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the id of the server's first process.
+    ///
+    /// # Errors
+    /// Fails if the server is not running.
+    pub fn postmaster(&self) -> Result<i32> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).context("the server is not running")?;
+        file.lines().next().and_then(|line| line.parse().ok()).context("postmaster.pid has no process id")
+    }
+
+    /// Returns whether the server's first process is running.
+    pub fn is_running(&self) -> bool {
+        self.postmaster().is_ok_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
+    }
+
+    /// Starts a server that has ended. Its other processes may need some time to end.
+    ///
+    /// # Errors
+    /// Fails with the server log if the server does not start within 60 seconds.
+    pub fn start_again(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let status = self
+                .command("pg_ctl")
+                .args(["start", "-s", "-w", "-t", "60", "-D"])
+                .arg(self.data())
+                .arg("-l")
+                .arg(self.dir.join("log"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()?;
+            if status.success() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the server did not come back:\n{}", self.log());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Returns a directory that the server and its tools may write to. It is removed with the cluster.
