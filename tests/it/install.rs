@@ -8,6 +8,7 @@ mod foreign_settings;
 mod guard;
 mod guard_hooks;
 mod harness;
+mod hostile;
 mod locale;
 mod other_tool;
 mod pgaudit;

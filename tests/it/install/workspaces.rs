@@ -2,7 +2,7 @@
 
 mod grants;
 mod identity;
-mod matrix;
+pub(super) mod matrix;
 mod statistics;
 mod verify;
 
@@ -20,15 +20,15 @@ const FOREIGN: &str = "globex";
 const ABSENT: &str = "nimbus";
 
 /// A database with the same data in the workspaces OWN and FOREIGN, and roles of each kind.
-struct World {
-    db: Database,
-    admin: Client,
+pub(super) struct World {
+    pub(super) db: Database,
+    pub(super) admin: Client,
     /// The name of the bound role. OWN is granted to it.
     bound: String,
 }
 
 impl World {
-    async fn new() -> World {
+    pub(super) async fn new() -> World {
         let db = Database::new();
         let admin = db.connect().await;
         for workspace in [OWN, FOREIGN] {
@@ -41,12 +41,12 @@ impl World {
         World { db, admin, bound }
     }
 
-    async fn login(&self, role: &str) -> Client {
+    pub(super) async fn login(&self, role: &str) -> Client {
         connect(self.db.config().user(role)).await
     }
 
     /// An id of an event of the workspace, or one that no event has.
-    async fn id_in(&self, workspace: &str) -> i64 {
+    pub(super) async fn id_in(&self, workspace: &str) -> i64 {
         let sql = "SELECT coalesce(min(id), 1000000) FROM audit.event WHERE workspace = $1";
         one(&self.admin, sql, &[&workspace]).await
     }
@@ -59,9 +59,9 @@ const DATA: &str = "SELECT audit.append('login_failed', '{w}', actor => 'user:ad
     SELECT audit.redact((SELECT min(id) FROM audit.event WHERE workspace = '{w}'), 'actor', 'asked for');";
 
 /// The answer to a statement: its rows as text, or its SQLSTATE and its message with all that belongs to it.
-type Answer = Result<Vec<Vec<Option<String>>>, (String, String)>;
+pub(super) type Answer = Result<Vec<Vec<Option<String>>>, (String, String)>;
 
-async fn answer(client: &Client, sql: &str) -> Answer {
+pub(super) async fn answer(client: &Client, sql: &str) -> Answer {
     match client.simple_query(sql).await {
         Ok(messages) => Ok(messages
             .iter()

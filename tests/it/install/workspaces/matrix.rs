@@ -8,7 +8,7 @@ use super::{ABSENT, Answer, FOREIGN, OWN, World, answer, is_refused, renamed};
 
 /// How a path treats a bound role.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+pub enum Kind {
     /// An own workspace answers as it answers an unbound reader. Any other is refused: see [`expected`].
     Gated,
     /// The argument is the id of an event. An id of another workspace answers like one that no event has: with no row.
@@ -25,7 +25,7 @@ use Kind::{ById, Closed, Gated, Grants, Open};
 
 /// The paths: the public function or table, its kind, and a statement that takes the path. `{w}` is a workspace, `{id}` an id of
 /// one of its events, `{part}` a partition.
-const PATHS: &[(&str, Kind, &str)] = &[
+pub const PATHS: &[(&str, Kind, &str)] = &[
     // Functions that query.
     ("audit.events", Gated, "SELECT * FROM audit.events('{w}')"),
     ("audit.events", Gated, "SELECT * FROM audit.events('{w}', target => 'ticket:7')"),
