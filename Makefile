@@ -17,7 +17,7 @@ CHECKS := $(TOOLS)/checks
 PGRX_TARGET ?= $(TARGET)/pgrx
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
 TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
-FUZZ_TARGETS := $(basename $(notdir $(wildcard proof/fuzz/fuzz_targets/*.rs)))
+FUZZ_TARGETS := $(wildcard */fuzz/fuzz_targets/*.rs)
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 
@@ -27,7 +27,7 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-faults test-thorough test-versions bench demo docs clean
+	test test-faults test-thorough test-versions versions bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,7 +88,9 @@ lint-deny: checks
 lint-clippy: prefix
 	$(CARGO) clippy --workspace --exclude audit_log --all-targets -- -D warnings
 	$(PRIVATE_PGRX) $(CARGO) clippy --release --package audit_log $(FEATURES) -- -D warnings
-	$(CARGO) clippy --manifest-path proof/fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings
+	for fuzz in proof/fuzz sidecar/fuzz; do \
+		$(CARGO) clippy --manifest-path $$fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" -- -D warnings || exit 1; \
+	done
 
 lint-doc: prefix
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude audit_log
@@ -111,11 +113,18 @@ test-thorough: extension python ## run the long tests: 24 sequences of crashes a
 	$(CARGO) build --package audit_sidecar
 	AUDIT_TEST_SEQUENCES=24 $(TEST) $(CARGO) test --package audit_it -- seal_sequences
 	$(TEST) $(CARGO) test --package audit_it -- --ignored programs_unpack
-	cd proof && for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+	for target in $(FUZZ_TARGETS); do \
+		(cd $${target%%/*} && $(CARGO) +nightly fuzz run --target-dir "$(TARGET)/fuzz" $$(basename $$target .rs) -- -max_total_time=60) || exit 1; \
+	done
+
+VERSIONS := CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)" TESTS="$(T)" tests/scripts/versions.sh
 
 # The chroots use the crates that `extension` has compiled. A later Debian runs what an earlier one has built, but not vice versa.
-test-versions: extension ## test the extension on other major versions of PostgreSQL, in chroots below VERSIONS_DIR (needs root)
-	@CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)" tests/scripts/versions.sh "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+test-versions: extension ## test the extension on other major versions of PostgreSQL, in chroots below VERSIONS_DIR (needs root; T="log:: sql::" chooses tests)
+	@$(VERSIONS) "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+
+versions: deps
+	@$(VERSIONS) --prepare "$(VERSIONS_DIR)" $(OTHER_MAJORS)
 
 bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench

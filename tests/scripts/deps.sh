@@ -8,6 +8,10 @@ packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$
     "postgresql-$major-cron" "postgresql-$major-pgaudit" libfaketime
     # A connection pooler in front of the sidecar and of applications.
     pgbouncer)
+# Since version 18, the compiler of queries is a package of its own.
+if [[ $major -ge 18 ]]; then
+    packages+=("postgresql-$major-jit")
+fi
 if [[ ${1:-} != server ]]; then
     packages+=(python3-venv zip
         # A browser for the pages, and its driver.

@@ -2,14 +2,21 @@
 # Tests the extension on other major versions of PostgreSQL: `versions.sh DIR MAJOR...`. Each version is installed in a chroot
 # below DIR, from the Debian release that has it. The extension is built there, and the test program comes from outside.
 # A chroot that is complete is used again. `make test-versions` calls this script.
+# TESTS has texts in the names of the tests, instead of the list below. `versions.sh --prepare DIR MAJOR...` only makes the
+# chroots, and fails if this machine does not permit that.
 set -euo pipefail
 
 declare -A releases=([17]=trixie [18]=forky)
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 # The tests of what depends on the server. The others test the sidecar, or need programs that the chroot does not have.
-tests=(append:: install:: log:: query:: sql:: workers:: retention::)
+read -r -a tests <<<"${TESTS:-append:: install:: log:: query:: sql:: workers:: retention::}"
 skipped=(retention::archive browser:: rest::)
 
+only_prepares=no
+if [[ ${1:-} == --prepare ]]; then
+    only_prepares=yes
+    shift
+fi
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 directory=$(realpath -m "$1")
 shift
@@ -55,12 +62,17 @@ inside() {
         CARGO_TARGET_DIR=/var/target CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never PG_MAJOR="$major" "$@"
 }
 
-test_version() {
+# Makes the chroot, and installs the packages in it.
+prepare_version() {
     local major=$1 root=$directory/$1 start=$SECONDS
     make_chroot "$major" "$root"
     mount_into "$root"
     inside "$root" "$major" "$repository/tests/scripts/deps.sh" server
     echo "PostgreSQL $major: installed after $((SECONDS - start)) s"
+}
+
+test_version() {
+    local major=$1 root=$directory/$1 start=$SECONDS
     inside "$root" "$major" make --no-print-directory -C "$repository" extension \
         DEPS=server TOOLS="$TOOLS" PGRX_TARGET="$PGRX_TARGET"
     echo "PostgreSQL $major: built after $((SECONDS - start)) s"
@@ -70,12 +82,16 @@ test_version() {
 }
 
 [[ $(id -u) -eq 0 ]] || fail "only root can make a chroot. Run it as root, or test the version that is installed with \`make test\`"
-if [[ -z ${TEST_PROGRAM:-} ]]; then
+if [[ -z ${IN_NAMESPACE:-} ]]; then
     command -v debootstrap >/dev/null || fail "debootstrap is missing. Install it with \`make deps\`"
     unshare --mount true || fail "this system does not permit mounts, which a chroot needs"
     export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
     [[ -d $RUSTUP_HOME ]] || fail "$RUSTUP_HOME is missing. The chroots need a Rust toolchain of rustup"
     cd "$repository"
+    export IN_NAMESPACE=yes
+    if [[ $only_prepares == yes ]]; then
+        exec unshare --mount --pid --fork --kill-child "$0" --prepare "$directory" "$@"
+    fi
     "$CARGO" build --package audit_sidecar
     TEST_PROGRAM=$("$CARGO" test --package audit_it --test it --no-run --message-format json-render-diagnostics | grep -o '"executable":"[^"]*"' | cut -d '"' -f 4)
     [[ -x $TEST_PROGRAM ]] || fail "cargo named no test program"
@@ -86,5 +102,6 @@ if [[ -z ${TEST_PROGRAM:-} ]]; then
     exec unshare --mount --pid --fork --kill-child "$0" "$directory" "$@"
 fi
 for major in "$@"; do
-    test_version "$major"
+    prepare_version "$major"
+    [[ $only_prepares == yes ]] || test_version "$major"
 done

@@ -8,7 +8,7 @@ use crate::config::ProxyHeader;
 
 /// Returns the address of the client: that of the connection, or the one that a trusted proxy names. Returns none if a
 /// trusted proxy names something that is no address.
-pub(super) fn find(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr], header: ProxyHeader) -> Option<IpAddr> {
+pub fn find(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr], header: ProxyHeader) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if !trusted.contains(&peer) {
         return Some(peer);

@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 use crate::http::state::AppState;
 
 mod append;
-mod batch;
+pub mod batch;
 mod feed;
 mod format;
 mod list;

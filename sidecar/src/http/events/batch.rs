@@ -60,7 +60,7 @@ pub struct NewEvent<'a> {
 
 /// The formats of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// One object, or an array of objects.
     Json,
     /// One object per line.
@@ -68,7 +68,7 @@ pub(super) enum Form {
 }
 
 /// The events of an upload, in the form that the database accepts.
-pub(super) struct Batch<'a> {
+pub struct Batch<'a> {
     /// The events.
     pub events: Vec<NewEvent<'a>>,
     /// All of them as a JSON array.
