@@ -27,7 +27,8 @@ BEGIN
 END
 $access$;
 
-GRANT USAGE ON SCHEMA audit TO audit_writer, audit_reader, audit_workspace_reader, audit_admin, audit_sidecar;
+GRANT USAGE ON SCHEMA audit
+    TO audit_writer, audit_reader, audit_workspace_reader, audit_admin, audit_server, audit_signer, audit_manager, audit_sidecar;
 
 -- audit_writer is the application. It appends, and can do nothing else.
 GRANT EXECUTE ON FUNCTION
@@ -103,22 +104,35 @@ GRANT EXECUTE ON FUNCTION
     audit.record_archive_failure(text, text)
     TO audit_admin, audit_sidecar;
 
--- audit_reader reads the workspace logs, their proofs and the checkpoints. audit_admin and audit_sidecar seal.
+-- audit_reader reads the workspace logs, their proofs and the checkpoints.
 GRANT SELECT ON audit.log, audit.tile, audit.head, audit.removal, audit.redaction, audit.checkpoint TO audit_reader;
 GRANT EXECUTE ON FUNCTION
     audit.leaf_hash_of,
     audit.leaf_hash(audit.event)
     TO audit_reader;
+
+-- audit_signer signs checkpoints.
+GRANT audit_reader, audit_writer TO audit_signer;
 GRANT EXECUTE ON FUNCTION
     audit.seal(integer),
-    audit.record_heads(),
-    audit.redact(bigint, text, text)
-    TO audit_admin, audit_sidecar;
-GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_sidecar;
+    audit.record_heads()
+    TO audit_admin, audit_signer;
+GRANT EXECUTE ON FUNCTION audit.record_checkpoint(bigint, bytea, text) TO audit_signer;
 
--- audit_sidecar reads, appends and keeps its tokens. For its own admins it does what audit_admin can do.
-GRANT audit_reader, audit_writer TO audit_sidecar;
-GRANT SELECT ON audit.api_token, audit.session TO audit_sidecar;
+-- audit_manager does what a sidecar does for its admins, and what changes or removes events, or keeps them.
+GRANT EXECUTE ON FUNCTION
+    audit.redact(bigint, text, text)
+    TO audit_admin, audit_manager;
+GRANT EXECUTE ON FUNCTION
+    audit.set_retention(text, interval),
+    audit.place_legal_hold(text, text, text, text),
+    audit.release_legal_hold(text, text, text, text),
+    audit.maintain(integer, integer)
+    TO audit_manager;
+
+-- audit_server reads, appends, and keeps tokens and sessions.
+GRANT audit_reader, audit_writer TO audit_server;
+GRANT SELECT ON audit.api_token, audit.session TO audit_server;
 GRANT EXECUTE ON FUNCTION
     audit.create_api_token(text, bytea, text, text, text, timestamptz, text, text, text),
     audit.revoke_api_token(text),
@@ -129,10 +143,9 @@ GRANT EXECUTE ON FUNCTION
     audit.end_sessions(text),
     audit.create_login_link(bytea, text, text, text, text, text, text),
     audit.use_login_link(bytea, text, bytea),
-    audit.set_retention(text, interval),
     audit.retention(text),
-    audit.preview_retention(text, interval, integer),
-    audit.place_legal_hold(text, text, text, text),
-    audit.release_legal_hold(text, text, text, text),
-    audit.maintain(integer, integer)
-    TO audit_sidecar;
+    audit.preview_retention(text, interval, integer)
+    TO audit_server;
+
+-- audit_sidecar is all of the sidecar.
+GRANT audit_server, audit_signer, audit_manager TO audit_sidecar;

@@ -50,7 +50,7 @@ DO $setup$
 DECLARE
     r text;
 BEGIN
-    FOREACH r IN ARRAY ARRAY['audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_sidecar'] LOOP
+    FOREACH r IN ARRAY ARRAY['audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_server', 'audit_signer', 'audit_manager', 'audit_sidecar'] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r) THEN
             BEGIN
                 EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', r);

@@ -41,7 +41,7 @@ pub enum LogFormat {
 /// The database, and how the sidecar connects to it.
 #[derive(Args, Clone)]
 pub struct DatabaseArgs {
-    /// Connection string of PostgreSQL, as a URL or as key=value pairs. The role must be a member of audit_sidecar
+    /// Connection string of PostgreSQL, as a URL or as key=value pairs. The role must be a member of audit_sidecar, or of its part for this work
     #[arg(long, env = "AUDIT_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
     /// Maximum number of connections to the database

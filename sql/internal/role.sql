@@ -6,14 +6,14 @@ CREATE FUNCTION audit_internal.describe_roles(OUT ok boolean, OUT value text, OU
 AS $$
     WITH missing AS (
         SELECT string_agg(n.name, ', ' ORDER BY n.name) AS names
-        FROM (VALUES ('audit_admin'), ('audit_sidecar')) n (name)
+        FROM (VALUES ('audit_admin'), ('audit_server'), ('audit_signer')) n (name)
         WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = n.name)
     ), others AS (
         -- A renamed role keeps its grants.
         SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname) AS names
         FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
         WHERE n.nspname = 'audit' AND a.grantee <> n.nspowner AND a.privilege_type = 'USAGE'
-          AND r.rolname NOT IN ('audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_sidecar')
+          AND r.rolname NOT IN ('audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_server', 'audit_signer', 'audit_manager', 'audit_sidecar')
     )
     SELECT m.names IS NULL,
            CASE WHEN m.names IS NULL THEN 'have their names'
@@ -23,4 +23,4 @@ AS $$
     FROM missing m, others o
 $$;
 COMMENT ON FUNCTION audit_internal.describe_roles() IS
-    'Returns the health check of the roles. It fails if audit_admin or audit_sidecar was renamed, because audit.append knows them by name.';
+    'Returns the health check of the roles. It fails if audit_admin, audit_server or audit_signer was renamed, because audit.append knows them by name.';

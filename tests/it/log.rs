@@ -1,7 +1,7 @@
 //! Tests of sealing, proofs, signing, redaction and tampering.
 
 mod attacks;
-mod checkpoint;
+pub mod checkpoint;
 pub mod naive;
 mod redaction;
 pub mod seal;

@@ -56,7 +56,7 @@ fn is_trusted() -> bool {
     // SAFETY: looks up roles in the system caches.
     unsafe {
         let user = pg_sys::GetUserId();
-        [c"audit_sidecar", c"audit_admin"].iter().any(|role| {
+        [c"audit_server", c"audit_signer", c"audit_admin"].iter().any(|role| {
             let role = pg_sys::get_role_oid(role.as_ptr(), true);
             role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(user, role)
         }) || pg_sys::superuser_arg(user)

@@ -168,7 +168,7 @@ impl Error {
                 "The event may be stored now or later. Try again with the same idempotency_key, so that it is stored once.",
             ),
             Error::ReservedAction(_) => Some(
-                "Choose another action. Members of audit_admin and audit_sidecar may append some of the reserved ones.",
+                "Choose another action. Members of audit_admin, audit_server and audit_signer may append some of the reserved ones.",
             ),
             Error::NotGranted(_) => Some(
                 "Your role has the workspaces that audit.granted_workspaces() lists. A member of audit_admin can call audit.grant_workspace.",

@@ -77,7 +77,7 @@ fn from_sqlstate(db: &DbError) -> ApiError {
         )
         .with_hint("Nothing was changed. Try again shortly."),
         "42501" => ApiError::new(Code::Forbidden, "the database role of the sidecar lacks a privilege")
-            .with_hint("Ask the operator to GRANT audit_sidecar to that role."),
+            .with_hint("Ask the operator to GRANT audit_sidecar to that role, or the part of it that has this privilege: audit_server, audit_signer or audit_manager."),
         "25006" => ApiError::new(Code::DatabaseUnavailable, "the database is read-only")
             .with_hint("The sidecar records every query, so --database-url must name the primary. --replica-url can name a standby."),
         "3F000" | "42P01" | "42883" | "42704" => ApiError::new(

@@ -83,7 +83,7 @@ async fn get_readiness(State(state): State<AppState>) -> Response {
                 rights,
                 match (extension, role, rights) {
                     (_, _, true) => "are sufficient",
-                    (true, true, false) => "are not sufficient: GRANT audit_sidecar to the role",
+                    (true, true, false) => "are not sufficient: GRANT audit_server or audit_sidecar to the role",
                     (true, false, false) => RENAMED,
                     (false, _, false) => "unknown without the extension",
                 },
@@ -156,7 +156,7 @@ async fn replica(state: &AppState) -> Check {
 struct Found {
     standby: bool,
     extension: bool,
-    /// Whether there is a role audit_sidecar.
+    /// Whether there is a role audit_server.
     role: bool,
     rights: bool,
 }
@@ -178,13 +178,13 @@ const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'aud
     CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log') THEN \
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \
                  AND has_function_privilege(to_regprocedure('audit.append_many(jsonb)'), 'EXECUTE') \
-                 AND (SELECT pg_has_role(current_user, r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = 'audit_sidecar'), false) \
+                 AND (SELECT pg_has_role(current_user, r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = 'audit_server'), false) \
     ELSE false END, \
     pg_catalog.pg_is_in_recovery(), \
-    EXISTS (SELECT FROM pg_roles WHERE rolname = 'audit_sidecar')";
+    EXISTS (SELECT FROM pg_roles WHERE rolname = 'audit_server')";
 
-const RENAMED: &str = "are not sufficient: the database has no role audit_sidecar, which the extension knows by this name. If \
-    the role was renamed, use ALTER ROLE … RENAME TO audit_sidecar";
+const RENAMED: &str = "are not sufficient: the database has no role audit_server, which the extension knows by this name. If \
+    the role was renamed, use ALTER ROLE … RENAME TO audit_server";
 
 const STANDBY: &str = "is a standby, but every request is recorded: --database-url must name the primary, and \
     --replica-url can name a standby";

@@ -22,7 +22,7 @@ WITH functions AS (
                E'\n\n' ORDER BY f.pronargs) AS signature,
            (SELECT pg_catalog.array_agg(DISTINCT n.name) FROM functions o, pg_catalog.unnest(o.names) n (name) WHERE o.proname = f.proname) AS arguments,
            (SELECT pg_catalog.array_agg(r.name ORDER BY r.place)
-            FROM pg_catalog.unnest(ARRAY['audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_sidecar']) WITH ORDINALITY r (name, place)
+            FROM pg_catalog.unnest(ARRAY['audit_writer', 'audit_reader', 'audit_workspace_reader', 'audit_admin', 'audit_server', 'audit_signer', 'audit_manager', 'audit_sidecar']) WITH ORDINALITY r (name, place)
             WHERE NOT EXISTS (SELECT FROM functions o
                               WHERE o.proname = f.proname AND NOT pg_catalog.has_function_privilege(r.name, o.oid, 'EXECUTE'))) AS callers
     FROM functions f

@@ -21,17 +21,20 @@ async fn a_renamed_role_is_reported_with_its_new_name() {
     };
     assert_eq!(ready(), (200, "are sufficient".to_owned()));
 
-    run(&client, "ALTER ROLE audit_sidecar RENAME TO \"Corp audit\"").await;
+    run(&client, "ALTER ROLE audit_server RENAME TO \"Corp audit\"; ALTER ROLE audit_signer RENAME TO pen").await;
     let told: String = one(&client, check, &[]).await;
-    assert!(told.starts_with("f | no role is named audit_sidecar; ") && told.contains("\"Corp audit\""), "{told}");
+    assert!(
+        told.starts_with("f | no role is named audit_server, audit_signer; ") && told.contains("\"Corp audit\""),
+        "{told}"
+    );
     assert!(told.contains("ALTER ROLE new_name RENAME TO old_name"), "{told}");
     let (status, detail) = ready();
-    assert!(status == 503 && detail.contains("no role audit_sidecar") && detail.contains("RENAME TO"), "{detail}");
+    assert!(status == 503 && detail.contains("no role audit_server") && detail.contains("RENAME TO"), "{detail}");
     // Without a record there is no export.
     let export = || Request::get("/v1/events").accept("text/csv").token(&token).send(&sidecar).status;
     assert_eq!(export(), 503);
 
-    run(&client, "ALTER ROLE \"Corp audit\" RENAME TO audit_sidecar; ALTER ROLE audit_admin RENAME TO boss").await;
+    run(&client, "ALTER ROLE \"Corp audit\" RENAME TO audit_server; ALTER ROLE pen RENAME TO audit_signer; ALTER ROLE audit_admin RENAME TO boss").await;
     let told: String = one(&client, check, &[]).await;
     assert!(told.starts_with("f | no role is named audit_admin; ") && told.contains("boss"), "{told}");
     assert_eq!((ready().0, export()), (200, 200));

@@ -496,7 +496,8 @@ async fn a_page_that_was_edited_on_disk_is_reported() {
     stop_and(db.cluster(), || {
         // Since version 18, a new cluster has checksums. An attacker can turn them off.
         if has_checksums {
-            let disabled = db.cluster().command("pg_checksums").args(["--disable", "--pgdata", "data"]).output().unwrap();
+            let disabled =
+                db.cluster().command("pg_checksums").args(["--disable", "--pgdata", "data"]).output().unwrap();
             assert!(disabled.status.success(), "{}", String::from_utf8_lossy(&disabled.stderr));
         }
         let mut page = fs::read(&file).unwrap();
