@@ -27,7 +27,7 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-faults test-thorough test-versions versions bench demo docs clean
+	test test-faults test-thorough test-upgrades test-versions versions bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,14 +117,17 @@ test-thorough: extension python ## run the long tests: 24 sequences of crashes a
 		(cd $${target%%/*} && $(CARGO) +nightly fuzz run --target-dir "$(TARGET)/fuzz" $$(basename $$target .rs) -- -max_total_time=60) || exit 1; \
 	done
 
-VERSIONS := CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)" TESTS="$(T)" tests/scripts/versions.sh
+CHROOTS := CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)"
 
 # The chroots use the crates that `extension` has compiled. A later Debian runs what an earlier one has built, but not vice versa.
 test-versions: extension ## test the extension on other major versions of PostgreSQL, in chroots below VERSIONS_DIR (needs root; T="log:: sql::" chooses tests)
-	@$(VERSIONS) "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+	@$(CHROOTS) TESTS="$(T)" tests/scripts/versions.sh "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+
+test-upgrades: extension ## move an audit log from PostgreSQL 15 to 17 and 18, and from 17 to 18, by pg_upgrade and by dump and restore (needs root)
+	@$(CHROOTS) tests/scripts/upgrades.sh "$(VERSIONS_DIR)"
 
 versions: deps
-	@$(VERSIONS) --prepare "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+	@$(CHROOTS) tests/scripts/versions.sh --prepare "$(VERSIONS_DIR)" $(OTHER_MAJORS)
 
 bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench
