@@ -127,6 +127,9 @@ pub struct ServeArgs {
     /// repeat this option
     #[arg(long = "embed-origin", env = "AUDIT_EMBED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub embed_origins: Vec<EmbedOrigin>,
+    /// TOML file that names the issuers of JWTs, and the proxies that authenticate people
+    #[arg(long, env = "AUDIT_IDENTITY_PROVIDERS", value_name = "FILE")]
+    pub identity_providers: Option<PathBuf>,
     /// Maximum number of connections of clients. Further ones are closed at once
     #[arg(long, env = "AUDIT_MAX_CONNECTIONS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_connections: u16,

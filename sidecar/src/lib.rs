@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod events;
 pub mod http;
+pub mod identity;
 pub mod logging;
 pub mod metrics;
 pub mod outcome;

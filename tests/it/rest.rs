@@ -14,6 +14,7 @@ mod feed;
 mod feed_model;
 mod filters;
 pub mod http;
+mod identity;
 mod least_privilege;
 mod listener;
 mod openapi;

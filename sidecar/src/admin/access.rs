@@ -118,7 +118,7 @@ pub async fn show(
         let open = sessions.iter().filter(|open| open.token_id == token.id).map(|open| open.last_used_at);
         token.last_used_at = token.last_used_at.into_iter().chain(open).max();
     }
-    let own_token = &session.principal.token_id;
+    let own_token = session.principal.token_id.as_deref();
     let (mut good, mut ended): (Vec<_>, Vec<_>) = tokens.into_iter().partition(|token| token.state == "good");
     good.reverse();
     ended.reverse();
@@ -147,7 +147,7 @@ pub async fn show(
 }
 
 impl Token {
-    fn new(token: Stored, own: &str, zone: &Zone) -> Self {
+    fn new(token: Stored, own: Option<&str>, zone: &Zone) -> Self {
         let used = token.last_used_at.map_or_else(|| "never".to_owned(), view::ago);
         let expires = match (token.revoked_at, token.expires_at) {
             (Some(at), _) => format!("revoked {}", zone.stamp(at)),
@@ -155,7 +155,7 @@ impl Token {
             (None, Some(at)) => zone.stamp(at),
         };
         Self {
-            is_own: token.id == own,
+            is_own: own == Some(token.id.as_str()),
             revoke: format!(
                 "/admin/access/revoke?{}",
                 Serializer::new(String::new()).append_pair("id", &token.id).finish()

@@ -139,7 +139,7 @@ pub async fn check(
         return show(&state, &session, &context, Some(workspace), &asked, status, Some(problem)).await;
     };
     let mut client = state.client().await?;
-    integrity::check(&mut client, &context, &session.principal.actor(), &workspace, since, LONGEST).await?;
+    integrity::check(&mut client, &context, &session.principal.actor, &workspace, since, LONGEST).await?;
     let mut query = Serializer::new(String::new());
     query.append_pair("workspace", &workspace).append_pair("checked", "1").append_pair("period", &asked.period);
     if !asked.since.is_empty() {

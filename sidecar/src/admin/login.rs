@@ -107,8 +107,8 @@ pub async fn log_out(
 async fn end(mut client: Client, context: &RequestContext, session: &Session) -> Result<(), ApiError> {
     let transaction = client.transaction().await?;
     if session::end(&transaction, &session.id).await? {
-        let actor = session.principal.actor();
-        audit_trail::record(&transaction, context, entry(AuditAction::SessionEnded, &actor, None, json!({}))).await?;
+        let actor = &session.principal.actor;
+        audit_trail::record(&transaction, context, entry(AuditAction::SessionEnded, actor, None, json!({}))).await?;
     }
     audit_trail::commit(transaction).await
 }
@@ -130,14 +130,15 @@ async fn begin_session(
     principal: &Principal,
     id: &SessionId,
 ) -> Result<bool, ApiError> {
+    let Some(token_id) = principal.token_id.as_deref() else { return Ok(false) };
     let transaction = client.transaction().await?;
-    if !session::start(&transaction, context, id, &principal.token_id).await? {
+    if !session::start(&transaction, context, id, token_id).await? {
         return Ok(false);
     }
     let details =
         json!({ "name": principal.name, "role": principal.role.to_string(), "workspace": principal.workspace });
-    let actor = principal.actor();
-    audit_trail::record(&transaction, context, entry(AuditAction::SessionStarted, &actor, None, details)).await?;
+    let actor = &principal.actor;
+    audit_trail::record(&transaction, context, entry(AuditAction::SessionStarted, actor, None, details)).await?;
     audit_trail::commit(transaction).await?;
     Ok(true)
 }

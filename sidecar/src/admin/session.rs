@@ -13,6 +13,7 @@ use crate::http::state::AppState;
 use crate::http::stream;
 use crate::service::request_context::RequestContext;
 use crate::service::session::{self, Holder, SessionId};
+use crate::service::token;
 
 /// The session of a request, which has been found valid.
 pub struct Session {
@@ -60,7 +61,8 @@ impl FromRequestParts<AppState> for Session {
             context.allow_frame();
         }
         let Holder { token_id, name, workspace, actor, .. } = holder;
-        let principal = Principal { token_id, name, role, workspace, actor, view };
+        let actor = actor.unwrap_or_else(|| token::actor(&token_id));
+        let principal = Principal { token_id: Some(token_id), name, role, workspace, actor, view };
         Ok(Self { principal, id, zone })
     }
 }

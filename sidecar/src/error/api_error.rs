@@ -20,13 +20,14 @@ struct Inner {
     message: String,
     detail: Option<serde_json::Value>,
     hint: Option<String>,
+    challenge: Option<&'static str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
     /// Creates an error with this code and this message for the client.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { code, message: message.into(), detail: None, hint: None, cause: None }))
+        Self(Arc::new(Inner { code, message: message.into(), detail: None, hint: None, challenge: None, cause: None }))
     }
 
     /// Creates an error for a fault of the sidecar. The client receives a fixed text, and the cause goes to the sidecar
@@ -50,6 +51,13 @@ impl ApiError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the error of the header WWW-Authenticate (RFC 6750, section 3.1).
+    #[must_use]
+    pub fn with_challenge(mut self, error: &'static str) -> Self {
+        Arc::make_mut(&mut self.0).challenge = Some(error);
         self
     }
 
@@ -90,6 +98,11 @@ impl ApiError {
     /// Returns the hint for the client.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// Returns the error of the header WWW-Authenticate.
+    pub fn challenge(&self) -> Option<&'static str> {
+        self.0.challenge
     }
 
     /// Returns whether the connection to the database was lost, so that a retry of a read can succeed.

@@ -33,7 +33,7 @@ macro_rules! codes {
 
 codes! {
     Unauthorized = UNAUTHORIZED, "The request has no token, or the token is unknown, expired or revoked.";
-    Forbidden = FORBIDDEN, "The token's role does not allow the request, or the database role of the sidecar lacks a privilege.";
+    Forbidden = FORBIDDEN, "The token's role does not allow the request, the identity provider gives you no role, or the database role of the sidecar lacks a privilege.";
     WrongWorkspace = FORBIDDEN, "The token is for another workspace.";
     MissingWorkspace = BAD_REQUEST, "The request names no workspace, and the token is for all workspaces.";
     UnknownParameter = BAD_REQUEST, "The query parameter in `detail.parameter` does not exist.";

@@ -105,7 +105,7 @@ async fn count_events(
     let entry = Entry {
         action: AuditAction::EventsQueried,
         workspace: &filters.workspace,
-        actor: &principal.actor(),
+        actor: &principal.actor,
         target: None,
         details: json!({
             "format": "activity", "filters": filters.to_json(), "count": rows.len(),

@@ -1,11 +1,12 @@
-//! Authentication by tokens, and the rights of the authenticated token.
+//! Authentication by tokens and by identity providers, and the rights of whom they name.
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -13,6 +14,7 @@ use crate::error::{ApiError, Code};
 use crate::events::filters::FieldFilters;
 use crate::http::rights::{Right, Role};
 use crate::http::state::AppState;
+use crate::identity::{Identity, Refusal};
 use crate::service::request_context::RequestContext;
 use crate::service::token::{self, Token};
 use crate::text::shorten;
@@ -20,16 +22,16 @@ use crate::text::shorten;
 /// The person or program that a request comes from, which has been found valid.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// Public part of the token.
-    pub token_id: String,
+    /// Public part of the token. It is none if an identity provider authenticated the request itself.
+    pub token_id: Option<String>,
     /// Person or program that the token was created for.
     pub name: String,
     /// Role of the token.
     pub role: Role,
     /// The workspace that the token is limited to. It is none for a token for all workspaces.
     pub workspace: Option<String>,
-    /// Actor in the audit log. It is none for the token itself.
-    pub actor: Option<String>,
+    /// Actor in the audit log: `token:<id>`, or the subject that an identity provider or a host application named.
+    pub actor: String,
     /// The limits of the session of a viewer link.
     pub view: Option<View>,
 }
@@ -46,14 +48,10 @@ impl View {
 }
 
 impl Principal {
-    /// Returns the actor in the audit log: `token:<id>`, or the subject of a session that has one.
-    pub fn actor(&self) -> String {
-        self.actor.clone().unwrap_or_else(|| token::actor(&self.token_id))
-    }
-
-    /// Returns the owner of running exports: `token:<id>`. Two host applications can name the same actor.
+    /// Returns the owner of running exports: `token:<id>`, or the actor without a token. Two host applications can name the
+    /// same actor.
     pub fn owner(&self) -> String {
-        token::actor(&self.token_id)
+        self.token_id.as_deref().map_or_else(|| self.actor.clone(), token::actor)
     }
 
     /// Returns whether the token has this right.
@@ -138,34 +136,89 @@ impl FromRequestParts<AppState> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let token = bearer(parts).ok_or_else(|| {
-            ApiError::new(Code::Unauthorized, "the request has no token")
-                .with_hint("Send Authorization: Bearer audit_….")
-        })?;
-        let principal = authenticate(state, token).await?;
-        if let Some(context) = parts.extensions.get::<RequestContext>() {
-            // The id is set once per request. A second extractor finds the same token.
-            let _ = context.token_id.set(principal.token_id.clone());
+        let identity = match credentials(parts) {
+            Some(Credentials::Token(token)) => {
+                let principal = authenticate(state, token).await?;
+                if let (Some(context), Some(id)) = (parts.extensions.get::<RequestContext>(), &principal.token_id) {
+                    // The id is set once per request. A second extractor finds the same token.
+                    let _ = context.token_id.set(id.clone());
+                }
+                return Ok(principal);
+            }
+            Some(Credentials::Foreign(token)) => Some(state.identities.of_bearer(token).await),
+            Some(Credentials::Other) => None,
+            // A browser sends what the proxy asks for by itself, even if another site causes the request.
+            None if is_from_another_site(&parts.headers) => None,
+            None => {
+                let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+                state.identities.of_proxy(&parts.headers, peer).await
+            }
+        };
+        match identity {
+            Some(Ok(identity)) => Ok(identity.into()),
+            Some(Err(refusal)) => Err(refuse(parts, &refusal)),
+            None => Err(ApiError::new(Code::Unauthorized, "the request has no token")
+                .with_hint("Send Authorization: Bearer audit_….")),
         }
-        Ok(principal)
     }
 }
 
-/// Returns the token of the request. It is a bearer token, or the password of HTTP Basic, which a browser can ask its
-/// user for. The outer option is none if there is no such header, and the inner one if the header holds no token.
-fn bearer(parts: &Parts) -> Option<Option<Token>> {
-    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, rest) = value.split_once(' ')?;
+/// The content of the header Authorization.
+enum Credentials<'a> {
+    /// A token of the sidecar, or a text that is no token at all.
+    Token(Option<Token>),
+    /// A bearer token that has the form of a JWT.
+    Foreign(&'a str),
+    /// Something else, such as another scheme.
+    Other,
+}
+
+/// Returns what the header Authorization holds: a bearer token, or the password of HTTP Basic, which a browser can ask its
+/// user for. Returns none if there is no such header. Only then does a proxy name the person.
+fn credentials(parts: &Parts) -> Option<Credentials<'_>> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return Some(Credentials::Token(None));
+    }
+    let text = value.to_str().unwrap_or_default();
+    let (scheme, rest) = text.split_once(' ').unwrap_or_default();
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(rest.parse().ok());
+        let is_jwt = rest.bytes().filter(|byte| *byte == b'.').count() == 2;
+        return Some(if is_jwt { Credentials::Foreign(rest) } else { Credentials::Token(rest.parse().ok()) });
     }
     if scheme.eq_ignore_ascii_case("basic") && may_come_from_a_browser(parts) {
-        let decoded = BASE64_STANDARD.decode(rest).ok()?;
-        let (_, password) = str::from_utf8(&decoded).ok()?.split_once(':')?;
-        return Some(password.parse().ok());
+        return Some(password(rest).map_or(Credentials::Other, |password| Credentials::Token(password.parse().ok())));
     }
-    None
+    Some(Credentials::Other)
+}
+
+fn password(basic: &str) -> Option<String> {
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(basic).ok()?).ok()?;
+    decoded.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+/// Writes the reason of a refusal to the sidecar log, and returns the error without the reason.
+fn refuse(parts: &Parts, refusal: &Refusal) -> ApiError {
+    let context = parts.extensions.get::<RequestContext>();
+    let request_id = context.and_then(|context| context.request_id.as_deref());
+    let ip = context.and_then(|context| context.ip).map(tracing::field::display);
+    tracing::info!(request_id, ip, reason = %refusal, "an identity was refused");
+    match refusal {
+        Refusal::Unproven(_) => refused(),
+        Refusal::NoRole(_) => {
+            ApiError::new(Code::Forbidden, "the identity provider gives you no role in the audit log")
+                .with_hint("Ask the operator. The sidecar log has the reason under the id of this request.")
+                .with_challenge("insufficient_scope")
+        }
+    }
+}
+
+impl From<Identity> for Principal {
+    fn from(Identity { actor, role, workspace }: Identity) -> Self {
+        Self { token_id: None, name: actor.clone(), role, workspace, actor, view: None }
+    }
 }
 
 /// Returns whether the request may use Basic. A browser sends Basic by itself, even if another site causes the request.
@@ -174,10 +227,15 @@ fn may_come_from_a_browser(parts: &Parts) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD) && !is_from_another_site(&parts.headers)
 }
 
-/// Returns whether a browser says that another site caused the request.
+/// Returns whether a browser says that another site caused the request. Browsers that do not send `Sec-Fetch-Site` send
+/// `Origin` with every request that changes something.
 pub fn is_from_another_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    matches!(site, Some("cross-site" | "same-site"))
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
+        (Some(site), _) => matches!(site, "cross-site" | "same-site"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text(HOST),
+        (None, None) => false,
+    }
 }
 
 /// Returns the principal of a token. None stands for a text that is no token.
@@ -207,11 +265,11 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
     }
     let role: &str = row.try_get("role")?;
     Ok(Principal {
-        token_id: token.id().to_owned(),
+        actor: token::actor(token.id()),
+        token_id: Some(token.id().to_owned()),
         name: row.try_get("name")?,
         role: role.parse().map_err(|_| ApiError::internal(format!("token {} has role \"{role}\"", token.id())))?,
         workspace: row.try_get("workspace")?,
-        actor: None,
         view: None,
     })
 }
@@ -221,6 +279,7 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
 pub(crate) fn refused() -> ApiError {
     ApiError::new(Code::Unauthorized, "the token is unknown, expired or revoked")
         .with_hint("Ask the operator, who can see all tokens with audit-sidecar token list.")
+        .with_challenge("invalid_token")
 }
 
 static LOOK_UP: LazyLock<String> = LazyLock::new(|| {
@@ -240,11 +299,11 @@ mod tests {
 
     fn principal(role: Role, workspace: Option<&str>) -> Principal {
         Principal {
-            token_id: "0".into(),
+            token_id: Some("0".into()),
             name: "t".into(),
             role,
             workspace: workspace.map(Into::into),
-            actor: None,
+            actor: "token:0".into(),
             view: None,
         }
     }

@@ -106,7 +106,7 @@ async fn place_legal_hold(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
-    let placed = legal_hold::place(&state.database, &context, &principal.actor(), &extent, &reason).await;
+    let placed = legal_hold::place(&state.database, &context, &principal.actor, &extent, &reason).await;
     let hold = placed.map_err(|error| match error.code() {
         Code::LegalHoldConflict => error.with_hint("To see the active holds, send GET /v1/legal-holds?active=true."),
         _ => error,
@@ -142,7 +142,7 @@ async fn release_legal_hold(
     request: Request,
 ) -> Result<Json<LegalHold>, ApiError> {
     let (extent, reason) = requested(&principal, query.as_deref(), request).await?;
-    let released = legal_hold::release(&state.database, &context, &principal.actor(), &extent, &reason).await;
+    let released = legal_hold::release(&state.database, &context, &principal.actor, &extent, &reason).await;
     let hold = released.map_err(|error| match error.code() {
         Code::LegalHoldConflict => error.with_hint(
             "Give the target and the actor of an active hold. To see the active holds, send GET /v1/legal-holds?active=true.",

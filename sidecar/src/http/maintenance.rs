@@ -87,7 +87,7 @@ async fn run_maintenance(
     principal.require(Right::Maintain)?;
     Params::parse(query.as_deref(), &[])?;
     body::none(request).await?;
-    let run = maintenance::run(&state.database, &context, &principal.actor(), None).await;
+    let run = maintenance::run(&state.database, &context, &principal.actor, None).await;
     let tasks = run.map_err(|error| match error.code() {
         Code::Timeout => error
             .with_message("maintenance exceeded the sidecar's time limit for a statement; nothing was done")

@@ -136,8 +136,11 @@ fn envelope(error: &ApiError, request_id: &str, old: &HeaderMap) -> Response {
     }
     if let Some(challenge) = old.get(header::WWW_AUTHENTICATE) {
         headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
-    } else if error.code() == Code::Unauthorized {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"audit-sidecar\""));
+    } else if error.code() == Code::Unauthorized || error.challenge().is_some() {
+        let error = error.challenge().map_or_else(String::new, |error| format!(", error=\"{error}\""));
+        if let Ok(value) = HeaderValue::try_from(format!("Bearer realm=\"audit-sidecar\"{error}")) {
+            headers.insert(header::WWW_AUTHENTICATE, value);
+        }
     }
     if error.code() == Code::UnsupportedEncoding {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));

@@ -80,7 +80,7 @@ impl Modify for Codes {
 
 const ABOUT: &str = "REST API of the audit log that the PostgreSQL extension audit_log keeps.\n\n\
     Every path except /healthz and /readyz needs a token: `Authorization: Bearer audit_…`. Create one with \
-    `audit-sidecar token create`. If the sidecar runs with `--publish-checkpoints`, /v1/checkpoint and /v1/tile need none. \
+    `audit-sidecar token create`, or send a JWT of an issuer that the sidecar accepts. If the sidecar runs with `--publish-checkpoints`, /v1/checkpoint and /v1/tile need none. \
     A token for one workspace gives access to that workspace only. The audit log also records every query and export \
     of events, and every change of retention and of legal holds.\n\n\
     The role of a token decides which rights it has. \"all\" means that only a token for all workspaces has the right.";

@@ -126,7 +126,7 @@ pub(crate) async fn stream_pack(
     let asker = Asker {
         database: state.database.clone(),
         context: context.clone(),
-        actor: principal.actor(),
+        actor: principal.actor.clone(),
         wait: Wait { limit: state.config.proof_wait, signer: state.signer.clone() },
     };
     let job = Job::start(asker, definition, filters).await?;

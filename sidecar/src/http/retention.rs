@@ -102,7 +102,7 @@ async fn set_retention(
     let new: NewRetention = body::object(request).await?;
     let workspace = principal.workspace(new.workspace.as_deref())?;
     let choice = choice(new.retention, new.preset)?;
-    let set = retention::set(&state.database, &context, &principal.actor(), &workspace, &choice).await;
+    let set = retention::set(&state.database, &context, &principal.actor, &workspace, &choice).await;
     set.map_err(|error| match (&choice, error.code()) {
         (Choice::Preset(_), Code::InvalidValue) if error.hint().is_none() => {
             error.with_hint("To see the presets, send GET /v1/retention/presets.")

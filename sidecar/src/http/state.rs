@@ -10,6 +10,7 @@ use crate::config::{DatabaseArgs, ServeArgs};
 use crate::error::ApiError;
 use crate::events::export::Exports;
 use crate::http::shutdown::Shutdown;
+use crate::identity::Identities;
 use crate::metrics::Metrics;
 use crate::pack::Definitions;
 use crate::postgres::pool::Database;
@@ -33,6 +34,8 @@ pub struct AppState {
     pub exports: Exports,
     /// The definitions of packs.
     pub packs: Arc<Definitions>,
+    /// The issuers and proxies that name people and programs.
+    pub identities: Arc<Identities>,
     /// The health of signing.
     pub signing: Health,
     /// The public keys with which this sidecar signs checkpoints.
@@ -53,7 +56,8 @@ impl AppState {
     /// Creates the state for this configuration. It connects on first use.
     ///
     /// # Errors
-    /// Fails if the connection string is not valid, or if the file of pack definitions cannot be read.
+    /// Fails if the connection string is not valid, or if the file of pack definitions or of identity providers
+    /// cannot be read.
     pub fn new(config: ServeArgs) -> anyhow::Result<Self> {
         let metrics = Metrics::new()?;
         let database = Database::new(&config.database)?;
@@ -64,6 +68,7 @@ impl AppState {
         let reads = Reads::new(database.clone(), replica.transpose()?);
         let most = config.max_exports.unwrap_or(config.database.pool_size / 2).max(1);
         let packs = Definitions::load(config.pack_definitions.packs.as_deref())?;
+        let identities = Identities::load(config.identity_providers.as_deref())?;
         Ok(Self {
             config: Arc::new(config),
             log_sizes: LogSizes::new(database.clone()),
@@ -72,6 +77,7 @@ impl AppState {
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
             packs: Arc::new(packs),
+            identities: Arc::new(identities),
             signing: Health::default(),
             signing_keys: Arc::default(),
             signer: None,

@@ -105,14 +105,19 @@ async fn create_viewer_link(
         let message = format!("the name has more than {LONGEST_NAME} characters");
         return Err(ApiError::new(Code::InvalidValue, message));
     }
-    let viewer = NewViewer { actor: &asked.actor, target: asked.target.as_deref(), parent_id: &principal.token_id };
+    let parent_id = principal.token_id.as_deref().ok_or_else(|| {
+        let message =
+            "an identity provider cannot create viewer links, because a link ends with the token that created it";
+        ApiError::new(Code::Forbidden, message).with_hint("Use a token of the sidecar, of role embedder or admin.")
+    })?;
+    let viewer = NewViewer { actor: &asked.actor, target: asked.target.as_deref(), parent_id };
     let link = NewLink {
         name: asked.name.as_deref().unwrap_or(&asked.actor),
         workspace: Some(&workspace),
         role: role(&asked.role)?,
         viewer: Some(viewer),
     };
-    let (secret, expires_at) = login_link::create(&state.database, &context, &principal.actor(), &link).await?;
+    let (secret, expires_at) = login_link::create(&state.database, &context, &principal.actor, &link).await?;
     let base = state.config.public_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));
     let url = format!("{base}{}?viewer", secret.path());
     Ok((StatusCode::CREATED, Json(ViewerLink { url, expires_at })).into_response())
@@ -179,8 +184,7 @@ async fn end_viewer_session(
     principal.require(Right::LinkViewers)?;
     Params::parse(query.as_deref(), &[])?;
     body::none(request).await?;
-    let actor = principal.actor();
-    if !viewer::end(&state.database, &context, &actor, &session, scope(&principal)).await? {
+    if !viewer::end(&state.database, &context, &principal.actor, &session, scope(&principal)).await? {
         let message = format!("there is no session \"{}\" of a viewer link that the token sees", shorten(&session));
         return Err(ApiError::new(Code::NotFound, message).with_hint("It may have ended already."));
     }
@@ -190,7 +194,8 @@ async fn end_viewer_session(
 /// Returns the sessions that a token sees and ends.
 fn scope(principal: &Principal) -> Scope<'_> {
     let is_admin = principal.role == Role::Admin;
-    Scope { workspace: principal.workspace.as_deref(), parent_id: (!is_admin).then_some(principal.token_id.as_str()) }
+    let own_id = principal.token_id.as_deref().unwrap_or_default();
+    Scope { workspace: principal.workspace.as_deref(), parent_id: (!is_admin).then_some(own_id) }
 }
 
 fn role(text: &str) -> Result<Role, ApiError> {

@@ -59,7 +59,7 @@ pub async fn create(State(state): State<AppState>, change: Change) -> Result<Res
     };
     let created = match new_token(&session, &asked) {
         Ok(new) => {
-            let created = token::create(&state.database, &context, &session.principal.actor(), &new).await;
+            let created = token::create(&state.database, &context, &session.principal.actor, &new).await;
             created.map(|token| (new, token))
         }
         Err(error) => Err(error),
@@ -102,7 +102,7 @@ pub async fn confirm(
         scope: access::scope(&token.role, token.workspace.as_deref()),
         used: token.last_used_at.map_or_else(|| "never".to_owned(), view::ago),
         sessions: sessions.iter().filter(|open| open.token_id == token.id).count(),
-        is_own: token.id == session.principal.token_id,
+        is_own: session.principal.token_id.as_deref() == Some(token.id.as_str()),
         id: token.id,
     };
     layout::answer(StatusCode::OK, &page)
@@ -112,8 +112,8 @@ pub async fn confirm(
 pub async fn revoke(State(state): State<AppState>, change: Change) -> Result<Response, ApiError> {
     change.require(Right::ManageAccess)?;
     let Change { session, context, form } = change;
-    let (actor, workspace) = (session.principal.actor(), session.principal.workspace.as_deref());
-    if !token::revoke(&state.database, &context, &actor, form.text("id"), workspace).await? {
+    let (actor, workspace) = (&session.principal.actor, session.principal.workspace.as_deref());
+    if !token::revoke(&state.database, &context, actor, form.text("id"), workspace).await? {
         return Err(no_token());
     }
     Ok(Redirect::to("/admin/access?done=revoked").into_response())
@@ -170,8 +170,8 @@ async fn record(
     token_id: &str,
     sessions: i64,
 ) -> Result<(), ApiError> {
-    let (actor, target) = (session.principal.actor(), format!("token:{token_id}"));
-    let entry = login::entry(AuditAction::SessionEnded, &actor, Some(&target), json!({ "sessions": sessions }));
+    let (actor, target) = (&session.principal.actor, format!("token:{token_id}"));
+    let entry = login::entry(AuditAction::SessionEnded, actor, Some(&target), json!({ "sessions": sessions }));
     audit_trail::record(transaction, context, entry).await?;
     Ok(())
 }

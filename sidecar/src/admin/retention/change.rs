@@ -98,7 +98,7 @@ pub async fn apply(State(state): State<AppState>, change: Change) -> Result<Resp
     let Change { session, context, form } = change;
     let workspace = session.principal.workspace(form.given("workspace"))?;
     let choice = Choice::Length(form.text("retention").to_owned());
-    let set = retention::set(&state.database, &context, &session.principal.actor(), &workspace, &choice).await;
+    let set = retention::set(&state.database, &context, &session.principal.actor, &workspace, &choice).await;
     match set {
         Ok(()) => Ok(overview::back(&workspace, "retention")),
         Err(error) => refuse(&state, &session, workspace, &form, error).await,

@@ -50,7 +50,7 @@ pub async fn place(State(state): State<AppState>, change: Change) -> Result<Resp
         return overview::show(&state, &session, Some(extent.workspace), None, StatusCode::OK, sent).await;
     }
     let placed =
-        legal_hold::place(&state.database, &context, &session.principal.actor(), &extent, form.text("reason")).await;
+        legal_hold::place(&state.database, &context, &session.principal.actor, &extent, form.text("reason")).await;
     let error = match placed {
         Ok(_) => return Ok(overview::back(&extent.workspace, "placed")),
         Err(error) if error.code() == Code::LegalHoldConflict => {
@@ -81,7 +81,7 @@ pub async fn release(State(state): State<AppState>, change: Change) -> Result<Re
     let Change { session, context, form } = change;
     let extent = extent(&session, &form)?;
     let reason = form.text("reason").to_owned();
-    let released = legal_hold::release(&state.database, &context, &session.principal.actor(), &extent, &reason).await;
+    let released = legal_hold::release(&state.database, &context, &session.principal.actor, &extent, &reason).await;
     match released {
         Ok(_) => Ok(overview::back(&extent.workspace, "released")),
         Err(error) if error.code() == Code::InvalidValue => ask(&state, &session, extent, reason, Some(error)).await,

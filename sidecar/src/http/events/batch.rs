@@ -250,11 +250,11 @@ mod tests {
 
     fn read(text: &str, form: Form) -> Result<String, ApiError> {
         let principal = Principal {
-            token_id: "0".into(),
+            token_id: Some("0".into()),
             name: "t".into(),
             role: Role::Writer,
             workspace: Some("acme".into()),
-            actor: None,
+            actor: "token:0".into(),
             view: None,
         };
         Batch::read(text, form, &principal).map(|batch| batch.json().to_owned())

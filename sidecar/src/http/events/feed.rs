@@ -96,7 +96,7 @@ pub(super) async fn read_feed(
     }
 
     let client = state.client().await?;
-    if !feed_trail::record(&client, &context, &principal.token_id, &workspace, after).await? {
+    if !feed_trail::record(&client, &context, &principal, &workspace, after).await? {
         return Err(auth::refused());
     }
     drop(client);

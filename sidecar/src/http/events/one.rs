@@ -90,7 +90,7 @@ pub(crate) async fn read(
         action: AuditAction::EventsQueried,
         // Without a workspace, the query concerns the audit log as a whole.
         workspace: event.as_ref().map(|event| event.workspace).or(workspace).unwrap_or(SYSTEM_WORKSPACE),
-        actor: &principal.actor(),
+        actor: &principal.actor,
         target: None,
         details: json!({ "format": kind.as_str(), "filters": { "id": id }, "count": u8::from(event.is_some()) }),
         outcome: Outcome::Success,

@@ -82,7 +82,7 @@ pub(crate) async fn record(
     let entry = Entry {
         action: AuditAction::EventsQueried,
         workspace,
-        actor: &principal.actor(),
+        actor: &principal.actor,
         target: None,
         details,
         outcome: Outcome::Success,

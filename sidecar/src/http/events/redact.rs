@@ -71,6 +71,6 @@ pub(super) async fn redact_event(
     let RedactionRequest { field, reason } = body::object(request).await?;
     let workspace = principal.workspace.as_deref();
     let audit_event_id =
-        redaction::redact(&state.database, &context, &principal.actor(), workspace, id, &field, &reason).await?;
+        redaction::redact(&state.database, &context, &principal.actor, workspace, id, &field, &reason).await?;
     Ok(Json(Redacted { audit_event_id }))
 }

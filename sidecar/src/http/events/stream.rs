@@ -45,7 +45,7 @@ pub(crate) async fn events(
     let trail = ExportTrail {
         database: state.database.clone(),
         context: context.clone(),
-        actor: principal.actor(),
+        actor: principal.actor.clone(),
         workspace: filters.workspace.clone(),
         target: None,
         details: Map::from_iter([
