@@ -16,7 +16,8 @@ PYTHON := $(TARGET)/python
 CHECKS := $(TOOLS)/checks
 PGRX_TARGET ?= $(TARGET)/pgrx
 PGRX_CONFIG := $(TARGET)/pgrx-home/config.toml
-TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python"
+OIDC := $(TARGET)/oidc
+TEST := AUDIT_TEST_PREFIX="$(PREFIX)" AUDIT_TEST_PYTHON="$(PYTHON)/bin/python" AUDIT_TEST_OIDC="$(OIDC)"
 FUZZ_TARGETS := $(wildcard */fuzz/fuzz_targets/*.rs)
 FEATURES := --no-default-features --features pg$(PG_MAJOR)
 LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
@@ -25,7 +26,7 @@ LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 PGRX := PATH="$(TOOLS)/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(PGRX_TARGET)"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python checks cargo-pgrx build extension install-extension \
+.PHONY: help deps prefix python oidc checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
 	test test-faults test-thorough test-upgrades test-versions versions bench demo docs clean
 
@@ -40,6 +41,9 @@ prefix: deps $(PGRX_CONFIG)
 
 python: deps
 	@tests/scripts/python.sh "$(PYTHON)" tests/requirements.txt
+
+oidc: deps
+	@tests/scripts/node.sh "$(OIDC)" tests/oidc
 
 checks: deps
 	@tests/scripts/python.sh "$(CHECKS)" tests/checks.txt
@@ -99,7 +103,7 @@ lint-doc: prefix
 advisories: checks ## check the dependencies with the RustSec database (not in CI, because it needs the network)
 	"$(CHECKS)/bin/cargo-deny" --locked check advisories
 
-test: extension python ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
+test: extension python oidc ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
 	$(CARGO) build --package audit_sidecar
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
 	"$(PYTHON)/bin/python" proof/page.py --check

@@ -28,6 +28,7 @@ mod query;
 mod retention;
 mod router;
 mod session;
+mod single_sign_on;
 mod tree;
 mod view;
 mod zone;

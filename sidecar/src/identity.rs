@@ -2,6 +2,7 @@
 
 mod claims;
 mod keys;
+mod login;
 mod metadata;
 mod proxy;
 mod rules;
@@ -14,11 +15,15 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use axum::http::HeaderMap;
+use url::Url;
+
+pub use self::login::{Attempt, CALLBACK};
 
 use self::proxy::Proxy;
 use self::settings::Settings;
 use self::token::Issuer;
 use crate::http::rights::Role;
+use crate::service::request_context::RequestContext;
 use crate::text::shorten;
 
 /// A person or program that an identity provider names.
@@ -26,6 +31,8 @@ use crate::text::shorten;
 pub struct Identity {
     /// Actor in the audit log, such as `https://login.example.com#ada`.
     pub actor: String,
+    /// Name for people, or the actor.
+    pub name: String,
     /// Role that a rule gives.
     pub role: Role,
     /// The one workspace that a rule gives. It is none for all workspaces.
@@ -43,6 +50,15 @@ pub enum Refusal {
     NoRole(String),
 }
 
+impl Refusal {
+    /// Writes the reason to the sidecar log.
+    pub fn log(&self, context: Option<&RequestContext>) {
+        let request_id = context.and_then(|context| context.request_id.as_deref());
+        let ip = context.and_then(|context| context.ip).map(tracing::field::display);
+        tracing::info!(request_id, ip, reason = %self, "an identity was refused");
+    }
+}
+
 /// The configured issuers and proxies.
 #[derive(Debug, Default)]
 pub struct Identities {
@@ -51,21 +67,23 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Reads the file of `--identity-providers`. Without a file, there are no issuers and no proxies.
+    /// Reads the file of `--identity-providers`. Without a file, there are no issuers and no proxies. Browsers reach the sidecar
+    /// at `public_url`.
     ///
     /// # Errors
     /// Fails if the file cannot be read, or if it is not valid.
-    pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn load(path: Option<&Path>, public_url: Option<&Url>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is not valid", path.display()))
+        Self::parse(&text, public_url).with_context(|| format!("{} is not valid", path.display()))
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    fn parse(text: &str, public_url: Option<&Url>) -> anyhow::Result<Self> {
         let Settings { issuer, proxy } = toml::from_str(text)?;
         signature::install();
         let http = metadata::http()?;
-        let issuers = issuer.into_iter().map(|issuer| Issuer::new(issuer, http.clone())).collect::<Result<_, _>>()?;
+        let issuer_of = |settings| Issuer::new(settings, public_url, http.clone());
+        let issuers = issuer.into_iter().map(issuer_of).collect::<Result<_, _>>()?;
         let proxies = proxy.into_iter().map(Proxy::new).collect::<Result<_, _>>()?;
         let identities = Self { issuers, proxies };
         identities.require_distinct()?;
@@ -98,6 +116,47 @@ impl Identities {
         self.proxies.iter().filter(|proxy| proxy.is_at(peer)).find_map(|proxy| proxy.find(headers))
     }
 
+    /// Returns the names of the providers at which people can sign in.
+    pub fn logins(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().filter_map(Issuer::login_name)
+    }
+
+    /// Returns the address at a provider where a person signs in, or none if there is no such provider.
+    ///
+    /// # Errors
+    /// Fails with the reason if the provider cannot be reached.
+    pub async fn authorization_url(&self, provider: &str, attempt: &Attempt) -> Option<Result<Url, Refusal>> {
+        self.issuer(provider)?.authorization_url(attempt).await
+    }
+
+    /// Returns the identity of the person who has signed in at a provider. `code` is its answer, and `answering` the issuer that
+    /// the answer names.
+    ///
+    /// # Errors
+    /// Fails with the reason if the code does not prove an identity, or if no rule matches.
+    pub async fn redeem(
+        &self,
+        provider: &str,
+        attempt: &Attempt,
+        code: &str,
+        answering: Option<&str>,
+    ) -> Result<Identity, Refusal> {
+        let issuer = self.issuer(provider);
+        let issuer = issuer.ok_or_else(|| Refusal::Unproven("there is no such identity provider".to_owned()))?;
+        issuer.redeem(attempt, code, answering).await
+    }
+
+    /// Returns the provider of an actor, and the address where the person signs out there. Returns none if the provider has no
+    /// such address.
+    pub async fn end_session(&self, actor: &str) -> Option<(&str, Url)> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.login_name().is_some() && issuer.names(actor))?;
+        Some((issuer.login_name()?, issuer.end_session_url().await?))
+    }
+
+    fn issuer(&self, provider: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.login_name() == Some(provider))
+    }
+
     async fn verify(&self, header: Option<&str>, token: &str) -> Result<Identity, Refusal> {
         let named = token::unverified_issuer(token)?;
         let is_named = |issuer: &&Issuer| issuer.url() == named && issuer.header().map(|name| name.as_str()) == header;
@@ -114,6 +173,11 @@ impl Identities {
             let twin = |other: &&Issuer| other.url() == issuer.url() && other.header() == issuer.header();
             if self.issuers[..n].iter().any(|other| twin(&other)) {
                 bail!("issuer \"{}\" is there twice for the same header", issuer.url());
+            }
+            if let Some(name) = issuer.login_name()
+                && self.issuers[..n].iter().any(|other| other.login_name() == Some(name))
+            {
+                bail!("two logins have the name \"{name}\"");
             }
         }
         let of_issuers = self.issuers.iter().map(|issuer| (issuer.url(), issuer.actor_prefix()));
@@ -162,7 +226,7 @@ mod tests {
     #[test]
     fn two_people_are_never_the_same_actor() {
         let (one, two) = ("https://one.example", "https://two.example");
-        assert!(Identities::parse(&file(&[(one, "one:"), (two, "two:")])).is_ok());
+        assert!(Identities::parse(&file(&[(one, "one:"), (two, "two:")]), None).is_ok());
         for (prefixes, reason) in [
             ([(one, "user:"), (two, "user:")], "begin alike"),
             ([(one, "user"), (two, "user:")], "begin alike"),
@@ -170,7 +234,7 @@ mod tests {
             ([(one, "one:"), (two, "p:x")], "begin alike"),
             ([(one, "one:"), (one, "one:")], "is there twice"),
         ] {
-            let error = Identities::parse(&file(&prefixes)).unwrap_err().to_string();
+            let error = Identities::parse(&file(&prefixes), None).unwrap_err().to_string();
             assert!(error.contains(reason), "{prefixes:?}: {error}");
         }
     }

@@ -8,5 +8,6 @@ mod admin_looks;
 mod admin_manage;
 mod api_page;
 mod driver;
+mod single_sign_on;
 mod verify_page;
 mod viewer_frame;

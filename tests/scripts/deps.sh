@@ -18,10 +18,14 @@ if [[ ${1:-} != server ]]; then
         chromium chromium-driver
         # Chroots for other versions of PostgreSQL.
         debootstrap
+        # An OpenID provider for the tests of single sign-on.
+        nodejs
         # A client of the feed.
         curl
         # Programs that must unpack packs alike.
         unzip 7zip libarchive-tools busybox default-jdk-headless golang-go)
+    # A nodejs from elsewhere can hold npm itself.
+    command -v npm >/dev/null || packages+=(npm)
 fi
 
 missing=()

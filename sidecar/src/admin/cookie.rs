@@ -61,7 +61,8 @@ fn name(is_tls: bool) -> &'static str {
     if is_tls { "__Host-audit_session" } else { "audit_session" }
 }
 
-fn attributes(is_tls: bool, place: Place) -> &'static str {
+/// Returns the attributes of a cookie at this place.
+pub fn attributes(is_tls: bool, place: Place) -> &'static str {
     match (is_tls, place) {
         (true, Place::Frame) => "Path=/; HttpOnly; SameSite=None; Secure; Partitioned",
         (true, Place::Window) => "Path=/; HttpOnly; SameSite=Lax; Secure",

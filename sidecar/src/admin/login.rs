@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use deadpool_postgres::Client;
 use serde_json::json;
+use url::form_urlencoded;
 
 use super::attempts::Attempts;
 use super::cookie::Place;
@@ -32,12 +33,31 @@ use crate::service::token::Token;
 struct LoginPage {
     frame: Frame,
     next: String,
+    providers: Vec<Provider>,
     problem: Option<&'static str>,
     note: Option<&'static str>,
 }
 
+/// An identity provider at which the person can sign in.
+struct Provider {
+    name: String,
+    address: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/logged_out.html")]
+struct LoggedOutPage {
+    frame: Frame,
+    provider: String,
+    address: String,
+}
+
 /// Shows the login form.
-pub async fn form(session: Result<Session, ApiError>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub async fn form(
+    State(state): State<AppState>,
+    session: Result<Session, ApiError>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let query = Form::parse(query.unwrap_or_default().as_bytes());
     let next = next(query.text("next"));
     match session {
@@ -46,7 +66,38 @@ pub async fn form(session: Result<Session, ApiError>, RawQuery(query): RawQuery)
         Err(_) => {}
     }
     let note = (query.text("ended") == "1").then_some("You are logged out.");
-    layout::answer(StatusCode::OK, &LoginPage { frame: Frame::new("Log in", "", None), next, problem: None, note })
+    show(&state, StatusCode::OK, &next, None, note)
+}
+
+/// Shows the login form with a problem or a note.
+///
+/// # Errors
+/// Fails if the page cannot be written, which does not happen in practice.
+pub fn show(
+    state: &AppState,
+    status: StatusCode,
+    next: &str,
+    problem: Option<&'static str>,
+    note: Option<&'static str>,
+) -> Result<Response, ApiError> {
+    let provider = |name: &str| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("provider", name)
+            .append_pair("next", next)
+            .finish();
+        Provider { name: name.to_owned(), address: format!("/admin/single-sign-on?{query}") }
+    };
+    let providers = state.identities.logins().map(provider).collect();
+    let page = LoginPage { frame: Frame::new("Log in", "", None), next: next.to_owned(), providers, problem, note };
+    layout::answer(status, &page)
+}
+
+/// Refuses a client with too many attempts, and tells it when to try again.
+///
+/// # Errors
+/// Fails if the page cannot be written, which does not happen in practice.
+pub fn too_many(state: &AppState, next: &str) -> Result<Response, ApiError> {
+    show(state, StatusCode::TOO_MANY_REQUESTS, next, Some(TOO_MANY), None).map(with_pause)
 }
 
 /// Starts a session for the token of the form. The events session_started and session_refused record attempts.
@@ -62,20 +113,15 @@ pub async fn log_in(
     let token: Option<Token> = form.text("token").parse().ok();
     let token_id = token.as_ref().map(|token| token.id().to_owned());
     let next = next(form.text("next"));
-    let again = |status, problem| {
-        let page =
-            LoginPage { frame: Frame::new("Log in", "", None), next: next.clone(), problem: Some(problem), note: None };
-        layout::answer(status, &page)
-    };
-    let too_many = || Ok(with_pause(again(StatusCode::TOO_MANY_REQUESTS, TOO_MANY)?));
+    let again = |status, problem| show(&state, status, &next, Some(problem), None);
     if !attempts.allow(context.ip) {
-        return too_many();
+        return too_many(&state, &next);
     }
     let principal = match auth::authenticate(&state, token).await {
         Ok(principal) => principal,
         Err(error) if error.code() == Code::Unauthorized => {
             if token_id.as_deref().is_some_and(|id| !attempts.allow_wrong(id)) {
-                return too_many();
+                return too_many(&state, &next);
             }
             refused(&state, &context, token_id.as_deref(), "the token is unknown, expired or revoked").await?;
             return again(StatusCode::FORBIDDEN, WRONG_TOKEN);
@@ -100,6 +146,15 @@ pub async fn log_out(
     if session.principal.view.is_some() {
         // The person has no token to log in with.
         return Ok((cookies, errors::logged_out()?).into_response());
+    }
+    if let Some((provider, url)) = state.identities.end_session(&session.principal.actor).await {
+        // A browser does not follow a redirect of a form to another site, because the policy of the pages forbids it.
+        let page = LoggedOutPage {
+            frame: Frame::new("Logged out", "", None),
+            provider: provider.to_owned(),
+            address: url.to_string(),
+        };
+        return Ok((cookies, layout::answer(StatusCode::OK, &page)?).into_response());
     }
     Ok((cookies, Redirect::to("/admin/login?ended=1")).into_response())
 }

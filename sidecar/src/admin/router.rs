@@ -11,9 +11,12 @@ use super::attempts::Attempts;
 use super::evidence::Checks;
 use super::follows::Follows;
 use super::integrity::Running;
-use super::{access, assets, errors, event, evidence, exports, integrity, link, log, login, retention, zone};
+use super::{
+    access, assets, errors, event, evidence, exports, integrity, link, log, login, retention, single_sign_on, zone,
+};
 use crate::http::accept::Format;
 use crate::http::state::AppState;
+use crate::identity::CALLBACK;
 
 /// Returns the routes.
 pub fn router() -> Router<AppState> {
@@ -23,6 +26,8 @@ pub fn router() -> Router<AppState> {
         .route("/admin/login", get(login::form).post(login::log_in))
         .route("/admin/link", post(link::log_in))
         .route("/admin/link/{secret}", get(link::form))
+        .route("/admin/single-sign-on", get(single_sign_on::begin))
+        .route(CALLBACK, get(single_sign_on::finish))
         .route("/admin/logout", post(login::log_out))
         .route("/admin/zone", get(zone::choose))
         .route("/admin/log", get(log::page))

@@ -201,10 +201,7 @@ fn password(basic: &str) -> Option<String> {
 
 /// Writes the reason of a refusal to the sidecar log, and returns the error without the reason.
 fn refuse(parts: &Parts, refusal: &Refusal) -> ApiError {
-    let context = parts.extensions.get::<RequestContext>();
-    let request_id = context.and_then(|context| context.request_id.as_deref());
-    let ip = context.and_then(|context| context.ip).map(tracing::field::display);
-    tracing::info!(request_id, ip, reason = %refusal, "an identity was refused");
+    refusal.log(parts.extensions.get::<RequestContext>());
     match refusal {
         Refusal::Unproven(_) => refused(),
         Refusal::NoRole(_) => {
@@ -216,8 +213,8 @@ fn refuse(parts: &Parts, refusal: &Refusal) -> ApiError {
 }
 
 impl From<Identity> for Principal {
-    fn from(Identity { actor, role, workspace }: Identity) -> Self {
-        Self { token_id: None, name: actor.clone(), role, workspace, actor, view: None }
+    fn from(Identity { actor, name, role, workspace }: Identity) -> Self {
+        Self { token_id: None, name, role, workspace, actor, view: None }
     }
 }
 

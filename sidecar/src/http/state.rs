@@ -68,7 +68,7 @@ impl AppState {
         let reads = Reads::new(database.clone(), replica.transpose()?);
         let most = config.max_exports.unwrap_or(config.database.pool_size / 2).max(1);
         let packs = Definitions::load(config.pack_definitions.packs.as_deref())?;
-        let identities = Identities::load(config.identity_providers.as_deref())?;
+        let identities = Identities::load(config.identity_providers.as_deref(), config.public_url.as_ref())?;
         Ok(Self {
             config: Arc::new(config),
             log_sizes: LogSizes::new(database.clone()),

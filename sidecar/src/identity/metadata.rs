@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
+
+use crate::text::shorten;
 
 /// The part of the metadata of an issuer that the sidecar uses (OpenID Connect Discovery 1.0, section 3).
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +18,24 @@ pub(super) struct Metadata {
     issuer: String,
     /// Address of the keys.
     pub jwks_uri: Url,
+    /// Address where people sign in.
+    pub authorization_endpoint: Option<Url>,
+    /// Address that exchanges a code for tokens.
+    pub token_endpoint: Option<Url>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// Address where people sign out.
+    pub end_session_endpoint: Option<Url>,
+    /// Whether an answer to the browser names its issuer (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl Metadata {
+    /// Returns whether the sidecar can name itself by HTTP Basic. It is the default.
+    pub fn has_basic_authentication(&self) -> bool {
+        let methods = self.token_endpoint_auth_methods_supported.as_ref();
+        methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"))
+    }
 }
 
 /// Creates the HTTP client for all issuers.
@@ -70,17 +90,31 @@ async fn get<T: DeserializeOwned>(http: &Client, url: Url) -> Result<T, String> 
     if !is_secure(&url) {
         return Err(format!("{url} is not an address of https"));
     }
-    let failed = |error: reqwest::Error| format!("{url} cannot be read: {}", causes(&error.without_url()));
-    let mut answer = http.get(url.clone()).send().await.map_err(failed)?;
-    if !answer.status().is_success() {
-        return Err(format!("{url} answers with status {}", answer.status()));
+    answer(http.get(url.clone()), &url).await
+}
+
+/// Sends a request to this address, and reads its answer.
+///
+/// # Errors
+/// Fails with the reason, which has the error of OAuth 2.0 if the answer names one (RFC 6749, section 5.2).
+pub(super) async fn answer<T: DeserializeOwned>(request: RequestBuilder, url: &Url) -> Result<T, String> {
+    #[derive(Deserialize)]
+    struct Failure {
+        error: String,
     }
+    let failed = |error: reqwest::Error| format!("{url} cannot be read: {}", causes(&error.without_url()));
+    let mut answer = request.send().await.map_err(failed)?;
+    let status = answer.status();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
         if body.len() > MOST {
             return Err(format!("the answer of {url} has more than {MOST} bytes"));
         }
+    }
+    if !status.is_success() {
+        let failure = serde_json::from_slice(&body).map(|Failure { error }| format!(": {}", shorten(&error)));
+        return Err(format!("{url} answers with status {status}{}", failure.unwrap_or_default()));
     }
     serde_json::from_slice(&body).map_err(|error| format!("the answer of {url} is not valid: {error}"))
 }

@@ -85,7 +85,8 @@ impl Rules {
             Scope::One(workspace) => Some(workspace.clone()),
             Scope::Claim(path) => Some(named_workspace(claims, path)?.to_owned()),
         };
-        Ok(Identity { actor, role: rule.role, workspace })
+        let shown = ["name", "preferred_username", "email"].iter().find_map(|path| name(claims, path, 200).ok());
+        Ok(Identity { name: shown.unwrap_or(&actor).to_owned(), actor, role: rule.role, workspace })
     }
 
     fn actor(&self, claims: &Claims) -> Result<String, Refusal> {
@@ -175,9 +176,16 @@ mod tests {
     fn the_first_rule_that_matches_decides() {
         let rules = rules(RULES, "user:").unwrap();
         let identity = |role, workspace: Option<&str>| {
-            Ok(Identity { actor: "user:ada".to_owned(), role, workspace: workspace.map(ToOwned::to_owned) })
+            Ok(Identity {
+                actor: "user:ada".to_owned(),
+                name: "Ada".to_owned(),
+                role,
+                workspace: workspace.map(ToOwned::to_owned),
+            })
         };
-        let found = |groups: &[&str]| apply(&rules, json!({ "sub": "ada", "groups": groups, "org": { "id": "t1" } }));
+        let found = |groups: &[&str]| {
+            apply(&rules, json!({ "sub": "ada", "name": "Ada", "groups": groups, "org": { "id": "t1" } }))
+        };
         assert_eq!(found(&["acme", "admins"]), identity(Role::Admin, None));
         assert_eq!(found(&["acme", "tenants"]), identity(Role::Viewer, Some("t1")));
         assert_eq!(found(&["acme"]), identity(Role::Auditor, Some("acme")));

@@ -1,6 +1,7 @@
 //! The file of `--identity-providers`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use url::Url;
@@ -25,7 +26,8 @@ pub(super) struct Settings {
 pub(super) struct IssuerSettings {
     /// Value of `iss`.
     pub issuer: String,
-    /// Accepted values of `aud`.
+    /// Accepted values of `aud` in bearer tokens and in headers.
+    #[serde(default)]
     pub audience: Vec<String>,
     /// Address of the keys. Without it, the metadata of the issuer names the address.
     pub jwks_url: Option<Url>,
@@ -41,6 +43,23 @@ pub(super) struct IssuerSettings {
     pub actor_prefix: Option<String>,
     /// Rules, of which the first that matches decides.
     pub rule: Vec<RuleSettings>,
+    /// How people sign in at this issuer to the admin pages.
+    pub login: Option<LoginSettings>,
+}
+
+/// How people sign in at an issuer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginSettings {
+    /// Name of the provider on the login page.
+    pub name: String,
+    /// Id of the sidecar at the issuer.
+    pub client_id: String,
+    /// File with the secret of the sidecar at the issuer. Without it, the sidecar is a public client.
+    pub client_secret_file: Option<PathBuf>,
+    /// Scopes besides `openid`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
 }
 
 /// A proxy that names the person in headers, such as oauth2-proxy.

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::claims::Claims;
 use super::keys::Keys;
+use super::login::{Attempt, Login};
 use super::proxy::header_name;
 use super::rules::Rules;
 use super::settings::IssuerSettings;
@@ -26,23 +27,24 @@ pub(super) struct Issuer {
     header: Option<HeaderName>,
     keys: Keys,
     rules: Rules,
+    login: Option<Login>,
 }
 
 impl Issuer {
-    /// Checks the settings of an issuer, which is read over `http`.
+    /// Checks the settings of an issuer, which is read over `http`. Browsers reach the sidecar at `public_url`.
     ///
     /// # Errors
-    /// Fails if there is no audience, if an algorithm is not one of public keys, if the keys do not come by https, or with
+    /// Fails if there is neither an audience nor a login, if the login is not valid, if an algorithm is not one of public keys, if the keys do not come by https, or with
     /// the errors of [`Rules::new`].
-    pub fn new(settings: IssuerSettings, http: Client) -> anyhow::Result<Self> {
+    pub fn new(settings: IssuerSettings, public_url: Option<&Url>, http: Client) -> anyhow::Result<Self> {
         let url = settings.issuer.clone();
-        Self::check(settings, http).with_context(|| format!("issuer \"{url}\""))
+        Self::check(settings, public_url, http).with_context(|| format!("issuer \"{url}\""))
     }
 
-    fn check(settings: IssuerSettings, http: Client) -> anyhow::Result<Self> {
-        let IssuerSettings { issuer, audience, jwks_url, algorithms, header, actor_claim, actor_prefix, rule } =
+    fn check(settings: IssuerSettings, public_url: Option<&Url>, http: Client) -> anyhow::Result<Self> {
+        let IssuerSettings { issuer, audience, jwks_url, algorithms, header, actor_claim, actor_prefix, rule, login } =
             settings;
-        if audience.is_empty() || audience.iter().any(String::is_empty) {
+        if audience.is_empty() && login.is_none() || audience.iter().any(String::is_empty) {
             bail!("it has no audience, so a token for another program would be accepted");
         }
         let is_secure = match &jwks_url {
@@ -60,6 +62,7 @@ impl Issuer {
             audience: audience.into_iter().collect(),
             algorithms: algorithms.iter().map(|name| algorithm(name)).collect::<Result<_, _>>()?,
             header: header.as_deref().map(header_name).transpose()?,
+            login: login.map(|login| Login::new(login, public_url, http.clone())).transpose()?,
             keys: Keys::new(issuer.clone(), jwks_url, http),
             rules: Rules::new(rule, actor_claim, actor_prefix)?,
             url: issuer,
@@ -81,15 +84,51 @@ impl Issuer {
         self.rules.actor_prefix()
     }
 
+    /// Returns whether the issuer names this actor.
+    pub fn names(&self, actor: &str) -> bool {
+        actor.starts_with(self.actor_prefix())
+    }
+
     /// Returns the identity of a JWT.
     ///
     /// # Errors
     /// Fails with the reason if the JWT is not valid, or if no rule matches its claims.
     pub async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
-        self.rules.apply(&self.claims(token).await?)
+        self.rules.apply(&self.claims(token, &self.audience).await?)
     }
 
-    async fn claims(&self, token: &str) -> Result<Claims, Refusal> {
+    /// Returns the name of the provider on the login page, if people can sign in there.
+    pub fn login_name(&self) -> Option<&str> {
+        self.login.as_ref().map(Login::name)
+    }
+
+    /// Returns the address where a person signs in. It is none if the issuer has no login.
+    ///
+    /// # Errors
+    /// Fails with the errors of [`Login::authorization_url`].
+    pub async fn authorization_url(&self, attempt: &Attempt) -> Option<Result<Url, Refusal>> {
+        Some(self.login.as_ref()?.authorization_url(&self.url, attempt).await)
+    }
+
+    /// Returns the identity of the person who has signed in. `code` is the answer of the issuer, and `answering` the issuer that
+    /// the answer names.
+    ///
+    /// # Errors
+    /// Fails with the reason if the code does not prove an identity, or if no rule matches.
+    pub async fn redeem(&self, attempt: &Attempt, code: &str, answering: Option<&str>) -> Result<Identity, Refusal> {
+        let login = self.login.as_ref().ok_or_else(|| Refusal::Unproven("the issuer has no login".to_owned()))?;
+        let token = login.exchange(&self.url, attempt, code, answering).await?;
+        let claims = self.claims(&token, &HashSet::from([login.client_id().to_owned()])).await?;
+        login.check(attempt, &claims)?;
+        self.rules.apply(&claims)
+    }
+
+    /// Returns the address where a person signs out, if the issuer has one.
+    pub async fn end_session_url(&self) -> Option<Url> {
+        self.login.as_ref()?.end_session_url(&self.url).await
+    }
+
+    async fn claims(&self, token: &str, audience: &HashSet<String>) -> Result<Claims, Refusal> {
         let header = decode_header(token).map_err(invalid)?;
         // An algorithm that is not allowed must not cause a request to the issuer.
         if !self.algorithms.contains(&header.alg) {
@@ -100,15 +139,15 @@ impl Issuer {
             return Err(Refusal::Unproven(format!("the key of the token is not for signatures of {:?}", header.alg)));
         }
         let key = DecodingKey::from_jwk(&key).map_err(invalid)?;
-        Ok(decode(token, &key, &self.validation(header.alg)).map_err(invalid)?.claims)
+        Ok(decode(token, &key, &self.validation(header.alg, audience)).map_err(invalid)?.claims)
     }
 
-    fn validation(&self, algorithm: Algorithm) -> Validation {
+    fn validation(&self, algorithm: Algorithm, audience: &HashSet<String>) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.leeway = SKEW;
         validation.validate_nbf = true;
         validation.iss = Some(HashSet::from([self.url.clone()]));
-        validation.aud = Some(self.audience.clone());
+        validation.aud = Some(audience.clone());
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation
     }

@@ -138,6 +138,24 @@ pub async fn create(
     Ok(token)
 }
 
+/// Creates a token for the session of a person whom an identity provider has named, and returns its id. Its secret part is
+/// forgotten, and it expires in 12 hours, as a session does. The event api_token_created records it.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub async fn create_for_session(
+    client: &impl GenericClient,
+    actor: &str,
+    name: &str,
+    role: &str,
+    workspace: Option<&str>,
+) -> Result<String, ApiError> {
+    let token = Token::generate().map_err(|error| ApiError::internal(error.to_string()))?;
+    let (id, secret) = (token.id(), &token.secret_sha256());
+    client.query_one(CREATE_FOR_SESSION, &[&id, &secret.as_slice(), &name, &role, &workspace, &actor]).await?;
+    Ok(id.to_owned())
+}
+
 /// Returns the tokens of one workspace or all tokens, oldest first.
 ///
 /// # Errors
@@ -209,6 +227,9 @@ impl FromStr for Token {
 
 /// Characters of the name of a token.
 const LONGEST_NAME: usize = 200;
+
+const CREATE_FOR_SESSION: &str =
+    "SELECT audit.create_api_token($1, $2, $3, $4, $5, clock_timestamp() + interval '12 hours', $6)";
 
 const CREATE: &str = "SELECT audit.create_api_token($1, $2, $3, $4, $5, $6)";
 

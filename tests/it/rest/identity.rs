@@ -1,159 +1,20 @@
-//! JWTs of issuers, and the headers of proxies. The issuer is a program of this test, whose keys change.
+//! JWTs of issuers, and the headers of proxies.
 
-use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
 use audit_harness::sidecar::command;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::hmac;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use ring::signature::KeyPair;
 use serde_json::{Value, json};
 
 use crate::rest::bad_input::support::{Rest, refused};
 use crate::rest::http::{Answer, Request};
-
-/// An issuer, which serves its metadata and its keys.
-struct Issuer {
-    url: String,
-    keys: Arc<Mutex<Vec<Value>>>,
-    reads: Arc<AtomicUsize>,
-    /// Whether it answers late, and with an error.
-    is_down: Arc<AtomicBool>,
-}
-
-/// A key of an issuer.
-enum Key {
-    P256(EcdsaKeyPair),
-    Ed(Ed25519KeyPair),
-}
-
-impl Issuer {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let issuer = Self { url: url.clone(), keys: Arc::default(), reads: Arc::default(), is_down: Arc::default() };
-        let (keys, reads, is_down) = (issuer.keys.clone(), issuer.reads.clone(), issuer.is_down.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut buffer = [0; 4096];
-                let length = stream.read(&mut buffer).unwrap_or(0);
-                if is_down.load(Ordering::Relaxed) {
-                    thread::sleep(DELAY);
-                    continue;
-                }
-                let body = if buffer[..length].starts_with(b"GET /.well-known/openid-configuration ") {
-                    json!({ "issuer": url, "jwks_uri": format!("{url}/keys") })
-                } else {
-                    reads.fetch_add(1, Ordering::Relaxed);
-                    json!({ "keys": *keys.lock().unwrap() })
-                };
-                let body = body.to_string();
-                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
-                let _ = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
-            }
-        });
-        issuer
-    }
-
-    fn publish(&self, keys: Vec<Value>) {
-        *self.keys.lock().unwrap() = keys;
-    }
-
-    /// Returns settings with this issuer, and with more of its settings.
-    fn settings(&self, more: &str) -> String {
-        format!("[[issuer]]\nissuer = \"{}\"\naudience = [\"audit\"]\n{more}\n{RULES}", self.url)
-    }
-
-    /// Returns claims that are accepted.
-    fn claims(&self) -> Value {
-        let now = now();
-        json!({ "iss": self.url, "aud": "audit", "sub": "ada", "iat": now, "exp": now + 300, "groups": ["readers"] })
-    }
-}
-
-impl Key {
-    fn p256() -> Self {
-        let random = SystemRandom::new();
-        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        Self::P256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random).unwrap())
-    }
-
-    fn ed() -> Self {
-        let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        Self::Ed(Ed25519KeyPair::from_pkcs8(key.as_ref()).unwrap())
-    }
-
-    fn jwk(&self, id: &str) -> Value {
-        match self {
-            Self::P256(key) => {
-                let public = key.public_key().as_ref();
-                json!({ "kty": "EC", "crv": "P-256", "kid": id, "use": "sig", "x": encode(&public[1..33]), "y": encode(&public[33..]) })
-            }
-            Self::Ed(key) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "alg": "EdDSA", "x": encode(key.public_key().as_ref()) })
-            }
-        }
-    }
-
-    fn sign(&self, id: &str, claims: &Value) -> String {
-        let algorithm = if matches!(self, Self::Ed(_)) { "EdDSA" } else { "ES256" };
-        self.sign_as(&json!({ "alg": algorithm, "kid": id }), claims)
-    }
-
-    fn sign_as(&self, header: &Value, claims: &Value) -> String {
-        let text = unsigned(header, claims);
-        let signature = match self {
-            Self::P256(key) => encode(key.sign(&SystemRandom::new(), text.as_bytes()).unwrap().as_ref()),
-            Self::Ed(key) => encode(key.sign(text.as_bytes()).as_ref()),
-        };
-        format!("{text}.{signature}")
-    }
-}
-
-fn unsigned(header: &Value, claims: &Value) -> String {
-    format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()))
-}
-
-fn encode(bytes: &[u8]) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-/// Returns the claims with others in their place. Null removes a claim.
-fn with(claims: &Value, others: Value) -> Value {
-    let mut claims = claims.clone();
-    for (name, value) in others.as_object().unwrap() {
-        if value.is_null() {
-            claims.as_object_mut().unwrap().remove(name);
-        } else {
-            claims[name] = value.clone();
-        }
-    }
-    claims
-}
-
-/// Time after which an issuer that is down closes a connection.
-const DELAY: Duration = Duration::from_secs(2);
-
-const RULES: &str = r#"
-    rule = [
-        { claim = "groups", value = "admins", role = "admin", all_workspaces = true },
-        { claim = "groups", value = "tenants", role = "viewer", workspace_claim = "org.id" },
-        { claim = "groups", value = "readers", role = "viewer", workspace = "acme" },
-    ]
-"#;
+use crate::rest::issuer::{DELAY, Issuer, Key, RULES, encode, now, unsigned, with};
 
 /// Starts a sidecar with a file of identities.
 fn start(file: &str) -> (Rest, tempfile::TempDir) {
@@ -476,6 +337,7 @@ async fn a_wrong_file_stops_the_start() {
         (issuer("jwks_url = \"http://login.example.com/keys\""), "do not come by https"),
         (issuer("actor_prefix = \"system:\""), "the audit log itself"),
         (issuer("unknown = 1"), "unknown field"),
+        (issuer("") + "[issuer.login]\nname = \"X\"\nclient_id = \"c\"", "needs --public-url"),
         (issuer("").replace("[\"audit\"]", "[]"), "has no audience"),
         (issuer("").replace("https://", "http://"), "do not come by https"),
         (

@@ -165,6 +165,7 @@ const PAGES_ELSEWHERE: &[&str] = &[
     "/admin/login",
     "/admin/link",
     "/admin/link/{secret}",
+    "/admin/single-sign-on",
     "/admin/logout",
     "/admin/zone",
     "/admin/evidence/check",
