@@ -17,6 +17,8 @@ mod known_keys;
 pub mod maintain;
 mod output;
 pub mod pack;
+mod part;
+pub mod recover;
 pub mod redact;
 pub mod retention;
 pub mod serve;
@@ -58,6 +60,9 @@ pub enum Command {
     /// Verify evidence packs offline; exit with 0 if they hold, 1 if not, 2 if one cannot be checked, and 3 if only the pack
     /// names its key
     Verify(verify::VerifyArgs),
+    /// Recover events that were deleted or changed, from a restored backup or a pack; exit with 0 if none is lost or all are
+    /// recovered, 1 if not, and 2 if the command cannot run
+    Recover(Box<recover::RecoverArgs>),
     /// Write partitions that are due to be dropped to object storage, as Parquet
     Archive(Box<archive::ArchiveArgs>),
     /// Show or set how long events of a workspace are kept
@@ -86,6 +91,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Witness(args) => witness::run(args).await,
         Command::Pack(args) => pack::run(*args).await,
         Command::Verify(args) => verify::run(args),
+        Command::Recover(args) => recover::run(*args).await,
         Command::Archive(args) => archive::run(*args).await,
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,

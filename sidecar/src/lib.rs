@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod outcome;
 pub mod pack;
 pub mod postgres;
+pub mod recover;
 pub mod service;
 pub mod text;
 pub mod time;

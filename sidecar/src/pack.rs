@@ -24,6 +24,7 @@ pub mod name;
 mod proof_files;
 mod proof_query;
 mod readme;
+pub mod recovered;
 mod report;
 mod request;
 mod rows;
@@ -41,6 +42,7 @@ pub use definition::Definition;
 pub use definitions::{Definitions, DefinitionsError};
 pub use entry::PackFile;
 pub use error::Error;
+pub use manifest::Values;
 pub use report::{Progress, Report};
 pub use request::{Request, Wait};
 

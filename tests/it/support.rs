@@ -1,8 +1,10 @@
 //! Helpers of several test files.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Cursor, Read};
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -91,6 +93,42 @@ pub async fn move_some(client: &Client, rows: i32) {
         }
     }
     panic!("ten runs of maintenance moved no event");
+}
+
+/// Returns a block of code of a page of the manual: the one with this number, counted from 0, of those under a heading that
+/// have this language. The last one is taken if there are fewer.
+pub fn page_block(page: &str, heading: &str, language: &str, number: usize) -> String {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).join(page);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let start = format!("```{language}");
+    let mut blocks: Vec<String> = Vec::new();
+    let (mut is_here, mut is_open) = (false, false);
+    for line in text.lines() {
+        match line {
+            "```" => is_open = false,
+            _ if is_open => blocks.last_mut().unwrap().extend([line, "\n"]),
+            _ if line.starts_with('#') => is_here = line.trim_start_matches('#').trim() == heading,
+            _ if is_here && line == start => {
+                is_open = true;
+                blocks.push(String::new());
+            }
+            _ => {}
+        }
+    }
+    assert!(!blocks.is_empty(), "{page} has no block of {language} under \"{heading}\"");
+    blocks.swap_remove(number.min(blocks.len() - 1))
+}
+
+/// Returns the rows of the table under a heading of a page of the manual, without its first two lines. It has two columns.
+pub fn page_table(page: &str, heading: &str) -> Vec<[String; 2]> {
+    let text = fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).join(page)).unwrap();
+    let (_, section) = text.split_once(&format!("# {heading}\n")).expect("the page has the heading");
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let row = |line: &str| {
+        let mut cells = line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned());
+        [cells.next().expect("a first cell"), cells.next().expect("a second cell")]
+    };
+    rows.skip(2).map(row).collect()
 }
 
 /// Returns the files of a zip, by name.

@@ -1,6 +1,5 @@
 //! `audit-sidecar pack`.
 
-use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +13,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use crate::cli::filters::FilterArgs;
 use crate::cli::interactive::{interrupted, progress_bar};
 use crate::cli::output::{self, note, say};
+use crate::cli::part::Part;
 use crate::cli::session::actor;
 use crate::config::{DatabaseArgs, PackDefinitionsArgs, duration};
 use crate::events::filters::Filters;
@@ -131,7 +131,7 @@ async fn write(job: Job, output: &Path) -> anyhow::Result<ExitCode> {
             return Err(error);
         }
     };
-    let out = BufWriter::with_capacity(1 << 20, part.file.try_clone()?);
+    let out = BufWriter::with_capacity(1 << 20, part.file()?);
     let result = job.run(out, interrupted()?, || (), show).await;
     bar.finish_and_clear();
     let report = result?;
@@ -151,44 +151,5 @@ async fn write_out(job: Job) -> anyhow::Result<ExitCode> {
         }
         Err(Error::Output(error)) => output::fail(&error),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// A file that gets its final name when it is complete.
-struct Part {
-    path: PathBuf,
-    under_way: PathBuf,
-    file: File,
-    kept: bool,
-}
-
-impl Part {
-    fn create(path: &Path) -> anyhow::Result<Self> {
-        if path.exists() {
-            bail!("the file {} already exists. Move it, or choose another file with -o", path.display());
-        }
-        let mut under_way = path.as_os_str().to_owned();
-        under_way.push(".part");
-        let under_way = PathBuf::from(under_way);
-        let file = OpenOptions::new().write(true).create_new(true).open(&under_way).with_context(|| {
-            format!("cannot create {}. If it remains from a run that was killed, remove it", under_way.display())
-        })?;
-        Ok(Self { path: path.to_owned(), under_way, file, kept: false })
-    }
-
-    fn keep(mut self) -> anyhow::Result<()> {
-        self.file.sync_all()?;
-        std::fs::rename(&self.under_way, &self.path)
-            .with_context(|| format!("cannot rename {} to {}", self.under_way.display(), self.path.display()))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_file(&self.under_way);
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Packs with an audit trail: one event before the first byte, and one when the pack has succeeded or failed.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
@@ -52,6 +53,7 @@ impl Job {
         let mut request = Request {
             definition,
             filters: Filters { since: None, until: None, ..filters },
+            words: BTreeMap::new(),
             since,
             until,
             exported_by: asker.actor.clone(),

@@ -48,11 +48,11 @@ const PREFIX: usize = 4;
 pub(super) fn write<W: Write>(zip: &mut Archive<W>, request: &Request, source: Source) -> Result<bool, Error> {
     let Source { parts, mut rows } = source;
     let Ok(Parts { log, mut hashes, range, note }) = parts.blocking_recv() else { return Ok(false) };
-    let [mut removed, mut removals] = [Array::new(tempfile()?)?, Array::new(tempfile()?)?];
+    let [mut removed, mut removals] = [Array::new(tempfile()?), Array::new(tempfile()?)];
     let mut prefixes = Prefixes { file: tempfile()?, start: 0, run: Vec::new() };
     let mut complete = false;
     zip.add(STUBS, |entry| {
-        let mut stubs = Array::new(entry)?;
+        let mut stubs = Array::new(entry);
         let mut full = Vec::new();
         complete = each(&mut rows, |batch| {
             for row in batch.rows() {
@@ -129,18 +129,23 @@ fn copy(from: &mut File, to: &mut impl Write) -> io::Result<()> {
 }
 
 /// A JSON array with one element per line.
-struct Array<W: Write> {
+pub(super) struct Array<W: Write> {
     out: W,
     gathered: Vec<u8>,
     first: bool,
 }
 
 impl<W: Write> Array<W> {
-    fn new(out: W) -> Result<Self, Error> {
-        Ok(Self { out, gathered: b"[".to_vec(), first: true })
+    /// Starts the array.
+    pub fn new(out: W) -> Self {
+        Self { out, gathered: b"[".to_vec(), first: true }
     }
 
-    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    /// Adds an element.
+    ///
+    /// # Errors
+    /// Returns the errors of the output.
+    pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         self.gathered.extend_from_slice(if self.first { b"\n" } else { b",\n" });
         self.first = false;
         write(&mut self.gathered);
@@ -151,7 +156,11 @@ impl<W: Write> Array<W> {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<W> {
+    /// Completes the array and returns its output.
+    ///
+    /// # Errors
+    /// Returns the errors of the output.
+    pub fn finish(mut self) -> io::Result<W> {
         self.gathered.extend_from_slice(b"\n]\n");
         self.out.write_all(&self.gathered)?;
         Ok(self.out)

@@ -19,6 +19,8 @@ pub struct Request {
     pub definition: Arc<Definition>,
     /// The workspace, and filters in addition to the definition.
     pub filters: Filters,
+    /// What else narrows the pack, in words: further entries of `filters` in the manifest.
+    pub words: BTreeMap<String, Values>,
     /// Start of the period.
     pub since: Time,
     /// End of the period, not included.
@@ -41,14 +43,14 @@ pub struct Wait {
 }
 
 impl Request {
-    /// Returns the filters in addition to the workspace and the period.
+    /// Returns the filters in addition to the workspace and the period, and the words.
     pub fn filter_values(&self) -> BTreeMap<String, Values> {
         let values = self.filters.fields.iter().map(|(name, values)| match values {
             [value] => (name.to_owned(), Values::One(value.clone())),
             values => (name.to_owned(), Values::Several(values.to_vec())),
         });
         let details = self.filters.details.iter().map(|text| ("details".to_owned(), Values::One(text.clone())));
-        values.chain(details).collect()
+        values.chain(details).chain(self.words.clone()).collect()
     }
 
     /// Returns the name of the zip, which is safe in every file system.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use audit_proof::pack::Claim;
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_postgres::Row;
@@ -48,7 +48,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
         Catalog::read(&transaction, &request.filters.workspace, Some(request.since), Some(request.until)).await?;
     let request = Request { definition: Arc::new(catalog.resolve(&request.definition)?), ..request };
     let export = Export::open_in(transaction, &selection(&request)).await?;
-    let (snapshot, software) = describe(&export, &request.filters.workspace).await?;
+    let (snapshot, software) = describe(export.transaction(), &request.filters.workspace).await?;
     let mut basis = Basis::find(export.transaction(), &request).await?;
     opened();
 
@@ -189,8 +189,11 @@ fn selection(request: &Request) -> Selection {
 }
 
 /// Reads the parts of the manifest that describe the database.
-async fn describe(export: &Export<'_>, workspace: &str) -> Result<(Snapshot, Software), Error> {
-    let row = export.transaction().query_one(DESCRIBE, &[&workspace]).await?;
+///
+/// # Errors
+/// Returns the errors of the database.
+pub(super) async fn describe(transaction: &Transaction<'_>, workspace: &str) -> Result<(Snapshot, Software), Error> {
+    let row = transaction.query_one(DESCRIBE, &[&workspace]).await?;
     let snapshot = Snapshot {
         taken_at: row.try_get("taken_at")?,
         retention: row.try_get("retention")?,

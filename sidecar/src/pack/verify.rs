@@ -18,7 +18,7 @@ mod tables;
 mod text;
 mod unreadable;
 
-pub use contents::Progress;
+pub use contents::{Progress, each_event};
 pub use report::{KeySource, Report, Signature, Status, WitnessSignature};
 pub use unreadable::Unreadable;
 

@@ -15,6 +15,7 @@ use super::report::{Progress, Report};
 use super::request::Request;
 use super::rows::{Message, each};
 use super::spool::Spooled;
+use super::summary::Summary;
 use super::zip::Archive;
 use super::{proof_files, readme};
 
@@ -51,23 +52,9 @@ pub(super) fn write<W: Write>(
     out: W,
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, Error> {
-    let Claims { unclassified, snapshot, software } = claims;
-    let mut manifest = Manifest {
-        pack_version: PACK_VERSION,
-        definition: (*request.definition).clone(),
-        workspace: request.filters.workspace.clone(),
-        period: Period { since: request.since, until: request.until },
-        filters: request.filter_values(),
-        exported_by: request.exported_by.clone(),
-        export_event: request.export_event,
-        snapshot,
-        counts: Counts::default(),
-        unclassified,
-        key: proof.as_ref().and_then(|proof| proof.key.clone()),
-        proof: proof.as_ref().map(|proof| proof.claim),
-        software,
-        files: Vec::new(),
-    };
+    let mut manifest = manifest(request, claims);
+    manifest.key = proof.as_ref().and_then(|proof| proof.key.clone());
+    manifest.proof = proof.as_ref().map(|proof| proof.claim);
     let mut zip = Archive::new(out, manifest.snapshot.taken_at);
     let written = zip.written();
     let mut counts = Counts::default();
@@ -102,12 +89,46 @@ pub(super) fn write<W: Write>(
         }
     }
 
-    counts.actors = spooled.summary.actors();
-    counts.events_of_other_actors = spooled.summary.events_of_other_actors();
-    manifest.counts = counts;
+    let report = finish(zip, manifest, counts, &spooled.summary)?;
+    progress(Progress { events: report.events, bytes: report.bytes });
+    Ok(report)
+}
+
+/// Returns the manifest of a pack without a proof, before any file of the pack is known.
+pub(super) fn manifest(request: &Request, claims: Claims) -> Manifest {
+    let Claims { unclassified, snapshot, software } = claims;
+    Manifest {
+        pack_version: PACK_VERSION,
+        definition: (*request.definition).clone(),
+        workspace: request.filters.workspace.clone(),
+        period: Period { since: request.since, until: request.until },
+        filters: request.filter_values(),
+        exported_by: request.exported_by.clone(),
+        export_event: request.export_event,
+        snapshot,
+        counts: Counts::default(),
+        unclassified,
+        key: None,
+        proof: None,
+        software,
+        files: Vec::new(),
+    }
+}
+
+/// Adds the manifest and completes the zip.
+///
+/// # Errors
+/// Returns the errors of the output.
+pub(super) fn finish<W: Write>(
+    mut zip: Archive<W>,
+    mut manifest: Manifest,
+    counts: Counts,
+    summary: &Summary,
+) -> Result<Report, Error> {
+    let (actors, events_of_other_actors) = (summary.actors(), summary.events_of_other_actors());
+    manifest.counts = Counts { actors, events_of_other_actors, ..counts };
     manifest.files = zip.files().to_vec();
     zip.add(MANIFEST, |entry| entry.write_all(&manifest.to_json()?))?;
     let (bytes, sha256) = zip.finish()?;
-    progress(Progress { events: manifest.counts.events, bytes });
     Ok(Report { events: manifest.counts.events, bytes, sha256, files: manifest.files })
 }

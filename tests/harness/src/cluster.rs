@@ -151,6 +151,20 @@ impl Cluster {
         start().unwrap_or_else(|error| panic!("cannot start a standby: {error:#}"))
     }
 
+    /// Starts a server on a data directory that `restore` fills. It receives the cluster and the path, which does not exist.
+    ///
+    /// # Panics
+    /// Panics with the server log if the cluster cannot be started.
+    pub fn restored(options: &Options, restore: impl FnOnce(&Self, &Path)) -> Self {
+        let start = || -> Result<Self> {
+            let mut cluster = Self::prepare(options)?;
+            restore(&cluster, &cluster.data());
+            cluster.boot(options)?;
+            Ok(cluster)
+        };
+        start().unwrap_or_else(|error| panic!("cannot start a restored cluster: {error:#}"))
+    }
+
     /// Returns the configuration to connect to `database` as the superuser, through the cluster's socket.
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
@@ -387,10 +401,12 @@ impl Cluster {
     }
 
     fn settings(&self, options: &Options) -> Result<String> {
-        // pg_basebackup has written the address of the primary into this file.
+        // pg_basebackup has written the address of the primary into this file, and a restore the target of recovery.
         let mut settings: Vec<String> = fs::read_to_string(self.data().join("postgresql.auto.conf"))?
             .lines()
-            .filter(|line| line.starts_with("primary_conninfo"))
+            .filter(|line| {
+                ["primary_conninfo", "restore_command", "recovery_"].iter().any(|name| line.starts_with(name))
+            })
             .map(Into::into)
             .collect();
         settings.extend([
@@ -463,6 +479,10 @@ fn today() -> f64 {
     jiff::Timestamp::now().as_second() as f64 / 86_400.0
 }
 
-fn free_port() -> io::Result<u16> {
+/// Returns a port of 127.0.0.1 that no program uses.
+///
+/// # Errors
+/// Returns the errors of the system.
+pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use audit_proof::Line;
 use audit_proof::pack::{Array, Fault, NotAnArray, Problem, Problems, Why};
@@ -77,6 +78,22 @@ pub(super) fn read_manifest(package: &mut Package, problems: &mut Problems) -> R
             Ok(None)
         }
     }
+}
+
+/// Calls `use_line` for each line of events.json. Neither the lines nor anything else in the pack is verified.
+///
+/// # Errors
+/// Fails with [`Unreadable`].
+pub fn each_event(path: &Path, mut use_line: impl FnMut(&[u8])) -> Result<(), Unreadable> {
+    let mut package = Package::open(path)?;
+    package.size(EVENTS).ok_or_else(|| Unreadable::NotAPack(format!("it has no {EVENTS}")))?;
+    let mut array = Array::new();
+    let mut reader = BufReader::with_capacity(BLOCK, package.read(EVENTS)?);
+    let framing = each_line(&mut reader, |line| {
+        array.line(line)?.into_iter().for_each(&mut use_line);
+        Ok(())
+    })?;
+    framing.and_then(|()| array.end()).map_err(|error| Unreadable::NotAPack(format!("{EVENTS}: {error}")))
 }
 
 impl<'p> Contents<'p> {
