@@ -15,4 +15,5 @@ mod pgaudit;
 mod public_schema;
 mod replication;
 mod role_names;
+mod stub;
 mod workspaces;
