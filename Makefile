@@ -26,7 +26,7 @@ LINKS = "$(CHECKS)/bin/lychee" --offline --include-fragments=full --no-progress
 PGRX := PATH="$(TOOLS)/bin:$$PATH" PGRX_HOME="$(TARGET)/pgrx-home" CARGO_TARGET_DIR="$(PGRX_TARGET)"
 PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
-.PHONY: help deps prefix python oidc checks cargo-pgrx build extension install-extension \
+.PHONY: help deps prefix python oidc recipes checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
 	test test-faults test-thorough test-upgrades test-versions versions bench demo docs clean
 
@@ -44,6 +44,9 @@ python: deps
 
 oidc: deps
 	@tests/scripts/node.sh "$(OIDC)" tests/oidc
+
+recipes: deps
+	@tests/recipes/install.sh "$(TARGET)/recipes"
 
 checks: deps
 	@tests/scripts/python.sh "$(CHECKS)" tests/checks.txt
@@ -103,7 +106,7 @@ lint-doc: prefix
 advisories: checks ## check the dependencies with the RustSec database (not in CI, because it needs the network)
 	"$(CHECKS)/bin/cargo-deny" --locked check advisories
 
-test: extension python oidc ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
+test: extension python oidc recipes ## run all tests on throwaway clusters of the private PostgreSQL (T=text: only tests with this text in their name)
 	$(CARGO) build --package audit_sidecar
 	"$(PYTHON)/bin/python" proof/vectors/generate.py --check
 	"$(PYTHON)/bin/python" proof/page.py --check

@@ -1,3 +1,4 @@
 //! What the documents say is so.
 
+mod recipes;
 mod sql_reference;

@@ -18,10 +18,14 @@ if [[ ${1:-} != server ]]; then
         chromium chromium-driver
         # Chroots for other versions of PostgreSQL.
         debootstrap
-        # An OpenID provider for the tests of single sign-on.
+        # An OpenID provider for the tests of single sign-on, and recipes for applications.
         nodejs
         # A client of the feed.
         curl
+        # A program that makes backups and archives WAL.
+        pgbackrest
+        # Languages and drivers of the recipes for applications.
+        ruby ruby-activerecord ruby-pg golang-github-jackc-pgx-v4-dev libpostgresql-jdbc-java
         # Programs that must unpack packs alike.
         unzip 7zip libarchive-tools busybox default-jdk-headless golang-go)
     # A nodejs from elsewhere can hold npm itself.
