@@ -16,6 +16,7 @@ mod limits;
 mod log;
 mod pg;
 mod settings;
+mod version;
 mod worker;
 
 use pgrx::prelude::*;
@@ -69,7 +70,8 @@ extension_sql_file!(
 extension_sql_file!("../../sql/internal/role.sql", name = "role", requires = ["workspace_grant_parts"]);
 extension_sql_file!("../../sql/internal/guard_opening.sql", name = "guard_opening", requires = ["role"]);
 extension_sql_file!("../../sql/api/guard.sql", name = "guard_api", requires = ["guard_opening"]);
-extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["guard_api"]);
+extension_sql_file!("../../sql/internal/version.sql", name = "version", requires = ["guard_api"]);
+extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["version"]);
 extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["status"]);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
 extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["query"]);

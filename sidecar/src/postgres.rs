@@ -10,3 +10,4 @@ mod session;
 pub mod timeout;
 mod tls;
 pub mod types;
+pub mod version;

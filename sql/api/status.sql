@@ -53,6 +53,7 @@ BEGIN
     RETURN QUERY SELECT 'roles', r.ok, r.value, r.hint FROM audit_internal.describe_roles() r;
     RETURN QUERY SELECT 'workspace grants', g.ok, g.value, g.hint FROM audit_internal.describe_grants() g;
     RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
+    RETURN QUERY SELECT v.name, v.ok, v.value, v.hint FROM audit_internal.describe_versions() v;
 END
 $$;
 COMMENT ON FUNCTION audit.status() IS

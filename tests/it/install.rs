@@ -16,4 +16,5 @@ mod public_schema;
 mod replication;
 mod role_names;
 mod stub;
+mod sidecar_version;
 mod workspaces;

@@ -18,11 +18,13 @@ use crate::http::listener::{self, Certificate};
 use crate::http::router;
 use crate::http::state::AppState;
 use crate::postgres::replica::ReplicaState;
+use crate::postgres::version;
 
 /// Serves until SIGTERM or SIGINT. Running requests then have a limited time to complete.
 ///
 /// # Errors
-/// Fails if the configuration is not valid, or if the sidecar cannot listen on the address.
+/// Fails if the configuration is not valid, if the extension in the database has a version that does not go with the sidecar, or if
+/// the sidecar cannot listen on the address.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if !args.embed_origins.is_empty() && args.tls_cert.is_none() && args.trusted_proxies.is_empty() {
         bail!(
@@ -32,6 +34,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let mut state = AppState::new(args)?;
     state.database.require_sessions().await?;
+    // A database that cannot be reached passes. Then /readyz tells of its version.
+    if let Ok(Some(extension)) = state.database.read(version::of_extension).await
+        && let Some(problem) = version::mismatch(&extension)
+    {
+        bail!(problem);
+    }
     if state.reads.replica_state().await.is_ok_and(|found| found == ReplicaState::Stranger) {
         bail!("--replica-url and --database-url name databases with different audit logs");
     }

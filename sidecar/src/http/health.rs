@@ -16,6 +16,7 @@ use crate::error::ApiError;
 use crate::http::middleware::OwnBody;
 use crate::http::state::AppState;
 use crate::postgres::replica::ReplicaState;
+use crate::postgres::version;
 
 /// Returns the routes of health.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -25,7 +26,8 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// Whether the sidecar can answer requests.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// Whether the database answers, the extension is installed, and the privileges are sufficient.
+    /// Whether the database answers, the extension is installed in a version that goes with the sidecar, and the privileges
+    /// are sufficient.
     ready: bool,
     /// The result of each check.
     checks: Checks,
@@ -36,7 +38,7 @@ struct Readiness {
 struct Checks {
     /// Whether the database answers and is a primary.
     database: Check,
-    /// Whether the extension audit_log is installed.
+    /// Whether the extension audit_log is installed, in a version that goes with the sidecar.
     extension: Check,
     /// Whether the role of the sidecar has the privileges that it needs.
     rights: Check,
@@ -75,13 +77,10 @@ async fn get_readiness(State(state): State<AppState>) -> Response {
     let checks = match look {
         Ok(Ok(Found { standby, extension, role, rights })) => Checks {
             database: if standby { Check::new(false, STANDBY) } else { Check::new(true, "answers") },
-            extension: Check::new(
-                extension,
-                if extension { "is installed" } else { "is not installed: run CREATE EXTENSION audit_log" },
-            ),
+            extension: extension_check(extension.as_deref()),
             rights: Check::new(
                 rights,
-                match (extension, role, rights) {
+                match (extension.is_some(), role, rights) {
                     (_, _, true) => "are sufficient",
                     (true, true, false) => "are not sufficient: GRANT audit_server or audit_sidecar to the role",
                     (true, false, false) => RENAMED,
@@ -141,6 +140,14 @@ impl Check {
     }
 }
 
+fn extension_check(version: Option<&str>) -> Check {
+    match version.map(|version| (version, version::mismatch(version))) {
+        None => Check::new(false, "is not installed: run CREATE EXTENSION audit_log"),
+        Some((_, Some(problem))) => Check::new(false, problem),
+        Some((version, None)) => Check::new(true, format!("is installed in version {version}")),
+    }
+}
+
 /// Compares the replica with the primary.
 async fn replica(state: &AppState) -> Check {
     match tokio::time::timeout(PATIENCE, state.reads.replica_state()).await {
@@ -155,7 +162,8 @@ async fn replica(state: &AppState) -> Check {
 /// The conditions of readiness.
 struct Found {
     standby: bool,
-    extension: bool,
+    /// The version of the extension, if it is installed.
+    extension: Option<String>,
     /// Whether there is a role audit_server.
     role: bool,
     rights: bool,
@@ -174,7 +182,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Evaluates the second column only if the extension is installed. A function that is named as text is looked up at run
 /// time.
-const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log'), \
+const LOOK: &str = "SELECT (SELECT extversion FROM pg_extension WHERE extname = 'audit_log'), \
     CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'audit_log') THEN \
         coalesce(has_table_privilege(to_regclass('audit.api_token'), 'SELECT') \
                  AND has_function_privilege(to_regprocedure('audit.append_many(jsonb)'), 'EXECUTE') \

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::postgres::version;
 
 /// The health checks of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,15 +54,27 @@ pub async fn read(client: &impl GenericClient) -> Result<Status, ApiError> {
         let ok = row.try_get("ok")?;
         let hint: Option<String> = row.try_get("hint")?;
         let age: Option<f64> = row.try_get("age")?;
-        status.ok &= ok;
         status.maintenance_age = status.maintenance_age.or(age);
         let (name, value) = (row.try_get("name")?, row.try_get("value")?);
-        status.checks.push(StatusCheck { name, ok, value, hint: hint.filter(|_| !ok) });
+        status.push(StatusCheck { name, ok, value, hint: hint.filter(|_| !ok) });
     }
+    let extension = status.checks.iter().find(|check| check.name == "SQL").map(|check| check.value.clone());
+    status.push(sidecar(extension.as_deref()));
     Ok(status)
 }
 
+/// Checks that the sidecar goes with the extension.
+fn sidecar(extension: Option<&str>) -> StatusCheck {
+    let problem = extension.and_then(version::mismatch);
+    StatusCheck { name: "sidecar".to_owned(), ok: problem.is_none(), value: version::OWN.to_owned(), hint: problem }
+}
+
 impl Status {
+    fn push(&mut self, check: StatusCheck) {
+        self.ok &= check.ok;
+        self.checks.push(check);
+    }
+
     /// Returns the checks that fail.
     pub fn failing(&self) -> impl Iterator<Item = &StatusCheck> {
         self.checks.iter().filter(|check| !check.ok)
