@@ -17,4 +17,5 @@ mod replication;
 mod role_names;
 mod stub;
 mod sidecar_version;
+mod upgrade;
 mod workspaces;

@@ -56,6 +56,8 @@ pub struct Options {
     pub durable: bool,
     /// Whether the server uses a clock that [`Cluster::set_clock`] moves.
     pub clock: bool,
+    /// Whether the cluster has a PostgreSQL of its own, so that a test can install other versions of the extension.
+    pub own_installation: bool,
     /// Parent of the cluster's directory, if PostgreSQL can use it. The default, and the fallback, is the directory
     /// for temporary files.
     pub below: Option<PathBuf>,
@@ -70,6 +72,12 @@ impl Options {
     /// Gives the server a clock of its own, see [`Cluster::set_clock`].
     pub fn with_clock(mut self) -> Self {
         self.clock = true;
+        self
+    }
+
+    /// Gives the cluster a copy of the installed PostgreSQL, see [`Cluster::prefix`].
+    pub fn with_own_installation(mut self) -> Self {
+        self.own_installation = true;
         self
     }
 
@@ -333,6 +341,11 @@ impl Cluster {
         }
     }
 
+    /// Returns the PostgreSQL that the server runs from. Clusters share it unless the options ask for an own installation.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
     /// Returns a directory that the server and its tools may write to. It is removed with the cluster.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -355,7 +368,7 @@ impl Cluster {
             );
         }
         account.own(dir.path())?;
-        let prefix = readable(Prefix::from_env()?, account, dir.path())?;
+        let prefix = installation(Prefix::from_env()?, account, dir.path(), options.own_installation)?;
         let mut watchdog = Command::new("/bin/sh");
         watchdog
             .args(["-c", r#"cat >/dev/null; "$0" stop -s -m immediate -D "$1/data" >/dev/null 2>&1; rm -rf "$1""#])
@@ -447,10 +460,10 @@ impl Drop for Cluster {
     }
 }
 
-/// Returns the prefix itself, or a copy in `dir` if the account may not enter it (a checkout below /root, for
-/// example).
-fn readable(prefix: Prefix, account: Account, dir: &Path) -> Result<Prefix> {
-    if account.reaches(prefix.root()) {
+/// Returns the prefix itself, or a copy in `dir` if the cluster needs its own, or if the account may not enter it (a checkout
+/// below /root, for example).
+fn installation(prefix: Prefix, account: Account, dir: &Path, needs_own: bool) -> Result<Prefix> {
+    if !needs_own && account.reaches(prefix.root()) {
         return Ok(prefix);
     }
     let copy = dir.join("pg");

@@ -31,7 +31,12 @@ impl Database {
 
     /// Creates a database without the extension, on the shared cluster.
     pub fn empty() -> Self {
-        Self::create(Cluster::shared(), "template1")
+        Self::empty_on(Cluster::shared())
+    }
+
+    /// Creates a database without the extension on `cluster`.
+    pub fn empty_on(cluster: Arc<Cluster>) -> Self {
+        Self::create(cluster, "template1")
     }
 
     /// Creates a database with the extension, on a new cluster that is started with `options`.
@@ -41,7 +46,7 @@ impl Database {
 
     /// Creates a database with the extension on `cluster`.
     pub fn with_extension(cluster: Arc<Cluster>) -> Self {
-        let database = Self::create(cluster, "template1");
+        let database = Self::empty_on(cluster);
         database.psql("CREATE EXTENSION audit_log");
         database
     }

@@ -27,13 +27,7 @@ impl Prefix {
 
     /// Returns the prefix in the directory `root`.
     pub fn at(root: &Path) -> Result<Self> {
-        let pg_config = root.join("pg_config");
-        let output = Command::new(&pg_config)
-            .arg("--bindir")
-            .output()
-            .with_context(|| format!("{} does not run; `make test` creates it", pg_config.display()))?;
-        let bin = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-        Ok(Self { root: root.to_owned(), bin })
+        Ok(Self { root: root.to_owned(), bin: directory(root, "--bindir")? })
     }
 
     /// Returns the directory that holds the whole installation.
@@ -41,8 +35,34 @@ impl Prefix {
         &self.root
     }
 
+    /// Returns the directory with the control files and SQL scripts of extensions.
+    ///
+    /// # Errors
+    /// Fails if pg_config of the prefix does not run.
+    pub fn extensions(&self) -> Result<PathBuf> {
+        Ok(directory(&self.root, "--sharedir")?.join("extension"))
+    }
+
+    /// Returns the directory with the libraries of extensions.
+    ///
+    /// # Errors
+    /// Fails if pg_config of the prefix does not run.
+    pub fn libraries(&self) -> Result<PathBuf> {
+        directory(&self.root, "--pkglibdir")
+    }
+
     /// Returns the path of a program of this PostgreSQL.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
+}
+
+/// Returns the directory that pg_config of the prefix prints for this option.
+fn directory(root: &Path, option: &str) -> Result<PathBuf> {
+    let pg_config = root.join("pg_config");
+    let output = Command::new(&pg_config)
+        .arg(option)
+        .output()
+        .with_context(|| format!("{} does not run; `make test` creates it", pg_config.display()))?;
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
