@@ -147,5 +147,7 @@ docs: checks ## build the manual in docs/ into target/book, and check its links
 	"$(CHECKS)/bin/mdbook" build --dest-dir "$(TARGET)/book" docs
 	$(LINKS) --root-dir "$(TARGET)/book" "$(TARGET)/book"
 
+include packaging/packaging.mk
+
 clean: ## remove target/ except the tools
 	@if [ -d "$(TARGET)" ]; then find "$(TARGET)" -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

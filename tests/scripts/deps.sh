@@ -16,10 +16,12 @@ if [[ ${1:-} != server ]]; then
     packages+=(python3-venv zip
         # A browser for the pages, and its driver.
         chromium chromium-driver
-        # Chroots for other versions of PostgreSQL.
+        # Chroots for other versions of PostgreSQL and for the test of the packages.
         debootstrap
         # An OpenID provider for the tests of single sign-on, and recipes for applications.
         nodejs
+        # The packages.
+        debhelper
         # A client of the feed.
         curl
         # A program that makes backups and archives WAL.
