@@ -75,7 +75,7 @@ install-extension: deps cargo-pgrx $(PGRX_CONFIG) ## install the extension into 
 	$(PGRX) PGRX_PG_CONFIG_PATH="$(PG_CONFIG)" $(CARGO) pgrx install --release --package audit_log \
 		--pg-config "$(PG_CONFIG)" $(FEATURES) $(shell test -w "$$($(PG_CONFIG) --pkglibdir)" || echo --sudo)
 
-lint: lint-format lint-typos lint-links lint-sql lint-deny lint-clippy lint-doc ## run the checks of CI besides the tests; each lint-… also runs alone
+lint: lint-format lint-typos lint-links lint-sql lint-release lint-deny lint-clippy lint-doc ## run the checks of CI besides the tests; each lint-… also runs alone
 
 lint-format:
 	$(CARGO) fmt --all --check
