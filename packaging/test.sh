@@ -131,7 +131,8 @@ wait_for() {
     { inside systemctl --no-pager status audit-sidecar; inside journalctl --no-pager --unit audit-sidecar; } >>"$log" 2>&1 || true
     fail "$what"
 }
-apt() { inside apt-get -y --no-download "$@" >>"$log" 2>&1 || fail "apt-get $* failed"; }
+# The packages of /newer are expanded inside.
+apt() { inside bash -c "apt-get $*" >>"$log" 2>&1 || fail "apt-get $* failed"; }
 sql() { inside sudo -u postgres psql -XqAt -v ON_ERROR_STOP=1 -d app -c "$1"; }
 is() { [[ $2 == "$3" ]] || fail "$1: expected \"$3\", got \"$2\""; echo "$1: $2"; }
 get() { inside curl -sS --max-time 30 "$@"; }
@@ -181,13 +182,13 @@ inside bash -c 'source /usr/share/bash-completion/completions/audit-sidecar && c
 
 step "upgrading"
 process=$(inside systemctl show -P MainPID audit-sidecar)
-apt install /newer/*.deb
+apt "install /newer/*.deb"
 is "the new version" "$(inside dpkg-query -W -f '${Version}' audit-sidecar)" "$version+test"
 wait_for "the sidecar is not ready after the upgrade" ready
 [[ $(inside systemctl show -P MainPID audit-sidecar) != "$process" ]] || fail "the upgrade did not restart the service"
 inside systemctl restart "postgresql@$major-main"
 wait_for "PostgreSQL does not answer" sql "SELECT 1"
-is "events after the upgrade" "$(sql "SELECT count(*) FROM audit.events('acme')")" 1
+is "events after the upgrade" "$(sql "SELECT count(*) FROM audit.events('acme', action => 'login_failed')")" 1
 is "damages" "$(sql "SELECT count(*) FROM audit.verify()")" 0
 
 step "removing"
@@ -196,7 +197,7 @@ inside dpkg -L "${packages[@]}" | sort -u >"$directory/files"
 # Prints what is left. The settings of PostgreSQL and its data are the administrator's.
 left() {
     while IFS= read -r file; do
-        if [[ -f $root$file || -L $root$file ]]; then echo "$file"; fi
+        if [[ -f $root$file || (-L $root$file && ! -d $root$file) ]]; then echo "$file"; fi
     done <"$directory/files"
     inside find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /debs -o -path /newer -o -path /var/cache \
         -o -path /var/lib/dpkg -o -path /etc/postgresql -o -path /var/log -o -path /var/lib/postgresql \) -prune \
@@ -204,7 +205,11 @@ left() {
 }
 apt remove "${packages[@]}"
 is "the service" "$(inside systemctl is-active audit-sidecar || true)" inactive
-is "left after the removal" "$(left | sort -u | tr '\n' ' ')" "/etc/default/audit-sidecar /var/lib/audit-sidecar /var/lib/private/audit-sidecar "
+# Configuration, to which Debian counts what is enabled, and the state of the signer.
+kept=(/etc/default/audit-sidecar /etc/systemd/system/multi-user.target.wants/audit-sidecar.service /var/lib/audit-sidecar
+    /var/lib/private/audit-sidecar /var/lib/systemd/deb-systemd-helper-enabled/audit-sidecar.service.dsh-also
+    /var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/audit-sidecar.service)
+is "left after the removal" "$(left | sort -u | tr '\n' ' ')" "${kept[*]} "
 apt purge "${packages[@]}"
 is "left after the purge" "$(left | sort -u | tr '\n' ' ')" ""
 
