@@ -175,7 +175,7 @@ grep -A 1 "^COMPLETE" <<<"$report" || fail "the report of the pack is $report"
 echo "from the first command to the pack: $((SECONDS - begin)) s"
 
 step "the manual and the completions"
-page=$(inside man -P cat audit-sidecar-serve)
+page=$(inside man --no-hyphenation -P cat audit-sidecar-serve)
 [[ $page == *AUDIT_DATABASE_URL* ]] || fail "the manual page of serve does not name AUDIT_DATABASE_URL"
 inside bash -c 'source /usr/share/bash-completion/completions/audit-sidecar && complete -p audit-sidecar'
 [[ -s $root/usr/share/zsh/vendor-completions/_audit-sidecar && -s $root/usr/share/fish/vendor_completions.d/audit-sidecar.fish ]] ||
