@@ -15,7 +15,7 @@ mod pgaudit;
 mod public_schema;
 mod replication;
 mod role_names;
-mod stub;
 mod sidecar_version;
+mod stub;
 mod upgrade;
 mod workspaces;
