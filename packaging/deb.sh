@@ -25,14 +25,14 @@ sed "s/@MAJOR@/$major/" extension.lintian-overrides >"postgresql-$major-audit-lo
 echo "stage/extension/usr /" >"postgresql-$major-audit-log.install"
 echo "stage/sidecar/usr /" >audit-sidecar.install
 echo "man1/*.1" >audit-sidecar.manpages
-printf 'README.md\nCHANGELOG.md\n' | tee audit-sidecar.docs >"postgresql-$major-audit-log.docs"
+echo README.md | tee audit-sidecar.docs >"postgresql-$major-audit-log.docs"
 {
     cat copyright.in
     # In this format, an empty line of a licence is a full stop.
     tail -n +5 "$source/LICENSE" | sed 's/^$/./; s/^/ /'
 } >copyright
 cat >changelog <<CHANGELOG
-audit-log ($version) unstable; urgency=medium
+audit-log ($version-1) unstable; urgency=medium
 
   * See CHANGELOG.md.
 
