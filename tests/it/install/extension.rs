@@ -54,7 +54,7 @@ async fn missing_roles_are_created() {
     let roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'audit\\_%' AND NOT rolcanlogin AND NOT rolsuper";
     assert_eq!(cluster.psql("postgres", roles), "0");
     let _db = Database::with_extension(cluster.clone());
-    assert_eq!(cluster.psql("postgres", roles), "5");
+    assert_eq!(cluster.psql("postgres", roles), "8");
 }
 
 #[tokio::test]
