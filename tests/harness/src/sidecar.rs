@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -100,6 +100,24 @@ impl Sidecar {
     /// Returns the sidecar log so far.
     pub fn log(&self) -> String {
         text(&self.log)
+    }
+
+    /// Returns the newest line of the sidecar log that has all these texts. A line can come after the answer that it is about, so
+    /// this waits for it.
+    ///
+    /// # Panics
+    /// Panics with the sidecar log if there is no such line after 20 seconds.
+    #[track_caller]
+    pub fn log_line(&self, texts: &[&str]) -> String {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().rev().find(|line| texts.iter().all(|text| line.contains(text))) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < until, "no line of the sidecar log has {texts:?}:\n{log}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Creates a token of `role`, for one workspace or for all, through the command line.

@@ -131,9 +131,8 @@ async fn an_answer_that_proves_nothing_starts_no_session() {
     let refuse = |rest: &Rest, what: &str, answer: Answer, reason: &str| {
         assert_eq!((answer.status, session_of(&answer)), (403, None), "{what}: {}", answer.text());
         assert!(answer.text().contains("Sign in with Test") && !answer.text().contains(reason), "{what}");
-        let log = rest.sidecar.log();
-        let last = log.lines().rev().find(|line| line.contains("an identity was refused")).unwrap_or_default();
-        assert!(last.contains(reason), "{what}: {last}");
+        let line = rest.sidecar.log_line(&["an identity was refused", answer.header("x-request-id").unwrap()]);
+        assert!(line.contains(reason), "{what}: {line}");
     };
     let attempt = Attempt::begin(&rest);
     sign(&issuer, &key, &attempt, json!({}));
