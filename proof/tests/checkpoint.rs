@@ -187,3 +187,14 @@ fn keys_are_parsed_from_their_text() {
         assert!(Key::new(name, Kind::Log, &public).is_err(), "{name}");
     }
 }
+
+/// A private key in the place of the public one must not reach a log or a screen.
+#[test]
+fn a_private_key_is_not_shown() {
+    let text = "PRIVATE+KEY+audit.example.com/log+f8ac7e65+AXOscb9mbiNdClMBxrGHBTWbnKUmzZvfk5JGGMCCDhaH";
+    for text in [text.to_owned(), format!(" {text}\n")] {
+        let error = Key::parse(&text).unwrap_err();
+        assert_eq!(error, Error::PrivateKey);
+        assert!(!error.to_string().contains("AXOscb"), "{error}");
+    }
+}

@@ -14,6 +14,9 @@ pub enum Error {
         /// The text, truncated to 100 characters.
         text: String,
     },
+    /// The text is a private key. It is not part of the message, which may end in a log.
+    #[error("this is a private key, which must stay secret; give the public key that belongs to it")]
+    PrivateKey,
     /// The key is that of another log. A log signs under its own origin.
     #[error("the checkpoint belongs to another log than the key {key}: {origin:?}")]
     Origin {

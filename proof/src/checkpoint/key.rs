@@ -30,8 +30,12 @@ impl Key {
     /// Parses a verifier key of C2SP signed-note: `<name>+<hash>+<base64 of type and public key>`.
     ///
     /// # Errors
-    /// [`Error::Key`] if the text is not a verifier key, or its type is not one of [`Kind`].
+    /// [`Error::PrivateKey`] if the text is a signer key, and [`Error::Key`] if it is not a verifier key, or its type is not one
+    /// of [`Kind`].
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.trim_start().starts_with("PRIVATE+KEY+") {
+            return Err(Error::PrivateKey);
+        }
         Self::read(text).ok_or_else(|| Error::Key { text: text.chars().take(100).collect() })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use audit_proof::checkpoint::{Key, Kind};
+use audit_proof::checkpoint::{Error, Key, Kind};
 use audit_proof::pack::Limit;
 use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -204,6 +204,9 @@ pub(super) fn key(text: &str) -> anyhow::Result<Key> {
         Err(_) if Path::new(text).is_file() => {
             let content = std::fs::read_to_string(text).with_context(|| format!("cannot read {text}"))?;
             Ok(Key::parse(content.trim()).with_context(|| text.to_owned())?)
+        }
+        Err(Error::Key { text }) if text.matches('+').count() < 2 => {
+            bail!("\"{text}\" is neither a verifier key nor a file that exists")
         }
         Err(error) => Err(error.into()),
     }
