@@ -143,6 +143,12 @@ impl Identities {
     ) -> Result<Identity, Refusal> {
         let issuer = self.issuer(provider);
         let issuer = issuer.ok_or_else(|| Refusal::Unproven("there is no such identity provider".to_owned()))?;
+        // Otherwise one provider could get the code of another, and redeem it (RFC 9700, section 4.4).
+        if answering.is_none() && self.logins().count() > 1 {
+            return Err(Refusal::Unproven(
+                "there are several logins, and the answer does not name its issuer".to_owned(),
+            ));
+        }
         issuer.redeem(attempt, code, answering).await
     }
 
