@@ -8,11 +8,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {
     let token = Principal {
-        token_id: "k".into(),
+        token_id: Some("k".into()),
         name: "fuzz".into(),
         role: Role::Viewer,
         workspace: Some("acme".into()),
-        actor: None,
+        actor: "token:k".into(),
         view: None,
     };
     let Ok(params) = Params::parse_with_filters(Some(query), &["cursor", "max_rows", "bucket", "masked"]) else {

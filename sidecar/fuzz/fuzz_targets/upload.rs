@@ -9,11 +9,11 @@ use serde_json::Value;
 
 fuzz_target!(|text: &str| {
     let token = Principal {
-        token_id: "k".into(),
+        token_id: Some("k".into()),
         name: "fuzz".into(),
         role: Role::Writer,
         workspace: Some("acme".into()),
-        actor: None,
+        actor: "token:k".into(),
         view: None,
     };
     for form in [Form::Json, Form::Ndjson] {
