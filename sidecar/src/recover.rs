@@ -59,23 +59,27 @@ pub struct Outline {
     pub absent: Vec<i64>,
     /// Ids of the events that the copy has, but not as they were sealed.
     pub different: Vec<i64>,
+    /// Ids of the events of which the copy withholds a part. The pack has the other fields.
+    pub incomplete: Vec<i64>,
     /// Ids of the events that are past their retention. They are not recovered.
     pub expired: Vec<i64>,
     /// Ids of the events that no checkpoint covers.
     pub uncovered: Vec<i64>,
-    /// The file, and what was written. None if no event is recovered.
+    /// The file, and its report. None if no event is recovered, not even a part of one.
     pub pack: Option<(PathBuf, Report)>,
 }
 
 impl Outline {
     /// Returns the number of events that are missing or changed.
     pub fn lost(&self) -> usize {
-        self.recovered.len() + self.absent.len() + self.different.len() + self.expired.len() + self.uncovered.len()
+        let Self { recovered, absent, different, incomplete, expired, uncovered, .. } = self;
+        [recovered, absent, different, incomplete, expired, uncovered].map(Vec::len).iter().sum()
     }
 
     /// Returns whether each event that must still be kept is recovered.
     pub fn is_complete(&self) -> bool {
-        self.absent.is_empty() && self.different.is_empty() && self.uncovered.is_empty()
+        let Self { absent, different, incomplete, uncovered, .. } = self;
+        [absent, different, incomplete, uncovered].iter().all(|ids| ids.is_empty())
     }
 }
 
@@ -93,6 +97,9 @@ impl Recovery {
         let named = lost::named(lease.client(), &self.workspace, self.since, self.until).await?;
         let mut outline = Outline { other_damages: named.others, ..Outline::default() };
         if named.ids.is_empty() {
+            if named.others == 0 && !lost::has_log(lease.client(), &self.workspace).await? {
+                return Err(Error::NoLog(self.workspace));
+            }
             lease.give_back();
             return Ok(outline);
         }
@@ -115,6 +122,7 @@ impl Recovery {
                 Verdict::Recovered => &mut outline.recovered,
                 Verdict::Absent => &mut outline.absent,
                 Verdict::Different => &mut outline.different,
+                Verdict::Incomplete => &mut outline.incomplete,
                 Verdict::Expired => &mut outline.expired,
                 Verdict::Uncovered => &mut outline.uncovered,
             };
@@ -124,7 +132,7 @@ impl Recovery {
         request.since = since;
 
         let (path, out) = create(&request.file_name()).map_err(Error::Output)?;
-        let trail = self.trail(&request, outline.recovered.len());
+        let trail = self.trail(&request, outline.recovered.len() + outline.incomplete.len());
         // The transaction is READ ONLY, so the event needs another connection.
         request.export_event = trail.record_start(&self.database.client().await?).await?;
         let started = request.export_event;

@@ -113,13 +113,14 @@ fn copy(args: &RecoverArgs) -> anyhow::Result<PriorCopy> {
 }
 
 fn tell(workspace: &str, outline: &Outline) {
-    let Outline { recovered, absent, different, expired, uncovered, other_damages, pack } = outline;
+    let Outline { recovered, absent, different, incomplete, expired, uncovered, other_damages, pack } = outline;
     if let Some((path, _)) = pack {
         say!("{}", path.display());
     }
     note!("Lost events of workspace {}: {}. Recovered: {}.", quoted(workspace), outline.lost(), recovered.len());
     list("Not in the copy", absent);
     list("Different in the copy", different);
+    list("Incomplete in the copy", incomplete);
     list("Not covered by a checkpoint", uncovered);
     list("Past their retention, so not recovered", expired);
     if let Some((_, report)) = pack {

@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::pack;
 use crate::pack::verify::Unreadable;
+use crate::text::quoted;
 
 /// Errors of a recovery.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,12 @@ pub enum Error {
         "no checkpoint covers the log of workspace \"{0}\", so a pack could prove nothing. Sign one with audit-sidecar checkpoint sign, then try again"
     )]
     Unsigned(String),
+    /// The workspace has no log.
+    #[error(
+        "workspace {} has no log, so no event of it was ever sealed. Check the name; SELECT workspace FROM audit.log lists the logs",
+        quoted(.0)
+    )]
+    NoLog(String),
     /// The file cannot be created.
     #[error("{0:#}")]
     Output(anyhow::Error),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
-use audit_proof::Line;
+use audit_proof::{Field, Line};
 
 use super::error::Error;
 use super::lost::{Lost, Rules};
@@ -21,6 +21,8 @@ pub(super) enum Verdict {
     Absent,
     /// The copy has another event under its id.
     Different,
+    /// The copy has it, but withholds fields that the audit log did not erase. The pack has the others.
+    Incomplete,
     /// It is past its retention and under no legal hold.
     Expired,
     /// No checkpoint covers its leaf, or it lies in the future.
@@ -32,12 +34,13 @@ pub(super) struct Candidates {
     /// Ascending by id.
     lost: Vec<Lost>,
     verdicts: Vec<Verdict>,
+    /// The accepted line of each lost event.
+    places: Vec<Option<Place>>,
     rules: Rules,
     /// End of the pack's period, not included.
     until: Time,
     out: BufWriter<File>,
     written: u64,
-    index: Vec<Place>,
 }
 
 /// The place of an accepted line in the temporary file.
@@ -64,7 +67,8 @@ impl Candidates {
     /// Fails if a temporary file cannot be created.
     pub fn new(lost: Vec<Lost>, rules: Rules, until: Time) -> Result<Self, Error> {
         let out = BufWriter::new(tempfile::tempfile().map_err(Error::spool)?);
-        Ok(Self { verdicts: vec![Verdict::Absent; lost.len()], lost, rules, until, out, written: 0, index: Vec::new() })
+        let (verdicts, places) = (vec![Verdict::Absent; lost.len()], vec![None; lost.len()]);
+        Ok(Self { lost, verdicts, places, rules, until, out, written: 0 })
     }
 
     /// Returns the ids of the lost events.
@@ -81,28 +85,35 @@ impl Candidates {
         let Ok(at) = self.lost.binary_search_by_key(&line.id(), |lost| lost.id) else { return Ok(()) };
         let lost = &self.lost[at];
         // A copy that was tampered with can have several events under one id.
-        if matches!(self.verdicts[at], Verdict::Absent | Verdict::Different) {
-            self.verdicts[at] = if line.is_stub() || line.leaf_hash() != lost.hash {
-                Verdict::Different
-            } else if !self.rules.keep(&line) {
-                Verdict::Expired
-            } else if line.occurred_at() >= self.until.micros() {
-                Verdict::Uncovered
-            } else {
-                Verdict::Recovered
-            };
-            if self.verdicts[at] == Verdict::Recovered {
-                let text = with_leaf(line.withhold(&lost.redacted), lost.leaf);
-                self.index.push(Place {
-                    occurred_at: line.occurred_at(),
-                    id: lost.id,
-                    leaf: lost.leaf,
-                    start: self.written,
-                    bytes: text.len(),
-                });
-                self.out.write_all(&text).map_err(Error::spool)?;
-                self.written += text.len() as u64;
-            }
+        if !matches!(self.verdicts[at], Verdict::Absent | Verdict::Different | Verdict::Incomplete) {
+            return Ok(());
+        }
+        let verdict = if line.leaf_hash() != lost.hash {
+            Verdict::Different
+        } else if !self.rules.keep(&line) {
+            Verdict::Expired
+        } else if line.occurred_at() >= self.until.micros() {
+            Verdict::Uncovered
+        } else if Field::ALL.iter().any(|field| line.shown(*field).is_none() && !lost.redacted.contains(field)) {
+            Verdict::Incomplete
+        } else {
+            Verdict::Recovered
+        };
+        if verdict == Verdict::Different && self.verdicts[at] == Verdict::Incomplete {
+            return Ok(());
+        }
+        self.verdicts[at] = verdict;
+        if matches!(verdict, Verdict::Recovered | Verdict::Incomplete) && !line.is_stub() {
+            let text = with_leaf(line.withhold(&lost.redacted), lost.leaf);
+            self.places[at] = Some(Place {
+                occurred_at: line.occurred_at(),
+                id: lost.id,
+                leaf: lost.leaf,
+                start: self.written,
+                bytes: text.len(),
+            });
+            self.out.write_all(&text).map_err(Error::spool)?;
+            self.written += text.len() as u64;
         }
         Ok(())
     }
@@ -116,7 +127,7 @@ impl Candidates {
         }
     }
 
-    /// Returns the verdict for each id, and the accepted lines. Those that are not covered are left out.
+    /// Returns the verdict for each id, and the accepted lines by time and id. Those that are not covered are left out.
     ///
     /// # Errors
     /// Returns the errors of `covers` and of the temporary file.
@@ -124,19 +135,21 @@ impl Candidates {
         mut self,
         mut covers: impl FnMut(i64) -> Result<bool, pack::Error>,
     ) -> Result<(Vec<(i64, Verdict)>, Found), Error> {
-        for (lost, verdict) in self.lost.iter().zip(&mut self.verdicts) {
-            if *verdict == Verdict::Recovered && !covers(lost.id)? {
+        let mut index = Vec::new();
+        for ((lost, verdict), place) in self.lost.iter().zip(&mut self.verdicts).zip(self.places) {
+            if !matches!(verdict, Verdict::Recovered | Verdict::Incomplete) {
+                continue;
+            }
+            if covers(lost.id)? {
+                index.extend(place);
+            } else {
                 *verdict = Verdict::Uncovered;
             }
         }
-        let verdicts: Vec<(i64, Verdict)> = self.lost.iter().map(|lost| lost.id).zip(self.verdicts).collect();
-        let is_recovered = |id: i64| {
-            verdicts.binary_search_by_key(&id, |(id, _)| *id).is_ok_and(|at| verdicts[at].1 == Verdict::Recovered)
-        };
-        self.index.retain(|place| is_recovered(place.id));
-        self.index.sort_unstable_by_key(|place| (place.occurred_at, place.id));
+        index.sort_unstable_by_key(|place: &Place| (place.occurred_at, place.id));
+        let verdicts = self.lost.iter().map(|lost| lost.id).zip(self.verdicts).collect();
         let file = self.out.into_inner().map_err(|error| Error::spool(error.into_error()))?;
-        Ok((verdicts, Found { file, index: self.index }))
+        Ok((verdicts, Found { file, index }))
     }
 }
 

@@ -50,6 +50,15 @@ pub(super) async fn named(
     Ok(named)
 }
 
+/// Returns whether the workspace has a log.
+///
+/// # Errors
+/// Returns the errors of the database.
+pub(super) async fn has_log(client: &Client, workspace: &str) -> Result<bool, ApiError> {
+    let sql = "SELECT EXISTS (SELECT FROM audit.log WHERE workspace = $1)";
+    Ok(client.query_one(sql, &[&workspace]).await?.try_get(0)?)
+}
+
 /// Reads the leaves of the events with these ids, by id. It omits events that retention has removed since.
 ///
 /// # Errors
@@ -88,18 +97,19 @@ impl Rules {
         Ok(Self { kept_since, holds: rows.iter().map(hold).collect::<Result<_, _>>()? })
     }
 
-    /// Returns whether the audit log keeps an event: it is within its retention, or under a legal hold. A withheld field
-    /// matches no hold.
+    /// Returns whether the audit log keeps an event: it is within its retention, or under a legal hold. A field that the
+    /// line withholds matches every hold, because the event may be under it.
     pub fn keep(&self, line: &Line<'_>) -> bool {
         if line.occurred_at() >= self.kept_since.micros() {
             return true;
         }
-        let targets: Vec<String> =
-            line.shown(Field::Targets).and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
-        let actor = line.actor().flatten();
+        let targets: Option<Vec<String>> =
+            line.shown(Field::Targets).map(|raw| serde_json::from_str(raw).unwrap_or_default());
+        let actor = line.actor();
         self.holds.iter().any(|(of_target, of_actor)| {
-            of_target.as_ref().is_none_or(|target| targets.contains(target))
-                && of_actor.as_deref().is_none_or(|held| actor.as_deref() == Some(held))
+            let has = |held: &String| targets.as_ref().is_none_or(|targets| targets.contains(held));
+            let is_by = |held: &String| actor.as_ref().is_none_or(|actor| actor.as_deref() == Some(held.as_str()));
+            of_target.as_ref().is_none_or(has) && of_actor.as_ref().is_none_or(is_by)
         })
     }
 }

@@ -46,7 +46,7 @@ impl Tampered {
         due_partition(&client, &["acme"]).await;
         run(&client, "SELECT audit.set_retention('acme', '10 years')").await;
         run(&client, "SELECT audit.set_retention('acme', '13 months')").await;
-        let old = "SELECT audit.import(jsonb_build_array(jsonb_build_object('action', 'x', 'workspace', 'acme', \
+        let old = "SELECT audit.import(jsonb_build_array(jsonb_build_object('action', 'x', 'workspace', 'acme', 'actor', 'user:old', \
                    'occurred_at', to_char(now() - interval '100 days', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))))";
         run(&client, old).await;
         append(&client, "acme", 40).await;
@@ -184,9 +184,12 @@ async fn nothing_is_accepted_that_is_not_proven() {
     let from = restored.dsn(tampered.db.name(), &role_of(&tampered.made.dsn));
 
     // Nothing of another workspace is lost. Its foreign event is a damage of "acme".
-    let (output, pack) = tampered.recover(&from, "initech");
+    let (output, pack) = tampered.recover(&from, "globex");
     assert_eq!((output.status.code(), pack), (Some(0), None), "{}", said(&output));
-    assert!(said(&output).contains("Lost events of workspace \"initech\": 0."), "{}", said(&output));
+    assert!(said(&output).contains("Lost events of workspace \"globex\": 0."), "{}", said(&output));
+    let (output, pack) = tampered.recover(&from, "glopex");
+    assert_eq!((output.status.code(), pack), (Some(2), None), "{}", said(&output));
+    assert!(said(&output).contains("workspace \"glopex\" has no log"), "{}", said(&output));
 
     // The pack of an auditor recovers what it shows, and so does a folder with it.
     let (output, first) = tampered.recover(&from, "acme");
@@ -195,8 +198,25 @@ async fn nothing_is_accepted_that_is_not_proven() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert_eq!(tampered.accepted(&again.unwrap()), tampered.accepted(&first));
 
-    // Somebody changed the backup, too: one event, and then another under the id of the second one.
+    // The copy withholds a field: of one event, and of one that a hold keeps if it is the actor's.
     let copy = connect(restored.config(tampered.db.name()).user(SUPERUSER)).await;
+    let part = tampered.lost[4];
+    for (id, field) in [(part, "details"), (tampered.expired, "actor")] {
+        run(&copy, &format!("SELECT audit.redact({id}, '{field}', 'erasure request 8')")).await;
+    }
+    run(&tampered.client, "SELECT audit.place_legal_hold('acme', 'case 1', actor => 'user:old')").await;
+    let (output, pack) = tampered.recover(&from, "acme");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = format!("Incomplete in the copy (2): {}, {part}", tampered.expired);
+    assert!(said(&output).contains(&text), "{}", said(&output));
+    let events = tampered.accepted(&pack.unwrap());
+    assert_eq!(ids(&events), [&[tampered.expired], tampered.lost.as_slice()].concat());
+    let event = |id: i64| events.iter().find(|event| event["id"] == id).unwrap();
+    assert!(event(part)["details"].is_null() && event(part)["actor"].is_string());
+    assert!(event(tampered.expired)["actor"].is_null() && event(tampered.expired)["details"].is_object());
+    run(&tampered.client, "SELECT audit.release_legal_hold('acme', 'case 1 ended', actor => 'user:old')").await;
+
+    // Somebody changed the backup, too: one event, and then another under the id of the second one.
     run(&copy, DISARM).await;
     let [one, two] = [tampered.lost[0], tampered.lost[2]];
     run(&copy, &format!("UPDATE audit.event SET outcome = 'failure', details = '{{\"n\": 0}}' WHERE id = {one}")).await;
