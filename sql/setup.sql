@@ -29,6 +29,12 @@ BEGIN
                   HINT = 'Make a superuser its owner with ALTER SCHEMA audit OWNER TO role_name, or move it aside with ALTER SCHEMA audit RENAME TO new_name. Then create the extension again.';
     END IF;
 
+    IF pg_catalog.obj_description(pg_catalog.to_regnamespace('audit'), 'pg_namespace') LIKE 'A stub of the extension audit_log.%' THEN
+        RAISE EXCEPTION 'this database has the stub of audit_log'
+            USING ERRCODE = 'invalid_schema_definition',
+                  HINT = 'Remove the stub and its events with DROP SCHEMA audit, audit_internal CASCADE, then create the extension again.';
+    END IF;
+
     -- A call could take another tool's function for a function of the extension that has the same name.
     IF others <> '{}' THEN
         RAISE EXCEPTION 'schema "audit" already contains objects that do not belong to audit_log'

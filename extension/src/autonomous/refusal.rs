@@ -43,7 +43,7 @@ fn note(message: &str, sqlstate: &str) {
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::AppendOnly { .. } | Error::Guarded { .. } | Error::ReservedAction(_) | Error::NotGranted(_) => true,
-        Error::Element { error, .. } => is_refusal(error),
+        Error::Within { error, .. } => is_refusal(error),
         _ => false,
     }
 }

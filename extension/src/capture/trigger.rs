@@ -105,8 +105,8 @@ unsafe fn append(plan: &Plan, change: &Change<'_>, context: &Context, inserter: 
         details: Some((details.0, Some(details.1))),
         ..Input::default()
     };
-    let event = Event::prepare(input, context)?;
-    store(&event, inserter).map(drop)
+    let stored = Event::prepare(input, context).and_then(|event| store(&event, inserter));
+    stored.map(drop).map_err(|error| error.within(format!("capture of table {}", plan.table)))
 }
 
 /// Fills a template with the values of a row. Returns None if one of them is NULL, or if the result is empty. The result is a

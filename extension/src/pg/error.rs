@@ -53,14 +53,19 @@ pub enum Error {
     /// An error that PostgreSQL raised about a value in a batch, or in a sealer that stored an autonomous event. It keeps its
     /// SQLSTATE.
     Value { sqlstate: c_int, message: String },
-    /// Any of the above, about one element of a batch, counted from 0.
-    Element { index: usize, error: Box<Error> },
+    /// Any of the above, about one part of the work, such as an element of a batch or a captured table.
+    Within { part: String, error: Box<Error> },
 }
 
 impl Error {
-    /// Adds the position of the element of the batch that the error is about.
+    /// Adds the position of the element of the batch that the error is about, counted from 0.
     pub fn in_element(self, index: usize) -> Error {
-        Error::Element { index, error: Box::new(self) }
+        self.within(format!("events[{index}]"))
+    }
+
+    /// Adds the part of the work that the error is about.
+    pub fn within(self, part: String) -> Error {
+        Error::Within { part, error: Box::new(self) }
     }
 
     /// Returns the SQLSTATE, packed as PostgreSQL does.
@@ -87,7 +92,7 @@ impl Error {
             Error::NoSetExpected => sqlstate(b"0A000"),
             Error::DamagedLog { .. } => sqlstate(b"XX001"),
             Error::Value { sqlstate, .. } => *sqlstate,
-            Error::Element { error, .. } => error.sqlstate(),
+            Error::Within { error, .. } => error.sqlstate(),
         }
     }
 
@@ -128,7 +133,7 @@ impl Error {
             Error::NoSetExpected => "set-returning function called in a context that does not accept a set".into(),
             Error::DamagedLog { problem } => problem.clone(),
             Error::Value { message, .. } => message.clone(),
-            Error::Element { index, error } => format!("events[{index}]: {}", error.message()),
+            Error::Within { part, error } => format!("{part}: {}", error.message()),
         }
     }
 
@@ -180,7 +185,7 @@ impl Error {
             Error::NoSetExpected => Some("Call the function in the FROM clause of a query."),
             Error::DamagedLog { .. } => Some("Run audit.verify to list the damage."),
             Error::Value { .. } => None,
-            Error::Element { error, .. } => error.hint(),
+            Error::Within { error, .. } => error.hint(),
         }
     }
 }

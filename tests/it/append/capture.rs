@@ -180,7 +180,8 @@ async fn a_rollback_takes_the_event_with_it() {
     assert_eq!(targets(&client).await, ["inserted t:1", "inserted t:3"]);
     // Without a workspace there is no event, so there is no change either.
     run(&client, "CREATE TABLE u (id int); SELECT audit.capture('u')").await;
-    refused(&client, "INSERT INTO u VALUES (1)", "ZA002").await;
+    let error = refused(&client, "INSERT INTO u VALUES (1)", "ZA002").await;
+    assert_eq!(error.message(), "capture of table public.u: no workspace given");
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM u", &[]).await, 0);
 }
 

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use audit_harness::cluster::{Cluster, Options};
 use audit_harness::database::{Database, connect};
-use audit_harness::query::{all, one, run};
+use audit_harness::query::{all, one, refused, run};
 
 use crate::support::page_table;
 
@@ -123,6 +123,16 @@ async fn the_stub_is_not_for_a_database_with_the_extension() {
     assert_eq!(error.code().map(|code| code.code()), Some("42710"), "{error:?}");
     // Its own schemas remain.
     assert!(one::<bool>(&db.connect().await, "SELECT to_regclass('audit.tile') IS NOT NULL", &[]).await);
+}
+
+#[tokio::test]
+async fn the_extension_takes_the_place_of_the_stub() {
+    let db = Database::empty();
+    let client = db.connect().await;
+    run(&client, STUB).await;
+    let error = refused(&client, "CREATE EXTENSION audit_log", "42P15").await;
+    assert!(error.hint().unwrap().contains("DROP SCHEMA audit, audit_internal CASCADE"), "{error:?}");
+    run(&client, "DROP SCHEMA audit, audit_internal CASCADE; CREATE EXTENSION audit_log").await;
 }
 
 #[tokio::test]
