@@ -65,8 +65,8 @@ impl Principal {
         self.view.as_ref()?.target.as_deref()
     }
 
-    /// Refuses a session that is limited to a target. A pack tells about all events of the workspace: how many have actions
-    /// without a tag, and the size of the workspace log.
+    /// Refuses a session that is limited to a target. A pack tells the size of the whole workspace log, and its
+    /// proof has hashes of other events.
     ///
     /// # Errors
     /// Fails with `forbidden`.

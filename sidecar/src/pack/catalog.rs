@@ -1,4 +1,4 @@
-//! The catalog of actions at the time of a pack: the tags of each action, and how often it occurs in the period.
+//! The catalog of actions at the time of a pack: the tags of each action, and how often it occurs.
 
 use std::sync::LazyLock;
 
@@ -8,30 +8,25 @@ use super::definition::{Definition, MAX_ACTIONS, Tags};
 use super::definitions::Definitions;
 use super::manifest::{MAX_UNCLASSIFIED, Unclassified};
 use crate::error::{ApiError, Code};
-use crate::time::Time;
+use crate::events::filters::Filters;
 
-/// The actions of the catalog and those that occur in the period.
+/// The actions of the catalog and those of the counted events.
 pub struct Catalog(Vec<Action>);
 
 struct Action {
     name: String,
     tags: Vec<String>,
-    /// Number of events of the workspace in the period.
+    /// Number of events that match the filters.
     events: u64,
 }
 
 impl Catalog {
-    /// Reads the catalog, and counts the events of the workspace in the period.
+    /// Reads the catalog, and counts the events that match the filters.
     ///
     /// # Errors
     /// Returns the errors of the database.
-    pub async fn read(
-        client: &impl GenericClient,
-        workspace: &str,
-        since: Option<Time>,
-        until: Option<Time>,
-    ) -> Result<Self, ApiError> {
-        let rows = client.query(READ, &[&workspace, &since, &until]).await?;
+    pub async fn read(client: &impl GenericClient, filters: &Filters) -> Result<Self, ApiError> {
+        let rows = client.query(&*READ, &filters.arguments().and(&[])).await?;
         let action = |row: &tokio_postgres::Row| -> Result<Action, ApiError> {
             let events: i64 = row.try_get(2)?;
             Ok(Action { name: row.try_get(0)?, tags: row.try_get(1)?, events: u64::try_from(events).unwrap_or(0) })
@@ -60,7 +55,7 @@ impl Catalog {
         Ok(definition)
     }
 
-    /// Returns the events whose action has no tag.
+    /// Returns the counted events whose action has no tag.
     pub fn unclassified(&self) -> Unclassified {
         let has_no_tag = |action: &&Action| action.tags.is_empty() && !BUILT_IN.classify(&action.name);
         let mut actions: Vec<&Action> = self.0.iter().filter(|action| action.events > 0).filter(has_no_tag).collect();
@@ -78,9 +73,13 @@ impl Catalog {
 static BUILT_IN: LazyLock<Tags> =
     LazyLock::new(|| Definitions::built_in().map(|built_in| built_in.tags().clone()).unwrap_or_default());
 
-const READ: &str = "\
-    SELECT x.action, audit.tags_of(x.action), sum(x.events)::bigint \
-    FROM (SELECT a.action, 0 AS events FROM audit.action a WHERE right(a.action, 1) <> '*' \
-          UNION ALL \
-          SELECT c.action, c.event_count FROM audit.counts_by_action($1, $2, $3) c) x \
-    GROUP BY x.action";
+static READ: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT x.action, audit.tags_of(x.action), sum(x.events)::bigint \
+         FROM (SELECT a.action, 0 AS events FROM audit.action a WHERE right(a.action, 1) <> '*' \
+               UNION ALL \
+               SELECT c.action, c.event_count FROM audit.counts_by_action({}) c) x \
+         GROUP BY x.action",
+        Filters::ARGUMENTS
+    )
+});

@@ -36,7 +36,7 @@ pub struct Manifest {
     pub export_event: i64,
     /// What is in events.json.
     pub counts: Counts,
-    /// The events of the period that no tag classifies.
+    /// The events of the period and the filters that no tag classifies.
     pub unclassified: Unclassified,
     /// Public key of the checkpoint, as a verifier key. It is none if the audit log does not record it.
     #[serde(deserialize_with = "Option::deserialize")]
@@ -104,7 +104,7 @@ pub struct Counts {
     pub events_of_other_actors: u64,
 }
 
-/// The events of the workspace and period whose action has no tag, whether or not the pack holds them.
+/// The events of the period whose action has no tag and that match the filters, whether or not the pack holds them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unclassified {

@@ -76,7 +76,7 @@ impl Proof {
         let mut shown = Shown::default();
         leaves.into_iter().for_each(|leaf| shown.add(leaf, true));
         let workspace = &request.filters.workspace;
-        let catalog = Catalog::read(transaction, workspace, Some(request.since), Some(request.until)).await?;
+        let catalog = Catalog::read(transaction, &request.all_filters()).await?;
         let (snapshot, software) = describe(transaction, workspace).await?;
         let (log, hashes, range) = basis.log(transaction, &request, &shown).await?;
         let request = Request { definition: Arc::new(catalog.resolve(&request.definition)?), ..request };

@@ -43,6 +43,11 @@ pub struct Wait {
 }
 
 impl Request {
+    /// Returns the filters with the period.
+    pub fn all_filters(&self) -> Filters {
+        Filters { since: Some(self.since), until: Some(self.until), ..self.filters.clone() }
+    }
+
     /// Returns the filters in addition to the workspace and the period, and the words.
     pub fn filter_values(&self) -> BTreeMap<String, Values> {
         let values = self.filters.fields.iter().map(|(name, values)| match values {

@@ -22,7 +22,6 @@ use super::writer::Claims;
 use super::{spool, writer};
 use crate::error::ApiError;
 use crate::events::export::{Export, Selection};
-use crate::events::filters::Filters;
 use crate::postgres::cursor::Fetch;
 
 /// Maximum size of the rows that wait or are being written, in KiB. A larger row is sent alone.
@@ -44,8 +43,7 @@ pub(super) async fn run<W: Write + Send + 'static>(
 ) -> Result<Report, Error> {
     proof_query::wait(client, &request).await?;
     let transaction = Export::begin(client).await?;
-    let catalog =
-        Catalog::read(&transaction, &request.filters.workspace, Some(request.since), Some(request.until)).await?;
+    let catalog = Catalog::read(&transaction, &request.all_filters()).await?;
     let request = Request { definition: Arc::new(catalog.resolve(&request.definition)?), ..request };
     let export = Export::open_in(transaction, &selection(&request)).await?;
     let (snapshot, software) = describe(export.transaction(), &request.filters.workspace).await?;
@@ -181,7 +179,7 @@ fn selection(request: &Request) -> Selection {
     let owned = |names: Vec<&str>| names.into_iter().map(ToOwned::to_owned).collect();
     let (any_action, any_category) = request.definition.superset().unzip();
     Selection {
-        filters: Filters { since: Some(request.since), until: Some(request.until), ..request.filters.clone() },
+        filters: request.all_filters(),
         any_action: any_action.map(owned),
         any_category: any_category.map(owned),
         newest_first: false,

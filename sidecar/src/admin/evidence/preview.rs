@@ -64,13 +64,7 @@ pub async fn preview(
             Ok(client.query(&statement, &filters.arguments().and(&[])).await?)
         })
         .await?;
-    let catalog = state
-        .database
-        .read(|client| async move {
-            let Filters { workspace, since, until, .. } = filters;
-            Catalog::read(&client, workspace, *since, *until).await
-        })
-        .await?;
+    let catalog = state.database.read(|client| async move { Catalog::read(&client, filters).await }).await?;
     let definition = &catalog.resolve(definition)?;
     let named = state.packs.iter().filter(|pack| !pack.include.is_empty());
     let named = named.map(|pack| catalog.resolve(pack)).collect::<Result<Vec<_>, _>>()?;

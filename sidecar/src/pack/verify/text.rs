@@ -123,7 +123,7 @@ fn write_selection(report: &Report, manifest: &Manifest, f: &mut Formatter<'_>) 
     let Unclassified { events, actions } = &manifest.unclassified;
     if *events > 0 {
         let events = amount(*events, "event");
-        write!(f, "\n  Its maker says that {events} of the workspace in the period have an action without a tag.")?;
+        write!(f, "\n  Its maker says that {events} of its period and filters have an action without a tag.")?;
         f.write_str("\n  A rule that selects by tags does not select them. The actions are")?;
         write_values(&actions.keys().cloned().collect::<Vec<_>>(), f)?;
     }
