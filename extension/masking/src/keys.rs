@@ -6,13 +6,13 @@ use std::ops::{BitOr, BitOrAssign};
 
 /// The default of `audit.masked_keys`.
 pub const DEFAULT_KEYS: &CStr = c"*password*, *passwd*, *passphrase*, *passcode*, *pwd, *_pass, *_pw, pass, pw, *userpass, *dbpass, *rootpass, *adminpass, *mailpass, *ftppass, *storepass, *keypass, \
-*passwort*, *kennwort*, *zugangsdaten, *anmeldedaten, *zugangscode, *sicherheitscode, *bestätigungscode, *bestaetigungscode, *anmeldecode, tan, *_tan, *geheimnis, *geheimer_schlüssel, *privater_schlüssel, *zugangsschlüssel, *zugriffsschlüssel, *api_schlüssel, *api_schluessel, *kartennummer, \
+*passwort*, *kennwort*, *zugangsdaten, *anmeldedaten, *zugangscode, *sicherheitscode, *bestätigungscode, *bestaetigungscode, *anmeldecode, tan, *_tan, *geheimnis, *geheimer_schlüssel, *privater_schlüssel, *zugangsschlüssel, *zugriffsschlüssel, *api_schlüssel, *wlan_schlüssel, *netzwerkschlüssel, *api_schluessel, *kartennummer, \
 *code_de_vérification, *code_de_verification, *code_de_sécurité, *código_de_verificación, *codigo_de_verificacion, *código_de_seguridad, *codice_di_verifica, \
-*mot_de_passe*, *_mdp, mdp, *_jeton, jeton_*, *clé_api, *cle_api, *clé_privée, *cle_privee, *clé_secrète, *cle_secrete, *contraseña*, *contrasena*, clave, *clave_secreta, *clave_privada, *clave_api, *clave_de_acceso, *clave_de_api, *clave_de_cifrado, *clave_acceso, *token_de_acceso, *token_acceso, *numero_tarjeta, *numero_de_tarjeta, *_senha_*, *wachtwoord*, *lösenord*, *passord, *adgangskode*, *salasana*, *hasło*, *heslo*, *jelszó*, *şifre, *пароль*, *パスワード*, *パスフレーズ*, *暗証番号, *トークン, *秘密鍵, *api_キー, *密码*, *密碼*, *密钥, *私钥, *令牌, *비밀번호*, \
+*mot_de_passe*, *_mdp, mdp, *_jeton, jeton_*, *clé_api, *cle_api, *clé_privée, *cle_privee, *clé_secrète, *cle_secrete, *contraseña*, *contrasena*, clave, *clave_secreta, *clave_privada, *clave_api, *clave_de_acceso, *clave_de_api, *clave_de_cifrado, *clave_acceso, *token_de_acceso, *token_acceso, *numero_tarjeta, *numero_de_tarjeta, *_senha_*, *wachtwoord*, *lösenord*, *passord, *adgangskode*, *salasana*, *hasło*, *heslo*, *jelszó*, *şifre, *şifrem, *пароль*, *パスワード*, *パスフレーズ*, *暗証番号, *トークン, *秘密鍵, *api_キー, *密码*, *密碼*, *密钥, *私钥, *令牌, *비밀번호*, \
 *secret, *secret_value, *secret_string, *secret_binary, *secret_base32, *secret_text, *token, *token_value, bearer, jwt, *_jwt, *credential, \
-*api_key, *api_pass, *private_key, *secret_key, *access_key, *auth_key, *account_key, *shared_key, *signing_key, *encryption_key, *decryption_key, *master_key, *session_key, *subscription_key, *license_key, *app_key, *application_key, *consumer_key, *function_key, *functions_key, *storage_key, *hmac_key, *recovery_key, *admin_key, *root_key, *server_key, *service_key, *webhook_key, *write_key, *sdk_key, *jwt_key, *totp_key, *otp_key, *unseal_key, *vault_key, *deploy_key, *merchant_key, *enrollment_key, *ingest_key, *crypto_key, *cipher_key, *tls_key, *ssl_key, *sas_key, psk, *_psk, *community_string, *snmp_community, *_tok, *_pat, *wifi_key, *wpa_key, *wlan_key, *key_data, *key_pem, *key_material, \
-authorization, *_authorization, *auth_header, x_auth, *cookie, *sessid, jsessionid, connect.sid, *net_session_id, *csrf, *xsrf, \
-otp, *_otp, totp, *_totp, hotp, *otp_code, *one_time_code, *verification_code, *mfa_code, *2fa_code, *two_factor_code, *sms_code, *security_code, *auth_code, *authorization_code, *access_code, *login_code, *recovery_code, *backup_code, *scratch_code, *reset_code, *device_code, *code_verifier, pin, *_pin, *pin_code, *pin_block, \
+*api_key, *api_pass, *private_key, *secret_key, *access_key, *auth_key, *account_key, *shared_key, *signing_key, *encryption_key, *decryption_key, *master_key, *session_key, *subscription_key, *license_key, *app_key, *application_key, *consumer_key, *function_key, *functions_key, *storage_key, *hmac_key, *recovery_key, *admin_key, *root_key, *server_key, *service_key, *webhook_key, *write_key, *sdk_key, *jwt_key, *totp_key, *otp_key, *unseal_key, *vault_key, *deploy_key, *merchant_key, *enrollment_key, *ingest_key, *crypto_key, *cipher_key, *tls_key, *ssl_key, *sas_key, psk, *_psk, *community_string, *snmp_community, *_tok, *_pat, *integration_key, *technician_key, *blowfish_key, *aes_key, *wifi_key, *wpa_key, *wlan_key, *key_data, *key_pem, *key_material, \
+authorization, *_authorization, *auth_header, x_auth, *cookie, *sessid, *api_session_id, jsessionid, connect.sid, *net_session_id, *csrf, *xsrf, \
+otp, *_otp, totp, *_totp, hotp, *otp_code, *one_time_code, *verification_code, *mfa_code, *2fa_code, *two_factor_code, *sms_code, *security_code, *auth_code, *authorization_code, *access_code, *login_code, *recovery_code, *backup_code, *scratch_code, *reset_code, *device_code, *pairing_code, *alarm_code, *door_code, *gate_code, *entry_code, *safe_code, *integration_code, *code_verifier, pin, *_pin, *pin_code, *pin_block, \
 *activation_code, *unlock_code, puk, *_puk, *security_answer, *security_question_answer, *security_questions_answer, *secret_answer, mnemonic, *seed_phrase, *recovery_phrase, saml_response, *assertion, wresult, *access_signature, x_amz_signature, x_goog_signature, \
 *card_number, cc_number, cc_num, pan, primary_account_number, cvv*, cvc*, cv2, csc, cvn, card_code, card_verification_value, track_data, track1, track2";
 
@@ -31,7 +31,9 @@ const DESCRIBING: &[&str] = &[
     "attempts",
     "audience",
     "by",
+    "caption",
     "category",
+    "change",
     "changed",
     "changes",
     "check",
@@ -77,6 +79,7 @@ const DESCRIBING: &[&str] = &[
     "grant",
     "group",
     "header",
+    "hint",
     "history",
     "host",
     "hostname",
@@ -122,6 +125,7 @@ const DESCRIBING: &[&str] = &[
     "owner",
     "path",
     "percent",
+    "placeholder",
     "policies",
     "policy",
     "port",
@@ -175,6 +179,7 @@ const DESCRIBING: &[&str] = &[
     "timeout",
     "timestamp",
     "title",
+    "tooltip",
     "total",
     "transports",
     "ttl",
@@ -369,6 +374,7 @@ const GENERIC: &[&str] = &[
     "plain",
     "plaintext",
     "phrase",
+    "schlüssel",
     "raw",
     "string",
     "text",
@@ -380,7 +386,19 @@ const GENERIC: &[&str] = &[
 ];
 
 /// The keys whose value is a secret only if it looks like one.
-const WEAK: &[&str] = &["auth", "code", "sas", "ticket", "sig", "bearertoken", "hmac"];
+const WEAK: &[&str] = &[
+    "auth",
+    "code",
+    "sas",
+    "ticket",
+    "sig",
+    "bearertoken",
+    "hmac",
+    "routingkey",
+    "awtenantcode",
+    "transactionkey",
+    "xovhconsumer",
+];
 
 /// The keys of a query string whose value is a secret if it looks like one.
 const WEAK_IN_QUERY: &[&str] =

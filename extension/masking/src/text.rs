@@ -26,6 +26,9 @@ const NEAR: usize = 300;
 /// The number of bytes of a value that decide whether it looks like a secret.
 const DECIDING_BYTES: usize = 256;
 
+/// The number of secrets of a string that are looked for again.
+const REPEATED: usize = 20;
+
 /// The authentication schemes of HTTP, with the space behind each.
 const SCHEMES: &[&str] = &[
     "bearer ",
@@ -168,6 +171,7 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
         if depth < JSON_DEPTH {
             found.extend(encoded.into_iter().filter(|word| has_secret(&text[word.clone()], keys, depth)));
         }
+        token::find_sessions(text, &mut found);
     }
     if signs.has_colon {
         url::find(text, &mut found);
@@ -194,8 +198,8 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
         scanner.quoted();
         scanner.rows();
     }
-    if signs.has_space && signs.digits > 0 {
-        scanner.sentences();
+    if (signs.has_space || signs.has_equals) && signs.digits > 0 {
+        scanner.sentences(!signs.has_space);
     }
     if has_command {
         scanner.logins();
@@ -203,7 +207,31 @@ pub fn mask(text: &str, keys: &mut Keys, depth: u32) -> Option<(String, u32)> {
     if signs.has_colon && !signs.has_space && signs.digits > 0 {
         scanner.pgpass();
     }
+    again(text, &mut found);
     replace(text, found)
+}
+
+/// Adds the other places of the secrets that were found, as in `new=abc123&confirm=abc123`.
+fn again(text: &str, found: &mut Vec<Range<usize>>) {
+    for at in 0..found.len().min(REPEATED) {
+        let secret = &text[found[at].clone()];
+        if !is_distinct(secret) {
+            continue;
+        }
+        let is_part = |at: Option<&u8>| at.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80);
+        for start in memchr::memmem::find_iter(text.as_bytes(), secret) {
+            let end = start + secret.len();
+            let before = start.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+            if !is_part(before) && !is_part(text.as_bytes().get(end)) {
+                found.push(start..end);
+            }
+        }
+    }
+}
+
+/// Returns whether a secret is so distinct that the same text elsewhere is the same secret.
+pub fn is_distinct(secret: &str) -> bool {
+    (5..=DECIDING_BYTES).contains(&secret.len()) && is_odd(secret) && !is_date(secret)
 }
 
 /// Returns whether a word is base64 of JSON that has a secret.
@@ -405,11 +433,31 @@ impl Scanner<'_, '_> {
                 return None;
             }
         }
-        let found = self.value_at(value, separator, is_encoded, verdict)?;
+        let mut found = self.value_at(value, separator, is_encoded, verdict)?;
+        if before == Some(b'/') && self.follows_login(name.start - 1) {
+            found = self.second_part(found);
+        }
         let text = &self.text[found.clone()];
         // `API keys: 14 active`
         let counts = (verdict.has(Verdict::COUNTS) || is_plural) && text.bytes().all(|byte| byte.is_ascii_digit());
         (!counts && !text.is_empty()).then_some(found)
+    }
+
+    /// Returns whether the word before the slash is that of a login, as in `user/password = ada / abc`.
+    fn follows_login(&self, slash: usize) -> bool {
+        const LOGINS: [&str; 6] = ["user", "username", "login", "email", "benutzer", "account"];
+        LOGINS.iter().any(|login| ends_with_word(&self.text[..slash], login))
+    }
+
+    /// Returns the part of a value behind a slash, or the whole value if there is none.
+    fn second_part(&self, value: Range<usize>) -> Range<usize> {
+        if let Some(slash) = self.text[value.clone()].find('/') {
+            return value.start + slash + 1..value.end;
+        }
+        let rest = &self.text[value.end..];
+        let Some(part) = rest.trim_start_matches(' ').strip_prefix('/') else { return value };
+        let start = self.text.len() - part.trim_start_matches(' ').len();
+        start..self.word_end(start, Separator::Colon)
     }
 
     /// Returns the value that an attribute names: `name="password" value="…"`, `name="password">…<`, or the part of a form
@@ -472,6 +520,10 @@ impl Scanner<'_, '_> {
         let start = before
             .rfind(|c: char| !(c.is_alphanumeric() || "_-".contains(c)))
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        // `mot de passe : …`
+        if text.eq_ignore_ascii_case("passe") && ends_with_word(before, "mot de") {
+            return self.keys.verdict("mot_de_passe");
+        }
         // `Unseal Key 1: …`
         if text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let near = &before[before.ceil_char_boundary(before.len().saturating_sub(NAME_BYTES))..];

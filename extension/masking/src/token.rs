@@ -254,7 +254,7 @@ fn pair(bytes: &[u8]) -> usize {
 const DECIDING_BYTES: usize = 200;
 
 /// The minimum number of digits of a payment card.
-pub const CARD_DIGITS: usize = 13;
+pub const CARD_DIGITS: usize = 14;
 
 /// The minimum length of a known secret, in bytes.
 pub const SECRET_BYTES: usize = 16;
@@ -412,6 +412,19 @@ fn jwt(text: &str) -> Option<usize> {
     (header >= 10 && parts >= 2 && length >= header + 10).then_some(length)
 }
 
+/// Finds the sessions of Salesforce: the id of the organisation, an exclamation mark, and a random part.
+pub fn find_sessions(text: &str, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    let is_random = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    for mark in memchr::memchr_iter(b'!', bytes) {
+        let before = bytes[..mark].iter().rev().take(19).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let rest = run(&bytes[mark + 1..], is_random);
+        if (13..=18).contains(&before) && bytes[mark - before..].starts_with(b"00D") && rest >= 40 {
+            found.push(mark - before..mark + 1 + rest);
+        }
+    }
+}
+
 fn run(text: &[u8], accepts: impl Fn(u8) -> bool) -> usize {
     text.iter().position(|byte| !accepts(*byte)).unwrap_or(text.len())
 }
@@ -490,7 +503,7 @@ fn is_grouped(text: &[u8]) -> bool {
 fn is_card(digits: &[u8]) -> bool {
     let number = |count: usize| digits[..count].iter().fold(0, |number, digit| number * 10 + u32::from(*digit));
     let is_issued = match (digits.len(), digits[0]) {
-        (13 | 16 | 19, 4) => true,
+        (16 | 19, 4) => true,
         (16, 5) => (51..=55).contains(&number(2)),
         (16, 2) => (2221..=2720).contains(&number(4)),
         (15, 3) => matches!(number(2), 34 | 37),

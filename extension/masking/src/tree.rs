@@ -47,14 +47,28 @@ pub struct Replacement {
     pub secrets: u32,
 }
 
-/// Returns the values to replace in an object, in order.
+/// Returns the values to replace in an object, in order. A string that equals a secret is the same secret.
 pub fn replacements<'a, T: Tree<'a>>(object: T, keys: &mut Keys) -> Vec<Replacement> {
     within(Node::Object(object), keys, 0)
 }
 
 /// Returns the values to replace. `depth` counts the JSON texts around the value, each a string of the one around it.
 pub fn within<'a, T: Tree<'a>>(root: Node<'a, T>, keys: &mut Keys, depth: u32) -> Vec<Replacement> {
-    let mut walk = Walk { keys, depth, scalar: 0, found: Vec::new(), open: Vec::new() };
+    let mut secrets = Vec::new();
+    let found = walk(root, keys, depth, &mut secrets, &[]);
+    if secrets.is_empty() { found } else { walk(root, keys, depth, &mut Vec::new(), &secrets) }
+}
+
+/// Walks through the value. Adds the strings that are distinct secrets to `secrets`. Strings that are among `known` are
+/// secrets, too.
+fn walk<'a, T: Tree<'a>>(
+    root: Node<'a, T>,
+    keys: &mut Keys,
+    depth: u32,
+    secrets: &mut Vec<&'a str>,
+    known: &[&'a str],
+) -> Vec<Replacement> {
+    let mut walk = Walk { keys, depth, scalar: 0, found: Vec::new(), open: Vec::new(), secrets, known };
     walk.enter(root, None, Place::Open);
     while let Some(frame) = walk.open.last_mut() {
         match &mut frame.rest {
@@ -126,6 +140,8 @@ enum Form {
     Pair,
     /// An array in which names and values alternate.
     Alternating,
+    /// A postal address, in which a PIN code is the postal code of India.
+    Address,
 }
 
 struct Walk<'k, 'a, T: Tree<'a>> {
@@ -134,6 +150,8 @@ struct Walk<'k, 'a, T: Tree<'a>> {
     scalar: usize,
     found: Vec<Replacement>,
     open: Vec<Frame<'a, T>>,
+    secrets: &'k mut Vec<&'a str>,
+    known: &'k [&'a str],
 }
 
 impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
@@ -141,7 +159,9 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let frame = self.open.last().expect("the walk is in an object");
         let (form, outer, parent) = (frame.form, frame.place, frame.key);
         let verdict = self.keys.verdict_in(parent, key);
-        let is_secret = verdict.has(Verdict::SECRET) && !is_license(parent, key, node)
+        let is_secret = verdict.has(Verdict::SECRET)
+            && !is_license(parent, key, node)
+            && !(form == Form::Address && is_postal_code(key, node))
             || form == Form::Sealed
             || form == Form::Named && is_value(key)
             || form == Form::WebKey && ["d", "p", "q", "dp", "dq", "qi", "k", "oth"].contains(&key);
@@ -188,6 +208,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             && let Some((user, password)) = login.split_once(':')
             && !password.is_empty()
         {
+            let user = if opaque::is_opaque(user) { MASK } else { user };
             let text = format!("{user}:{MASK}");
             self.found.push(Replacement { scalar: self.scalar, text, secrets: 1 });
             self.scalar += 1;
@@ -235,7 +256,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         self.scalar += 1;
     }
 
-    fn string(&mut self, text: &str, place: Place) -> Option<(String, u32)> {
+    fn string(&mut self, text: &'a str, place: Place) -> Option<(String, u32)> {
         let is_secret = match place {
             Place::Kept => return None,
             Place::Secret => true,
@@ -244,8 +265,11 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
             Place::Weak => opaque::is_opaque(text) || opaque::is_basic(text),
             Place::Open => false,
         };
-        if !is_secret {
+        if !is_secret && !self.known.contains(&text) {
             return text::mask(text, self.keys, self.depth);
+        }
+        if is_secret && self.secrets.len() < REPEATED && text::is_distinct(text) {
+            self.secrets.push(text);
         }
         let is_hidden = text.bytes().all(|byte| byte == b'*');
         (!is_hidden).then(|| (MASK.to_owned(), 1))
@@ -255,7 +279,7 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         let parts = tree.keys().fold(0, |parts, key| parts | part_of(key));
         let is_named = parts & (NAME | VALUE) == NAME | VALUE;
         if !is_named && parts & KIND == 0 {
-            return Form::Plain;
+            return if parts & TOWN == 0 { Form::Plain } else { Form::Address };
         }
         let mut form = Form::Plain;
         for (key, node) in tree.pairs() {
@@ -277,6 +301,9 @@ impl<'a, T: Tree<'a>> Walk<'_, 'a, T> {
         form
     }
 }
+
+/// The number of secrets of a value that are looked for again.
+const REPEATED: usize = 20;
 
 /// Returns whether the text says whether something must be used, such as the `httpTokens` of AWS EC2.
 fn is_choice(text: &str) -> bool {
@@ -305,6 +332,12 @@ fn is_license<'a, T>(parent: Option<&str>, key: &str, node: Node<'a, T>) -> bool
         && matches!(node, Node::String(text) if text.len() <= 20 && !text.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
+/// Returns whether the value is the postal code of a place in India, as in `{"pincode": "560038"}`.
+fn is_postal_code<'a, T>(key: &str, node: Node<'a, T>) -> bool {
+    let is_code = |text: &str| text.len() == 6 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    key.to_ascii_lowercase().replace('_', "") == "pincode" && matches!(node, Node::String(text) if is_code(text))
+}
+
 /// Returns whether the value is a number of secrets, as in `{"passwords": 14}`.
 fn is_number_of<'a, T>(key: &str, node: Node<'a, T>) -> bool {
     matches!(node, Node::Number) && key.ends_with('s') && !key.ends_with("ss")
@@ -318,6 +351,9 @@ const VALUE: u8 = 1 << 1;
 
 /// The value of the key is the kind of the object.
 const KIND: u8 = 1 << 2;
+
+/// The value of the key is the town of an address.
+const TOWN: u8 = 1 << 3;
 
 /// Returns the part that the value of a key has in its object.
 fn part_of(key: &str) -> u8 {
@@ -342,6 +378,8 @@ fn part_of(key: &str) -> u8 {
         NAME
     } else if VALUES.contains(&packed) {
         VALUE
+    } else if TOWNS.contains(&packed) {
+        TOWN
     } else {
         0
     }
@@ -364,12 +402,15 @@ const VALUES: [u64; 20] = all_packed([
     "default", "current", "newvalue", "oldvalue", "previous", "string",
 ]);
 
+const TOWNS: [u64; 3] = all_packed(["city", "town", "district"]);
+
 /// The lengths of these words by their first letter, as one bit for each. Most other keys have another length.
 const LENGTHS: [u16; 32] = {
     let mut lengths = [0; 32];
     add_lengths(&mut lengths, &KINDS);
     add_lengths(&mut lengths, &NAMES);
     add_lengths(&mut lengths, &VALUES);
+    add_lengths(&mut lengths, &TOWNS);
     lengths
 };
 

@@ -32,8 +32,20 @@ fn is_of_service(host: &str) -> bool {
 }
 
 /// The segments of a path after which a random segment is a credential.
-const LINKS: &[&str] =
-    &["reset", "invit", "magic", "verif", "confirm", "activat", "unsubscribe", "password", "token", "share", "login"];
+const LINKS: &[&str] = &[
+    "reset",
+    "invit",
+    "magic",
+    "verif",
+    "confirm",
+    "activat",
+    "unsubscribe",
+    "password",
+    "token",
+    "share",
+    "login",
+    "hooks/",
+];
 
 /// Finds the secrets of every URL, apart from those in its query string, which has assignments.
 pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
@@ -58,6 +70,7 @@ pub fn find(text: &str, found: &mut Vec<Range<usize>>) {
     if has_driver {
         oracle(text, found);
     }
+    easy_connect(text, found);
 }
 
 /// Finds the password in front of the host. Returns the position of the host.
@@ -130,6 +143,21 @@ fn path(text: &str, url: Range<usize>, found: &mut Vec<Range<usize>>) {
             }
         }
         at += segment.len();
+    }
+}
+
+/// Finds the password of `user/password@//host:1521/service`.
+fn easy_connect(text: &str, found: &mut Vec<Range<usize>>) {
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("@//"));
+    if let Some(at) = FINDER.find(text.as_bytes()) {
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':' | '@');
+        let login = text[..at].rsplit(is_end).next().unwrap_or("");
+        if let Some((user, password)) = login.split_once('/')
+            && !user.is_empty()
+            && !password.is_empty()
+        {
+            found.push(at - password.len()..at);
+        }
     }
 }
 

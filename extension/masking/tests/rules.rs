@@ -164,3 +164,36 @@ fn any_part_of_a_text_is_read() {
     }
     assert!(masked(text).contains("***"));
 }
+
+#[test]
+fn a_secret_is_masked_wherever_it_stands() {
+    check(&[
+        (r#"{"otp_code":"66318","code":"66318","n":"66318a"}"#, r#"{"otp_code":"***","code":"***","n":"66318a"}"#),
+        // It is too short, or a word of a language.
+        (r#"{"pin":"1234","year":"1234"}"#, r#"{"pin":"***","year":"1234"}"#),
+        (r#"{"password":"summer","season":"summer"}"#, r#"{"password":"***","season":"summer"}"#),
+        ("newPasswd=Tuch!18&confirm=Tuch!18&ui=Tuch!185", "newPasswd=***&confirm=***&ui=Tuch!185"),
+        (r#"{"pin_code":"560038","city":"Pune"}"#, r#"{"pin_code":"560038","city":"Pune"}"#),
+        (r#"{"pin_code":"560038","user":"ada"}"#, r#"{"pin_code":"***","user":"ada"}"#),
+    ]);
+}
+
+#[test]
+fn sentences_name_their_secret() {
+    check(&[
+        ("The temporary password you sent is Tmp-88k, thanks", "The temporary password you sent is ***, thanks"),
+        ("The password for ticket 8812 is not known", "The password for ticket 8812 is not known"),
+        ("Your one-time passcode is 550 184 and expires", "Your one-time passcode is *** and expires"),
+        ("Mein altes Passwort war Eiche1987, jetzt", "Mein altes Passwort war ***, jetzt"),
+        ("Voici mon mot de passe : Phare2024, le bouton", "Voici mon mot de passe : ***, le bouton"),
+        ("Root creds as asked: root / Gu4va-river", "Root creds as asked: root / ***"),
+        ("the path web / v2.0.1-rc1", "the path web / v2.0.1-rc1"),
+        ("user/pass = front / Lobby24!", "user/pass = front / ***"),
+        ("SSID Branch-7, key pelikan77", "SSID Branch-7, key ***"),
+        ("the primary key column77", "the primary key column77"),
+        ("Body=Your+login+code+is+482913&To=1", "Body=Your+login+code+is+***&To=1"),
+        ("ro/Zeder77@//ora1.example.com:1521/X", "ro/***@//ora1.example.com:1521/X"),
+        ("curl -u F6rKjPoXeeWNVVfvI13E:X -X PUT", "curl -u *** -X PUT"),
+        ("smbclient //nas/scan -U 'scan%Kopie.33' -c ls", "smbclient //nas/scan -U 'scan%***' -c ls"),
+    ]);
+}
