@@ -227,15 +227,15 @@ pub fn entry<'a>(
 
 /// Returns the page to open after the login: the given one if it is an admin page, or else the audit log.
 pub fn next(given: &str) -> String {
-    let path = given.split('?').next().unwrap_or_default();
+    let path = given.split(['?', '#']).next().unwrap_or_default();
     let is_page = given.starts_with("/admin/")
         && !given.contains("//")
         && !given.contains("..")
         && !given.to_ascii_lowercase().contains("%2e")
         // A login must not begin a download that another site chose.
         && ![".csv", ".ndjson", ".zip", "/pack", ".json"].iter().any(|end| path.ends_with(end))
-        && !given.starts_with("/admin/login")
-        && !given.starts_with("/admin/logout")
+        // A login must not begin another one.
+        && !["/admin/login", "/admin/logout", "/admin/link", "/admin/single-sign-on"].iter().any(|start| path.starts_with(start))
         && given.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if is_page { given.to_owned() } else { "/admin/log".to_owned() }
 }
@@ -268,11 +268,15 @@ mod tests {
             "/admin//x",
             "/v1/events",
             "/admin/logout",
+            "/admin/link/x",
+            "/admin/single-sign-on?provider=Test",
+            "/admin/single-sign-on/callback?code=x",
             "/admin/\\x",
             "/admin/../v1/events",
             "/admin/%2E%2e/x",
             "/admin/log/events.csv?workspace=acme",
             "/admin/evidence/pack?pack=export",
+            "/admin/evidence/pack#",
             "/admin/\r\nx",
         ] {
             assert_eq!(next(wrong), "/admin/log", "{wrong}");

@@ -15,7 +15,7 @@ use super::cookie::{self, Place};
 use super::form::Form;
 use super::login;
 use crate::error::{ApiError, Code};
-use crate::http::auth::Principal;
+use crate::http::auth::{self, Principal};
 use crate::http::rights::Right;
 use crate::http::state::AppState;
 use crate::identity::{Attempt, Identity, Refusal};
@@ -25,15 +25,20 @@ use crate::service::session::{self, SessionId};
 use crate::service::token;
 use crate::text::shorten;
 
-/// Sends the browser to the provider. The cookie binds the answer to this browser.
+/// Sends the browser to the provider. The cookie binds the answer to this browser. Another site cannot begin: it could log a
+/// person in without a click, and replace an attempt of the person's own.
 pub async fn begin(
     State(state): State<AppState>,
     context: RequestContext,
     Extension(attempts): Extension<Arc<Attempts>>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = Form::parse(query.unwrap_or_default().as_bytes());
     let (provider, next) = (query.text("provider"), login::next(query.text("next")));
+    if auth::is_from_another_site(&headers) {
+        return login::show(&state, StatusCode::FORBIDDEN, &next, Some(OTHER_SITE), None);
+    }
     if !attempts.allow(context.ip) {
         return login::too_many(&state, &next);
     }
@@ -153,6 +158,8 @@ fn name(is_tls: bool) -> &'static str {
 
 /// Time for which an attempt can be completed, in seconds.
 const LONGEST: u32 = 600;
+
+const OTHER_SITE: &str = "Another site sent you here. To sign in, choose the provider on this page.";
 
 const UNREACHABLE: &str = "The identity provider cannot be reached. Try again in a minute, or log in with a token.";
 

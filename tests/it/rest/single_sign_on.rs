@@ -49,10 +49,17 @@ impl Attempt {
 
 /// Starts a sidecar at which people sign in at the issuer.
 fn start(issuer: &Issuer) -> (Rest, tempfile::TempDir) {
+    start_with(&[(issuer, "Test")])
+}
+
+/// Starts a sidecar at which people sign in at issuers, by the names of their logins.
+fn start_with(logins: &[(&Issuer, &str)]) -> (Rest, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identity.toml");
-    let login = "[issuer.login]\nname = \"Test\"\nclient_id = \"client\"\n";
-    std::fs::write(&path, format!("{}\n{login}", issuer.settings(""))).unwrap();
+    let login = |(issuer, name): &(&Issuer, &str)| {
+        format!("{}\n[issuer.login]\nname = \"{name}\"\nclient_id = \"client\"\n", issuer.settings(""))
+    };
+    std::fs::write(&path, logins.iter().map(login).collect::<String>()).unwrap();
     let flags = ["--identity-providers", path.to_str().unwrap(), "--public-url", "https://audit.example.com"];
     (Rest::on(Database::new(), &flags), folder)
 }
@@ -122,18 +129,21 @@ async fn a_person_signs_in_with_a_code_and_an_admin_ends_the_session() {
     assert_eq!(page("/admin/log").status, 303);
 }
 
+/// Asserts that an answer starts no session, and that the reason is in the sidecar log alone.
+#[track_caller]
+fn refuse(rest: &Rest, what: &str, answer: Answer, reason: &str) {
+    assert_eq!((answer.status, session_of(&answer)), (403, None), "{what}: {}", answer.text());
+    assert!(answer.text().contains("Sign in with Test") && !answer.text().contains(reason), "{what}");
+    let line = rest.sidecar.log_line(&["an identity was refused", answer.header("x-request-id").unwrap()]);
+    assert!(line.contains(reason), "{what}: {line}");
+}
+
 #[tokio::test]
 async fn an_answer_that_proves_nothing_starts_no_session() {
     let issuer = Issuer::start();
     let key = Key::p256();
     issuer.publish(vec![key.jwk("one")]);
     let (rest, _folder) = start(&issuer);
-    let refuse = |rest: &Rest, what: &str, answer: Answer, reason: &str| {
-        assert_eq!((answer.status, session_of(&answer)), (403, None), "{what}: {}", answer.text());
-        assert!(answer.text().contains("Sign in with Test") && !answer.text().contains(reason), "{what}");
-        let line = rest.sidecar.log_line(&["an identity was refused", answer.header("x-request-id").unwrap()]);
-        assert!(line.contains(reason), "{what}: {line}");
-    };
     let attempt = Attempt::begin(&rest);
     sign(&issuer, &key, &attempt, json!({}));
     refuse(&rest, "another state", attempt.finish_as(&rest, &"A".repeat(43), ""), "belongs to no attempt");
@@ -168,6 +178,47 @@ async fn an_answer_that_proves_nothing_starts_no_session() {
     // The limit of attempts holds for both requests.
     while rest.send(Request::get("/admin/single-sign-on?provider=Test")).status == 303 {}
     assert_eq!(attempt.finish(&rest, "").status, 429);
+}
+
+#[tokio::test]
+async fn one_provider_cannot_get_the_code_of_another() {
+    let (issuer, other) = (Issuer::start(), Issuer::start());
+    let key = Key::p256();
+    issuer.publish(vec![key.jwk("one")]);
+    let (rest, _folder) = start_with(&[(&issuer, "Test"), (&other, "Other")]);
+    let attempt = Attempt::begin(&rest);
+    sign(&issuer, &key, &attempt, json!({}));
+    refuse(&rest, "no issuer", attempt.finish(&rest, ""), "the answer does not name its issuer");
+    refuse(&rest, "empty issuer", attempt.finish(&rest, "&iss="), "the answer does not name its issuer");
+    refuse(&rest, "the other", attempt.finish(&rest, &format!("&iss={}", other.url)), "another issuer answered");
+    for issuer in [&issuer, &other] {
+        assert_eq!(*issuer.form.lock().unwrap(), "", "a code left the sidecar");
+    }
+    let answer = attempt.finish(&rest, &format!("&iss={}", issuer.url));
+    assert!(session_of(&answer).is_some(), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn only_the_pages_themselves_begin_a_login_and_it_begins_no_other() {
+    let issuer = Issuer::start();
+    let key = Key::p256();
+    issuer.publish(vec![key.jwk("one")]);
+    let (rest, _folder) = start(&issuer);
+    let begin = |site: &str| Request::get("/admin/single-sign-on?provider=Test").header("Sec-Fetch-Site", site);
+    for site in ["cross-site", "same-site"] {
+        let answer = rest.send(begin(site));
+        assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{site}");
+        assert!(answer.text().contains("Another site sent you here"), "{}", answer.text());
+    }
+    for site in ["same-origin", "none"] {
+        assert_eq!(rest.send(begin(site)).status, 303, "{site}");
+    }
+    // The address of a login is no page to come back to.
+    for next in ["/admin/single-sign-on?provider=Test", "/admin/single-sign-on/callback", "/admin/link/x"] {
+        let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let login = rest.send(Request::get(format!("/admin/login?next={next}"))).ok();
+        assert!(login.text().contains("name=\"next\" value=\"/admin/log\""), "{}", login.text());
+    }
 }
 
 #[tokio::test]
