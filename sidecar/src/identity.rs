@@ -1,5 +1,6 @@
 //! People and programs that an identity provider names: in JWTs of configured issuers, and in the headers of proxies.
 
+mod cache;
 mod claims;
 mod keys;
 mod login;

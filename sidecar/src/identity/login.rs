@@ -1,6 +1,7 @@
 //! Sign-in of people at an issuer: the authorization code flow of OpenID Connect, with PKCE, state and nonce.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, fs};
 
 use anyhow::{Context, bail};
@@ -11,10 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use super::Refusal;
+use super::cache::Cache;
 use super::claims::Claims;
 use super::metadata::{self, Metadata};
 use super::settings::LoginSettings;
@@ -36,8 +37,7 @@ pub(super) struct Login {
     redirect: Url,
     after_logout: Url,
     http: Client,
-    /// The metadata, and when it was read.
-    metadata: Mutex<Option<(Metadata, Instant)>>,
+    metadata: Cache<Metadata>,
 }
 
 impl Attempt {
@@ -104,7 +104,7 @@ impl Login {
             scope: scopes.into_iter().fold("openid".to_owned(), |all, scope| format!("{all} {scope}")),
             redirect: public_url.join(CALLBACK)?,
             after_logout: public_url.join("/admin/login?ended=1")?,
-            metadata: Mutex::default(),
+            metadata: Cache::default(),
             name,
             client_id,
             client_secret,
@@ -128,7 +128,7 @@ impl Login {
     /// Fails with the reason if the issuer cannot be reached.
     pub async fn authorization_url(&self, issuer: &str, attempt: &Attempt) -> Result<Url, Refusal> {
         let metadata = self.metadata(issuer).await?;
-        let mut url = secure(metadata.authorization_endpoint, "authorization_endpoint")?;
+        let mut url = secure(metadata.authorization_endpoint.as_ref(), "authorization_endpoint")?;
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.client_id)
@@ -166,7 +166,7 @@ impl Login {
             _ => {}
         }
         let is_basic = metadata.has_basic_authentication();
-        let url = secure(metadata.token_endpoint, "token_endpoint")?;
+        let url = secure(metadata.token_endpoint.as_ref(), "token_endpoint")?;
         let request = self.http.post(url.clone()).header(header::ACCEPT, "application/json");
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let request = match &self.client_secret {
@@ -215,23 +215,28 @@ impl Login {
     /// Returns the address at the issuer where the person signs out, if the issuer has one and can be reached.
     pub async fn end_session_url(&self, issuer: &str) -> Option<Url> {
         let metadata = self.metadata(issuer).await.ok()?;
-        let mut url = secure(metadata.end_session_endpoint, "end_session_endpoint").ok()?;
+        let mut url = secure(metadata.end_session_endpoint.as_ref(), "end_session_endpoint").ok()?;
         url.query_pairs_mut()
             .append_pair("client_id", &self.client_id)
             .append_pair("post_logout_redirect_uri", self.after_logout.as_str());
         Some(url)
     }
 
-    async fn metadata(&self, issuer: &str) -> Result<Metadata, Refusal> {
-        let mut known = self.metadata.lock().await;
-        if let Some((metadata, read_at)) = &*known
-            && read_at.elapsed() < FRESH
+    async fn metadata(&self, issuer: &str) -> Result<Arc<Metadata>, Refusal> {
+        if let Some(known) = self.metadata.known()
+            && known.age() < FRESH
         {
-            return Ok(metadata.clone());
+            return Ok(known.value);
         }
-        let metadata = metadata::read(&self.http, issuer).await.map_err(Refusal::Unproven)?;
-        *known = Some((metadata.clone(), Instant::now()));
-        Ok(metadata)
+        let (http, named) = (self.http.clone(), issuer.to_owned());
+        self.metadata.begin(Duration::ZERO, async move { metadata::read(&http, &named).await });
+        if let Some(reason) = self.metadata.failure().await {
+            return Err(Refusal::Unproven(reason));
+        }
+        self.metadata
+            .known()
+            .map(|known| known.value)
+            .ok_or_else(|| unproven("the metadata of the issuer cannot be read"))
     }
 }
 
@@ -242,10 +247,10 @@ impl fmt::Debug for Secret {
 }
 
 /// Returns an address of the metadata over which secrets may pass.
-fn secure(url: Option<Url>, name: &str) -> Result<Url, Refusal> {
+fn secure(url: Option<&Url>, name: &str) -> Result<Url, Refusal> {
     let url = url.ok_or_else(|| Refusal::Unproven(format!("the metadata has no {name}")))?;
-    if metadata::is_secure(&url) {
-        Ok(url)
+    if metadata::is_secure(url) {
+        Ok(url.clone())
     } else {
         Err(Refusal::Unproven(format!("{name} is not an address of https")))
     }

@@ -1,6 +1,7 @@
 //! JWTs of issuers, and the headers of proxies.
 
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -249,6 +250,23 @@ async fn keys_rotate_and_an_unknown_key_costs_the_issuer_little() {
     });
     assert!(begun.elapsed() >= DELAY, "the issuer was not asked");
     rest.sidecar.log_line(&["the keys of an issuer cannot be read"]);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_end_the_reading_of_keys() {
+    let issuer = Issuer::start();
+    let key = Key::p256();
+    issuer.publish(vec![key.jwk("one")]);
+    issuer.is_slow.store(true, Ordering::Relaxed);
+    let (rest, _folder) = start(&issuer.settings(""));
+    let token = key.sign("one", &issuer.claims());
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(rest.sidecar.address()).unwrap();
+        write!(client, "GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        thread::sleep(Duration::from_millis(200));
+    }
+    events(&rest, &token).ok();
+    assert_eq!(issuer.reads.load(Ordering::Relaxed), 1, "requests share a read of the keys");
 }
 
 #[tokio::test]

@@ -20,8 +20,12 @@ pub struct Issuer {
     keys: Arc<Mutex<Vec<Value>>>,
     /// How often the keys were read.
     pub reads: Arc<AtomicUsize>,
+    /// How many requests came.
+    pub requests: Arc<AtomicUsize>,
     /// Whether it answers late, and with an error.
     pub is_down: Arc<AtomicBool>,
+    /// Whether it answers late.
+    pub is_slow: Arc<AtomicBool>,
     /// The ID token for the next code.
     pub id_token: Arc<Mutex<String>>,
     /// The last form that came to the token endpoint.
@@ -41,7 +45,9 @@ impl Issuer {
             url: format!("http://{}", listener.local_addr().unwrap()),
             keys: Arc::default(),
             reads: Arc::default(),
+            requests: Arc::default(),
             is_down: Arc::default(),
+            is_slow: Arc::default(),
             id_token: Arc::default(),
             form: Arc::default(),
         };
@@ -50,9 +56,13 @@ impl Issuer {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let (path, form) = read(&stream);
+                served.requests.fetch_add(1, Ordering::Relaxed);
                 if served.is_down.load(Ordering::Relaxed) {
                     thread::sleep(DELAY);
                     continue;
+                }
+                if served.is_slow.load(Ordering::Relaxed) {
+                    thread::sleep(DELAY);
                 }
                 let body = served.answer(&path, form).to_string();
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
@@ -179,7 +189,7 @@ pub fn with(claims: &Value, others: Value) -> Value {
     claims
 }
 
-/// Time after which an issuer that is down closes a connection.
+/// Time after which an issuer that is down closes a connection, and one that is slow answers.
 pub const DELAY: Duration = Duration::from_secs(2);
 
 pub const RULES: &str = r#"

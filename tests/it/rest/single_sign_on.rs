@@ -1,6 +1,7 @@
 //! Login at an issuer, over HTTP. A browser does the same at a real provider in `browser/single_sign_on.rs`.
 
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use audit_harness::database::Database;
 use audit_harness::query::all;
@@ -226,8 +227,13 @@ async fn a_provider_that_is_down_stops_neither_the_start_nor_other_logins() {
     let issuer = Issuer::start();
     issuer.is_down.store(true, Ordering::Relaxed);
     let (rest, _folder) = start(&issuer);
-    let answer = rest.send(Request::get("/admin/single-sign-on?provider=Test"));
-    assert_eq!(answer.status, 503);
+    let begin = || rest.send(Request::get("/admin/single-sign-on?provider=Test"));
+    let answers = thread::scope(|scope| {
+        [scope.spawn(begin), scope.spawn(begin), scope.spawn(begin)].map(|one| one.join().unwrap())
+    });
+    assert_eq!(issuer.requests.load(Ordering::Relaxed), 1, "browsers do not wait for each other");
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    let [answer, ..] = answers;
     assert!(
         answer.text().contains("cannot be reached") && answer.text().contains("name=\"token\""),
         "{}",
