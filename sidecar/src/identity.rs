@@ -117,6 +117,13 @@ impl Identities {
         self.proxies.iter().filter(|proxy| proxy.is_at(peer)).find_map(|proxy| proxy.find(headers))
     }
 
+    /// Returns the prefix of the issuer or proxy that names this actor, or none if the actor is that of nobody whom a provider
+    /// names.
+    pub fn prefix_of(&self, actor: &str) -> Option<&str> {
+        let of_issuers = self.issuers.iter().map(Issuer::actor_prefix);
+        of_issuers.chain(self.proxies.iter().map(Proxy::actor_prefix)).find(|prefix| actor.starts_with(prefix))
+    }
+
     /// Returns the names of the providers at which people can sign in.
     pub fn logins(&self) -> impl Iterator<Item = &str> {
         self.issuers.iter().filter_map(Issuer::login_name)
@@ -187,15 +194,18 @@ impl Identities {
                 bail!("two logins have the name \"{name}\"");
             }
         }
-        let of_issuers = self.issuers.iter().map(|issuer| (issuer.url(), issuer.actor_prefix()));
-        let of_proxies = self.proxies.iter().map(|proxy| ("", proxy.actor_prefix()));
+        // One claim of one issuer names the same people in each of its sections. Nothing says that two proxies ask one provider.
+        let of_issuers =
+            self.issuers.iter().map(|issuer| (Some((issuer.url(), issuer.actor_claim())), issuer.actor_prefix()));
+        let of_proxies = self.proxies.iter().map(|proxy| (None, proxy.actor_prefix()));
         let prefixes: Vec<_> = of_issuers.chain(of_proxies).collect();
         for (n, (source, prefix)) in prefixes.iter().enumerate() {
             for (other_source, other) in &prefixes[..n] {
-                if source != other_source && (prefix.starts_with(other) || other.starts_with(prefix)) {
+                let are_same_people = source.is_some() && source == other_source;
+                if !are_same_people && (prefix.starts_with(other) || other.starts_with(prefix)) {
                     bail!(
-                        "the actors of two providers could be the same, because actor_prefix \"{prefix}\" and \"{other}\" \
-                         begin alike"
+                        "two people could be the same actor, because actor_prefix \"{prefix}\" and \"{other}\" begin alike; \
+                         choose others"
                     );
                 }
             }
@@ -239,6 +249,7 @@ mod tests {
             ([(one, "user"), (two, "user:")], "begin alike"),
             ([(one, "one:"), (two, "")], "begin alike"),
             ([(one, "one:"), (two, "p:x")], "begin alike"),
+            ([(one, "p:"), (two, "two:")], "begin alike"),
             ([(one, "one:"), (one, "one:")], "is there twice"),
         ] {
             let error = Identities::parse(&file(&prefixes), None).unwrap_err().to_string();

@@ -39,7 +39,7 @@ struct ViewerLinkRequest {
     /// if there is no target.
     role: String,
     /// Actor that the audit log names for everything that the person does. It must not begin with `token:`, `cli:`,
-    /// `system:` or `database:`.
+    /// `system:` or `database:`, nor with the `actor_prefix` of an identity provider of the sidecar.
     #[schema(example = "user:ada")]
     actor: String,
     /// Name that the pages show for the person. Default: the actor.
@@ -104,6 +104,13 @@ async fn create_viewer_link(
     {
         let message = format!("the name has more than {LONGEST_NAME} characters");
         return Err(ApiError::new(Code::InvalidValue, message));
+    }
+    if let Some(prefix) = state.identities.prefix_of(&asked.actor) {
+        let actor = shorten(&asked.actor);
+        let message =
+            format!("the actor \"{actor}\" begins with \"{prefix}\", as the actors of an identity provider do");
+        let hint = "Name the person otherwise, for example app:ada, or ask the operator to change actor_prefix.";
+        return Err(ApiError::new(Code::InvalidValue, message).with_hint(hint));
     }
     let parent_id = principal.token_id.as_deref().ok_or_else(|| {
         let message =

@@ -72,6 +72,11 @@ impl Rules {
         &self.actor_prefix
     }
 
+    /// Returns the path of the claim that names the actors.
+    pub fn actor_claim(&self) -> &str {
+        &self.actor_claim
+    }
+
     /// Returns the identity of the first rule that the claims match.
     ///
     /// # Errors

@@ -84,6 +84,11 @@ impl Issuer {
         self.rules.actor_prefix()
     }
 
+    /// Returns the path of the claim that names its actors.
+    pub fn actor_claim(&self) -> &str {
+        self.rules.actor_claim()
+    }
+
     /// Returns whether the issuer names this actor.
     pub fn names(&self, actor: &str) -> bool {
         actor.starts_with(self.actor_prefix())

@@ -1,6 +1,6 @@
 //! JWTs of issuers, and the headers of proxies.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -339,12 +339,56 @@ async fn only_a_named_proxy_names_a_person() {
 }
 
 #[tokio::test]
+async fn a_viewer_link_names_no_actor_of_a_provider() {
+    let file = format!(
+        "[[issuer]]\nissuer = \"https://login.example.com\"\naudience = [\"audit\"]\n{RULES}\n\
+         [[proxy]]\naddresses = [\"192.0.2.7\"]\nuser_header = \"X-User\"\nactor_prefix = \"user:\"\n{RULES}"
+    );
+    let (rest, _folder) = start(&file);
+    let embedder = rest.sidecar.token("embedder", Some("acme"));
+    let ask = |actor: &str| {
+        let body = json!({ "role": "viewer", "actor": actor }).to_string();
+        rest.send(Request::post("/v1/viewer-links", "application/json", body).token(&embedder))
+    };
+    for actor in ["user:ada@example.com", "https://login.example.com#ada"] {
+        let error = refused(ask(actor), 400, "invalid_value");
+        assert!(error["message"].as_str().unwrap().contains("identity provider"), "{error}");
+    }
+    assert_eq!(ask("app:ada").status, 201);
+}
+
+#[tokio::test]
+async fn keys_are_not_read_from_where_a_redirect_leads() {
+    let issuer = Issuer::start();
+    let key = Key::p256();
+    issuer.publish(vec![key.jwk("one")]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let location = format!("{}/keys", issuer.url);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = write!(stream, "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let (rest, _folder) = start(&issuer.settings(&format!("jwks_url = \"{url}\"")));
+    let answer = events(&rest, &key.sign("one", &issuer.claims()));
+    assert_unproven(&rest, "a redirect", answer, "the keys of the issuer cannot be read");
+    rest.sidecar.log_line(&["the keys of an issuer cannot be read", "302"]);
+    assert_eq!(issuer.requests.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_wrong_file_stops_the_start() {
     let db = Database::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identity.toml");
     let issuer = |more: &str| {
         format!("[[issuer]]\nissuer = \"https://login.example.com\"\naudience = [\"audit\"]\n{more}\n{RULES}")
+    };
+    let proxy = |prefix: &str| {
+        format!("[[proxy]]\naddresses = [\"::1\"]\nuser_header = \"X-User\"\nactor_prefix = \"{prefix}\"\n{RULES}")
     };
     for (file, reason) in [
         ("issuer = 1".to_owned(), "is not valid"),
@@ -364,6 +408,14 @@ async fn a_wrong_file_stops_the_start() {
         (
             format!("[[proxy]]\naddresses = [\"::1\"]\nuser_header = \"X-User\"\n{RULES}"),
             "missing field `actor_prefix`",
+        ),
+        (proxy("p:") + &proxy("p:"), "begin alike"),
+        (proxy("p:") + &proxy("p:x"), "begin alike"),
+        (issuer("actor_prefix = \"p:\"") + &proxy("p:"), "begin alike"),
+        (
+            issuer("actor_prefix = \"p:\"")
+                + &issuer("actor_prefix = \"p:\"\nactor_claim = \"email\"\nheader = \"X-Jwt\""),
+            "begin alike",
         ),
     ] {
         std::fs::write(&path, file).unwrap();
