@@ -67,7 +67,7 @@ impl Keys {
 async fn read(http: &Client, issuer: &str, url: Option<Url>) -> Result<Vec<Jwk>, String> {
     let url = match url {
         Some(url) => url,
-        None => metadata::read(http, issuer).await?.jwks_uri,
+        None => metadata::read(http, issuer).await?.jwks_uri()?,
     };
     metadata::keys(http, url).await
 }

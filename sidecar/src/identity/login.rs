@@ -128,7 +128,7 @@ impl Login {
     /// Fails with the reason if the issuer cannot be reached.
     pub async fn authorization_url(&self, issuer: &str, attempt: &Attempt) -> Result<Url, Refusal> {
         let metadata = self.metadata(issuer).await?;
-        let mut url = secure(metadata.authorization_endpoint.as_ref(), "authorization_endpoint")?;
+        let mut url = metadata.authorization_endpoint().map_err(Refusal::Unproven)?;
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.client_id)
@@ -166,7 +166,7 @@ impl Login {
             _ => {}
         }
         let is_basic = metadata.has_basic_authentication();
-        let url = secure(metadata.token_endpoint.as_ref(), "token_endpoint")?;
+        let url = metadata.token_endpoint().map_err(Refusal::Unproven)?;
         let request = self.http.post(url.clone()).header(header::ACCEPT, "application/json");
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let request = match &self.client_secret {
@@ -215,7 +215,7 @@ impl Login {
     /// Returns the address at the issuer where the person signs out, if the issuer has one and can be reached.
     pub async fn end_session_url(&self, issuer: &str) -> Option<Url> {
         let metadata = self.metadata(issuer).await.ok()?;
-        let mut url = secure(metadata.end_session_endpoint.as_ref(), "end_session_endpoint").ok()?;
+        let mut url = metadata.end_session_endpoint().ok()?;
         url.query_pairs_mut()
             .append_pair("client_id", &self.client_id)
             .append_pair("post_logout_redirect_uri", self.after_logout.as_str());
@@ -243,16 +243,6 @@ impl Login {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
-    }
-}
-
-/// Returns an address of the metadata over which secrets may pass.
-fn secure(url: Option<&Url>, name: &str) -> Result<Url, Refusal> {
-    let url = url.ok_or_else(|| Refusal::Unproven(format!("the metadata has no {name}")))?;
-    if metadata::is_secure(url) {
-        Ok(url.clone())
-    } else {
-        Err(Refusal::Unproven(format!("{name} is not an address of https")))
     }
 }
 

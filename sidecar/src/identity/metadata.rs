@@ -16,15 +16,11 @@ use crate::text::shorten;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Metadata {
     issuer: String,
-    /// Address of the keys.
-    pub jwks_uri: Url,
-    /// Address where people sign in.
-    pub authorization_endpoint: Option<Url>,
-    /// Address that exchanges a code for tokens.
-    pub token_endpoint: Option<Url>,
+    jwks_uri: Url,
+    authorization_endpoint: Option<Url>,
+    token_endpoint: Option<Url>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    /// Address where people sign out.
-    pub end_session_endpoint: Option<Url>,
+    end_session_endpoint: Option<Url>,
     /// Whether an answer to the browser names its issuer (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
@@ -35,6 +31,48 @@ impl Metadata {
     pub fn has_basic_authentication(&self) -> bool {
         let methods = self.token_endpoint_auth_methods_supported.as_ref();
         methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"))
+    }
+
+    /// Returns the address of the keys.
+    ///
+    /// # Errors
+    /// Fails with the reason if the issuer may not name this address.
+    pub fn jwks_uri(&self) -> Result<Url, String> {
+        self.address("jwks_uri", Some(&self.jwks_uri))
+    }
+
+    /// Returns the address where people sign in.
+    ///
+    /// # Errors
+    /// Fails with the reason if there is none, or if the issuer may not name this address.
+    pub fn authorization_endpoint(&self) -> Result<Url, String> {
+        self.address("authorization_endpoint", self.authorization_endpoint.as_ref())
+    }
+
+    /// Returns the address that exchanges a code for tokens.
+    ///
+    /// # Errors
+    /// Fails with the reason if there is none, or if the issuer may not name this address.
+    pub fn token_endpoint(&self) -> Result<Url, String> {
+        self.address("token_endpoint", self.token_endpoint.as_ref())
+    }
+
+    /// Returns the address where people sign out.
+    ///
+    /// # Errors
+    /// Fails with the reason if there is none, or if the issuer may not name this address.
+    pub fn end_session_endpoint(&self) -> Result<Url, String> {
+        self.address("end_session_endpoint", self.end_session_endpoint.as_ref())
+    }
+
+    fn address(&self, name: &str, url: Option<&Url>) -> Result<Url, String> {
+        let url = url.ok_or_else(|| format!("the metadata has no {name}"))?;
+        if !may_name(&self.issuer, url) {
+            return Err(format!(
+                "{name} is \"{url}\", but the metadata of this issuer may only name hosts by name, over https"
+            ));
+        }
+        Ok(url.clone())
     }
 }
 
@@ -77,13 +115,32 @@ pub(super) async fn keys(http: &Client, url: Url) -> Result<Vec<Jwk>, String> {
 
 /// Returns whether nobody on the network can change an answer from this address.
 pub(super) fn is_secure(url: &Url) -> bool {
-    let is_local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+    url.scheme() == "https" || url.scheme() == "http" && is_local(url)
+}
+
+/// Returns whether the metadata of an issuer may name this address. An issuer on another machine must not make the sidecar send
+/// requests to the machine or the network of the sidecar. So it names a host by its name, which a certificate confirms, or
+/// its own host.
+fn may_name(issuer: &str, url: &Url) -> bool {
+    let Ok(issuer) = Url::parse(issuer) else { return false };
+    if is_local(&issuer) {
+        return is_secure(url);
+    }
+    let has_name = matches!(url.host(), Some(Host::Domain(_))) && !is_local(url);
+    url.scheme() == "https" && (has_name || url.host() == issuer.host())
+}
+
+/// Returns whether the address is of this machine, as its text says.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
         None => false,
-    };
-    url.scheme() == "https" || url.scheme() == "http" && is_local
+    }
 }
 
 async fn get<T: DeserializeOwned>(http: &Client, url: Url) -> Result<T, String> {
@@ -130,7 +187,7 @@ const MOST: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::is_secure;
+    use super::{is_secure, may_name};
 
     #[test]
     fn only_https_and_this_machine_are_secure() {
@@ -140,11 +197,42 @@ mod tests {
             ("http://[::1]/keys", true),
             ("http://localhost/keys", true),
             ("http://login.example.com/keys", false),
+            ("http://a.localhost/keys", true),
             ("http://localhost.example.com/keys", false),
             ("http://127.0.0.1.example.com/keys", false),
             ("ftp://localhost/keys", false),
         ] {
             assert_eq!(is_secure(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_elsewhere_does_not_name_addresses_of_this_network() {
+        let (elsewhere, inside, here) =
+            ("https://login.example.com/a", "https://10.0.0.7:8443", "http://127.0.0.1:8080");
+        for (issuer, url, expected) in [
+            (elsewhere, "https://login.example.com/keys", true),
+            (elsewhere, "https://keys.example.org:8443/keys", true),
+            (elsewhere, "http://keys.example.org/keys", false),
+            (elsewhere, "http://127.0.0.1/keys", false),
+            (elsewhere, "http://localhost/keys", false),
+            (elsewhere, "https://127.0.0.1/keys", false),
+            (elsewhere, "https://127.1/keys", false),
+            (elsewhere, "https://localhost/keys", false),
+            (elsewhere, "https://localhost./keys", false),
+            (elsewhere, "https://a.localhost/keys", false),
+            (elsewhere, "https://[::1]/keys", false),
+            (elsewhere, "https://[::ffff:127.0.0.1]/keys", false),
+            (elsewhere, "https://[fe80::1]/keys", false),
+            (elsewhere, "https://169.254.169.254/latest", false),
+            (elsewhere, "https://10.0.0.7/keys", false),
+            (elsewhere, "https://0.0.0.0/keys", false),
+            (inside, "https://10.0.0.7:9000/keys", true),
+            (inside, "https://10.0.0.8/keys", false),
+            (here, "http://127.0.0.1:9000/keys", true),
+            (here, "http://login.example.com/keys", false),
+        ] {
+            assert_eq!(may_name(issuer, &url.parse().unwrap()), expected, "{issuer} {url}");
         }
     }
 }
