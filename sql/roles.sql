@@ -46,6 +46,8 @@ GRANT SELECT ON audit.event, audit.action, audit.category, audit.tag, audit.work
 GRANT EXECUTE ON FUNCTION
     audit.preset(text),
     audit.status(),
+    audit.retention(text),
+    audit.preview_retention(text, interval, integer),
     audit.tags_of(text),
     audit.vocabulary(),
     audit.captured()
@@ -83,8 +85,6 @@ GRANT EXECUTE ON FUNCTION
     audit.capture(regclass, text, text, text, text[], text),
     audit.end_capture(regclass),
     audit.set_retention(text, interval),
-    audit.retention(text),
-    audit.preview_retention(text, interval, integer),
     audit.place_legal_hold(text, text, text, text),
     audit.release_legal_hold(text, text, text, text),
     audit.grant_workspace(text, text),
@@ -142,9 +142,7 @@ GRANT EXECUTE ON FUNCTION
     audit.end_session(bytea),
     audit.end_sessions(text),
     audit.create_login_link(bytea, text, text, text, text, text, text),
-    audit.use_login_link(bytea, text, bytea),
-    audit.retention(text),
-    audit.preview_retention(text, interval, integer)
+    audit.use_login_link(bytea, text, bytea)
     TO audit_server;
 
 -- audit_sidecar is all of the sidecar.

@@ -74,7 +74,8 @@ extension_sql_file!("../../sql/internal/version.sql", name = "version", requires
 extension_sql_file!("../../sql/api/status.sql", name = "status", requires = ["version"]);
 extension_sql_file!("../../sql/internal/filters.sql", name = "filters", requires = ["status"]);
 extension_sql_file!("../../sql/api/query.sql", name = "query", requires = ["filters"]);
-extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["query"]);
+extension_sql_file!("../../sql/internal/token.sql", name = "token", requires = ["query"]);
+extension_sql_file!("../../sql/api/api_token.sql", name = "api_token", requires = ["token"]);
 extension_sql_file!("../../sql/api/session.sql", name = "session", requires = ["api_token"]);
 extension_sql_file!("../../sql/api/login_link.sql", name = "login_link", requires = ["session"]);
 extension_sql_file!("../../sql/api/archive.sql", name = "archive", requires = ["login_link"]);

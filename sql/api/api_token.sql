@@ -47,16 +47,14 @@ BEGIN
     IF expires_at <= now() THEN
         RAISE EXCEPTION 'expires_at % is in the past', expires_at USING ERRCODE = 'ZA003';
     END IF;
-    INSERT INTO audit.api_token (id, secret_sha256, name, role, workspace, expires_at, actor, target, parent_id)
-    VALUES (id, secret_sha256, name, role, workspace, expires_at, actor, target, parent_id);
-    PERFORM audit.append('api_token_created', workspace => coalesce(workspace, 'audit'), target => 'token:' || id,
-                         details => jsonb_build_object('name', name, 'role', role, 'workspace', workspace,
-                                                       'expires_at', expires_at)
-                                    || jsonb_strip_nulls(jsonb_build_object('actor', actor, 'target', target, 'parent_id', parent_id)));
+    IF role = 'admin' THEN
+        PERFORM audit_internal.require_manager('a token');
+    END IF;
+    PERFORM audit_internal.store_api_token(id, secret_sha256, name, role, workspace, expires_at, actor, target, parent_id);
 END
 $$;
 COMMENT ON FUNCTION audit.create_api_token(text, bytea, text, text, text, timestamptz, text, text, text) IS
-    'Stores the hash of a new token and records an event (SQLSTATE ZA003, 23505 if the id is taken, 23514 for an unknown role, or for a parent without a workspace, an actor, or the role viewer or auditor)';
+    'Stores the hash of a new token and records an event (SQLSTATE ZA003, 23505 if the id is taken, 23514 for an unknown role, or for a parent without a workspace, an actor, or the role viewer or auditor, 42501 for the role admin if the caller is not in the group audit_manager)';
 
 CREATE FUNCTION audit.revoke_api_token(id text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER

@@ -48,6 +48,9 @@ BEGIN
         RAISE EXCEPTION 'the actor "%" of a link begins with a word that stands for the audit log itself', actor
             USING ERRCODE = 'ZA003', HINT = 'Name the person, for example user:ada.';
     END IF;
+    IF role = 'admin' THEN
+        PERFORM audit_internal.require_manager('a link');
+    END IF;
     DELETE FROM audit.login_link l WHERE l.expires_at < created_at - interval '1 day' AND NOT audit_internal.clock_has_jumped();
     INSERT INTO audit.login_link (secret_sha256, name, role, workspace, actor, target, parent_id, created_at, created_by, expires_at)
     VALUES (secret_sha256, name, role, workspace, actor, target, parent_id, created_at, audit_internal.who(), expires_at);
@@ -58,7 +61,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit.create_login_link(bytea, text, text, text, text, text, text) IS
-    'Stores the hash of a link that logs in once, records an event, and returns the time of its expiry, in five minutes. Without a parent, the link is for an admin. With the token of a host application as its parent, it is for a viewer or auditor of one workspace. Forgets links that expired a day ago (SQLSTATE ZA003, 23505, 23514).';
+    'Stores the hash of a link that logs in once, records an event, and returns the time of its expiry, in five minutes. Without a parent, the link is for an admin. With the token of a host application as its parent, it is for a viewer or auditor of one workspace. Forgets links that expired a day ago (SQLSTATE ZA003, 23505, 23514, and 42501 for a link of an admin if the caller is not in the group audit_manager).';
 
 CREATE FUNCTION audit.use_login_link(
     secret_sha256 bytea, token_id text, token_secret_sha256 bytea, OUT name text, OUT workspace text, OUT role text, OUT actor text,
@@ -86,9 +89,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    PERFORM audit.create_api_token(token_id, token_secret_sha256, link.name, link.role, link.workspace,
-                                   least(clock_timestamp() + interval '12 hours', parent.expires_at),
-                                   link.actor, link.target, link.parent_id);
+    PERFORM audit_internal.store_api_token(token_id, token_secret_sha256, link.name, link.role, link.workspace,
+                                           least(clock_timestamp() + interval '12 hours', parent.expires_at),
+                                           link.actor, link.target, link.parent_id);
     name := link.name;
     workspace := link.workspace;
     role := link.role;

@@ -11,7 +11,8 @@ CREATE TABLE audit.session (
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
     ip inet,
-    user_agent text
+    user_agent text,
+    may_manage boolean NOT NULL
 );
 COMMENT ON TABLE audit.session IS 'Sessions of the admin pages. A dump leaves them out.';
 COMMENT ON COLUMN audit.session.id_sha256 IS 'SHA-256 of the id, which only the browser has';
@@ -26,6 +27,8 @@ COMMENT ON COLUMN audit.session.ended_at IS 'Time at which the session was ended
 COMMENT ON COLUMN audit.session.ip IS 'Address from which the person logged in, or NULL if it is unknown';
 COMMENT ON COLUMN audit.session.user_agent IS 'User agent of the browser at the login, or NULL if it sent none';
 
+COMMENT ON COLUMN audit.session.may_manage IS 'Whether the database role that started the session is in the group audit_manager. Otherwise, a session of role admin is not valid for the roles of that group.';
+
 CREATE INDEX session_expires ON audit.session (expires_at);
 COMMENT ON INDEX audit.session_expires IS 'Finds the sessions to forget';
 
@@ -38,9 +41,10 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM audit.session s WHERE s.expires_at < clock_timestamp() - interval '1 day' AND NOT audit_internal.clock_has_jumped();
-    INSERT INTO audit.session (id_sha256, token_id, name, role, workspace, created_at, last_used_at, expires_at, ip, user_agent)
+    INSERT INTO audit.session (id_sha256, token_id, name, role, workspace, created_at, last_used_at, expires_at, ip, user_agent,
+                               may_manage)
     SELECT id_sha256, t.id, t.name, t.role, t.workspace, clock_timestamp(), clock_timestamp(), clock_timestamp() + interval '12 hours',
-           ip, user_agent
+           ip, user_agent, audit_internal.may_manage()
     FROM audit.api_token t
     WHERE t.id = token_id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp());
     RETURN FOUND;
@@ -68,11 +72,13 @@ BEGIN
           AND s.last_used_at > clock_timestamp() - interval '30 minutes'
           -- A session that was started while the clock was ahead must not last until then.
           AND s.created_at < clock_timestamp() + interval '1 hour'
-          AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp());
+          AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+          -- A role can start a session of any token. It must not become an admin in a sidecar that may do more than itself.
+          AND (t.role <> 'admin' OR s.may_manage OR NOT audit_internal.may_manage());
 END
 $$;
 COMMENT ON FUNCTION audit.use_session(bytea) IS
-    'Returns who a session belongs to, and notes once a minute that it was used. Returns no row if it has ended or was idle for 30 minutes, or if its token is expired or revoked.';
+    'Returns who a session belongs to, and notes once a minute that it was used. Returns no row if it has ended or was idle for 30 minutes, if its token is expired or revoked, or if the caller may manage the audit log, and the role that started the session of an admin may not.';
 
 CREATE FUNCTION audit.end_session(id_sha256 bytea) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER

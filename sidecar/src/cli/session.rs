@@ -5,7 +5,7 @@ use std::process::Command;
 use deadpool_postgres::Client;
 
 use crate::config::DatabaseArgs;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::postgres::pool::Database;
 
 /// Connects to the database.
@@ -14,9 +14,10 @@ pub(super) async fn connect(args: &DatabaseArgs) -> anyhow::Result<Client> {
 }
 
 /// Returns the error with its cause, unless it is about the user's request. The user of the command line may see the
-/// cause.
+/// cause, such as the privilege that the database role lacks.
 pub(super) fn explain(error: ApiError) -> anyhow::Error {
     match error.cause() {
+        Some(cause) if error.code() == Code::Forbidden => anyhow::anyhow!("{error}: {cause}"),
         Some(cause) if !error.status().is_client_error() => anyhow::anyhow!("{}: {cause}", error.message()),
         _ => anyhow::anyhow!("{error}"),
     }

@@ -1,8 +1,12 @@
 //! A sidecar with a part of the rights does that part, and nothing else.
 
+use std::process::Output;
+
 use audit_harness::database::Database;
 use audit_harness::query::{one, refused as refused_in_sql, run};
 use audit_harness::sidecar::{Sidecar, command};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::log::checkpoint::make_key;
@@ -13,12 +17,28 @@ fn serve(db: &Database, groups: &[&str]) -> Sidecar {
     Sidecar::serve(&dsn, &["--listen", "127.0.0.1:0"]).unwrap()
 }
 
+/// Runs `audit-sidecar retention` with a role that is in these groups.
+fn retention(db: &Database, groups: &[&str], arguments: &[&str]) -> Output {
+    let mut command = command(&db.cluster().dsn(db.name(), &db.role(groups))).unwrap();
+    command.arg("retention").args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_command_names_the_privilege_that_its_role_lacks() {
+    let db = Database::new();
+    let told = retention(&db, &["audit_server"], &["set", "--workspace", "acme", "--retention", "1 year"]);
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(!told.status.success());
+    assert!(said.contains("permission denied for function set_retention") && said.contains("audit_manager"), "{said}");
+}
+
 #[tokio::test]
 async fn serving_needs_neither_signing_nor_management() {
     let db = Database::new();
     let event: i64 = one(&db.connect().await, "SELECT audit.append('x', 'acme', target => 't:1')", &[]).await;
     let sidecar = serve(&db, &["audit_server"]);
-    let admin = sidecar.token("admin", None);
+    let manager = serve(&db, &["audit_server", "audit_manager"]);
+    let admin = manager.token("admin", None);
     for path in [
         "/readyz",
         "/v1/events?workspace=acme",
@@ -55,11 +75,47 @@ async fn serving_needs_neither_signing_nor_management() {
         assert_eq!((answer.status, error["code"].as_str()), (403, Some("forbidden")), "{error}");
         assert!(error["hint"].as_str().unwrap().contains("audit_manager"), "{error}");
     }
-    let manager = serve(&db, &["audit_server", "audit_manager"]);
     for request in managing() {
         let answer = request.token(&admin).send(&manager);
         assert!(answer.status < 300, "{} {}", answer.status, answer.text());
     }
+}
+
+#[tokio::test]
+async fn a_role_that_serves_makes_nobody_an_admin_of_another_sidecar() {
+    let db = Database::new();
+    let manager = serve(&db, &["audit_server", "audit_manager"]);
+    let admin = manager.token("admin", None);
+    let server = db.role(&["audit_server"]);
+    let client = db.connect_as(&["audit_server"]).await;
+    for call in [
+        "audit.create_api_token('t', sha256('s'), 'x', 'admin')",
+        "audit.create_api_token('t', sha256('s'), 'x', 'admin', 'acme')",
+        "audit.create_login_link(sha256('s'), 'ada')",
+        "audit.create_login_link(sha256('s'), 'ada', 'acme', 'admin')",
+    ] {
+        refused_in_sql(&client, &format!("SELECT {call}"), "42501").await;
+    }
+    for role in ["viewer", "auditor", "writer", "embedder"] {
+        run(&client, &format!("SELECT audit.create_api_token('{role}', sha256('s'), 'x', '{role}')")).await;
+    }
+    for arguments in
+        [&["token", "create", "--all-workspaces", "--role", "admin", "--name", "x"][..], &["admin", "link"]]
+    {
+        let told = command(&db.cluster().dsn(db.name(), &server)).unwrap().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert!(!told.status.success() && said.contains(&server) && said.contains("audit_manager"), "{said}");
+    }
+
+    // It knows the ids of all tokens, and can start a session of each.
+    let session = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
+    let start = format!("SELECT audit.start_session(sha256('{session}'), '{}')", &admin[6..18]);
+    assert!(one::<bool>(&client, &start, &[]).await);
+    let open = |sidecar: &Sidecar| {
+        Request::get("/admin/access").header("Cookie", format!("audit_session={session}")).send(sidecar).status
+    };
+    assert_eq!(open(&manager), 303);
+    assert_eq!(open(&serve(&db, &["audit_server"])), 200);
 }
 
 #[tokio::test]
@@ -84,6 +140,10 @@ async fn signing_needs_no_tokens_and_no_management() {
     let told = sign(&["audit_signer"]);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     assert_eq!(one::<i64>(&client, "SELECT count(*) FROM audit.checkpoint", &[]).await, 1);
+
+    // It reads all.
+    let told = retention(&db, &["audit_signer"], &["show", "--workspace", "acme"]);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
 
     let signer = db.connect_as(&["audit_signer"]).await;
     for call in [
