@@ -25,7 +25,7 @@ DECLARE
                                 WHERE e.xid >= pg_snapshot_xmax(sealer.sealed) AND e.xid < upcoming AND e.id > sealer.ids_after
                                 ORDER BY e.xid LIMIT 1);
 BEGIN
-    RETURN QUERY VALUES
+    RETURN QUERY SELECT c.name, c.ok, c.value, CASE WHEN NOT c.ok THEN c.hint END FROM (VALUES
         ('maintenance', coalesce(run.last_run_at BETWEEN now() - interval '1 day' AND now() + interval '1 day', false),
          coalesce('last run ' || run.last_run_at, 'has never run'),
          audit_internal.worker_hint('audit.maintenance_interval', run.last_run_at IS NOT NULL, true)),
@@ -48,13 +48,13 @@ BEGIN
          coalesce('recorded ' || sealer.heads_recorded_at, 'have never been recorded'),
          audit_internal.worker_hint('audit.seal_interval', sealer.heads_recorded_at IS NOT NULL, has_events)),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
-        ('retention changes', true, unsettled || ' not settled yet', NULL);
-    RETURN QUERY SELECT 'sealing turns', t.ok, t.value, t.hint FROM audit_internal.describe_turns() t;
-    RETURN QUERY SELECT 'roles', r.ok, r.value, r.hint FROM audit_internal.describe_roles() r;
-    RETURN QUERY SELECT 'workspace grants', g.ok, g.value, g.hint FROM audit_internal.describe_grants() g;
-    RETURN QUERY SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r;
-    RETURN QUERY SELECT v.name, v.ok, v.value, v.hint FROM audit_internal.describe_versions() v;
+        ('retention changes', true, unsettled || ' not settled yet', NULL)) c (name, ok, value, hint);
+    RETURN QUERY SELECT 'sealing turns', t.ok, t.value, CASE WHEN NOT t.ok THEN t.hint END FROM audit_internal.describe_turns() t;
+    RETURN QUERY SELECT 'roles', r.ok, r.value, CASE WHEN NOT r.ok THEN r.hint END FROM audit_internal.describe_roles() r;
+    RETURN QUERY SELECT 'workspace grants', g.ok, g.value, CASE WHEN NOT g.ok THEN g.hint END FROM audit_internal.describe_grants() g;
+    RETURN QUERY SELECT 'replication', r.ok, r.value, CASE WHEN NOT r.ok THEN r.hint END FROM audit_internal.describe_receiving() r;
+    RETURN QUERY SELECT v.name, v.ok, v.value, CASE WHEN NOT v.ok THEN v.hint END FROM audit_internal.describe_versions() v;
 END
 $$;
 COMMENT ON FUNCTION audit.status() IS
-    'Returns health checks of the audit log, one in each row. If ok is false, an operator must act as the hint says.';
+    'Returns health checks of the audit log, one in each row. If ok is false, an operator must act as the hint says. Otherwise hint is NULL.';

@@ -79,6 +79,16 @@ async fn a_reader_queries_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_health_check_that_passes_has_no_hint() {
+    let db = Database::new();
+    let client = db.connect().await;
+    let hints = "SELECT count(hint) FROM audit.status() WHERE ok = ";
+    assert_eq!(one::<i64>(&client, &format!("{hints}true"), &[]).await, 0);
+    // Nothing has been sealed here.
+    assert!(one::<i64>(&client, &format!("{hints}false"), &[]).await > 0);
+}
+
+#[tokio::test]
 async fn the_sidecar_keeps_tokens() {
     let db = Database::new();
     let sidecar = db.connect_as(&["audit_sidecar"]).await;
