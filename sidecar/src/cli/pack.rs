@@ -73,7 +73,7 @@ pub async fn run(args: PackArgs) -> anyhow::Result<ExitCode> {
         database: Database::new(database)?,
         context: RequestContext::default(),
         actor: actor(),
-        wait: Wait { limit: args.proof_wait, signer: None },
+        wait: Wait { limit: args.proof_wait, signer: None, told: Some(tell_wait) },
     };
     let output = args.output.clone().unwrap_or_default();
     let job = Job::start(asker, definition, filters(args)).await.map_err(|error| {
@@ -97,6 +97,14 @@ fn list(definitions: &Definitions) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says on standard error that the pack waits, and for what.
+pub(super) fn tell_wait(limit: Duration) {
+    note!(
+        "Waiting up to {limit:?} for the next checkpoint, because the last one does not cover the whole period. To make the pack \
+         without it, use --proof-wait 0s."
+    );
 }
 
 fn find(definitions: &Definitions, name: &str) -> anyhow::Result<Arc<Definition>> {

@@ -9,6 +9,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::cli::output::{note, say};
+use crate::cli::pack::tell_wait;
 use crate::cli::part::Part;
 use crate::cli::session::actor;
 use crate::config::{DatabaseArgs, duration};
@@ -79,7 +80,7 @@ async fn recover(args: RecoverArgs) -> anyhow::Result<Outline> {
         since: args.since,
         until: args.until,
         actor: actor(),
-        wait: Wait { limit: args.proof_wait, signer: None },
+        wait: Wait { limit: args.proof_wait, signer: None, told: Some(tell_wait) },
     };
     let output = args.output.unwrap_or_default();
     let mut part = None;

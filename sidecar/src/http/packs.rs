@@ -127,7 +127,7 @@ pub(crate) async fn stream_pack(
         database: state.database.clone(),
         context: context.clone(),
         actor: principal.actor.clone(),
-        wait: Wait { limit: state.config.proof_wait, signer: state.signer.clone() },
+        wait: Wait { limit: state.config.proof_wait, signer: state.signer.clone(), told: None },
     };
     let job = Job::start(asker, definition, filters).await?;
 

@@ -46,11 +46,15 @@ pub(super) struct Basis {
 /// Returns the errors of the database.
 pub(super) async fn wait(client: &Client, request: &Request) -> Result<(), ApiError> {
     let end = Instant::now() + request.wait.limit;
+    let mut told = request.wait.told;
     loop {
         let row = client.query_one(IS_COVERED, &[&request.filters.workspace, &request.until]).await?;
         let (is_covered, is_signing): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if is_covered || !is_signing || Instant::now() >= end {
             return Ok(());
+        }
+        if let Some(tell) = told.take() {
+            tell(request.wait.limit);
         }
         if let Some(signer) = &request.wait.signer {
             signer.notify_one();

@@ -40,6 +40,8 @@ pub struct Wait {
     pub limit: Duration,
     /// Asks the signer of this process for a checkpoint.
     pub signer: Option<Arc<Notify>>,
+    /// Is called once with the maximum time, if the pack has to wait.
+    pub told: Option<fn(Duration)>,
 }
 
 impl Request {

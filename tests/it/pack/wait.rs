@@ -68,13 +68,15 @@ async fn without_a_signer_a_pack_ends_with_the_last_checkpoint() {
         let mut command = command(&made.dsn).unwrap();
         command.args(["pack", "export", "--workspace", "acme", "--since", "2023-01-01", "--proof-wait", wait, "-o"]);
         let output = command.arg(&file).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
         let zip = std::fs::read(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
-        check(&zip).to_json()
+        (said, check(&zip).to_json())
     };
     let started = Instant::now();
-    let report = pack("2s");
+    let (said, report) = pack("2s");
+    assert_eq!(said.matches("Waiting up to 2s for the next checkpoint").count(), 1, "{said}");
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert_eq!((&report["result"], &report["events"]), (&"PARTIAL".into(), &40.into()), "{report}");
     assert_eq!(report["partial_because"], serde_json::json!(["end"]));
@@ -86,7 +88,8 @@ async fn without_a_signer_a_pack_ends_with_the_last_checkpoint() {
     let _: String = one(&client, old, &[]).await;
     client.execute("UPDATE audit.checkpoint SET signed_at = now() - interval '1 hour'", &[]).await.unwrap();
     let started = Instant::now();
-    let report: Value = pack("60s");
+    let (said, report): (String, Value) = pack("60s");
+    assert!(!said.contains("Waiting"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(report["result"], "PARTIAL");
 }
