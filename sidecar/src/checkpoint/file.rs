@@ -46,8 +46,16 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// Fails with `WouldBlock` if another process locks the folder for longer than `patience`, or with an error of the file
 /// system.
 pub fn lock_folder(folder: &Path, patience: Duration) -> Result<File, TryLockError> {
+    lock(folder, "lock", patience)
+}
+
+/// Locks a file of this name in a folder, until the returned file is closed. Creates both if they are missing.
+///
+/// # Errors
+/// Returns the same errors as [`lock_folder`].
+pub fn lock(folder: &Path, name: &str, patience: Duration) -> Result<File, TryLockError> {
     fs::create_dir_all(folder).map_err(TryLockError::Error)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"));
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(name));
     let lock = lock.map_err(TryLockError::Error)?;
     let begun = Instant::now();
     loop {

@@ -1,11 +1,14 @@
 //! The configuration of signing.
 
 use std::env;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use audit_proof::checkpoint::{Key, Kind};
 
+use super::file;
 use super::key::PrivateKey;
 use super::witness::{self, Witness};
 use crate::archive::Place;
@@ -77,6 +80,22 @@ impl Settings {
             bail!("--witness-quorum is {quorum}, but only {} witnesses are configured", witnesses.len());
         }
         Ok(Some(Self { keys, public, folder, store, witnesses, quorum }))
+    }
+
+    /// Reserves the state for this process until the returned file is closed. `checkpoint sign` and `checkpoint reset` can use it
+    /// in the meantime.
+    ///
+    /// # Errors
+    /// Fails if another process has reserved it, or if the folder cannot be written.
+    pub fn reserve(&self) -> anyhow::Result<File> {
+        let folder = self.folder.display();
+        file::lock(&self.folder, "serve.lock", Duration::ZERO).map_err(|error| match error {
+            TryLockError::WouldBlock => anyhow!(
+                "another audit-sidecar serve uses the signing state {folder}. Stop it, or give this one a folder of its own with \
+                 --signing-state"
+            ),
+            TryLockError::Error(error) => anyhow!("the signing state {folder} cannot be locked: {error}"),
+        })
     }
 
     /// Returns the origin of the checkpoints.

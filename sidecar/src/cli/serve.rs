@@ -44,6 +44,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         bail!("--replica-url and --database-url name databases with different audit logs");
     }
     let settings = Settings::load(&state.config.signing)?;
+    // Two processes with one state would wait for each other in each round.
+    let _reserved = settings.as_ref().map(Settings::reserve).transpose()?;
     state.signing_keys = settings.iter().flat_map(Settings::vkeys).collect();
     let signer = settings.map(|settings| Signer::new(settings, state.database.clone()));
     let config = Arc::clone(&state.config);

@@ -85,3 +85,20 @@ async fn a_sidecar_that_waits_for_its_turn_says_who_has_it() {
         sleep(Duration::from_millis(200));
     }
 }
+
+/// Each would wait for the other in each round.
+#[tokio::test]
+async fn two_sidecars_do_not_serve_with_one_signing_state() {
+    let db = Database::new();
+    let folder = tempfile::tempdir().unwrap();
+    make_key(folder.path(), "key", &["--name", "audit.example.com/log"]);
+    let (key, state) = (folder.path().join("key"), folder.path().join("state"));
+    let flags = ["--listen", "127.0.0.1:0", "--signing-key", key.to_str().unwrap(), "--signing-state"];
+    let serve = |state: &str| Sidecar::serve(&db.dsn(), &[&flags[..], &[state]].concat());
+    let first = serve(state.to_str().unwrap()).unwrap();
+    let said = serve(state.to_str().unwrap()).err().map(|error| format!("{error:#}")).unwrap_or_default();
+    assert!(said.contains("another audit-sidecar serve uses the signing state"), "{said}");
+    // The folder is free when the first has ended, however it ends.
+    first.stop();
+    serve(state.to_str().unwrap()).unwrap();
+}
