@@ -10,6 +10,7 @@ pub mod encoding;
 pub mod events;
 pub mod frame;
 mod health;
+pub mod large_bodies;
 pub mod legal_holds;
 pub mod listener;
 pub mod log;

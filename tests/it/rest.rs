@@ -17,6 +17,7 @@ pub mod http;
 mod identity;
 mod issuer;
 mod least_privilege;
+mod limits;
 mod listener;
 mod openapi;
 mod pooler;

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
 use url::form_urlencoded;
 
 use super::origin;
@@ -43,7 +44,11 @@ impl FromRequest<AppState> for Change {
         let context = RequestContext::from_request_parts(&mut parts, state).await?;
         origin::require_same(&parts.headers)?;
         let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
-        let form = Form::parse(&body.map_err(|_| ApiError::new(Code::InvalidValue, "the form could not be read"))?);
+        let body = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::BodyTooLarge, "the form is too large"),
+            _ => ApiError::new(Code::InvalidValue, "the form could not be read"),
+        });
+        let form = Form::parse(&body?);
         if !session.id.is_form_token(form.text("form_token")) {
             return Err(origin::refusal("the form belongs to another session"));
         }

@@ -44,7 +44,7 @@ pub fn router() -> Router<AppState> {
         .route(
             "/admin/evidence/check",
             // The form around the pack needs some bytes, too.
-            post(evidence::check).layer(DefaultBodyLimit::max(evidence::MOST_BYTES + (64 << 10))),
+            post(evidence::check).layer(DefaultBodyLimit::max(evidence::MOST_BYTES + MOST_FORM)),
         )
         .route("/admin/retention", get(retention::page))
         .route("/admin/retention/change", get(retention::change::confirm).post(retention::change::apply))
@@ -58,6 +58,8 @@ pub fn router() -> Router<AppState> {
         .route("/admin/access/end", post(access::change::end))
         .route("/admin/access/end-all", post(access::change::end_all))
         .route("/admin/{*path}", get(errors::unknown_path))
+        // Anybody can send the forms of the logins.
+        .layer(DefaultBodyLimit::max(MOST_FORM))
         .layer(layers::from_fn(errors::as_pages))
         .route(assets::ROUTE, get(assets::file))
         .layer(Extension(Arc::new(Attempts::default())))
@@ -65,3 +67,6 @@ pub fn router() -> Router<AppState> {
         .layer(Extension(Checks::default()))
         .layer(Extension(Arc::new(Running::new())))
 }
+
+/// Maximum size of a form without a file, in bytes.
+const MOST_FORM: usize = 64 << 10;

@@ -9,6 +9,7 @@ use crate::checkpoint::Health;
 use crate::config::{DatabaseArgs, ServeArgs};
 use crate::error::ApiError;
 use crate::events::export::Exports;
+use crate::http::large_bodies::LargeBodies;
 use crate::http::shutdown::Shutdown;
 use crate::identity::Identities;
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// The exports that are running.
     pub exports: Exports,
+    /// The turns of large request bodies.
+    pub large_bodies: LargeBodies,
     /// The definitions of packs.
     pub packs: Arc<Definitions>,
     /// The issuers and proxies that name people and programs.
@@ -76,6 +79,7 @@ impl AppState {
             reads,
             exports: Exports::new(most.into(), metrics.clone()),
             metrics,
+            large_bodies: LargeBodies::default(),
             packs: Arc::new(packs),
             identities: Arc::new(identities),
             signing: Health::default(),

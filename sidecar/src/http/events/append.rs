@@ -71,6 +71,7 @@ pub(super) async fn append_events(
     principal.require(Right::Append)?;
     Params::parse(query.as_deref(), &[])?;
     let form = form(request.headers())?;
+    let _turn = state.large_bodies.turn(&request).await;
     let body = body::decoded(request, state.config.max_body).await.map_err(|error| match error.code() {
         Code::BodyTooLarge => error.with_hint("Send fewer events in one request."),
         _ => error,
