@@ -52,7 +52,8 @@ async fn a_page_describes_the_function_that_is_there() {
             );
         }
         let callers: Vec<String> = strings(&function, "callers").iter().map(|role| format!("`{role}`")).collect();
-        let callers = format!("Callers: {}.\n", callers.join(", "));
+        let callers = if callers.is_empty() { "superusers".into() } else { callers.join(", ") };
+        let callers = format!("Callers: {callers}.\n");
         let signature = string(&function, "signature") + "\n";
         let shown = blocks(&text).into_iter().next().expect("a page begins with the signature").content;
         let line = text.find("\nCallers: ").expect("a page names the callers") + 1;
