@@ -26,10 +26,12 @@ use crate::settings;
 pub mod caller;
 mod denied;
 mod hooks;
+mod names;
 mod objects;
 mod state;
 mod statements;
 mod subscription;
+mod targets;
 
 /// Installs the hooks if the server is starting. Must be called from `_PG_init`, once.
 pub fn install() {

@@ -7,6 +7,7 @@ mod extension;
 mod foreign_settings;
 mod guard;
 mod guard_hooks;
+mod guard_names;
 mod harness;
 mod hostile;
 mod locale;

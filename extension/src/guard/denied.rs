@@ -1,16 +1,16 @@
-//! Changes that PostgreSQL itself refuses, because the role lacks a privilege on a protected table. They are noted before
+//! Changes that PostgreSQL itself refuses, because the role lacks a privilege on a protected object. They are noted before
 //! PostgreSQL raises its error. An attempt is noted only if PostgreSQL is certain to refuse it.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::{AclMode, NodeTag, ObjectType};
 
 use crate::autonomous::refusal;
 use crate::guard::caller;
+use crate::guard::names::{self, Named};
 use crate::guard::objects::{self, Schemas};
-use crate::guard::statements::nodes;
+use crate::guard::targets::{Demand, Name, Target, targets};
 use crate::pg::compat::{self, Access};
 use crate::pg::edge::checked;
 use crate::pg::relations;
@@ -65,92 +65,79 @@ fn note_write(access: &Access) {
     }
 }
 
-/// Notes a utility statement that changes a protected table, and that the current user may not run.
+/// Notes a utility statement that changes a protected object, and that the current user may not run.
 ///
 /// # Safety
 /// `statement` must be the tree of a utility statement. There must be a transaction.
 pub unsafe fn note_utility(statement: *mut pg_sys::Node, command: &CStr, schemas: Schemas) {
-    use NodeTag::*;
-    let tables = |list| {
-        // SAFETY: the lists of these statements hold nodes of this type.
-        unsafe { nodes::<pg_sys::RangeVar>(list).collect::<Vec<_>>() }
-    };
-    // SAFETY: the tag says which struct the node is. PostgreSQL has built the tree.
-    let (tables, sufficient) = unsafe {
-        match (*statement).type_ {
-            T_AlterTableStmt => (vec![(*statement.cast::<pg_sys::AlterTableStmt>()).relation], 0),
-            T_IndexStmt => (vec![(*statement.cast::<pg_sys::IndexStmt>()).relation], 0),
-            T_RuleStmt => (vec![(*statement.cast::<pg_sys::RuleStmt>()).relation], 0),
-            T_CreatePolicyStmt => (vec![(*statement.cast::<pg_sys::CreatePolicyStmt>()).table], 0),
-            T_AlterPolicyStmt => (vec![(*statement.cast::<pg_sys::AlterPolicyStmt>()).table], 0),
-            T_RenameStmt => (vec![(*statement.cast::<pg_sys::RenameStmt>()).relation], 0),
-            T_AlterObjectSchemaStmt => (vec![(*statement.cast::<pg_sys::AlterObjectSchemaStmt>()).relation], 0),
-            T_CreateTrigStmt => (vec![(*statement.cast::<pg_sys::CreateTrigStmt>()).relation], pg_sys::ACL_TRIGGER),
-            T_TruncateStmt => (tables((*statement.cast::<pg_sys::TruncateStmt>()).relations), pg_sys::ACL_TRUNCATE),
-            T_DropStmt => (dropped(&*statement.cast()), 0),
-            T_CopyStmt => {
-                let copy: &pg_sys::CopyStmt = &*statement.cast();
-                (if copy.is_from { vec![copy.relation] } else { vec![] }, pg_sys::ACL_INSERT)
-            }
-            _ => return,
-        }
-    };
-    for table in tables {
-        // SAFETY: the tables of a statement are null or valid.
-        if let Some(name) = unsafe { denied(table, sufficient as AclMode, schemas) } {
+    // SAFETY: promised by the caller.
+    for target in unsafe { targets(statement) } {
+        // SAFETY: the names of a statement are valid.
+        if let Some(name) = unsafe { denied(&target, schemas) } {
             note(&command.to_string_lossy(), &name);
         }
     }
 }
 
-/// Returns the relations that a DROP names, or whose triggers, rules or policies it names.
-unsafe fn dropped(drop: &pg_sys::DropStmt) -> Vec<*mut pg_sys::RangeVar> {
-    use ObjectType::*;
-    let is_part = matches!(drop.removeType, OBJECT_TRIGGER | OBJECT_RULE | OBJECT_POLICY);
-    if !is_part && !matches!(drop.removeType, OBJECT_TABLE | OBJECT_INDEX | OBJECT_VIEW | OBJECT_SEQUENCE) {
-        return vec![];
-    }
-    // SAFETY: the objects of these kinds are lists of names, of which the last names the trigger, rule or policy.
+/// Returns the name of an object if it is protected and the current user has no right that suffices.
+unsafe fn denied(target: &Target, schemas: Schemas) -> Option<String> {
+    // SAFETY: promised by the caller. The names are NUL-terminated.
     unsafe {
-        nodes::<pg_sys::List>(drop.objects)
-            .filter_map(|names| {
-                let names = pg_sys::list_copy(names);
-                let names = if is_part { pg_sys::list_truncate(names, (*names).length - 1) } else { names };
-                (!names.is_null() && (*names).length <= 3).then(|| pg_sys::makeRangeVarFromNameList(names))
-            })
-            .collect()
-    }
-}
-
-/// Returns the name of a relation if it is protected and the current user neither owns it nor has the right that suffices.
-unsafe fn denied(table: *mut pg_sys::RangeVar, sufficient: AclMode, schemas: Schemas) -> Option<String> {
-    if table.is_null() {
-        return None;
-    }
-    // SAFETY: promised by the caller. Looks the names up without a lock. The statement itself locks the relation.
-    unsafe {
-        let user = pg_sys::GetUserId();
-        if !(*table).schemaname.is_null() {
-            let schema = pg_sys::get_namespace_oid((*table).schemaname, true);
-            if schema != pg_sys::InvalidOid && !compat::may_use_schema(schema, user) {
-                let name = || format!("{}.{}", text((*table).schemaname), text((*table).relname));
-                return schemas.contain(schema).then(name);
+        match target.name {
+            Name::Relation(name) => match names::relation(name)? {
+                Named::Object(relation) => (schemas.protect_relation(relation)
+                    && !meets(pg_sys::RelationRelationId, relation, target.demand))
+                .then(|| relations::qualified_name(relation)),
+                Named::Hidden { schema } => {
+                    schemas.contain(schema).then(|| format!("{}.{}", text((*name).schemaname), text((*name).relname)))
+                }
+            },
+            Name::Function(name) => {
+                let found = names::functions(name);
+                let is_denied = |function: &Named| match *function {
+                    Named::Object(function) => {
+                        objects::is_member(pg_sys::ProcedureRelationId, function)
+                            && !meets(pg_sys::ProcedureRelationId, function, target.demand)
+                    }
+                    Named::Hidden { schema } => schemas.contain(schema),
+                };
+                let written = names::strings(name).into_iter().map(|part| text(part)).collect::<Vec<_>>().join(".");
+                (!found.is_empty() && found.iter().all(is_denied)).then_some(written)
+            }
+            Name::Schema(name) => {
+                let schema = names::schema(name)?;
+                let is_denied = schemas.contain(schema) && !meets(pg_sys::NamespaceRelationId, schema, target.demand);
+                is_denied.then(|| format!("schema {}", text(name)))
+            }
+            Name::Extension(name) => {
+                let is_denied = CStr::from_ptr(name) == objects::NAME
+                    && !meets(pg_sys::ExtensionRelationId, objects::extension_oid(), target.demand);
+                is_denied.then(|| format!("extension {}", text(name)))
             }
         }
-        let flags = pg_sys::RVROption::RVR_MISSING_OK;
-        let no_lock = pg_sys::NoLock as pg_sys::LOCKMODE;
-        let relation = pg_sys::RangeVarGetRelidExtended(table, no_lock, flags, None, std::ptr::null_mut());
-        if relation == pg_sys::InvalidOid || !schemas.protect_relation(relation) {
-            return None;
-        }
-        let owns = objects::owner_of(relation).is_some_and(|owner| pg_sys::has_privs_of_role(user, owner));
-        let may =
-            sufficient != 0 && pg_sys::pg_class_aclcheck(relation, user, sufficient) == pg_sys::AclResult::ACLCHECK_OK;
-        (!owns && !may).then(|| relations::qualified_name(relation))
     }
 }
 
-unsafe fn text(name: *const std::ffi::c_char) -> String {
+/// Returns whether the current user has what PostgreSQL demands for a statement.
+fn meets(class: pg_sys::Oid, object: pg_sys::Oid, demand: Demand) -> bool {
+    // SAFETY: looks up roles and rights in the system caches.
+    let user = unsafe { pg_sys::GetUserId() };
+    // SAFETY: as above.
+    let owns = objects::owner_of(class, object).is_some_and(|owner| unsafe { pg_sys::has_privs_of_role(user, owner) });
+    owns || match demand {
+        Demand::Ownership => false,
+        Demand::Right(rights) => compat::has_right(class, object, user, rights),
+        Demand::ColumnRight(rights) => {
+            let any = pg_sys::AclMaskHow::ACLMASK_ANY;
+            compat::has_right(class, object, user, rights)
+                // SAFETY: as above.
+                || unsafe { pg_sys::pg_attribute_aclcheck_all(object, user, rights, any) }
+                    == pg_sys::AclResult::ACLCHECK_OK
+        }
+    }
+}
+
+unsafe fn text(name: *const c_char) -> String {
     // SAFETY: names of the tree are NUL-terminated.
     unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
 }

@@ -98,9 +98,16 @@ pub fn describe(class: pg_sys::Oid, object: pg_sys::Oid) -> String {
     }
 }
 
-/// Returns the owner of a relation. Returns None if the relation does not exist.
-pub fn owner_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
-    oid_in_row(pg_sys::RelationRelationId, CLASS_INDEX, relation, c"relowner")
+/// Returns the owner of a relation, function, schema or extension. Returns None if the object does not exist.
+pub fn owner_of(class: pg_sys::Oid, object: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    let (index, column) = match class {
+        pg_sys::RelationRelationId => (CLASS_INDEX, c"relowner"),
+        pg_sys::ProcedureRelationId => (PROCEDURE_INDEX, c"proowner"),
+        pg_sys::NamespaceRelationId => (NAMESPACE_INDEX, c"nspowner"),
+        pg_sys::ExtensionRelationId => (EXTENSION_INDEX, c"extowner"),
+        _ => return None,
+    };
+    oid_in_row(class, index, object, column)
 }
 
 /// Returns whether PostgreSQL lets the current user truncate a table. If not, its own error is better.
@@ -236,6 +243,8 @@ const PARTS: [Part; 5] = [
 ];
 const CLASS_INDEX: pg_sys::Oid = oid(2662);
 const PROCEDURE_INDEX: pg_sys::Oid = oid(2690);
+const NAMESPACE_INDEX: pg_sys::Oid = oid(2685);
+const EXTENSION_INDEX: pg_sys::Oid = oid(3080);
 
 const fn oid(number: u32) -> pg_sys::Oid {
     pg_sys::Oid::from_u32(number)

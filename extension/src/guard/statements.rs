@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::{AlterTableType, NodeTag};
 
 use crate::guard::caller;
+use crate::guard::names::{self, Named, nodes};
 use crate::guard::objects::{self, Schemas};
 use crate::pg::relations;
 
@@ -179,11 +180,13 @@ unsafe fn has_builtin_class(index: &pg_sys::IndexStmt, column: *const c_char) ->
     }
     // SAFETY: looks the names up in the system caches. The statement itself locks the relation.
     unsafe {
-        let flags = pg_sys::RVROption::RVR_MISSING_OK;
-        let no_lock = pg_sys::NoLock as pg_sys::LOCKMODE;
-        let relation = pg_sys::RangeVarGetRelidExtended(index.relation, no_lock, flags, None, std::ptr::null_mut());
-        let method = pg_sys::get_index_am_oid(index.accessMethod, true);
+        let Some(Named::Object(relation)) = names::relation(index.relation) else { return false };
+        let method = pg_sys::get_am_oid(index.accessMethod, true);
         let number = pg_sys::get_attnum(relation, column);
+        if number == pg_sys::InvalidAttrNumber as pg_sys::AttrNumber {
+            // PostgreSQL refuses it.
+            return true;
+        }
         let class = pg_sys::GetDefaultOpClass(pg_sys::get_atttype(relation, number), method);
         class.to_u32() < pg_sys::FirstNormalObjectId
     }
@@ -191,16 +194,9 @@ unsafe fn has_builtin_class(index: &pg_sys::IndexStmt, column: *const c_char) ->
 
 /// Returns the name of a relation if it is protected.
 unsafe fn protected(table: *mut pg_sys::RangeVar, schemas: Schemas) -> Option<String> {
-    if table.is_null() {
-        return None;
-    }
-    // SAFETY: looks the name up without a lock. The statement itself locks the relation.
-    let relation = unsafe {
-        let flags = pg_sys::RVROption::RVR_MISSING_OK;
-        pg_sys::RangeVarGetRelidExtended(table, pg_sys::NoLock as pg_sys::LOCKMODE, flags, None, std::ptr::null_mut())
-    };
-    let is_protected = relation != pg_sys::InvalidOid
-        && (schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script())
+    // SAFETY: the tables of a statement are null or valid.
+    let Some(Named::Object(relation)) = (unsafe { names::relation(table) }) else { return None };
+    let is_protected = (schemas.protect_relation(relation) || objects::is_catalog(relation) && !caller::is_of_script())
         && may_alter(relation);
     is_protected.then(|| relations::qualified_name(relation))
 }
@@ -208,16 +204,8 @@ unsafe fn protected(table: *mut pg_sys::RangeVar, schemas: Schemas) -> Option<St
 /// Returns whether PostgreSQL lets the current user change the definition of a relation. If not, its own error is better.
 fn may_alter(relation: pg_sys::Oid) -> bool {
     // SAFETY: looks up the owner and roles in the system caches.
-    unsafe { objects::owner_of(relation).is_some_and(|owner| pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner)) }
-}
-
-/// Returns the nodes of a list.
-///
-/// # Safety
-/// `list` must be null or a list of nodes of this type.
-pub unsafe fn nodes<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
-    // SAFETY: a list has `length` cells.
-    let length = if list.is_null() { 0 } else { unsafe { (*list).length as usize } };
-    // SAFETY: as above. The caller promises the type.
-    (0..length).map(move |at| unsafe { (*(*list).elements.add(at)).ptr_value.cast() })
+    unsafe {
+        objects::owner_of(pg_sys::RelationRelationId, relation)
+            .is_some_and(|owner| pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner))
+    }
 }

@@ -211,13 +211,39 @@ unsafe fn for_each(entries: *mut pg_sys::List, mut each: impl FnMut(Access)) {
 
 /// Returns whether a role may use the objects of a schema.
 pub fn may_use_schema(schema: pg_sys::Oid, role: pg_sys::Oid) -> bool {
-    // SAFETY: looks up the rights in the system caches. The function returns an error for a schema that does not exist.
+    has_right(pg_sys::NamespaceRelationId, schema, role, pg_sys::ACL_USAGE as pg_sys::AclMode)
+}
+
+/// Returns whether a role has any of these rights on a relation, function or schema. Nobody has rights on objects of other
+/// classes.
+pub fn has_right(class: pg_sys::Oid, object: pg_sys::Oid, role: pg_sys::Oid, rights: pg_sys::AclMode) -> bool {
+    // SAFETY: looks up the rights in the system caches. The functions return an error for an object that does not exist.
     unsafe {
-        let right = pg_sys::ACL_USAGE as pg_sys::AclMode;
-        #[cfg(not(since_pg16))]
-        let result = pg_sys::pg_namespace_aclcheck(schema, role, right);
-        #[cfg(since_pg16)]
-        let result = pg_sys::object_aclcheck(pg_sys::NamespaceRelationId, schema, role, right);
+        let result = match class {
+            pg_sys::RelationRelationId => pg_sys::pg_class_aclcheck(object, role, rights),
+            #[cfg(not(since_pg16))]
+            pg_sys::ProcedureRelationId => pg_sys::pg_proc_aclcheck(object, role, rights),
+            #[cfg(not(since_pg16))]
+            pg_sys::NamespaceRelationId => pg_sys::pg_namespace_aclcheck(object, role, rights),
+            #[cfg(since_pg16)]
+            pg_sys::ProcedureRelationId | pg_sys::NamespaceRelationId => {
+                pg_sys::object_aclcheck(class, object, role, rights)
+            }
+            _ => return false,
+        };
         result == pg_sys::AclResult::ACLCHECK_OK
     }
+}
+
+/// Returns the options to grant any right. They are in the upper half of the bits.
+pub fn grant_options() -> pg_sys::AclMode {
+    pg_sys::AclMode::MAX << (pg_sys::AclMode::BITS / 2)
+}
+
+/// Returns the right to maintain a table that does not belong to the role. Returns no right before version 17, which added it.
+pub fn maintenance() -> pg_sys::AclMode {
+    #[cfg(not(since_pg17))]
+    return 0;
+    #[cfg(since_pg17)]
+    return pg_sys::ACL_MAINTAIN as pg_sys::AclMode;
 }
