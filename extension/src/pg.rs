@@ -11,6 +11,7 @@ pub mod lookup;
 pub mod memory;
 pub mod owner;
 pub mod relations;
+pub mod role;
 pub mod rows;
 pub mod server;
 pub mod spi;

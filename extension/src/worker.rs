@@ -8,8 +8,7 @@ use std::time::Duration;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::pg_sys;
 
-use crate::autonomous::queue;
-use crate::settings;
+use crate::autonomous;
 
 mod changes;
 mod launcher;
@@ -41,7 +40,7 @@ pub fn register() {
         changes::reserve();
         turns::reserve();
         // SAFETY: reads a variable of the server.
-        queue::reserve(settings::autonomous_queue(), unsafe { pg_sys::max_worker_processes } as usize);
+        autonomous::reserve(unsafe { pg_sys::max_worker_processes } as usize);
         PRELOADED.set(true);
     }
 }

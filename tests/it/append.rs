@@ -13,6 +13,7 @@ mod import;
 mod masking;
 mod pooler;
 mod refusal;
+mod refusal_flood;
 mod server_log;
 mod session_settings;
 mod set_context;

@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
+use crate::pg::role;
 use crate::pg::values::{self, Text};
 
 /// The shared data, which is taken once per call.
@@ -46,18 +47,22 @@ impl Context {
         Context::of_transaction(0)
     }
 
+    /// Collects the data for an event of the library about an attempt that fails, which another transaction will store. The
+    /// server must not be in recovery.
+    pub fn of_refused_attempt() -> Context {
+        Context::of_transaction(0)
+    }
+
     fn of_transaction(xid: u64) -> Context {
-        // SAFETY: these calls read the state of the backend, or raise. The name of a user is a palloc'd C string.
+        // SAFETY: these calls read the state of the backend, or raise.
         unsafe {
             // This must follow the assignment of the id. Maintenance waits for transactions that may still apply an
             // earlier retention.
             pg_sys::AcceptInvalidationMessages();
-            let user = pg_sys::GetUserNameFromId(pg_sys::GetSessionUserId(), false);
             Context {
                 now: pg_sys::GetCurrentTimestamp(),
                 xid,
-                // Roles are shared with databases of other encodings, so the name may not be UTF-8.
-                database_user: values::varlena(&[CStr::from_ptr(user).to_string_lossy().as_bytes()]),
+                database_user: values::varlena(&[role::name(pg_sys::GetSessionUserId()).as_bytes()]),
                 application_name: application_name(),
                 client_addr: client_addr(),
             }

@@ -9,12 +9,14 @@ use crate::append::check;
 use crate::append::context::{Context, assigned_xid};
 use crate::append::details::details;
 use crate::append::input::Input;
+use crate::append::mask::{Masked, mask};
 use crate::append::partition;
 use crate::append::permission::allow;
 use crate::append::salt::salt;
 use crate::columns::{COUNT, Column};
 use crate::limits;
 use crate::pg::error::Error;
+use crate::pg::jsonb::Container;
 use crate::pg::values::{self, Text};
 use crate::settings;
 
@@ -72,19 +74,36 @@ impl Event {
         set(Column::UserAgent, user_agent);
         set(Column::SessionId, session_id);
         set(Column::RequestId, request_id);
-        set(Column::DatabaseUser, Some(context.database_user));
-        set(Column::ApplicationName, context.application_name);
-        set(Column::ClientAddr, context.client_addr);
-        set(Column::Details, Some(details.datum));
-        set(Column::Salt, Some(values::varlena(&[&salt()])));
-        set(Column::Masked, (details.secrets > 0).then(|| Datum::from(details.secrets as i32)));
         set(Column::Adjusted, adjusted.names());
+        set_provenance(&mut values, context);
+        set_details(&mut values, &details);
 
         Ok(Event {
             values,
             month: partition::month_of(expires_on),
             idempotency: key.map(|key| (workspace.value().to_owned(), key.value().to_owned())),
         })
+    }
+
+    /// Makes an event of the library itself about a refused attempt, which another transaction stores. It takes nothing that the
+    /// caller has set, and runs no query. So the caller cannot make it fail.
+    pub fn of_refusal(actor: &str, details: (Container<'_>, Datum), context: &Context) -> Event {
+        let mut values = [None; COUNT];
+        let mut set = |column: Column, value: Datum| values[column as usize] = Some(value);
+        set(Column::OccurredAt, Datum::from(context.now));
+        set(Column::RecordedAt, Datum::from(context.now));
+        set(Column::Xid, Datum::from(context.xid));
+        // of_values() sets the day.
+        set(Column::ExpiresOn, Datum::from(0));
+        set(Column::Workspace, Text::new("audit").datum());
+        set(Column::Category, Text::new("audit").datum());
+        set(Column::Action, Text::new("change_refused").datum());
+        set(Column::Outcome, Text::new("denied").datum());
+        set(Column::Actor, Text::new(actor).datum());
+        set(Column::Targets, values::text_array(&[]));
+        set_provenance(&mut values, context);
+        set_details(&mut values, &mask(details.0, details.1));
+        Event { values, month: 0, idempotency: None }
     }
 
     /// Makes an event of the values of its columns, which an earlier process has prepared. The present transaction stores
@@ -115,6 +134,18 @@ impl Event {
         values[Column::Id as usize] = Some(Datum::from(id));
         values
     }
+}
+
+fn set_provenance(values: &mut [Option<Datum>; COUNT], context: &Context) {
+    values[Column::DatabaseUser as usize] = Some(context.database_user);
+    values[Column::ApplicationName as usize] = context.application_name;
+    values[Column::ClientAddr as usize] = context.client_addr;
+    values[Column::Salt as usize] = Some(values::varlena(&[&salt()]));
+}
+
+fn set_details(values: &mut [Option<Datum>; COUNT], details: &Masked) {
+    values[Column::Details as usize] = Some(details.datum);
+    values[Column::Masked as usize] = (details.secrets > 0).then(|| Datum::from(details.secrets as i32));
 }
 
 /// The settings that fill values that a call omits.

@@ -19,19 +19,28 @@ pub fn allow(name: &str, action: &Action, is_own: bool) -> Result<(), Error> {
     if action.category != "audit" || is_own {
         return Ok(());
     }
-    if !if OWN.contains(&name) { is_owner() } else { is_trusted() } {
-        return Err(Error::ReservedAction(name.into()));
+    let is_own = OWN.contains(&name);
+    if !if is_own { is_owner() } else { is_trusted() } {
+        return Err(Error::ReservedAction { action: name.into(), is_own });
     }
     Ok(())
 }
 
-/// The actions that only functions of the extension append. Verification relies on these events.
-const OWN: [&str; 14] = [
+/// The actions that only the library and the functions of the extension append. Verification relies on some of these events.
+const OWN: [&str; 22] = [
+    "action_registered",
+    "api_token_created",
+    "api_token_revoked",
+    "capture_ended",
+    "capture_started",
+    "change_refused",
     "clock_confirmed",
     "guard_closed",
     "guard_opened",
     "heads_recorded",
     "incarnation_begun",
+    "login_link_created",
+    "partition_archived",
     "partition_dropped",
     "events_imported",
     "events_removed",

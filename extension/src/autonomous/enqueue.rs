@@ -9,12 +9,13 @@ use crate::autonomous::queue;
 use crate::pg::error::Error;
 use crate::settings;
 
-/// Has the sealer append an event of the library, and does not wait for it.
+/// Has the sealer append an event of a refused attempt, and does not wait for it.
 ///
 /// # Errors
-/// Those of [`enqueue`].
-pub fn leave_event(input: Input<'_>) -> Result<(), Error> {
-    enqueue(input).map(queue::leave)
+/// `ZA018` without preloading or a sealer, and `ZA019` if such events have filled their part of the queue.
+pub fn leave_refusal(event: &Event) -> Result<(), Error> {
+    check_settings()?;
+    queue::put_refusal(database(), &event.to_bytes())
 }
 
 /// Puts an event into the queue, and returns the number of its entry.
@@ -25,9 +26,12 @@ pub fn enqueue(input: Input<'_>) -> Result<u32, Error> {
     let context = Context::of_another_transaction();
     check_settings()?;
     let event = Event::prepare(input, &context)?;
+    queue::put(database(), &event.to_bytes())
+}
+
+fn database() -> u32 {
     // SAFETY: reads a variable of the process.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    queue::put(database, &event.to_bytes())
+    unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
 
 fn check_settings() -> Result<(), Error> {

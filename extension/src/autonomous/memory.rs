@@ -55,6 +55,8 @@ pub struct Entry {
     pub next: u32,
     /// The SQLSTATE of a failure.
     pub sqlstate: i32,
+    /// 1 if the event is one of a refused attempt, or else 0.
+    pub refusals: u32,
 }
 
 /// A process that takes events of a database from the queue.

@@ -12,6 +12,13 @@ const BATCH: usize = 1000;
 /// The size of the events, in bytes, from which a sealer takes no more at once.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// The part of the queue that the events of refused attempts may fill. Nobody may keep `audit.append_autonomous` from its work by
+/// attempts.
+const REFUSALS_PART: usize = 4;
+
+/// The process id that stands for no caller.
+const NOBODY: i32 = 0;
+
 /// Reserves the memory. The server must be loading its preloaded libraries. `size` is in bytes.
 pub fn reserve(size: usize, workers: usize) {
     memory::reserve(size, workers);
@@ -46,7 +53,18 @@ pub enum Answer {
 /// `ZA006` if the event is larger than the queue, and `ZA019` if the queue has no room for it.
 pub fn put(database: u32, event: &[u8]) -> Result<u32, Error> {
     // SAFETY: reads a variable of the process.
-    let caller = unsafe { pg_sys::MyProcPid };
+    put_for(unsafe { pg_sys::MyProcPid }, database, event)
+}
+
+/// Puts an event of a refused attempt into the queue. Nobody waits for it. Such events take at most a part of the queue.
+///
+/// # Errors
+/// As for [`put`].
+pub fn put_refusal(database: u32, event: &[u8]) -> Result<(), Error> {
+    put_for(NOBODY, database, event).map(|_| ())
+}
+
+fn put_for(caller: i32, database: u32, event: &[u8]) -> Result<u32, Error> {
     let mut queue = Queue::lock();
     let number = queue.put(database, caller, event)?;
     let (taker, launcher) = (queue.taker(database), queue.lists.launcher);
@@ -89,7 +107,7 @@ pub fn leave(number: u32) {
     let mut queue = Queue::lock();
     match queue.entries[number as usize].state {
         State::Stored | State::Failed => queue.free(number),
-        _ => queue.entries[number as usize].caller = 0,
+        _ => queue.entries[number as usize].caller = NOBODY,
     }
 }
 
@@ -111,7 +129,7 @@ pub fn databases() -> Vec<u32> {
     let mut queue = Queue::lock();
     let mut found = Vec::new();
     queue.unlink(|_, entry| {
-        if entry.caller != 0 && !found.contains(&entry.database) {
+        if entry.caller != NOBODY && !found.contains(&entry.database) {
             found.push(entry.database);
         }
         false
@@ -154,7 +172,7 @@ pub fn finish(taken: &[Taken], ids: &[i64]) {
 
 /// Answers the caller of a taken event that cannot be stored. Returns false if no caller waits.
 pub fn fail(taken: &Taken, sqlstate: i32, message: &str) -> bool {
-    let is_awaited = Queue::lock().entries[taken.number as usize].caller != 0;
+    let is_awaited = Queue::lock().entries[taken.number as usize].caller != NOBODY;
     close(std::slice::from_ref(taken), |queue, number| queue.fail(number, sqlstate, message));
     is_awaited
 }
@@ -165,7 +183,7 @@ pub fn discard(is_gone: impl Fn(u32) -> bool) -> usize {
     let mut queue = Queue::lock();
     let mut numbers = Vec::new();
     queue.unlink(|number, entry| {
-        let is_discarded = entry.caller == 0 && is_gone(entry.database);
+        let is_discarded = entry.caller == NOBODY && is_gone(entry.database);
         if is_discarded {
             numbers.push(number);
         }
@@ -186,7 +204,7 @@ fn close(taken: &[Taken], mut set: impl FnMut(&mut Queue, u32)) {
     let mut callers = Vec::new();
     for number in numbers {
         match queue.entries[number as usize].caller {
-            0 => queue.free(number),
+            NOBODY => queue.free(number),
             caller => {
                 set(&mut queue, number);
                 callers.push(caller);
@@ -206,6 +224,8 @@ struct Lists {
     /// The first free block.
     free: u32,
     free_blocks: u32,
+    /// The blocks of the events of refused attempts.
+    refusal_blocks: u32,
     /// The first and the last event.
     first: u32,
     last: u32,
@@ -247,8 +267,11 @@ impl Queue {
         if wanted > all {
             return Err(Error::EventTooLarge { bytes: event.len(), limit: all * BLOCK });
         }
-        if wanted > self.lists.free_blocks as usize {
-            return Err(Error::QueueFull { bytes: event.len(), free: self.lists.free_blocks as usize * BLOCK });
+        let is_refusal = caller == NOBODY;
+        let free = self.lists.free_blocks as usize;
+        let free = if is_refusal { free.min(self.refusals_room()) } else { free };
+        if wanted > free {
+            return Err(Error::QueueFull { bytes: event.len(), free: free * BLOCK });
         }
         let number = self.lists.free;
         let mut last = number;
@@ -261,6 +284,9 @@ impl Queue {
         }
         self.lists.free = std::mem::replace(&mut self.links[last as usize], NONE);
         self.lists.free_blocks -= wanted as u32;
+        if is_refusal {
+            self.lists.refusal_blocks += wanted as u32;
+        }
         let sequence = self.lists.sequence;
         self.lists.sequence += 1;
         self.entries[number as usize] = Entry {
@@ -273,9 +299,15 @@ impl Queue {
             id: 0,
             next: NONE,
             sqlstate: 0,
+            refusals: u32::from(is_refusal),
         };
         self.append(number);
         Ok(number)
+    }
+
+    /// Returns the number of blocks that further events of refused attempts may take.
+    fn refusals_room(&self) -> usize {
+        (self.entries.len() / REFUSALS_PART).saturating_sub(self.lists.refusal_blocks as usize)
     }
 
     fn append(&mut self, number: u32) {
@@ -315,6 +347,7 @@ impl Queue {
         }
         self.links[last as usize] = std::mem::replace(&mut self.lists.free, number);
         self.lists.free_blocks += blocks;
+        self.lists.refusal_blocks -= blocks * self.entries[number as usize].refusals;
     }
 
     fn content(&self, number: u32) -> Vec<u8> {
@@ -374,7 +407,9 @@ impl Queue {
         *self.lists = Lists { is_ready: true, free: NONE, first: NONE, last: NONE, sequence, ..Lists::default() };
         for &number in &kept {
             let entry = &mut self.entries[number as usize];
-            *entry = Entry { state: State::Waiting, caller: 0, ..*entry };
+            let refusals = entry.refusals.min(1);
+            *entry = Entry { state: State::Waiting, caller: NOBODY, refusals, ..*entry };
+            self.lists.refusal_blocks += refusals * blocks_for(entry.length as usize) as u32;
             self.append(number);
         }
         for block in (0..self.entries.len()).rev().filter(|&block| !is_used[block]) {

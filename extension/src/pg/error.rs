@@ -34,8 +34,8 @@ pub enum Error {
     QueueFull { bytes: usize, free: usize },
     /// `ZA020`: a sealer has not answered in time. The event may or may not be stored.
     Unconfirmed { seconds: f64 },
-    /// `42501`: the caller may not append this reserved action.
-    ReservedAction(String),
+    /// `42501`: the caller may not append this reserved action. If `is_own`, only the extension itself appends it.
+    ReservedAction { action: String, is_own: bool },
     /// `42501`: the caller may read only some workspaces, and not this one. It may not exist.
     NotGranted(String),
     /// `42883`: the function behind a public function does not exist.
@@ -83,7 +83,7 @@ impl Error {
             Error::NoSealer { .. } => sqlstate(b"ZA018"),
             Error::QueueFull { .. } => sqlstate(b"ZA019"),
             Error::Unconfirmed { .. } => sqlstate(b"ZA020"),
-            Error::ReservedAction(_) => sqlstate(b"42501"),
+            Error::ReservedAction { .. } => sqlstate(b"42501"),
             Error::NotGranted(_) => sqlstate(b"42501"),
             Error::NoInner(_) => sqlstate(b"42883"),
             Error::NotInstalled(_) => sqlstate(b"42P01"),
@@ -122,7 +122,7 @@ impl Error {
             Error::Unconfirmed { seconds } => {
                 format!("the sealer has not confirmed within {seconds} s that the event is stored")
             }
-            Error::ReservedAction(action) => {
+            Error::ReservedAction { action, .. } => {
                 format!("action \"{action}\" is reserved for the audit log")
             }
             Error::NotGranted(workspace) => format!("permission denied for workspace \"{workspace}\""),
@@ -172,8 +172,11 @@ impl Error {
             Error::Unconfirmed { .. } => Some(
                 "The event may be stored now or later. Try again with the same idempotency_key, so that it is stored once.",
             ),
-            Error::ReservedAction(_) => Some(
-                "Choose another action. Members of audit_admin, audit_server and audit_signer may append some of the reserved ones.",
+            Error::ReservedAction { is_own: true, .. } => {
+                Some("Choose another action. Only the functions of the extension append this one.")
+            }
+            Error::ReservedAction { is_own: false, .. } => Some(
+                "Choose another action. Only a member of audit_admin, audit_server or audit_signer may append this one.",
             ),
             Error::NotGranted(_) => Some(
                 "Your role has the workspaces that audit.granted_workspaces() lists. A member of audit_admin can call audit.grant_workspace.",

@@ -46,6 +46,12 @@ impl Context {
         }
     }
 
+    /// Returns the name of the argument of `audit.append` that the setting fills.
+    pub fn argument(self) -> String {
+        let name = self.name().to_string_lossy();
+        name.strip_prefix("audit.").unwrap_or(&name).to_owned()
+    }
+
     fn setting(self) -> &'static Text {
         match self {
             Context::Workspace => &WORKSPACE,

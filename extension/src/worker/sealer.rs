@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::autonomous::{queue, writer};
+use crate::autonomous::{queue, refusal, writer};
 use crate::settings;
 use crate::worker::locks::{self, Lock};
 use crate::worker::process;
@@ -68,6 +68,7 @@ pub extern "C-unwind" fn audit_sealer_main(database: pg_sys::Datum) {
 fn write_for(time: Duration, is_over: impl Fn() -> bool) -> bool {
     let end = Instant::now() + time;
     loop {
+        refusal::note_counted();
         let has_written = writer::write();
         let left = end.saturating_duration_since(Instant::now());
         // The callers that were waiting meanwhile are next.
