@@ -177,10 +177,10 @@ fn log_counted(reason: &str, counted: &Counted, role: &str) {
     log(&problem, format!("Role \"{role}\", within a minute."));
 }
 
-/// Writes to the server log, even if a superuser has chosen that his session writes nothing there.
+/// Writes to the server log, even if a superuser has chosen that the session writes nothing there.
 fn log(problem: &str, detail: String) {
     // SAFETY: reads and writes a variable of the backend. LOG is a level of it.
-    let chosen = unsafe { std::mem::replace(&mut *(&raw mut pg_sys::log_min_messages), PgLogLevel::LOG as c_int) };
+    let chosen = unsafe { (&raw mut pg_sys::log_min_messages).replace(PgLogLevel::LOG as c_int) };
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, format!("audit_log: {problem}"), "refusal")
         .set_detail(detail)
         .report(PgLogLevel::LOG);

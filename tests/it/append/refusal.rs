@@ -248,6 +248,30 @@ async fn the_event_does_not_depend_on_what_the_caller_says() {
 }
 
 #[tokio::test]
+async fn an_attempt_in_a_parallel_worker_becomes_an_event() {
+    let db = database();
+    let superuser = db.connect().await;
+    sealed(&superuser).await;
+    run(
+        &superuser,
+        "CREATE FUNCTION attempt() RETURNS int LANGUAGE plpgsql PARALLEL SAFE AS $$ BEGIN DELETE FROM audit.event; RETURN 1; END $$",
+    )
+    .await;
+    let role = db.role(&["audit_writer"]);
+    let writer = connect(db.config().user(&role)).await;
+    // Version 16 renamed the setting.
+    run(
+        &writer,
+        "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')",
+    )
+    .await;
+    refused(&writer, "SELECT attempt()", "25000").await;
+    wait_for(&superuser, 1).await;
+    let found = "SELECT concat_ws(' ', actor, details->>'statement') FROM audit.event WHERE action = 'change_refused'";
+    assert_eq!(one::<String>(&superuser, found, &[]).await, format!("database:{role} SELECT attempt()"));
+}
+
+#[tokio::test]
 async fn a_role_that_is_gone_is_still_noted() {
     let db = database();
     let superuser = db.connect().await;
