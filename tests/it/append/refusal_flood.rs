@@ -133,7 +133,7 @@ async fn an_attempt_without_a_stack_is_not_lost() {
     let attempts: i32 = one(&superuser, "SELECT attempts FROM tried", &[]).await;
     assert!(attempts > 10, "{attempts}");
     // The last event comes after all others.
-    let other = connect(db.config().user(&db.role(&["audit_writer"]))).await;
+    let other = connect(db.config().user(db.role(&["audit_writer"]))).await;
     refused(&other, "DELETE FROM audit.event", "42501").await;
     let last = "SELECT count(*) FROM audit.event WHERE action = 'change_refused' AND actor <> 'database:postgres'";
     let begun = Instant::now();
