@@ -83,8 +83,16 @@ AS $$
            CASE WHEN o.options IS NULL THEN NULL
                 WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit_capture' AND t.tgenabled IN ('D', 'R'))
                     THEN 'trigger audit_capture is disabled'
-                WHEN NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit_capture_truncate' AND t.tgenabled IN ('O', 'A'))
-                    THEN 'trigger audit_capture_truncate is missing or disabled'
+                -- 29: AFTER, for each row, on INSERT, UPDATE and DELETE
+                WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit_capture'
+                                                        AND (t.tgtype <> 29 OR t.tgqual IS NOT NULL OR t.tgattr <> ''))
+                    THEN 'trigger audit_capture is not that of audit.capture'
+                -- A partition has no such trigger: TRUNCATE of the partitioned table calls that of the table. 34: BEFORE, on TRUNCATE
+                WHEN NOT EXISTS (SELECT FROM pg_trigger t
+                                 WHERE t.tgrelid = c.oid AND t.tgname = 'audit_capture_truncate' AND t.tgenabled IN ('O', 'A')
+                                   AND t.tgfoid = 'audit_internal.capture_truncate()'::regprocedure AND t.tgtype = 34 AND t.tgqual IS NULL)
+                    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'audit_capture' AND t.tgparentid <> 0)
+                    THEN 'trigger audit_capture_truncate is missing, disabled or replaced'
                 ELSE (SELECT format('column "%s" does not exist', n.name)
                       FROM jsonb_each_text(o.options->'numbers') n(name, number)
                       WHERE NOT EXISTS (SELECT FROM pg_attribute a

@@ -1,11 +1,18 @@
 -- Tokens and sessions of role admin: a database role gives nobody more than it has itself.
 
+CREATE FUNCTION audit_internal.is_restricted() RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'audit_is_restricted';
+COMMENT ON FUNCTION audit_internal.is_restricted() IS
+    'Returns whether functions of an index or a materialized view run within a maintenance command, so that session_user is not their author';
+
 CREATE FUNCTION audit_internal.may_manage() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
     -- The caller of a SECURITY DEFINER function is not current_user. A role cannot change session_user, unless it is a superuser.
-    SELECT has_function_privilege(session_user, 'audit.redact(bigint, text, text)', 'EXECUTE')
+    -- Its functions can run within a command of another role.
+    SELECT NOT audit_internal.is_restricted() AND has_function_privilege(session_user, 'audit.redact(bigint, text, text)', 'EXECUTE')
 $$;
 COMMENT ON FUNCTION audit_internal.may_manage() IS
     'Returns whether the role of the connection may do what an admin of the sidecar does: it is in the group audit_manager';

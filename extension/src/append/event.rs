@@ -17,6 +17,7 @@ use crate::columns::{COUNT, Column};
 use crate::limits;
 use crate::pg::error::Error;
 use crate::pg::jsonb::Container;
+use crate::pg::role;
 use crate::pg::values::{self, Text};
 use crate::settings;
 
@@ -31,7 +32,13 @@ pub struct Event {
 
 impl Event {
     /// Checks the input, and fills omitted values.
+    ///
+    /// # Errors
+    /// `42501` in a maintenance command, and those of the checks.
     pub fn prepare(input: Input<'_>, context: &Context) -> Result<Event, Error> {
+        if role::is_restricted() {
+            return Err(Error::Restricted);
+        }
         let from_session = SessionContext::for_gaps_of(&input);
         let action = check::required(&limits::ACTION, input.action)?;
         let workspace = match input.workspace.or(text(&from_session.workspace)) {

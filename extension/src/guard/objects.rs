@@ -123,6 +123,13 @@ pub fn may_truncate(relation: pg_sys::Oid) -> bool {
 /// instead: a function in `pg_catalog`, for example.
 pub fn is_of_system(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
     let is_builtin = |object: pg_sys::Oid| object.to_u32() < pg_sys::FirstNormalObjectId;
+    match class {
+        // Functions of the extension name schema pg_catalog. A new schema of this name could have other objects.
+        pg_sys::NamespaceRelationId => return object.to_u32() == pg_sys::PG_CATALOG_NAMESPACE,
+        // They use the collation "C". Those of the operating system, which initdb adds, need a refresh of their version.
+        COLLATIONS => return object.to_u32() < pg_sys::FirstGenbkiObjectId,
+        _ => {}
+    }
     let Some(kind) = SYSTEM.iter().find(|kind| kind.class == class) else {
         let relation = match class {
             pg_sys::RelationRelationId => Some(object),
@@ -241,6 +248,8 @@ const PARTS: [Part; 5] = [
     Part { class: oid(2606), index: oid(2667), relation: c"conrelid" },
     Part { class: oid(2604), index: oid(2657), relation: c"adrelid" },
 ];
+/// pg_collation
+const COLLATIONS: pg_sys::Oid = oid(3456);
 const CLASS_INDEX: pg_sys::Oid = oid(2662);
 const PROCEDURE_INDEX: pg_sys::Oid = oid(2690);
 const NAMESPACE_INDEX: pg_sys::Oid = oid(2685);

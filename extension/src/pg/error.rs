@@ -36,6 +36,8 @@ pub enum Error {
     Unconfirmed { seconds: f64 },
     /// `42501`: the caller may not append this reserved action. If `is_own`, only the extension itself appends it.
     ReservedAction { action: String, is_own: bool },
+    /// `42501`: the code of a table's owner runs within a maintenance command of another role.
+    Restricted,
     /// `42501`: the caller may read only some workspaces, and not this one. It may not exist.
     NotGranted(String),
     /// `42883`: the function behind a public function does not exist.
@@ -84,7 +86,7 @@ impl Error {
             Error::QueueFull { .. } => sqlstate(b"ZA019"),
             Error::Unconfirmed { .. } => sqlstate(b"ZA020"),
             Error::ReservedAction { .. } => sqlstate(b"42501"),
-            Error::NotGranted(_) => sqlstate(b"42501"),
+            Error::NotGranted(_) | Error::Restricted => sqlstate(b"42501"),
             Error::NoInner(_) => sqlstate(b"42883"),
             Error::NotInstalled(_) => sqlstate(b"42P01"),
             Error::NoPartition(_) => sqlstate(b"55000"),
@@ -124,6 +126,9 @@ impl Error {
             }
             Error::ReservedAction { action, .. } => {
                 format!("action \"{action}\" is reserved for the audit log")
+            }
+            Error::Restricted => {
+                "no event is appended within ANALYZE, REINDEX, REFRESH or another maintenance command of a table".into()
             }
             Error::NotGranted(workspace) => format!("permission denied for workspace \"{workspace}\""),
             Error::NoInner(oid) => format!("the function with OID {oid} has no counterpart in schema audit_internal"),
@@ -178,6 +183,9 @@ impl Error {
             Error::ReservedAction { is_own: false, .. } => Some(
                 "Choose another action. Only a member of audit_admin, audit_server or audit_signer may append this one.",
             ),
+            Error::Restricted => {
+                Some("Do not append in functions of an index, a statistics object or a materialized view.")
+            }
             Error::NotGranted(_) => Some(
                 "Your role has the workspaces that audit.granted_workspaces() lists. A member of audit_admin can call audit.grant_workspace.",
             ),

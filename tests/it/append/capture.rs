@@ -408,7 +408,12 @@ async fn captured_lists_tables_with_and_without() {
     run(&client, "CREATE TABLE a (id int PRIMARY KEY, s text); CREATE TABLE b (id int); CREATE TABLE c (id int); CREATE TABLE d (id int); \
                   CREATE TEMP TABLE e (id int); \
                   SELECT audit.capture('a', workspace => 'acme', exclude => '{s}'), audit.capture('c'), audit.capture('d'); \
-                  ALTER TABLE c DISABLE TRIGGER audit_capture; DROP TRIGGER audit_capture_truncate ON d").await;
+                  ALTER TABLE c DISABLE TRIGGER audit_capture; DROP TRIGGER audit_capture_truncate ON d; \
+                  CREATE TABLE f (id int); CREATE TABLE g (id int); CREATE TABLE h (id int) PARTITION BY LIST (id); \
+                  CREATE TABLE h1 PARTITION OF h FOR VALUES IN (1); SELECT audit.capture('f'), audit.capture('g'), audit.capture('h'); \
+                  CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+                  CREATE OR REPLACE TRIGGER audit_capture_truncate BEFORE TRUNCATE ON f EXECUTE FUNCTION nothing(); \
+                  CREATE OR REPLACE TRIGGER audit_capture AFTER INSERT ON g FOR EACH ROW EXECUTE FUNCTION audit_internal.capture_row('{\"action\": \"g\"}')").await;
     let rows: Vec<String> = all(&client, "SELECT concat_ws(' | ', relation, is_captured, action, target, workspace, nullif(exclude, '{}'), problem) FROM audit.captured()", &[]).await;
     assert_eq!(
         rows,
@@ -416,7 +421,11 @@ async fn captured_lists_tables_with_and_without() {
             "a | t | a | a:{id} | acme | {s}",
             "b | f",
             "c | t | c | trigger audit_capture is disabled",
-            "d | t | d | trigger audit_capture_truncate is missing or disabled",
+            "d | t | d | trigger audit_capture_truncate is missing, disabled or replaced",
+            "f | t | f | trigger audit_capture_truncate is missing, disabled or replaced",
+            "g | t | g | trigger audit_capture is not that of audit.capture",
+            "h | t | h",
+            "h1 | t | h",
         ]
     );
 }

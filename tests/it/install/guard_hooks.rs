@@ -124,6 +124,8 @@ const STATEMENTS: &[(&str, [&str; 3])] = &[
     ("CREATE OPERATOR CLASS own DEFAULT FOR TYPE jsonb USING brin AS STORAGE jsonb", ["ZA001", "42501", "42501"]),
     ("CREATE INDEX own ON {partition} USING gin (actor)", ["ZA001", "ZA001", "42501"]),
     ("SET LOCAL allow_system_table_mods = on; DROP INDEX pg_toast.pg_toast_{oid}_index", ["ZA001", "42501", "42501"]),
+    ("SET LOCAL allow_system_table_mods = on; ALTER SCHEMA pg_catalog RENAME TO other", ["ZA001", "42501", "42501"]),
+    ("ALTER COLLATION pg_catalog.\"C\" RENAME TO \"D\"", ["ZA001", "42501", "42501"]),
     ("SET LOCAL allow_system_table_mods = on; TRUNCATE pg_trigger", ["ZA001", "42501", "42501"]),
     (
         "SET LOCAL allow_system_table_mods = on; CREATE RULE own AS ON UPDATE TO pg_cast DO ALSO NOTHING",

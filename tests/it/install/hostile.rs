@@ -1,5 +1,6 @@
 //! Hostile callers: objects, settings and names of the caller change nothing that the extension does.
 
+use audit_harness::database::Database;
 use audit_harness::query::{all, one, run};
 use tokio_postgres::Client;
 
@@ -191,6 +192,36 @@ const QUESTIONS: &[&str] = &[
     "SELECT extract(epoch FROM r.retention)::text FROM audit.retention_setting('acme') r",
     "SELECT string_agg(extract(epoch FROM recorded_at)::text, ',') FROM audit.heads('acme')",
 ];
+
+/// ANALYZE calls the functions of an index as the owner of the table, in the session of its caller.
+#[tokio::test]
+async fn code_that_another_role_runs_appends_nothing() {
+    let db = Database::new();
+    let (superuser, server) = (db.connect().await, db.connect_as(&["audit_server"]).await);
+    run(&superuser, "CREATE SCHEMA play; GRANT ALL ON SCHEMA play TO PUBLIC; CREATE TABLE owned (id int); SELECT audit.capture('owned')").await;
+    run(
+        &server,
+        "CREATE TABLE play.refusal (state text); CREATE TABLE play.bait (call text); \
+         CREATE FUNCTION play.attempt(call text) RETURNS void LANGUAGE plpgsql AS $$BEGIN \
+             BEGIN EXECUTE call; INSERT INTO play.refusal VALUES ('passed: ' || call); \
+             EXCEPTION WHEN OTHERS THEN INSERT INTO play.refusal VALUES (SQLSTATE); END; END$$; \
+         CREATE FUNCTION play.run(call text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN \
+             IF session_user <> current_user THEN PERFORM play.attempt(call); END IF; RETURN 1; END$$; \
+         CREATE INDEX ON play.bait (play.run(call)); \
+         INSERT INTO play.bait VALUES ('SELECT audit.append(''x'', ''acme'')'), \
+             ('SELECT audit.append_many(''[{\"action\": \"x\", \"workspace\": \"acme\"}]'')'), \
+             ('SELECT audit.create_api_token(''t'', sha256(''s''), ''t'', ''admin'')'), ('SELECT audit.append(''guard_opened'', ''audit'')')",
+    )
+    .await;
+    run(&superuser, "ANALYZE play.bait").await;
+    let refusals: Vec<String> = all(&superuser, "SELECT DISTINCT state FROM play.refusal", &[]).await;
+    assert_eq!(refusals, ["42501"]);
+    assert_eq!(
+        one::<i64>(&superuser, "SELECT count(*) FROM audit.event WHERE action IN ('x', 'guard_opened')", &[]).await,
+        0
+    );
+    assert_eq!(one::<i64>(&superuser, "SELECT count(*) FROM audit.api_token", &[]).await, 0);
+}
 
 #[tokio::test]
 async fn settings_of_the_caller_change_no_answer_and_no_event() {
