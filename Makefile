@@ -124,13 +124,17 @@ test-thorough: extension python ## run the long tests: 24 sequences of crashes a
 		(cd $${target%%/*} && $(CARGO) +nightly fuzz run --target-dir "$(TARGET)/fuzz" $$(basename $$target .rs) -- -max_total_time=60) || exit 1; \
 	done
 
+# The tests of what depends on the server. The others test the sidecar, or need programs that a chroot does not have.
+SERVER_TESTS := append:: install:: log:: query:: sql:: workers:: retention::
+SKIPPED := --skip=retention::archive --skip=browser:: --skip=rest::
+
 CHROOTS := CARGO="$(CARGO)" TARGET="$(TARGET)" TOOLS="$(TOOLS)" PGRX_TARGET="$(PGRX_TARGET)"
 
 # The chroots use the crates that `extension` has compiled. A later Debian runs what an earlier one has built, but not vice versa.
 test-versions: extension ## test the extension on other major versions of PostgreSQL, in chroots below VERSIONS_DIR (needs root; T="log:: sql::" chooses tests)
-	@$(CHROOTS) TESTS="$(T)" tests/scripts/versions.sh "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+	@$(CHROOTS) TESTS="$(or $(T),$(SERVER_TESTS)) $(SKIPPED)" tests/scripts/versions.sh "$(VERSIONS_DIR)" $(OTHER_MAJORS)
 
-test-upgrades: extension ## move an audit log from PostgreSQL 15 to 17 and 18, and from 17 to 18, by pg_upgrade and by dump and restore (needs root)
+test-upgrades: extension ## move an audit log from PostgreSQL 15 to 17 and 18, and from 17 to 18, by pg_upgrade, dump and restore, and logical replication (needs root)
 	@$(CHROOTS) tests/scripts/upgrades.sh "$(VERSIONS_DIR)"
 
 versions: deps

@@ -1,6 +1,6 @@
 //! Tests of evidence packs.
 
-mod proof;
+pub mod proof;
 mod recover;
 mod tags;
 mod wait;

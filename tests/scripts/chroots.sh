@@ -62,6 +62,26 @@ check_machine() {
     [[ -d $RUSTUP_HOME ]] || fail "$RUSTUP_HOME is missing. The chroots need a Rust toolchain of rustup"
 }
 
+# Builds the sidecar and the test program, and fetches all crates: the builds in the chroots have no network.
+build_tests() {
+    cd "$repository"
+    "$CARGO" build --package audit_sidecar
+    TEST_PROGRAM=$("$CARGO" test --package audit_it --test it --no-run --message-format json-render-diagnostics | grep -o '"executable":"[^"]*"' | cut -d '"' -f 4)
+    [[ -x $TEST_PROGRAM ]] || fail "cargo named no test program"
+    "$CARGO" fetch --locked
+    export TEST_PROGRAM
+}
+
+# Runs the test program in a chroot: `run_tests ROOT MAJOR [VARIABLE=VALUE...] -- ARGUMENT...`.
+run_tests() {
+    local root=$1 major=$2 variables=()
+    shift 2
+    while [[ $1 != -- ]]; do variables+=("$1"); shift; done
+    shift
+    (cd "$repository/tests/it" && inside "$root" "$major" sh -c 'cd "$0" && exec "$@"' "$PWD" \
+        env AUDIT_TEST_PREFIX=/var/target/pg "${variables[@]}" "$TEST_PROGRAM" "$@")
+}
+
 # Runs this script again in a namespace. Its mounts and processes end with it.
 enter_namespace() {
     export IN_NAMESPACE=yes

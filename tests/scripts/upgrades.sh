@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Moves an audit log to a later major version of PostgreSQL: `upgrades.sh DIR`. pg_upgrade, and a dump with a restore, go from 15
-# to 17, from 17 to 18, and from 15 to 18. `make test-upgrades` calls this script. The new version runs in its chroot (see chroots.sh), and the
-# old one beside it, with the libraries of its own Debian release that the new release does not have.
+# Moves an audit log to a later major version of PostgreSQL: `upgrades.sh DIR`. pg_upgrade, a dump with a restore, and logical
+# replication go from 15 to 17, from 17 to 18, and from 15 to 18. `make test-upgrades` calls this script. The new version runs in its
+# chroot (see chroots.sh), and the old one beside it, with the libraries of its own Debian release that the new release does not have.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -23,8 +23,8 @@ bring_old() {
         [[ -e $root$library || -e $root/usr$library ]] || cp -L "$old_root$library" "$root/var/old-libraries/"
     done < <(chroot "${old_root:-/}" bash -c "ldd $old_prefix/lib/postgresql/$old/bin/{postgres,psql,pg_dump,initdb} $old_prefix/lib/postgresql/$old/lib/audit_log.so" |
         grep -o '=> /[^ ]*' | cut -c 4- | sort -u)
-    # PostgreSQL refuses root.
-    chroot "$root" chown -R postgres: /var/old-libraries
+    echo /var/old-libraries >"$root/etc/ld.so.conf.d/audit_log.conf"
+    chroot "$root" ldconfig
 }
 
 upgrade() {
@@ -36,11 +36,13 @@ upgrade() {
     chmod 755 "$root/tmp/upgrade_cluster.sh"
     echo "PostgreSQL $old to $new:"
     chroot "$root" setpriv --reuid postgres --regid postgres --init-groups /usr/bin/env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 HOME=/tmp \
-        /tmp/upgrade_cluster.sh "/var/old/lib/postgresql/$old/bin" "/var/target/pg/lib/postgresql/$new/bin" /var/old-libraries
+        /tmp/upgrade_cluster.sh "/var/old/lib/postgresql/$old/bin" "/var/target/pg/lib/postgresql/$new/bin"
+    run_tests "$root" "$new" AUDIT_TEST_OLD_PREFIX=/var/old -- install::replication
 }
 
 if [[ -z ${IN_NAMESPACE:-} ]]; then
     check_machine
+    build_tests
     enter_namespace "$directory"
 fi
 upgrade 15 "" "$TARGET/pg" 17

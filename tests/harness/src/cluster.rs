@@ -58,6 +58,8 @@ pub struct Options {
     pub clock: bool,
     /// Whether the cluster has a PostgreSQL of its own, so that a test can install other versions of the extension.
     pub own_installation: bool,
+    /// Directory of the PostgreSQL that the server runs from. The default is the one that AUDIT_TEST_PREFIX names.
+    pub installed_in: Option<PathBuf>,
     /// Parent of the cluster's directory, if PostgreSQL can use it. The default, and the fallback, is the directory
     /// for temporary files.
     pub below: Option<PathBuf>,
@@ -368,7 +370,8 @@ impl Cluster {
             );
         }
         account.own(dir.path())?;
-        let prefix = installation(Prefix::from_env()?, account, dir.path(), options.own_installation)?;
+        let prefix = options.installed_in.as_deref().map_or_else(Prefix::from_env, Prefix::at)?;
+        let prefix = installation(prefix, account, dir.path(), options.own_installation)?;
         let mut watchdog = Command::new("/bin/sh");
         watchdog
             .args(["-c", r#"cat >/dev/null; "$0" stop -s -m immediate -D "$1/data" >/dev/null 2>&1; rm -rf "$1""#])

@@ -1,5 +1,7 @@
-//! An upgrade by logical replication, as docs/operating.md describes it.
+//! An upgrade by logical replication, as docs/operating.md describes it. The old server runs from the same PostgreSQL as the
+//! new one, or from the one that AUDIT_TEST_OLD_PREFIX names. `make test-upgrades` names one of an earlier major version.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use audit_harness::database::{Database, connect};
 use audit_harness::query::{all, one, run};
 
 use crate::log::naive;
+use crate::pack::proof::{Made, now};
 use crate::support::import_days;
 
 const MANUAL: &str = include_str!("../../../docs/operating.md");
@@ -47,7 +50,7 @@ impl Upgrade {
     /// Runs a block of the procedure, and returns its output.
     fn run(&self, block: &Block) -> String {
         let [old, new] = [&self.old, &self.new].map(|cluster| cluster.dsn(&self.database, SUPERUSER));
-        let programs = PathBuf::from(self.old.command("psql").get_program());
+        let programs = PathBuf::from(self.new.command("psql").get_program());
         let program = if block.language == "sql" {
             let server = if block.text.starts_with("-- old server\n") { "OLD" } else { "NEW" };
             assert!(server == "OLD" || block.text.starts_with("-- new server\n"), "{}", block.text);
@@ -100,8 +103,19 @@ async fn the_new_server_needs_no_workers() {
 }
 
 async fn moves(options: &Options) {
-    let old = Arc::new(Cluster::start(&options.clone().with("wal_level = logical")));
+    // The compiler of queries of an earlier version needs libraries that this system may not have.
+    let mut old_options = options.clone().with("wal_level = logical").with("jit = off");
+    old_options.installed_in = env::var_os("AUDIT_TEST_OLD_PREFIX").map(Into::into);
+    let old = Arc::new(Cluster::start(&old_options));
     let new = Arc::new(Cluster::start(options));
+    if old_options.installed_in.is_some() {
+        let version = |cluster: &Cluster| cluster.psql("postgres", "SHOW server_version");
+        assert_ne!(
+            version(&old),
+            version(&new),
+            "AUDIT_TEST_OLD_PREFIX names the same PostgreSQL as AUDIT_TEST_PREFIX"
+        );
+    }
     let db = Database::with_extension(old.clone());
     let before = db.connect().await;
     new.psql("postgres", &format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", db.name()));
@@ -116,6 +130,8 @@ async fn moves(options: &Options) {
     .await;
     run(&before, "SELECT audit.set_retention('long', '2 years')").await;
     import_days(&before, "long", 55..=70).await;
+
+    let sidecar = db.role(&["audit_sidecar"]);
 
     let scratch = tempfile::tempdir().unwrap();
     let upgrade =
@@ -177,6 +193,7 @@ async fn moves(options: &Options) {
     assert!(!new.log().contains("duplicate key"), "{}", new.log());
 
     goes_on(&before, &after).await;
+    makes_a_pack(&after, new.dsn(db.name(), &sidecar)).await;
 }
 
 /// The tables that must be the same after the procedure.
@@ -255,6 +272,20 @@ async fn goes_on(before: &Client, after: &Client) {
     assert_eq!(refused.code().unwrap().code(), "ZA005");
     let begun = "SELECT count(*) FROM audit.events('audit', action => 'incarnation_begun')";
     assert_eq!(one::<i64>(after, begun, &[]).await, 1);
+}
+
+/// The sidecar signs a checkpoint and makes a pack whose proof holds, from the events of both servers.
+async fn makes_a_pack(client: &Client, dsn: String) {
+    let events: i64 = one(client, "SELECT count(*) FROM audit.event WHERE workspace = 'acme'", &[]).await;
+    let until = now(client).await;
+    // The head after this event says that the log was complete until then.
+    run(client, "SELECT audit.append('x', 'acme')").await;
+    let mut made = Made::with_dsn(dsn);
+    made.sign();
+    made.pack("export", "acme", &["--since", "2023-01-01", "--until", &until]);
+    let (code, report) = made.rust(&made.packs[0].1, true);
+    assert_eq!((code, &report["result"]), (0, &"COMPLETE".into()), "{report}");
+    assert!(events > 1400 && report["events"] == events, "{report}");
 }
 
 async fn heads(client: &Client) -> Vec<(String, i64, Vec<u8>)> {

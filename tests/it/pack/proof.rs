@@ -26,7 +26,7 @@ use pack::{EVENTS, Pack, REMOVALS, REMOVED, STUBS};
 const ROUNDS: usize = 200;
 
 /// A database with a signed log, and packs of it.
-pub(super) struct Made {
+pub(crate) struct Made {
     pub dsn: String,
     pub folder: tempfile::TempDir,
     key: String,
@@ -37,7 +37,11 @@ impl Made {
     /// Creates a key. Nothing is signed yet.
     pub fn begin(db: &Database) -> Self {
         let role = db.role(&["audit_sidecar"]);
-        let dsn = db.cluster().dsn(db.name(), &role);
+        Self::with_dsn(db.cluster().dsn(db.name(), &role))
+    }
+
+    /// Creates a key for the database of this connection string. Its role must be a member of audit_sidecar.
+    pub fn with_dsn(dsn: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = said(
             command("")
@@ -179,7 +183,7 @@ pub(super) async fn append(client: &Client, workspace: &str, count: i32) {
     assert_eq!(one::<i64>(client, sql, &[&workspace, &count]).await, i64::from(count));
 }
 
-pub(super) async fn now(client: &Client) -> String {
+pub(crate) async fn now(client: &Client) -> String {
     one(client, r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#, &[]).await
 }
 
