@@ -28,7 +28,7 @@ PRIVATE_PGRX := $(PGRX) PGRX_PG_CONFIG_PATH="$(PRIVATE_PG_CONFIG)"
 
 .PHONY: help deps prefix python oidc recipes checks cargo-pgrx build extension install-extension \
 	lint lint-format lint-clippy lint-doc lint-deny lint-sql lint-typos lint-links advisories \
-	test test-faults test-thorough test-upgrades test-versions versions bench demo docs clean
+	test test-assert test-faults test-thorough test-upgrades test-valgrind test-versions versions checked bench demo docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -139,6 +139,22 @@ test-upgrades: extension ## move an audit log from PostgreSQL 15 to 17 and 18, a
 
 versions: deps
 	@$(CHROOTS) tests/scripts/versions.sh --prepare "$(VERSIONS_DIR)" $(OTHER_MAJORS)
+
+# A PostgreSQL with assertions, and the extension with those of Rust. They notice a misuse of a raw pointer, for example.
+CHECKED := $(TARGET)/checked
+checked: cargo-pgrx
+	@tests/scripts/deps.sh checked
+	@tests/scripts/checked_server.sh "$(CHECKED)"
+	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
+		CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
+		$(MAKE) extension PG_MAJOR=15 DEPS=checked PG_CONFIG="$(CHECKED)/server/bin/pg_config" PREFIX="$(CHECKED)/pg" PGRX_TARGET="$(CHECKED)/pgrx"
+	$(CARGO) build --package audit_sidecar
+
+test-assert: checked ## test the extension on a server with assertions, which is built from Debian's source (T="log:: sql::" chooses tests)
+	AUDIT_TEST_PREFIX="$(CHECKED)/pg" $(CARGO) test --package audit_it -- $(or $(T),$(SERVER_TESTS)) $(SKIPPED) --skip=pgaudit --skip=pg_cron
+
+test-valgrind: checked ## test the extension on the same server under valgrind (T="log:: sql::" chooses tests)
+	@tests/scripts/valgrind.sh "$(CHECKED)" $(T)
 
 bench: build ## compare with plain INSERT, COPY and the like; prints a table and writes it to target/bench
 	AUDIT_TEST_PREFIX="$(PREFIX)" $(CARGO) run --release --package audit_bench

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the missing Debian packages that the build and the tests need. The script lists them, and asks before it uses
 # sudo unless CI=true. `deps.sh server` installs only what the extension and the tests of test-versions need.
+# `deps.sh checked` also installs what builds PostgreSQL itself, and valgrind.
 set -euo pipefail
 
 major=${PG_MAJOR:-15}
@@ -12,7 +13,10 @@ packages=(build-essential pkg-config libssl-dev clang libclang-dev "postgresql-$
 if [[ $major -ge 18 ]]; then
     packages+=("postgresql-$major-jit")
 fi
-if [[ ${1:-} != server ]]; then
+if [[ ${1:-} == checked ]]; then
+    packages+=(bison flex libicu-dev libreadline-dev libxml2-dev valgrind zlib1g-dev)
+fi
+if [[ -z ${1:-} ]]; then
     packages+=(python3-venv zip
         # A browser for the pages, and its driver.
         chromium chromium-driver
