@@ -120,5 +120,6 @@ async fn arguments_are_checked_as_those_of_a_change() {
     }
     let reader = db.connect_as(&["audit_reader"]).await;
     run(&reader, "SELECT audit.keeping('acme', now())").await;
-    refused(&reader, "SELECT audit.preview_retention('acme')", "42501").await;
+    let writer = db.connect_as(&["audit_writer"]).await;
+    refused(&writer, "SELECT audit.preview_retention('acme')", "42501").await;
 }
