@@ -14,6 +14,7 @@ use pgrx::pg_sys::Datum;
 
 use crate::append::check::shorten;
 use crate::autonomous::refusal;
+use crate::pg::compat;
 use crate::pg::edge::{Arguments, sql_forward, sql_function};
 use crate::pg::error::Error;
 use crate::pg::inner;
@@ -55,12 +56,10 @@ fn is_granted_to(arguments: &Arguments) -> Result<Option<Datum>, Error> {
 /// Returns the current user if it is bound. A role that may read the table of events sees all workspaces in any case.
 fn bound_user() -> Result<Option<pg_sys::Oid>, Error> {
     let events = relations::oid(relations::PUBLIC, "event")?;
-    // SAFETY: these calls look up roles and privileges in the system caches.
-    unsafe {
-        let user = pg_sys::GetUserId();
-        let reads = pg_sys::pg_class_aclcheck(events, user, pg_sys::ACL_SELECT as pg_sys::AclMode);
-        Ok((reads != pg_sys::AclResult::ACLCHECK_OK).then_some(user))
-    }
+    // SAFETY: reads a variable of the backend.
+    let user = unsafe { pg_sys::GetUserId() };
+    let reads = compat::has_right(pg_sys::RelationRelationId, events, user, pg_sys::ACL_SELECT as pg_sys::AclMode);
+    Ok((!reads).then_some(user))
 }
 
 /// Returns whether the workspace is granted to the role, or to a role whose privileges it has. A grant counts while its

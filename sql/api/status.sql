@@ -48,12 +48,12 @@ BEGIN
          coalesce('recorded ' || sealer.heads_recorded_at, 'have never been recorded'),
          audit_internal.worker_hint('audit.seal_interval', sealer.heads_recorded_at IS NOT NULL, has_events)),
         ('legal holds', true, (SELECT count(*) FROM audit.legal_hold h WHERE h.released_at IS NULL)::text, NULL),
-        ('retention changes', true, unsettled || ' not settled yet', NULL)) c (name, ok, value, hint);
-    RETURN QUERY SELECT 'sealing turns', t.ok, t.value, CASE WHEN NOT t.ok THEN t.hint END FROM audit_internal.describe_turns() t;
-    RETURN QUERY SELECT 'roles', r.ok, r.value, CASE WHEN NOT r.ok THEN r.hint END FROM audit_internal.describe_roles() r;
-    RETURN QUERY SELECT 'workspace grants', g.ok, g.value, CASE WHEN NOT g.ok THEN g.hint END FROM audit_internal.describe_grants() g;
-    RETURN QUERY SELECT 'replication', r.ok, r.value, CASE WHEN NOT r.ok THEN r.hint END FROM audit_internal.describe_receiving() r;
-    RETURN QUERY SELECT v.name, v.ok, v.value, CASE WHEN NOT v.ok THEN v.hint END FROM audit_internal.describe_versions() v;
+        ('retention changes', true, unsettled || ' not settled yet', NULL)
+    UNION ALL SELECT 'sealing turns', t.ok, t.value, t.hint FROM audit_internal.describe_turns() t
+    UNION ALL SELECT 'roles', r.ok, r.value, r.hint FROM audit_internal.describe_roles() r
+    UNION ALL SELECT 'workspace grants', g.ok, g.value, g.hint FROM audit_internal.describe_grants() g
+    UNION ALL SELECT 'replication', r.ok, r.value, r.hint FROM audit_internal.describe_receiving() r
+    UNION ALL SELECT v.name, v.ok, v.value, v.hint FROM audit_internal.describe_versions() v) c (name, ok, value, hint);
 END
 $$;
 COMMENT ON FUNCTION audit.status() IS

@@ -59,11 +59,10 @@ impl Context {
             // This must follow the assignment of the id. Maintenance waits for transactions that may still apply an
             // earlier retention.
             pg_sys::AcceptInvalidationMessages();
-            let user = if role::is_restricted() { role::login() } else { pg_sys::GetSessionUserId() };
             Context {
                 now: pg_sys::GetCurrentTimestamp(),
                 xid,
-                database_user: values::varlena(&[role::name(user).as_bytes()]),
+                database_user: values::varlena(&[role::name(role::session()).as_bytes()]),
                 application_name: application_name(),
                 client_addr: client_addr(),
             }

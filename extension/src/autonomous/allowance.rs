@@ -13,7 +13,7 @@ const MINUTE: i64 = 60_000_000;
 /// The number of accounts. The last one is for all roles that find no other free.
 const ACCOUNTS: usize = 64;
 
-/// What becomes of an attempt.
+/// The outcome of the decision about an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The attempt becomes an event.

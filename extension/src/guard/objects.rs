@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int};
 use pgrx::pg_sys;
 use pgrx::pg_sys::Datum;
 
-use crate::pg::relations;
+use crate::pg::{compat, relations};
 
 /// The schemas of the extension.
 #[derive(Clone, Copy)]
@@ -112,11 +112,9 @@ pub fn owner_of(class: pg_sys::Oid, object: pg_sys::Oid) -> Option<pg_sys::Oid> 
 
 /// Returns whether PostgreSQL lets the current user truncate a table. If not, its own error is better.
 pub fn may_truncate(relation: pg_sys::Oid) -> bool {
-    // SAFETY: looks up the rights in the system caches.
-    unsafe {
-        let right = pg_sys::ACL_TRUNCATE as pg_sys::AclMode;
-        pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right) == pg_sys::AclResult::ACLCHECK_OK
-    }
+    // SAFETY: reads a variable of the backend.
+    let user = unsafe { pg_sys::GetUserId() };
+    compat::has_right(pg_sys::RelationRelationId, relation, user, pg_sys::ACL_TRUNCATE as pg_sys::AclMode)
 }
 
 /// Returns whether an object belongs to PostgreSQL itself, or is a new one that the functions of the extension would use
@@ -126,7 +124,7 @@ pub fn is_of_system(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
     match class {
         // Functions of the extension name schema pg_catalog. A new schema of this name could have other objects.
         pg_sys::NamespaceRelationId => return object.to_u32() == pg_sys::PG_CATALOG_NAMESPACE,
-        // They use the collation "C". Those of the operating system, which initdb adds, need a refresh of their version.
+        // Functions of the extension use the collation "C". The collations that initdb adds need a refresh of their version.
         COLLATIONS => return object.to_u32() < pg_sys::FirstGenbkiObjectId,
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! Names of roles.
+//! The names of roles, and the role that a session stands for.
 
 use std::ffi::CStr;
 
@@ -36,18 +36,17 @@ fn is_restricted_operation(_arguments: &Arguments) -> Result<Option<Datum>, Erro
     Ok(Some(Datum::from(is_restricted())))
 }
 
+/// Returns the role of the session. In the code of a table's owner, it is the present role.
+pub fn session() -> pg_sys::Oid {
+    // SAFETY: these calls read variables of the backend.
+    unsafe { if is_restricted() { pg_sys::GetUserId() } else { pg_sys::GetSessionUserId() } }
+}
+
 /// Returns the role that the client has logged in as. SET SESSION AUTHORIZATION does not change it. In the code of a table's
 /// owner, it is the present role.
 pub fn login() -> pg_sys::Oid {
-    // SAFETY: reads the entry of this process, which exists as long as the process can run statements. A background worker
-    // may have no role.
-    unsafe {
-        if is_restricted() {
-            return pg_sys::GetUserId();
-        }
-        match (*pg_sys::MyProc).roleId {
-            pg_sys::InvalidOid => pg_sys::GetSessionUserId(),
-            role => role,
-        }
-    }
+    // SAFETY: reads the entry of this process, which exists as long as the process can run statements.
+    let role = unsafe { (*pg_sys::MyProc).roleId };
+    // A background worker may have no role.
+    if is_restricted() || role == pg_sys::InvalidOid { session() } else { role }
 }

@@ -88,7 +88,7 @@ async fn refusals_leave_room_in_the_queue() {
             refused(&client, &format!("DELETE FROM audit.event -- {}", "x".repeat(5000)), "42501").await;
         }
     }
-    // They would fill it twice.
+    // The attempts would fill the queue twice.
     let log = db.cluster().log();
     assert!(
         log.matches("the refused attempt is not recorded as an event: the event is not stored").count() > 80,
