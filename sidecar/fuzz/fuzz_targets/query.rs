@@ -7,14 +7,7 @@ use audit_sidecar::http::rights::Role;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {
-    let token = Principal {
-        token_id: Some("k".into()),
-        name: "fuzz".into(),
-        role: Role::Viewer,
-        workspace: Some("acme".into()),
-        actor: "token:k".into(),
-        view: None,
-    };
+    let token = Principal::of_token("k", "fuzz".into(), Role::Viewer, Some("acme".into()));
     let Ok(params) = Params::parse_with_filters(Some(query), &["cursor", "max_rows", "bucket", "masked"]) else {
         return;
     };

@@ -8,14 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|text: &str| {
-    let token = Principal {
-        token_id: Some("k".into()),
-        name: "fuzz".into(),
-        role: Role::Writer,
-        workspace: Some("acme".into()),
-        actor: "token:k".into(),
-        view: None,
-    };
+    let token = Principal::of_token("k", "fuzz".into(), Role::Writer, Some("acme".into()));
     for form in [Form::Json, Form::Ndjson] {
         let Ok(batch) = Batch::read(text, form, &token) else { continue };
         let count = batch.events.len();

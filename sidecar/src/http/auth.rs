@@ -48,6 +48,11 @@ impl View {
 }
 
 impl Principal {
+    /// Returns the principal of a token. Without a workspace, it is for all of them.
+    pub fn of_token(id: &str, name: String, role: Role, workspace: Option<String>) -> Self {
+        Self { actor: token::actor(id), token_id: Some(id.to_owned()), name, role, workspace, view: None }
+    }
+
     /// Returns the owner of running exports: `token:<id>`, or the actor without a token. Two host applications can name the
     /// same actor.
     pub fn owner(&self) -> String {
@@ -261,14 +266,8 @@ pub async fn authenticate(state: &AppState, token: Option<Token>) -> Result<Prin
         state.token_uses.note(&state.database, token.id());
     }
     let role: &str = row.try_get("role")?;
-    Ok(Principal {
-        actor: token::actor(token.id()),
-        token_id: Some(token.id().to_owned()),
-        name: row.try_get("name")?,
-        role: role.parse().map_err(|_| ApiError::internal(format!("token {} has role \"{role}\"", token.id())))?,
-        workspace: row.try_get("workspace")?,
-        view: None,
-    })
+    let role = role.parse().map_err(|_| ApiError::internal(format!("token {} has role \"{role}\"", token.id())))?;
+    Ok(Principal::of_token(token.id(), row.try_get("name")?, role, row.try_get("workspace")?))
 }
 
 /// Returns the error for a token that is not good. Unknown, wrong, expired and revoked tokens receive the same answer, so
@@ -295,14 +294,7 @@ mod tests {
     use crate::http::rights::Role;
 
     fn principal(role: Role, workspace: Option<&str>) -> Principal {
-        Principal {
-            token_id: Some("0".into()),
-            name: "t".into(),
-            role,
-            workspace: workspace.map(Into::into),
-            actor: "token:0".into(),
-            view: None,
-        }
+        Principal::of_token("0", "t".into(), role, workspace.map(Into::into))
     }
 
     #[test]

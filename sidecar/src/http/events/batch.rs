@@ -249,14 +249,7 @@ mod tests {
     use crate::http::rights::Role;
 
     fn read(text: &str, form: Form) -> Result<String, ApiError> {
-        let principal = Principal {
-            token_id: Some("0".into()),
-            name: "t".into(),
-            role: Role::Writer,
-            workspace: Some("acme".into()),
-            actor: "token:0".into(),
-            view: None,
-        };
+        let principal = Principal::of_token("0", "t".into(), Role::Writer, Some("acme".into()));
         Batch::read(text, form, &principal).map(|batch| batch.json().to_owned())
     }
 
